@@ -1,0 +1,1 @@
+"""The leaderboard: rows, their checks, and what is generated from them."""

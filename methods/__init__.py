@@ -1,0 +1,1 @@
+"""Methods: the interface, the shared networks, and one module a method."""

@@ -1,0 +1,159 @@
+"""The interface of a method: fit on what its label access allows, then encode spectra into latents."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+
+LABEL_ACCESS = ("none", "nuisance", "pairs", "oracle")  # what a method may learn from, in rising order
+
+
+class SettingError(ValueError):
+    """A method or setting that does not exist or does not fit: one sentence that names what to change."""
+
+
+class Diverged(RuntimeError):
+    """Training left the finite numbers or collapsed: the run is recorded as `diverged`, never scored."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What `Method.fit` sees of a split: spectra in shuffled order and only the labels it may use.
+
+    Attributes
+    ----------
+    flux : numpy.ndarray [n, n_pixels], float32
+        Both spectra of every pair, shuffled, so that the order tells nothing.
+    nuisance : numpy.ndarray [n, n_nuisance], float32, or None
+        None for label access `none`.
+    twin : numpy.ndarray [n], int64, or None
+        Row of each spectrum's twin; only for label access `pairs` and `oracle`.
+    composition : numpy.ndarray [n, n_elements], float32, or None
+        Only for label access `oracle`.
+    """
+
+    flux: np.ndarray
+    nuisance: np.ndarray | None = None
+    twin: np.ndarray | None = None
+    composition: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Return the number of spectra."""
+        return len(self.flux)
+
+
+class Monitor(Protocol):
+    """What `Method.fit` reports to, once an epoch; `starbench.runner` draws progress and writes checkpoints."""
+
+    def start(self, method: "Method", epochs: int) -> None:
+        """Say before the first epoch how many there are."""
+
+    def epoch(self, method: "Method", epoch: int, values: dict[str, float]) -> None:
+        """Report the end of an epoch (counted from 1) and the mean of each watched quantity over it.
+
+        Raises
+        ------
+        Diverged
+            If a value is not finite.
+        """
+
+
+class Silent:
+    """A monitor that does nothing."""
+
+    def start(self, method: "Method", epochs: int) -> None:
+        """Do nothing."""
+
+    def epoch(self, method: "Method", epoch: int, values: dict[str, float]) -> None:
+        """Do nothing."""
+
+
+class Method(ABC):
+    """A way to encode spectra into latents that hold the chemistry and not the nuisance.
+
+    A subclass names itself, says what labels it needs, gives its hyperparameters as a frozen dataclass with a
+    default for each, and implements `fit`, `encode`, `state` and `load_state`; `decode` if it can reconstruct.
+
+    Parameters
+    ----------
+    hyperparameters : Hyperparameters, optional
+        An instance of the class's own dataclass; its defaults if not given.
+    seed : int
+        Seed of everything random in the method.
+    device : str
+        A torch device, such as ``"cpu"`` or ``"cuda"``.
+
+    Attributes
+    ----------
+    name : str
+        Name on the command line and the leaderboard: lower case, words joined by hyphens.
+    version : int
+        Raised whenever a change of the code changes results.
+    label_access : {"none", "nuisance", "pairs", "oracle"}
+    reference : str
+        Where the method comes from.
+    control : bool
+        Whether it is there to calibrate the scale rather than to compete.
+    presets : dict of str to dict
+        Named changes of the defaults, such as a published configuration.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    label_access: ClassVar[str]
+    reference: ClassVar[str]
+    control: ClassVar[bool] = False
+    Hyperparameters: ClassVar[type]
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu"):
+        self.hyperparameters = self.Hyperparameters() if hyperparameters is None else hyperparameters
+        self.seed = seed
+        self.device = device
+
+    @abstractmethod
+    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
+        """Learn from `train`; `validation` is there to choose or to stop by, never to fit.
+
+        Calls ``monitor.start`` once and ``monitor.epoch`` after every epoch. Must not change the arrays it is
+        given. If `load_state` restored an unfinished fit, continues it and ends as if never interrupted.
+        """
+
+    @abstractmethod
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Encode spectra, each on its own: the result may not depend on the rest of the batch or its order.
+
+        Parameters
+        ----------
+        flux : numpy.ndarray [n, n_pixels], float32
+        nuisance : numpy.ndarray [n, n_nuisance], float32, or None
+            None for label access `none`.
+
+        Returns
+        -------
+        numpy.ndarray [n, n_latent], float32
+        """
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether `decode` is implemented."""
+        return type(self).decode is not Method.decode
+
+    def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Reconstruct spectra [n, n_pixels], float32, from latents and the nuisance to draw them at."""
+        raise NotImplementedError(f"{self.name} has no decoder")
+
+    @abstractmethod
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return everything needed to encode, decode and continue an unfinished fit, as named tensors."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore what `state` returned, in a new instance with the same hyperparameters."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of learned numbers used to encode and decode."""
+        return 0

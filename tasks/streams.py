@@ -1,0 +1,64 @@
+"""Counter-based random streams: item ``i`` of a stream can be drawn without drawing the others.
+
+Every stream is a Philox generator whose key is the SHA-256 of its name, such as
+``apogee-giants/1/train/labels``. Item ``i`` owns a fixed range of the counter, so any part of a split can be
+rebuilt alone, and a larger split begins with the smaller one.
+"""
+
+import hashlib
+
+import numpy as np
+
+_WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
+
+
+def uniforms(name: str, start: int, stop: int, width: int) -> np.ndarray:
+    """Draw the items ``start`` to ``stop`` of a stream of uniform variates.
+
+    Uses only the raw output of Philox, which numpy guarantees to be the same in every version and on every
+    machine (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+
+    Parameters
+    ----------
+    name : str
+        Name of the stream.
+    start, stop : int
+        Range of items.
+    width : int
+        Number of variates that each item owns; part of the stream's definition.
+
+    Returns
+    -------
+    numpy.ndarray [stop - start, width], float64
+        Values inside the open interval (0, 1).
+    """
+    blocks = -(-width // _WORDS_PER_BLOCK)
+    bits = np.random.Philox(key=_key(name), counter=start * blocks)
+    raw = bits.random_raw((stop - start) * blocks * _WORDS_PER_BLOCK)
+    raw = raw.reshape(stop - start, blocks * _WORDS_PER_BLOCK)[:, :width]
+    return (raw >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+
+
+def normals(name: str, item: int, size: int) -> np.ndarray:
+    """Draw the standard-normal vector that belongs to one item of a stream.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stream.
+    item : int
+        Index of the item.
+    size : int
+        Length of the vector.
+
+    Returns
+    -------
+    numpy.ndarray [size], float32
+    """
+    # 2**32 counter values an item are far more than the rejection sampler can use, so items never overlap.
+    bits = np.random.Philox(key=_key(name), counter=item << 32)
+    return np.random.Generator(bits).standard_normal(size, dtype=np.float32)
