@@ -1,0 +1,338 @@
+"""What can be read off a latent: held-out R^2 of nuisance factors and abundances.
+
+A probe is fitted on the train split's latents and judged on test's. For a target y and its
+prediction,
+
+    R^2 = 1 - sum (y - prediction)^2 / sum (y - mean of y)^2,
+
+sums and mean over the test stars. It is 1 for a perfect prediction, 0 for one no better than the
+test mean, and negative for a worse one; nothing is clipped. For a nuisance factor it is leakage,
+and should be near 0: the aim is a latent without the nuisance, not merely one that a method's own
+adversary cannot read. For an abundance it should be near 1.
+
+Two probes, as each alone misleads: ridge regression sees what is there linearly, with nothing to
+tune that could fail; a small neural network also sees what an encoder has hidden by bending it.
+Neither bounds what a larger one would find.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
+from starbench.metrics.definitions import METRICS, Figure
+
+_BLOCK_VALUES = 1 << 22  # of float64 copies of the latents at a time
+_PENALTIES = np.logspace(-8, 1, 19)  # relative to the number of stars, for standardised inputs
+
+# The network: sized so that 50,000 stars take some seconds on one core and a sine or a product is
+# still found.
+_WIDTH = 96
+_BATCH = 512
+_EPOCHS = 20
+_MIN_STEPS = 400
+_LEARNING_RATE = 4e-3
+_WEIGHT_DECAY = 1e-4
+_HELD_OUT = 0.1  # share of the pairs by which the best state of the training is chosen
+
+
+def probe_figures(
+    family: str,
+    names: Sequence[str],
+    train_latent: np.ndarray,
+    train_target: np.ndarray,
+    test_latent: np.ndarray,
+    test_target: np.ndarray,
+    *,
+    seed: int = 0,
+    counts: np.ndarray | None = None,
+) -> dict[str, Figure | None]:
+    """Compute held-out R^2 of targets from latents, by ridge regression and by a neural network.
+
+    Parameters
+    ----------
+    family : {"nuisance_leakage", "composition_recovery"}
+    names : sequence of str [n_targets]
+    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    train_target : numpy.ndarray [n_train_pairs, 2, n_targets] or [n_train_pairs, n_targets]
+        Without the axis of length 2, both stars of a pair share the target, as they do their
+        composition.
+    test_latent : numpy.ndarray [n_test_pairs, 2, d]
+    test_target : numpy.ndarray [n_test_pairs, 2, n_targets] or [n_test_pairs, n_targets]
+    seed : int
+        Of the network's start and the order of its batches.
+    counts : numpy.ndarray [n_resamples, n_test_pairs], int16, optional
+        Bootstrap resamples, by default those of `resample_pairs`.
+
+    Returns
+    -------
+    dict of str to Figure or None
+        ``family.ridge.name`` and ``family.mlp.name`` for each name. None is no figure: a latent is
+        not finite, or the target is the same for all stars of a split.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, or a target is not finite.
+    """
+    train_target = _for_both(train_target, len(train_latent), len(names))
+    test_target = _for_both(test_target, len(test_latent), len(names))
+    if not (np.isfinite(train_target).all() and np.isfinite(test_target).all()):
+        raise ValueError("probe targets must be finite")
+    figures: dict[str, Figure | None] = {
+        f"{family}.{probe}.{name}": None for probe in ("ridge", "mlp") for name in names
+    }
+    varies = [
+        i
+        for i in range(len(names))
+        if np.ptp(train_target[..., i]) > 0 and np.ptp(test_target[..., i]) > 0
+    ]
+    finite = np.isfinite(train_latent).all() and np.isfinite(test_latent).all()
+    if not varies or not finite:
+        return figures
+    train_target, test_target = train_target[..., varies], test_target[..., varies]
+    predictions = {
+        "ridge": ridge_predict(train_latent, train_target, test_latent),
+        "mlp": mlp_predict(train_latent, train_target, test_latent, seed=seed),
+    }
+    if counts is None:
+        counts = resample_pairs(len(test_latent))
+    for probe, prediction in predictions.items():
+        values, resampled = r2(test_target, prediction, counts)
+        for i, value, estimates in zip(varies, values, resampled.T, strict=True):
+            figures[f"{family}.{probe}.{names[i]}"] = Figure(
+                float(value), *interval(estimates), METRICS[f"{family}.{probe}"].version
+            )
+    return figures
+
+
+def r2(
+    target: np.ndarray, prediction: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return R^2 of each target, and that of each resample about the resample's own mean.
+
+    Parameters
+    ----------
+    target, prediction : numpy.ndarray [n_pairs, 2, n_targets]
+    counts : numpy.ndarray [n_resamples, n_pairs], int16
+
+    Returns
+    -------
+    value : numpy.ndarray [n_targets], float64
+    resampled : numpy.ndarray [n_resamples, n_targets], float64
+        NaN where all targets of a resample are equal.
+    """
+    target = target.astype(np.float64)
+    n_stars, n_targets = 2 * len(target), target.shape[2]
+    residual = ((target - prediction) ** 2).sum(axis=1)
+    centred = target - target.mean(axis=(0, 1))  # so that the sums below lose no digits
+    first, second = centred.sum(axis=1), (centred**2).sum(axis=1)
+    value = 1 - residual.sum(axis=0) / second.sum(axis=0)
+    sums = resampled_sums(counts, np.concatenate([residual, first, second], axis=1))
+    residual, first, second = (sums[:, i * n_targets : (i + 1) * n_targets] for i in range(3))
+    total = second - first**2 / n_stars
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return value, np.where(total > 0, 1 - residual / total, np.nan)
+
+
+def ridge_predict(
+    train_latent: np.ndarray, train_target: np.ndarray, test_latent: np.ndarray
+) -> np.ndarray:
+    """Predict targets by ridge regression on standardised latents.
+
+    The penalty is chosen for each target from a grid by generalised cross-validation on the train
+    split (Golub, Heath & Wahba 1979, Technometrics 21, 215). Latents are read in blocks and only d
+    x d matrices are kept, so that a latent of thousands of dimensions is no obstacle.
+
+    Parameters
+    ----------
+    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    train_target : numpy.ndarray [n_train_pairs, 2, n_targets]
+    test_latent : numpy.ndarray [n_test_pairs, 2, d]
+
+    Returns
+    -------
+    numpy.ndarray [n_test_pairs, 2, n_targets], float64
+
+    Raises
+    ------
+    ValueError
+        If a latent is not finite.
+    """
+    train, test = _stars(train_latent), _stars(test_latent)
+    n, d = train.shape
+    mean, scale = _mean_and_scale(train)
+    target = train_target.reshape(n, -1).astype(np.float64)
+    target_mean = target.mean(axis=0)
+    target = target - target_mean
+
+    gram, cross = np.zeros((d, d)), np.zeros((d, target.shape[1]))
+    for rows in _blocks(n, d):
+        x = (train[rows] - mean) / scale
+        gram += x.T @ x
+        cross += x.T @ target[rows]
+    eigenvalues, vectors = np.linalg.eigh(gram / n)
+    eigenvalues = np.maximum(eigenvalues, 0)
+    rotated = vectors.T @ cross / n
+
+    # With residuals r and f degrees of freedom (1 of them the mean), GCV is
+    # mean(r^2) / (1 - f / n)^2.
+    shrink = 1 / (eigenvalues + _PENALTIES[:, None])  # [n_penalties, d]
+    explained = (2 * shrink - eigenvalues * shrink**2) @ rotated**2
+    mean_square = np.maximum((target**2).mean(axis=0) - explained, 0)
+    free = 1 - (1 + (eigenvalues * shrink).sum(axis=1)) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        score = np.where(free[:, None] > 0, mean_square / free[:, None] ** 2, np.inf)
+    # Of equal scores the strongest penalty: an exact fit scores 0 with many.
+    best = len(_PENALTIES) - 1 - np.argmin(score[::-1], axis=0)
+    weights = vectors @ (shrink[best].T * rotated)
+
+    prediction = np.empty((len(test), target.shape[1]))
+    for rows in _blocks(len(test), d):
+        prediction[rows] = (test[rows] - mean) / scale @ weights + target_mean
+    return prediction.reshape(len(test_latent), 2, -1)
+
+
+def mlp_predict(
+    train_latent: np.ndarray,
+    train_target: np.ndarray,
+    test_latent: np.ndarray,
+    *,
+    seed: int = 0,
+) -> np.ndarray:
+    """Predict targets by a small neural network, one for all of them.
+
+    Two hidden layers, SiLU, squared error; inputs and targets are standardised. AdamW with a
+    one-cycle learning rate; of the states at the end of each epoch the one with the least error on
+    held-out train pairs is used (pairs, not stars: a network that knows a star's twin by heart must
+    not look good). Runs on one thread of the processor, so that the same seed gives the same
+    prediction on the same machine however many cores it has.
+
+    Parameters
+    ----------
+    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    train_target : numpy.ndarray [n_train_pairs, 2, n_targets]
+    test_latent : numpy.ndarray [n_test_pairs, 2, d]
+    seed : int
+
+    Returns
+    -------
+    numpy.ndarray [n_test_pairs, 2, n_targets], float64
+
+    Raises
+    ------
+    ValueError
+        If a latent is not finite.
+    """
+    # Imported here for the sake of everything that fits no network: loading torch takes seconds.
+    import torch
+
+    train, test = _stars(train_latent), _stars(test_latent)
+    n, d = train.shape
+    mean, scale = _mean_and_scale(train)
+    target = train_target.reshape(n, -1).astype(np.float64)
+    target_mean, target_scale = _mean_and_scale(target)
+
+    def standardised(latent: np.ndarray) -> torch.Tensor:
+        result = torch.empty(latent.shape, dtype=torch.float32)
+        for rows in _blocks(len(latent), d):
+            result[rows] = torch.from_numpy((latent[rows] - mean) / scale).float()
+        return result
+
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        x = standardised(train)
+        y = torch.from_numpy((target - target_mean) / target_scale).float()
+        pairs = torch.randperm(len(train_latent))
+        n_held_out = int(_HELD_OUT * len(pairs))
+        held_out, fitted = (
+            (2 * some[:, None] + torch.arange(2)).flatten()
+            for some in (pairs[:n_held_out], pairs[n_held_out:])
+        )
+        network = torch.nn.Sequential(
+            torch.nn.Linear(d, _WIDTH),
+            torch.nn.SiLU(),
+            torch.nn.Linear(_WIDTH, _WIDTH),
+            torch.nn.SiLU(),
+            torch.nn.Linear(_WIDTH, y.shape[1]),
+        )
+        batches = -(-len(fitted) // _BATCH)
+        epochs = max(_EPOCHS, -(-_MIN_STEPS // batches))
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, _LEARNING_RATE, total_steps=epochs * batches, pct_start=0.1
+        )
+        least, best = np.inf, None
+        for _ in range(epochs):
+            for batch in fitted[torch.randperm(len(fitted))].split(_BATCH):
+                optimiser.zero_grad()
+                torch.nn.functional.mse_loss(network(x[batch]), y[batch]).backward()
+                optimiser.step()
+                schedule.step()
+            if n_held_out:
+                with torch.no_grad():
+                    error = torch.nn.functional.mse_loss(network(x[held_out]), y[held_out]).item()
+                if error < least:
+                    least = error
+                    best = {key: value.clone() for key, value in network.state_dict().items()}
+        if best is not None:
+            network.load_state_dict(best)
+        with torch.no_grad():
+            prediction = torch.cat([network(part) for part in standardised(test).split(8192)])
+    prediction = prediction.double().numpy() * target_scale + target_mean
+    return prediction.reshape(len(test_latent), 2, -1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread, and give back what it had."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _for_both(target: np.ndarray, n_pairs: int, n_targets: int) -> np.ndarray:
+    """Return targets as [n_pairs, 2, n_targets], repeated for both stars if given once a pair."""
+    if target.shape == (n_pairs, n_targets):
+        return np.repeat(target[:, None], 2, axis=1)
+    if target.shape != (n_pairs, 2, n_targets):
+        raise ValueError(
+            f"targets must be shaped [{n_pairs}, {n_targets}] or [{n_pairs}, 2, {n_targets}], "
+            f"not {list(target.shape)}"
+        )
+    return target
+
+
+def _stars(latent: np.ndarray) -> np.ndarray:
+    """Return latents [n_pairs, 2, d] as [n_stars, d], checked."""
+    if latent.ndim != 3 or latent.shape[1] != 2 or 0 in latent.shape:
+        raise ValueError(f"latents must be shaped [n_pairs, 2, d], not {list(latent.shape)}")
+    if not np.isfinite(latent).all():
+        raise ValueError("a probe cannot be fitted on latents that are not finite")
+    return latent.reshape(-1, latent.shape[2])
+
+
+def _blocks(n: int, d: int) -> Iterator[slice]:
+    """Cut `n` rows of `d` values into ranges whose float64 copies are small."""
+    step = max(1, _BLOCK_VALUES // d)
+    return (slice(start, start + step) for start in range(0, n, step))
+
+
+def _mean_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each column [d] in float64; 1 for a constant column."""
+    n, d = rows.shape
+    mean = rows.mean(axis=0, dtype=np.float64)
+    variance = np.zeros(d)
+    for part in _blocks(n, d):
+        variance += ((rows[part] - mean) ** 2).sum(axis=0) / n
+    scale = np.sqrt(variance)
+    # The mean of equal numbers may miss them by a rounding error, which must not be blown up into a
+    # signal.
+    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1)

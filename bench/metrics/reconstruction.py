@@ -1,0 +1,125 @@
+"""How well spectra are reconstructed, from a star's own latent and from its twin's.
+
+For a spectrum x with nuisance u and its twin x', u', an encoder E and a decoder D:
+
+    plain error of a star   = mean over pixels of (D(E(x, u), u) - x)^2
+    swapped error of a star = mean over pixels of (D(E(x', u'), u) - x)^2
+
+A latent that holds the composition and nothing of the nuisance makes the two equal. Errors are in
+continuum-normalised flux squared, and are means over stars.
+"""
+
+import numpy as np
+from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
+from starbench.metrics.definitions import METRICS, Figure
+
+_BLOCK_BYTES = 1 << 20  # of float64 differences at a time: stays in the second-level cache
+
+
+def per_star_mse(reconstruction: np.ndarray, flux: np.ndarray) -> np.ndarray:
+    """Return the mean squared error of each spectrum.
+
+    Differences are added up in float64, block by block, without a float64 copy of the spectra.
+
+    Parameters
+    ----------
+    reconstruction, flux : numpy.ndarray [..., n_pixels]
+        Usually float32; the leading axes are those of the stars.
+
+    Returns
+    -------
+    numpy.ndarray [...], float64
+        In flux units squared; not finite where the reconstruction is not.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or there are no pixels.
+
+    Examples
+    --------
+    >>> per_star_mse(np.array([[1.0, 0.5], [1.0, 1.0]]), np.ones((2, 2))).tolist()
+    [0.125, 0.0]
+    """
+    if reconstruction.shape != flux.shape or flux.ndim == 0 or flux.shape[-1] == 0:
+        raise ValueError(
+            "reconstruction and flux must have the same shape [..., n_pixels], "
+            f"not {list(reconstruction.shape)} and {list(flux.shape)}"
+        )
+    stars, n_pixels = flux.shape[:-1], flux.shape[-1]
+    reconstruction, flux = reconstruction.reshape(-1, n_pixels), flux.reshape(-1, n_pixels)
+    mse = np.empty(len(flux))
+    block = max(1, _BLOCK_BYTES // (8 * n_pixels))
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: the result says so by itself
+        for start in range(0, len(flux), block):
+            rows = slice(start, start + block)
+            error = np.subtract(reconstruction[rows], flux[rows], dtype=np.float64)
+            mse[rows] = np.einsum("ij,ij->i", error, error) / n_pixels
+    return mse.reshape(stars)
+
+
+def reconstruction_figures(
+    plain_mse: np.ndarray | None,
+    swapped_mse: np.ndarray | None,
+    large_shift: np.ndarray | None = None,
+    *,
+    counts: np.ndarray | None = None,
+) -> dict[str, Figure | None]:
+    """Compute all figures of reconstruction from the errors of single stars.
+
+    Parameters
+    ----------
+    plain_mse, swapped_mse : numpy.ndarray [n_pairs, 2], float64, or None
+        Of `per_star_mse`; None where there is no such reconstruction.
+    large_shift : numpy.ndarray [n_pairs], bool, optional
+        Pairs whose effective temperatures differ by more than 500 K.
+    counts : numpy.ndarray [n_resamples, n_pairs], int16, optional
+        Bootstrap resamples, by default those of `resample_pairs`.
+
+    Returns
+    -------
+    dict of str to Figure or None
+        ``reconstruction_mse``, ``swapped_reconstruction_mse``, ``swap_gap``,
+        ``swapped_reconstruction_mse_large_shift``. None is no figure: the errors it needs are
+        missing or not all finite, or no pair has a large shift.
+    """
+    plain, swapped = _pair_means(plain_mse), _pair_means(swapped_mse)
+    if plain is not None and swapped is not None and plain.shape != swapped.shape:
+        raise ValueError(f"plain and swapped errors are of {len(plain)} and {len(swapped)} pairs")
+    quantities = {
+        "reconstruction_mse": plain,
+        "swapped_reconstruction_mse": swapped,
+        "swap_gap": None if plain is None or swapped is None else swapped - plain,
+    }
+    figures = {name: _mean(name, values, None, counts) for name, values in quantities.items()}
+    name = "swapped_reconstruction_mse_large_shift"
+    figures[name] = None if large_shift is None else _mean(name, swapped, large_shift, counts)
+    return figures
+
+
+def _pair_means(mse: np.ndarray | None) -> np.ndarray | None:
+    """Average the errors of a pair's stars, or return None unless all are there and finite."""
+    if mse is None or not np.isfinite(mse).all():
+        return None
+    if mse.ndim != 2 or mse.shape[1] != 2 or len(mse) == 0:
+        raise ValueError(f"errors must be shaped [n_pairs, 2], not {list(mse.shape)}")
+    return mse.mean(axis=1, dtype=np.float64)
+
+
+def _mean(
+    name: str, values: np.ndarray | None, subset: np.ndarray | None, counts: np.ndarray | None
+) -> Figure | None:
+    """Average one value a pair over a subset of the pairs, itself resampled."""
+    if values is None:
+        return None
+    inside = np.ones(len(values), bool) if subset is None else np.asarray(subset, bool)
+    if inside.shape != values.shape:
+        raise ValueError(f"the subset must be shaped [{len(values)}], not {list(inside.shape)}")
+    if not inside.any():
+        return None
+    if counts is None:
+        counts = resample_pairs(len(values))
+    sums = resampled_sums(counts, np.stack([values * inside, inside.astype(np.float64)], axis=1))
+    with np.errstate(invalid="ignore"):  # a resample may draw none of a small subset
+        resampled = sums[:, 0] / sums[:, 1]
+    return Figure(float(values[inside].mean()), *interval(resampled), METRICS[name].version)
