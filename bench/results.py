@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import shlex
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterator
@@ -43,6 +44,17 @@ MAX_PAIRS = 1_000_000
 
 SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
 """The rank figures that every scored row holds, each at most the next."""
+
+_RANGES = {
+    "doppelganger_": (0.0, 1.0),
+    "median_normalised_rank": (0.0, 1.0),
+    "mean_reciprocal_rank": (0.0, 1.0),
+    "tied_share": (0.0, 1.0),
+    "reconstruction_mse": (0.0, np.inf),
+    "swapped_reconstruction_mse": (0.0, np.inf),
+    "nuisance_leakage.": (-np.inf, 1.0),  # a held-out R^2 has no lower bound
+    "composition_recovery.": (-np.inf, 1.0),
+}  # by the beginning of a metric's name
 
 
 class RowError(ValueError):
@@ -320,13 +332,9 @@ class Row(_Part):
 
 def possible_range(name: str) -> tuple[float, float]:
     """Return the lowest and highest value that a metric of this name can take."""
-    family = name.partition("/")[0].partition(".")[0]
-    if family.startswith("doppelganger") or "rank" in family or "ties" in family:
-        return 0.0, 1.0
-    if family.endswith("_mse"):
-        return 0.0, np.inf
-    if family.startswith(("nuisance_leakage", "composition_recovery")):
-        return -np.inf, 1.0
+    for beginning, limits in _RANGES.items():
+        if name.startswith(beginning):
+            return limits
     return -np.inf, np.inf
 
 
@@ -408,17 +416,12 @@ def read_row(path: Path) -> Row:
     RowError
         With one sentence that names the file, the field and what it should be.
     """
-    path = Path(path)
+    _check_size(Path(path), MAX_ROW_BYTES, "row")
     try:
-        size = path.stat().st_size
-        if size > MAX_ROW_BYTES:
-            raise RowError(
-                f"{path}: a row holds at most {MAX_ROW_BYTES:,} bytes, this one {size:,}"
-            )
-        text = path.read_bytes()
+        text = Path(path).read_bytes()
     except OSError as error:
-        raise RowError(f"{path}: cannot be read ({error.strerror})") from None
-    return parse_row(text, str(path))
+        raise RowError(f"{shown(path)}: cannot be read ({error.strerror})") from None
+    return parse_row(text, shown(path))
 
 
 def write_row(row: Row, path: Path) -> None:
@@ -475,25 +478,38 @@ def read_ranks(path: Path) -> Ranks:
     RowError
         With one sentence that names the file and what is wrong.
     """
-    path = Path(path)
+    _check_size(Path(path), MAX_RANKS_BYTES, "ranks file")
+    name = shown(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_RANKS_BYTES:
-            raise RowError(
-                f"{path}: a ranks file holds at most {MAX_RANKS_BYTES:,} bytes, this one {size:,}"
-            )
         with h5py.File(path, "r") as file:
-            rank, tied = (_stored(file, name, path) for name in ("rank", "tied"))
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "not a whole HDF5 file"
-        raise RowError(f"{path}: cannot be read ({reason})") from None
-    return Ranks(*_checked_ranks(rank, tied, str(path)))
+            rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
+    except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
+        raise RowError(f"{name}: not a whole HDF5 file; run or copy it again") from None
+    return _checked_ranks(rank, tied, name)
 
 
 # ------------------------------------------------------------------------------------------ helpers
 
 
-def _stored(file: h5py.File, name: str, path: Path) -> np.ndarray:
+def shown(text: object) -> str:
+    """Return a path or another foreign text with what a terminal would obey replaced by `?`."""
+    return "".join(character if character.isprintable() else "?" for character in str(text))
+
+
+def _check_size(path: Path, most: int, kind: str) -> None:
+    """Refuse what is not a file, or too large to be what it should be, before any of it is read."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no possible path"
+        raise RowError(f"{shown(path)}: cannot be read ({reason})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise RowError(f"{shown(path)}: not a file")
+    if status.st_size > most:
+        raise RowError(f"{shown(path)}: {status.st_size:,} bytes; a {kind} holds at most {most:,}")
+
+
+def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
     """Read one dataset of a ranks file, once its type and shape are known to be plain."""
     # A link, external storage or virtual dataset would read another file of this machine.
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
@@ -523,12 +539,14 @@ def _checked_ranks(rank: np.ndarray, tied: np.ndarray, name: str) -> Ranks:
                 f"{name}: `{field}` should be integers [n_pairs, 2], "
                 f"not {values.dtype} {values.shape}"
             )
-        if values.min() < lowest or values.max() > values.size:
-            raise RowError(f"{name}: `{field}` should lie between {lowest} and {values.size}")
+        if values.min() < lowest or values.max() >= values.size:
+            raise RowError(f"{name}: `{field}` should lie between {lowest} and {values.size - 1}")
     if rank.shape != tied.shape:
         raise RowError(
             f"{name}: `rank` and `tied` should have one shape, not {rank.shape}, {tied.shape}"
         )
+    if (tied >= rank).any():
+        raise RowError(f"{name}: `tied` should be less than `rank`, which counts the ties")
     return Ranks(rank.astype(np.int64), tied.astype(np.int64))
 
 
