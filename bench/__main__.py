@@ -1,0 +1,5 @@
+"""``python -m starbench`` is ``starbench``."""
+
+from starbench.cli import main
+
+main(prog_name="starbench")

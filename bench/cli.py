@@ -1,0 +1,215 @@
+"""The command line. Heavy imports stay inside the commands, so that help appears at once."""
+
+import importlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+from starbench import __version__
+from starbench.errors import Report, debugging, report
+
+
+class Commands(click.Group):
+    """A group that imports its subgroups late and reports every error in one place."""
+
+    SUBGROUPS: ClassVar = {
+        "data": "starbench.cli_data:data",
+        "leaderboard": "starbench.cli_leaderboard:leaderboard",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *self.SUBGROUPS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name."""
+        if cmd_name in self.SUBGROUPS:
+            module, attribute = self.SUBGROUPS[cmd_name].split(":")
+            return getattr(importlib.import_module(module), attribute)
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; whatever it raises becomes one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if debugging():
+                raise
+            raise report(error) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="starbench")
+def main() -> None:
+    """Benchmark disentanglement methods on paired synthetic spectra of stars."""
+
+
+def run_options(command: Any) -> Any:
+    """Add the options that say how to run, shared by `run` and `sweep`."""
+    options = (
+        click.option("--method", "method_name", required=True, metavar="NAME",
+                     help="A name of `starbench methods`, or PATH.py:CLASS."),
+        click.option("--data", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Your own pairs (HDF5) instead of a standard task."),
+        click.option("--scale", metavar="NAME",
+                     help="Size of the splits: full (the default, and the only one for the "
+                          "leaderboard), mini or tiny."),
+        click.option("--preset", metavar="NAME", help="Start from a preset of the method."),
+        click.option("--device", default="auto", show_default=True,
+                     help="auto (an accelerator if there is one), cpu, cuda, cuda:1, ..."),
+        click.option("--threads", type=click.IntRange(min=1),
+                     help="Threads to use; by default the cores that are available."),
+        click.option("--out", type=click.Path(file_okay=False, path_type=Path),
+                     default=Path("runs"), show_default=True, help="Where run folders go."),
+        click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+                     help="Where data sets are kept; by default the user's cache folder."),
+        click.option("--force", is_flag=True, help="Run again even if the run is finished."),
+        click.option("--quiet", is_flag=True, help="Draw no progress."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@run_options
+@click.option("--task", "task_name", default="apogee-giants", show_default=True, metavar="NAME",
+              help="A name of `starbench tasks`.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+              help="Set a hyperparameter; `starbench methods NAME` lists them.")  # fmt: skip
+def run(task_name: str, seed: int, settings: tuple[str, ...], **options: Any) -> None:
+    """Train a method, score it once on test, and print its row.
+
+    Stopped at any moment, the same command continues from the last checkpoint.
+    """
+    from starbench.leaderboard import table_for_run
+
+    outcome = _run_one(task_name=task_name, seed=seed, settings=settings, **options)
+    row, folder = outcome.row, outcome.folder
+    if not outcome.fresh:
+        click.echo(f"This run is finished; --force runs it again ({folder.path}).\n")
+    if row.status != "ok":
+        raise Report(f"The run {row.status}: {row.message} ({folder.row})", 1)
+    click.echo(table_for_run(row))
+    click.echo(f"\nFiles        {folder.path}")
+    times = ", ".join(f"{name} {row.seconds[name]:.0f} s" for name in ("data", "fit", "score"))
+    click.echo(f"Wall time    {times}; peak memory {row.peak_memory_mb / 1e3:.1f} GB")
+    if row.scale == "full":
+        click.echo(f"Leaderboard  starbench leaderboard add {folder.path}")
+    else:
+        click.echo("Leaderboard  only runs of --scale full enter it")
+
+
+def _run_one(
+    *,
+    task_name: str,
+    method_name: str,
+    data: Path | None,
+    scale: str | None,
+    seed: int,
+    settings: tuple[str, ...],
+    preset: str | None,
+    cache: Path | None,
+    **options: Any,
+) -> Any:
+    """Run one method on one task with one seed, draw its figures, and return the `Outcome`."""
+    from starbench.methods.registry import get_method, make_hyperparameters
+    from starbench.tasks.registry import get_task
+
+    method_class = get_method(method_name)
+    hyperparameters = make_hyperparameters(method_class, preset, settings)
+    task = get_task(task_name, data=data, cache=cache)
+
+    from starbench.plots import draw_run
+    from starbench.runner import run as run_method
+
+    outcome = run_method(
+        task,
+        method_class,
+        hyperparameters,
+        seed=seed,
+        scale=scale or "full",
+        preset=preset,
+        overrides={key: getattr(hyperparameters, key) for key in _keys(settings)},
+        **options,
+    )
+    if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
+        draw_run(outcome.folder)
+    return outcome
+
+
+def _keys(settings: tuple[str, ...]) -> list[str]:
+    return [setting.partition("=")[0] for setting in settings]
+
+
+@main.command()
+@run_options
+@click.option("--task", "task_names", multiple=True, metavar="NAME",
+              help="May be given several times; by default apogee-giants.")  # fmt: skip
+@click.option("--seeds", default="0-2", show_default=True, metavar="LIST",
+              help="Such as 0-4 or 0,3,7.")  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE[,VALUE...]",
+              help="Set a hyperparameter; all combinations of listed values are run.")  # fmt: skip
+def sweep(
+    task_names: tuple[str, ...], seeds: str, settings: tuple[str, ...], **options: Any
+) -> None:
+    """Run a method over several seeds, tasks and settings, skipping what is finished."""
+    from starbench.sweep import combinations, parse_seeds, summary_table
+
+    jobs = combinations(task_names or ("apogee-giants",), settings, parse_seeds(seeds))
+    outcomes = []
+    for number, job in enumerate(jobs, 1):
+        described = " ".join([job.task_name, *job.settings, f"seed {job.seed}"])
+        click.echo(f"[{number} of {len(jobs)}] {options['method_name']} on {described}", err=True)
+        outcomes.append(
+            _run_one(task_name=job.task_name, seed=job.seed, settings=job.settings, **options)
+        )
+    click.echo(
+        summary_table([(job, outcome.row) for job, outcome in zip(jobs, outcomes, strict=True)])
+    )
+    broken = [outcome.folder for outcome in outcomes if outcome.row.status != "ok"]
+    if broken:
+        raise Report(
+            f"{len(broken)} of {len(jobs)} runs did not end well: {broken[0].row} says why.", 1
+        )
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--verbose", "-v", is_flag=True, help="List the hyperparameters of every method.")
+def methods(name: str | None, verbose: bool) -> None:
+    """List the methods, or the hyperparameters of one of them."""
+    from starbench.listing import describe_method, methods_table
+    from starbench.methods.registry import get_method, method_names
+
+    if name is not None:
+        click.echo(describe_method(get_method(name)))
+        return
+    found = [get_method(each) for each in method_names()]
+    click.echo(methods_table(found))
+    if verbose:
+        for each in found:
+            click.echo("\n" + describe_method(each))
+
+
+@main.command()
+def tasks() -> None:
+    """List the tasks."""
+    from starbench.listing import tasks_table
+    from starbench.tasks.registry import get_task, task_names
+
+    click.echo(tasks_table([get_task(name) for name in task_names()]))
+
+
+@main.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+def plot(run_folder: Path) -> None:
+    """Draw the figures of a finished run again from the files in its folder."""
+    from starbench.plots import draw_run
+    from starbench.run_folder import RunFolder
+
+    for path in draw_run(RunFolder(run_folder)):
+        click.echo(path)

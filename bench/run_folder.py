@@ -1,0 +1,93 @@
+"""The folder of one run: where it lies, what it holds, and that only one process works on it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from starbench.results import replacing
+
+
+class RunFolderBusy(RuntimeError):
+    """Another process works on the run folder."""
+
+
+def settings_digest(settings: dict[str, Any]) -> str:
+    """Return a short digest of everything that tells runs of one method, task and seed apart."""
+    text = json.dumps(settings, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class RunFolder:
+    """Files of one run.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``runs/<task>/<method>/<seed>-<digest of the settings>``.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.row = path / "row.json"
+        self.settings = path / "settings.json"
+        self.ranks = path / "ranks.h5"
+        self.latents = path / "latents.h5"
+        self.example = path / "example.h5"
+        self.history = path / "history.csv"
+        self.checkpoint = path / "checkpoint.safetensors"
+        self.best = path / "best.safetensors"
+        self.figures = path / "figures"
+
+    def clear(self) -> None:
+        """Remove what an earlier run left, and nothing else that may lie in the folder."""
+        # The row goes first: a run without one is unfinished, whatever else is there.
+        for file in (self.row, self.settings, self.ranks, self.latents, self.example, self.history,
+                     self.checkpoint, self.best, *self.figures.glob("*.png")):  # fmt: skip
+            file.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; a lock left by a killed process holds nothing.
+
+        Raises
+        ------
+        RunFolderBusy
+            If another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                _lock(file)
+            except OSError:
+                file.seek(0)
+                raise RunFolderBusy(
+                    f"Process {file.read().strip() or '(unknown)'} is working on {self.path};"
+                    " wait for it, or choose another --out."
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def _lock(file: Any) -> None:
+    """Lock an open file until it is closed; the operating system frees it even after SIGKILL."""
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, sort_keys=True, indent=2) + "\n", encoding="utf-8")
