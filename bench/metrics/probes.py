@@ -27,12 +27,12 @@ _PENALTIES = np.logspace(-8, 1, 19)  # relative to the number of stars, for stan
 
 # The network: sized so that 50,000 stars take some seconds on one core and a sine or a product is
 # still found.
-_WIDTH = 96
+_WIDTH = 128
 _BATCH = 512
-_EPOCHS = 20
+_EPOCHS = 30
 _MIN_STEPS = 400
-_LEARNING_RATE = 4e-3
-_WEIGHT_DECAY = 1e-4
+_LEARNING_RATE = 1e-2
+_WEIGHT_DECAY = 1e-2
 _HELD_OUT = 0.1  # share of the pairs by which the best state of the training is chosen
 
 
@@ -161,18 +161,11 @@ def ridge_predict(
     """
     train, test = _stars(train_latent), _stars(test_latent)
     n, d = train.shape
-    mean, scale = _mean_and_scale(train)
+    mean, scale, eigenvalues, vectors = _principal_components(train)
     target = train_target.reshape(n, -1).astype(np.float64)
     target_mean = target.mean(axis=0)
     target = target - target_mean
-
-    gram, cross = np.zeros((d, d)), np.zeros((d, target.shape[1]))
-    for rows in _blocks(n, d):
-        x = (train[rows] - mean) / scale
-        gram += x.T @ x
-        cross += x.T @ target[rows]
-    eigenvalues, vectors = np.linalg.eigh(gram / n)
-    eigenvalues = np.maximum(eigenvalues, 0)
+    cross = sum(((train[rows] - mean) / scale).T @ target[rows] for rows in _blocks(n, d))
     rotated = vectors.T @ cross / n
 
     # With residuals r and f degrees of freedom (1 of them the mean), GCV is
@@ -202,7 +195,8 @@ def mlp_predict(
 ) -> np.ndarray:
     """Predict targets by a small neural network, one for all of them.
 
-    Two hidden layers, SiLU, squared error; inputs and targets are standardised. AdamW with a
+    Two hidden layers, SiLU, squared error; targets are standardised. Latents are whitened, so that
+    nothing is hidden from the network by a stretch or a shear of the latent space. AdamW with a
     one-cycle learning rate; of the states at the end of each epoch the one with the least error on
     held-out train pairs is used (pairs, not stars: a network that knows a star's twin by heart must
     not look good). Runs on one thread of the processor, so that the same seed gives the same
@@ -229,19 +223,25 @@ def mlp_predict(
 
     train, test = _stars(train_latent), _stars(test_latent)
     n, d = train.shape
-    mean, scale = _mean_and_scale(train)
+    mean, scale, eigenvalues, vectors = _principal_components(train)
+    # Directions as weak as the rounding of float32 latents hold nothing but that rounding.
+    strong = eigenvalues > 1e-12 * max(eigenvalues[-1], 1)
+    if not strong.any():  # the same latent for all stars
+        mean_target = train_target.astype(np.float64).mean(axis=(0, 1))
+        return np.broadcast_to(mean_target, (len(test_latent), 2, len(mean_target))).copy()
+    whiten = vectors[:, strong] / np.sqrt(eigenvalues[strong]) / scale[:, None]
     target = train_target.reshape(n, -1).astype(np.float64)
     target_mean, target_scale = _mean_and_scale(target)
 
-    def standardised(latent: np.ndarray) -> torch.Tensor:
-        result = torch.empty(latent.shape, dtype=torch.float32)
+    def whitened(latent: np.ndarray) -> torch.Tensor:
+        result = torch.empty((len(latent), whiten.shape[1]), dtype=torch.float32)
         for rows in _blocks(len(latent), d):
-            result[rows] = torch.from_numpy((latent[rows] - mean) / scale).float()
+            result[rows] = torch.from_numpy((latent[rows] - mean) @ whiten).float()
         return result
 
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        x = standardised(train)
+        x = whitened(train)
         y = torch.from_numpy((target - target_mean) / target_scale).float()
         pairs = torch.randperm(len(train_latent))
         n_held_out = int(_HELD_OUT * len(pairs))
@@ -250,7 +250,7 @@ def mlp_predict(
             for some in (pairs[:n_held_out], pairs[n_held_out:])
         )
         network = torch.nn.Sequential(
-            torch.nn.Linear(d, _WIDTH),
+            torch.nn.Linear(x.shape[1], _WIDTH),
             torch.nn.SiLU(),
             torch.nn.Linear(_WIDTH, _WIDTH),
             torch.nn.SiLU(),
@@ -280,7 +280,7 @@ def mlp_predict(
         if best is not None:
             network.load_state_dict(best)
         with torch.no_grad():
-            prediction = torch.cat([network(part) for part in standardised(test).split(8192)])
+            prediction = torch.cat([network(part) for part in whitened(test).split(8192)])
     prediction = prediction.double().numpy() * target_scale + target_mean
     return prediction.reshape(len(test_latent), 2, -1)
 
@@ -323,6 +323,23 @@ def _blocks(n: int, d: int) -> Iterator[slice]:
     """Cut `n` rows of `d` values into ranges whose float64 copies are small."""
     step = max(1, _BLOCK_VALUES // d)
     return (slice(start, start + step) for start in range(0, n, step))
+
+
+def _principal_components(
+    rows: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean and scale [d], and eigenvalues [d], rising, and eigenvectors [d, d] of the rest.
+
+    The rest is (rows - mean) / scale; its matrix of correlations is what is decomposed.
+    """
+    mean, scale = _mean_and_scale(rows)
+    n, d = rows.shape
+    correlation = np.zeros((d, d))
+    for part in _blocks(n, d):
+        x = (rows[part] - mean) / scale
+        correlation += x.T @ x / n
+    eigenvalues, vectors = np.linalg.eigh(correlation)
+    return mean, scale, np.maximum(eigenvalues, 0), vectors
 
 
 def _mean_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,77 @@
+import time
+
+import numpy as np
+import pytest
+from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
+
+
+def test_every_resample_draws_as_many_pairs_as_there_are():
+    counts = resample_pairs(123, 50)
+    assert counts.shape == (50, 123)
+    assert (counts.sum(axis=1) == 123).all() and (counts >= 0).all()
+
+
+def test_seeds_are_reproducible_and_differ():
+    first = resample_pairs(40, 20, seed=1).copy()
+    resample_pairs.cache_clear()
+    np.testing.assert_array_equal(resample_pairs(40, 20, seed=1), first)
+    assert (resample_pairs(40, 20, seed=2) != first).any()
+
+
+def test_shared_resamples_cannot_be_changed_by_one_user():
+    with pytest.raises(ValueError, match="read-only"):
+        resample_pairs(10, 5)[0, 0] = 7
+
+
+def test_sums_and_medians_equal_those_of_the_drawn_pairs(rng):
+    counts = resample_pairs(31, 120)  # not a multiple of the block
+    values = rng.normal(size=(31, 2))
+    drawn = [np.repeat(values, row, axis=0) for row in counts]
+    sums = resampled_sums(counts, values)
+    np.testing.assert_allclose(sums, [stars.sum(axis=0) for stars in drawn], atol=1e-12)
+    np.testing.assert_array_equal(
+        resampled_medians(counts, values), [np.median(stars) for stars in drawn]
+    )
+
+
+def simulated_pairs(rng, n_pairs):
+    """Stars of a pair are correlated: resampling single stars would give intervals too narrow."""
+    return 1 + rng.exponential(size=(n_pairs, 1)) + 0.3 * rng.exponential(size=(n_pairs, 2))
+
+
+def test_interval_of_the_mean_covers_the_truth_95_times_in_100(rng):
+    n_pairs, trials = 200, 600
+    counts = resample_pairs(n_pairs)
+    covered = 0
+    for _ in range(trials // 60):  # sixty experiments at a time, as columns
+        pairs = np.stack([simulated_pairs(rng, n_pairs).mean(axis=1) for _ in range(60)], axis=1)
+        means = resampled_sums(counts, pairs) / n_pairs
+        for column in means.T:
+            low, high = interval(column)
+            covered += low <= 2.3 <= high
+    assert 0.92 <= covered / trials <= 0.97  # standard deviation 0.009
+
+
+def test_interval_of_the_median_covers_the_truth_95_times_in_100(rng):
+    n_pairs, trials = 150, 300
+    truth = np.median(simulated_pairs(np.random.default_rng(0), 1_000_000))
+    counts = resample_pairs(n_pairs)
+    covered = 0
+    for _ in range(trials):
+        low, high = interval(resampled_medians(counts, simulated_pairs(rng, n_pairs)))
+        covered += low <= truth <= high
+    assert 0.90 <= covered / trials <= 0.98
+
+
+def test_interval_leaves_out_resamples_without_an_estimate():
+    estimates = np.arange(1001.0)
+    assert interval(np.append(estimates, [np.nan] * 100)) == interval(estimates)
+
+
+def test_sixty_metrics_of_the_full_protocol_take_seconds(rng):
+    start = time.perf_counter()
+    counts = resample_pairs(12_500)
+    for column in resampled_sums(counts, rng.random((12_500, 60))).T:
+        interval(column)
+    resampled_medians(counts, rng.random((12_500, 2)))
+    assert time.perf_counter() - start < 20  # 1 to 2 s undisturbed
