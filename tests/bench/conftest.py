@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from starbench.methods.registry import get_method
 from starbench.tasks.base import SPLITS, Split, assemble
 
 
@@ -53,6 +54,16 @@ def toy_task():
 
 
 @pytest.fixture(scope="session")
-def toy_methods():
-    """Path of the file of small methods, and the classes in it."""
+def toy_file():
+    """Path of the file of small methods, for ``--method FILE:CLASS``."""
     return Path(__file__).with_name("toy_methods.py")
+
+
+@pytest.fixture(scope="session")
+def linear(toy_file):
+    return get_method(f"{toy_file}:Linear")
+
+
+@pytest.fixture(scope="session")
+def blind(toy_file):
+    return get_method(f"{toy_file}:Blind")

@@ -26,7 +26,7 @@ class Linear(Method):
         latent: int = option(6, "dimensions of the latent", low=1, high=64)
         epochs: int = option(12, "iterations", low=1)
         pause: float = option(0.0, "seconds each epoch takes at least", low=0)
-        mishap: str = option("none", "what goes wrong in epoch 3: none, diverge, nan, error, shape")
+        mishap: str = option("none", "what goes wrong: none, diverge, nan, error, shape, decline")
 
     presets: ClassVar = {"short": {"epochs": 2}}
     _done = 0
@@ -50,6 +50,8 @@ class Linear(Method):
             image = residual[some].T @ (residual[some] @ self._components.T)
             self._components = np.linalg.qr(image)[0].T.astype(np.float32)
             self._done += 1
+            if self._done > 8 and settings.mishap == "decline":
+                self._components = np.zeros_like(self._components)
             left = residual - residual @ self._components.T @ self._components
             values = {"reconstruction_mse": float((left**2).mean()),
                       "adversary_cross_entropy": 4.0 + 0.01 * self._done,
