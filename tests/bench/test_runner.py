@@ -9,13 +9,16 @@ from starbench import fitting, runner
 from starbench.fitting import measures_after
 from starbench.history import MEASURE, read_history
 from starbench.methods.base import SettingError
+from starbench.metrics import probes
 from starbench.results import ranks_digest, read_ranks, read_row
 from starbench.run_folder import RunFolder, RunFolderBusy
 
 
 @pytest.fixture
-def run(toy_task, linear, tmp_path):
+def run(toy_task, linear, tmp_path, monkeypatch):
     """Run the small method on the toy task; settings by keyword."""
+    monkeypatch.setattr(probes, "_MIN_STEPS", 20)  # their figures are other tests' business
+    monkeypatch.setattr(probes, "_EPOCHS", 2)
 
     def run(out=tmp_path, method=linear, force=False, seed=0, task=toy_task, **settings):
         hyperparameters = method.Hyperparameters(**settings)
@@ -241,7 +244,7 @@ def test_a_method_that_does_not_fit_into_a_row_is_told_before_the_fit(run, linea
         def fit(self, train, validation, monitor):
             raise AssertionError("was fitted")
 
-    with pytest.raises(SettingError, match="field `method` .*TOY METHOD"):
+    with pytest.raises(SettingError, match=r"field `method` .*TOY METHOD"):
         run(method=Shouting)
 
 
