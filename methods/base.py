@@ -1,13 +1,18 @@
 """The interface of a method: fit on what its label access allows, then encode spectra into latents."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
 
-LABEL_ACCESS = ("none", "nuisance", "pairs", "oracle")  # what a method may learn from, in rising order
+LABEL_ACCESS = (
+    "none",
+    "nuisance",
+    "pairs",
+    "oracle",
+)  # what a method may learn from, in rising order
 
 
 class SettingError(ValueError):
@@ -16,6 +21,13 @@ class SettingError(ValueError):
 
 class Diverged(RuntimeError):
     """Training left the finite numbers or collapsed: the run is recorded as `diverged`, never scored."""
+
+
+def option(
+    default: Any, meaning: str, *, low: float | None = None, high: float | None = None
+) -> Any:
+    """Return a dataclass field for a hyperparameter, with what it means and the values it may take."""
+    return field(default=default, metadata={"help": meaning, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
@@ -109,7 +121,9 @@ class Method(ABC):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu"):
-        self.hyperparameters = self.Hyperparameters() if hyperparameters is None else hyperparameters
+        self.hyperparameters = (
+            self.Hyperparameters() if hyperparameters is None else hyperparameters
+        )
         self.seed = seed
         self.device = device
 

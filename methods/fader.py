@@ -1,0 +1,135 @@
+r"""The Fader network: an adversary reads the nuisance from the latent, and the encoder learns to leave it nothing.
+
+The nuisance u (Teff and log g) is cut into bins of equal training counts along each axis, y(u) being the joint bin. An
+adversary A learns to classify the latent, and the autoencoder learns to reconstruct and to make A fail:
+
+.. math::
+
+    L_A = -\log A_{y(u)}(z), \qquad
+    L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance} - w\, L_A, \qquad z = E(x, u),
+
+with A fixed in the second, and w growing linearly over the first part of the training, so that there is something to
+disentangle before the adversary pulls. Where the latent tells nothing of u, the cross-entropy L_A stands at chance,
+log(number of bins), whatever the adversary does.
+
+References
+----------
+Lample et al. (2017), "Fader networks: manipulating images by sliding attributes", NeurIPS 30.
+de Mijolla, Ness, Viti and Wheeler (2021), "Disentangled representation learning for astronomical chemical tagging",
+ApJ 913, 12.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
+from starbench.methods.base import View, option
+from starbench.methods.networks import mlp
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+_MAX_JOINT_BINS = 1000  # beyond it, with three or more nuisances, each is classified by itself
+
+
+@dataclass(frozen=True)
+class FaderSettings(AutoencoderSettings):
+    """Hyperparameters of the Fader network."""
+
+    adversary_weight: float = option(0.1, "weight w of the adversary's cross-entropy", low=0.0)
+    adversary_ramp: float = option(
+        0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
+    )
+    adversary_widths: tuple[int, ...] = option((512, 256), "adversary's hidden layers", low=1)
+    bins: int = option(10, "bins along each axis of the nuisance", low=2, high=100)
+
+
+class Fader(Autoencoder):
+    """Adversarial disentanglement by a classifier of the discretised nuisance."""
+
+    name = "fader"
+    reference = "Lample et al. 2017; de Mijolla et al. 2021, ApJ 913, 12"
+    Hyperparameters = FaderSettings
+    # The authors' code: networks on pixels, Adam at a constant 1e-5. Their weight of 1e-5 goes with the mean squared error
+    # of 4 x flux - 3.5; here the error is in units of the flux variance, so the same balance is 1e-5 / (16 * 4.8e-4).
+    presets = {
+        "published": {
+            "components": 0,
+            "input_whitening": 0.0,
+            "loss_whitening": 0.0,
+            "encoder_widths": (2048, 512, 128),
+            "decoder_widths": (512, 2048, 8192),
+            "activation": "selu",
+            "learning_rate": 1e-5,
+            "one_cycle": False,
+            "adversary_weight": 1.3e-3,
+            "adversary_ramp": 0.0,
+        }
+    }
+
+    def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
+        """Return the adversary; its outputs are the joint bins, or the bins of each nuisance in turn."""
+        settings = self.hyperparameters
+        bins = settings.bins
+        outputs = bins**n_nuisance if self._joint(n_nuisance) else bins * n_nuisance
+        widths = (settings.latent, *settings.adversary_widths, outputs)
+        return {"adversary": mlp(widths, settings.activation)}
+
+    def penalty(
+        self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Train the adversary one step on the latents of the batch, then return minus its cross-entropy."""
+        settings = self.hyperparameters
+        adversary = self.training.networks["adversary"]
+        optimiser = self.training.optimisers["adversary"]
+        labels = self._labels(nuisance)
+        optimiser.zero_grad()
+        self._cross_entropy(latent.detach(), labels).backward()
+        optimiser.step()
+
+        adversary.requires_grad_(False)
+        fooled = self._cross_entropy(latent, labels)
+        adversary.requires_grad_(True)
+        ramp = settings.adversary_ramp
+        weight = settings.adversary_weight * (min(1.0, share_done / ramp) if ramp else 1.0)
+        watched = {
+            "adversary_cross_entropy": fooled,
+            "chance_cross_entropy": self.buffers["chance_cross_entropy"],
+        }
+        return -weight * fooled, watched
+
+    def _prepare(self, train: View) -> None:
+        super()._prepare(train)
+        nuisance = self._scaled(train.nuisance)
+        inner = torch.linspace(0, 1, self.hyperparameters.bins + 1)[1:-1]
+        # numpy's quantiles: torch's refuse more than 16 million values
+        edges = np.quantile(nuisance.cpu().numpy(), inner.numpy(), axis=0).T
+        self.buffers["bin_edges"] = torch.from_numpy(np.ascontiguousarray(edges)).float()
+        labels = self._labels(nuisance)
+        chance = 0.0
+        for column in labels.T:
+            share = torch.bincount(column) / len(column)
+            chance -= torch.special.xlogy(share, share).sum() / labels.shape[1]
+        self.buffers["chance_cross_entropy"] = torch.as_tensor(chance).cpu()
+
+    def _joint(self, n_nuisance: int) -> bool:
+        return self.hyperparameters.bins**n_nuisance <= _MAX_JOINT_BINS
+
+    def _labels(self, nuisance: torch.Tensor) -> torch.Tensor:
+        """Return the class of each spectrum [n, 1], or one for each nuisance [n, n_nuisance]."""
+        edges = self.buffers["bin_edges"].to(nuisance.device)
+        axes = [
+            torch.bucketize(column.contiguous(), edge)
+            for column, edge in zip(nuisance.T, edges, strict=True)
+        ]
+        if not self._joint(len(axes)):
+            return torch.stack(axes, 1)
+        joint = torch.zeros_like(axes[0])
+        for axis in axes:
+            joint = joint * self.hyperparameters.bins + axis
+        return joint[:, None]
+
+    def _cross_entropy(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the adversary's cross-entropy, averaged over the batch and the labels of a spectrum."""
+        scores = self.training.networks["adversary"](latent)
+        return cross_entropy(scores.reshape(labels.numel(), -1), labels.reshape(-1))

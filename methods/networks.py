@@ -1,0 +1,23 @@
+"""Networks that several methods share."""
+
+from itertools import pairwise
+
+from torch import nn
+
+_ACTIVATIONS = {"selu": nn.SELU, "silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
+
+
+def mlp(widths: list[int] | tuple[int, ...], activation: str) -> nn.Sequential:
+    """Build a multilayer perceptron, linear at its end.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Width of the input, of each hidden layer, and of the output.
+    activation : {"selu", "silu", "relu", "gelu"}
+        Function after each hidden layer.
+    """
+    layers = []
+    for n_in, n_out in pairwise(widths):
+        layers += [nn.Linear(n_in, n_out), _ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])

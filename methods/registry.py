@@ -1,0 +1,143 @@
+"""Finding methods by name, from installed packages or from a file, and filling in their hyperparameters."""
+
+import ast
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import math
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from starbench.methods.base import LABEL_ACCESS, Method, SettingError
+
+# Name: where the class lives. Kept as text, so that listing the names imports nothing.
+BUILT_IN = {
+    "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
+    "fader": "starbench.methods.fader:Fader",
+}
+ENTRY_POINT_GROUP = "starbench.methods"
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the names of all methods: the built-in ones and those of installed packages."""
+    third_party = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
+    return tuple(sorted({*BUILT_IN, *third_party}))
+
+
+def get_method(spec: str) -> type[Method]:
+    """Find a method by its name, or in a file as ``my_method.py:MyMethod``.
+
+    Raises
+    ------
+    SettingError
+        If there is no such method, or what was found is not one.
+    """
+    if ".py:" in spec:
+        found = _from_file(*spec.rsplit(":", 1))
+    elif spec in BUILT_IN:
+        module, attribute = BUILT_IN[spec].split(":")
+        found = getattr(importlib.import_module(module), attribute)
+    else:
+        points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+        if spec not in points:
+            near = difflib.get_close_matches(spec, method_names(), n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else "see `starbench methods`."
+            raise SettingError(f"There is no method '{spec}'; {hint}")
+        try:
+            found = points[spec].load()
+        except (ImportError, AttributeError) as error:
+            raise SettingError(
+                f"Method '{spec}' of package {points[spec].dist.name} cannot be loaded: {error}"
+            ) from error
+    return _checked(found, spec)
+
+
+def _from_file(filename: str, attribute: str) -> Any:
+    path = Path(filename)
+    if not path.is_file():
+        raise SettingError(f"There is no file {filename}; give --method as PATH.py:CLASS.")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name while they are being defined.
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    if not hasattr(module, attribute):
+        raise SettingError(f"{filename} defines no '{attribute}'; give --method as PATH.py:CLASS.")
+    return getattr(module, attribute)
+
+
+def _checked(found: Any, spec: str) -> type[Method]:
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise SettingError(f"{spec} is not a subclass of starbench.methods.base.Method.")
+    for attribute in ("name", "label_access", "reference", "Hyperparameters"):
+        if not hasattr(found, attribute):
+            raise SettingError(f"{spec} does not set the class attribute '{attribute}'.")
+    if found.label_access not in LABEL_ACCESS:
+        raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
+    return found
+
+
+def make_hyperparameters(
+    method: type[Method], preset: str | None = None, settings: tuple[str, ...] | list[str] = ()
+) -> Any:
+    """Build a method's hyperparameters from its defaults, a preset, and ``key=value`` settings, in that order.
+
+    Raises
+    ------
+    SettingError
+        If the preset or a key does not exist, or a value does not fit its type or range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(method.Hyperparameters)}
+    types = get_type_hints(method.Hyperparameters)
+    values = {}
+    if preset is not None:
+        if preset not in method.presets:
+            known = ", ".join(method.presets) or "none"
+            raise SettingError(f"{method.name} has no preset '{preset}'; it has: {known}.")
+        values.update(method.presets[preset])
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise SettingError(f"--set needs key=value, but got '{setting}'.")
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=3, cutoff=0.4)
+            names = " or ".join(near) if near else ", ".join(fields)
+            raise SettingError(
+                f"{method.name} has no hyperparameter '{key}'; did you mean {names}?"
+            )
+        values[key] = _parsed(text, types[key], f"--set {key}")
+    for key, value in values.items():
+        _in_range(value, fields[key])
+    return method.Hyperparameters(**values)
+
+
+def _parsed(text: str, kind: Any, label: str) -> Any:
+    if kind is str:
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        lowered = {"true": True, "false": False, "none": None}
+        value = lowered.get(text.lower(), text)
+    if get_origin(kind) is tuple and isinstance(value, int | float | tuple | list):
+        items = tuple(value) if isinstance(value, tuple | list) else (value,)
+        if all(isinstance(item, get_args(kind)[0]) for item in items):
+            return items
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+    elif kind in (int, bool) and type(value) is kind:
+        return value
+    name = getattr(kind, "__name__", "") if get_origin(kind) is None else str(kind)
+    raise SettingError(f"{label} must be of type {name}, but got '{text}'.")
+
+
+def _in_range(value: Any, field: dataclasses.Field) -> None:
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    for item in value if isinstance(value, tuple) else (value,):
+        if (low is not None and item < low) or (high is not None and item > high):
+            bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+            raise SettingError(f"--set {field.name} must be {bounds}, but got {value}.")

@@ -1,0 +1,127 @@
+"""What the networks see of a spectrum: its pixels, or its coefficients on the training set's principal components.
+
+Spectra that depend on some twenty parameters lie close to a subspace of a few hundred dimensions, so networks on
+principal components cost a small fraction of networks on pixels and lose next to nothing (`residual_mse` says how
+much). Both keep the flux metric, because the components are orthonormal: the squared error summed over pixels is the
+squared error summed over coefficients, plus the part outside the subspace that no coefficient can express.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+_CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
+_OVERSAMPLING = 32
+_POWER_ITERATIONS = 2
+
+
+@dataclass
+class Representation:
+    """A rigid map between flux and coefficients.
+
+    Attributes
+    ----------
+    mean : torch.Tensor [n_pixels]
+        Flux at the origin.
+    components : torch.Tensor [n_coefficients, n_pixels], or None
+        Orthonormal rows; None where the coefficients are the pixels themselves.
+    deviation : torch.Tensor [n_coefficients]
+        Standard deviation of each coefficient over the training spectra.
+    residual_mse : torch.Tensor, scalar
+        Mean squared error of the training flux that the representation cannot express.
+    """
+
+    mean: torch.Tensor
+    components: torch.Tensor | None
+    deviation: torch.Tensor
+    residual_mse: torch.Tensor
+
+    def __len__(self) -> int:
+        """Return the number of coefficients."""
+        return len(self.mean if self.components is None else self.components)
+
+    def coefficients(self, flux: np.ndarray) -> torch.Tensor:
+        """Turn flux [n, n_pixels] into coefficients [n, n_coefficients]."""
+        result = torch.empty(len(flux), len(self))
+        for start in range(0, len(flux), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            centred = torch.from_numpy(flux[rows]) - self.mean
+            result[rows] = centred if self.components is None else centred @ self.components.T
+        return result
+
+    def flux(self, coefficients: torch.Tensor) -> torch.Tensor:
+        """Turn coefficients [n, n_coefficients] into flux [n, n_pixels]."""
+        if self.components is None:
+            return coefficients + self.mean
+        return torch.addmm(self.mean, coefficients, self.components)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return the map as named tensors."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_state(cls, state: dict[str, torch.Tensor]) -> "Representation":
+        """Rebuild the map from what `state` returned."""
+        return cls(**{"components": None, **state})
+
+
+def pixels(flux: np.ndarray) -> Representation:
+    """Return the representation whose coefficients are the pixels, from their mean over training spectra."""
+    mean, variance = _moments(flux)
+    return Representation(mean, None, variance.sqrt().float(), torch.zeros(()))
+
+
+def principal_components(flux: np.ndarray, n_components: int, seed: int) -> Representation:
+    """Fit principal components to training spectra by randomised subspace iteration.
+
+    Parameters
+    ----------
+    flux : numpy.ndarray [n, n_pixels], float32
+        Training spectra only.
+    n_components : int
+        Number of components, cut to what the data can have.
+    seed : int
+        Seed of the starting subspace.
+
+    References
+    ----------
+    Halko, Martinsson and Tropp (2011), SIAM Review 53, 217, algorithm 4.4.
+    """
+    n_components = min(n_components, *flux.shape)
+    mean, variance = _moments(flux)
+    generator = torch.Generator().manual_seed(seed)
+    width = min(n_components + _OVERSAMPLING, *flux.shape)
+    subspace = torch.randn(flux.shape[1], width, generator=generator)
+    for _ in range(_POWER_ITERATIONS):
+        subspace = torch.linalg.qr(_covariance_times(flux, mean, subspace))[0]
+    image = _covariance_times(flux, mean, subspace)
+    # float64: the smallest variances are some 1e-8 of the largest
+    eigenvalues, rotation = torch.linalg.eigh((subspace.T @ image).double())
+    order = torch.argsort(eigenvalues, descending=True)[:n_components]
+    components = (subspace.double() @ rotation[:, order]).float().T.contiguous()
+    explained = eigenvalues[order].sum() / flux.shape[1]
+    deviation = eigenvalues[order].clamp_min(0).sqrt().float()
+    residual = (variance.mean() - explained).clamp_min(0).float()
+    return Representation(mean, components, deviation, residual)
+
+
+def _moments(flux: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean (float32) and variance (float64) of each pixel."""
+    mean = torch.zeros(flux.shape[1], dtype=torch.float64)
+    for start in range(0, len(flux), _CHUNK):
+        mean += torch.from_numpy(flux[start : start + _CHUNK]).sum(0, dtype=torch.float64)
+    mean = (mean / len(flux)).float()
+    variance = torch.zeros(flux.shape[1], dtype=torch.float64)
+    for start in range(0, len(flux), _CHUNK):
+        centred = torch.from_numpy(flux[start : start + _CHUNK]) - mean
+        variance += centred.square_().sum(0, dtype=torch.float64)
+    return mean, variance / len(flux)
+
+
+def _covariance_times(flux: np.ndarray, mean: torch.Tensor, subspace: torch.Tensor) -> torch.Tensor:
+    product = torch.zeros_like(subspace)
+    for start in range(0, len(flux), _CHUNK):
+        centred = torch.from_numpy(flux[start : start + _CHUNK]) - mean
+        product.addmm_(centred.T, centred @ subspace, alpha=1 / len(flux))
+    return product

@@ -1,0 +1,115 @@
+"""One training loop for all methods that learn by gradient descent: shuffled epochs that can be interrupted.
+
+The order of an epoch depends on the seed and the epoch's number alone, and the state holds the moments of the
+optimisers, so a fit that continues from a checkpoint takes the very steps that an undisturbed one would take.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from starbench.methods.base import Diverged, Method, Monitor
+from torch import nn
+
+
+@dataclass
+class Training:
+    """Networks and their optimisers, by name, and how many epochs are done."""
+
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
+    epochs_done: int = 0
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return weights, optimiser moments and the number of epochs as named tensors."""
+        state = {"epochs_done": torch.tensor(self.epochs_done)}
+        for name, network in self.networks.items():
+            state |= {f"network/{name}/{key}": value for key, value in network.state_dict().items()}
+        for name, optimiser in self.optimisers.items():
+            for index, moments in optimiser.state_dict()["state"].items():
+                for key, value in moments.items():
+                    state[f"optimiser/{name}/{index}/{key}"] = value
+        return state
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore what `state` returned, into networks and optimisers of the same shapes."""
+        self.epochs_done = int(state["epochs_done"])
+        for name, network in self.networks.items():
+            network.load_state_dict(_below(state, f"network/{name}/"))
+        for name, optimiser in self.optimisers.items():
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for key, value in _below(state, f"optimiser/{name}/").items():
+                index, moment = key.split("/")
+                moments.setdefault(int(index), {})[moment] = value
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }
+
+
+def run_epochs(
+    method: Method,
+    training: Training,
+    monitor: Monitor,
+    *,
+    n_items: int,
+    epochs: int,
+    batch_size: int,
+    step: Callable[[torch.Tensor, float], dict[str, torch.Tensor]],
+) -> None:
+    """Take gradient steps over shuffled batches until `epochs` epochs are done.
+
+    Parameters
+    ----------
+    method : Method
+        The method that is being fitted; reported to the monitor, and the source of the seed.
+    training : Training
+        Continued from ``training.epochs_done``.
+    monitor : Monitor
+    n_items, epochs, batch_size : int
+        An incomplete last batch is dropped, unless it is the only one.
+    step : callable
+        Given the indices of a batch and the share of training that is done (0 to 1), takes one step and returns the
+        quantities to watch as scalar tensors.
+
+    Raises
+    ------
+    Diverged
+        If a watched quantity is not finite.
+    """
+    batch_size = min(batch_size, n_items)
+    n_batches = n_items // batch_size
+    monitor.start(method, epochs)
+    for epoch in range(training.epochs_done, epochs):
+        # A product of odd constants keeps the orders of neighbouring seeds and epochs apart.
+        generator = torch.Generator().manual_seed(method.seed * 1_000_003 + epoch)
+        order = torch.randperm(n_items, generator=generator)
+        sums: dict[str, torch.Tensor] = {}
+        for batch in range(n_batches):
+            share_done = (epoch + batch / n_batches) / epochs
+            watched = step(order[batch * batch_size : (batch + 1) * batch_size], share_done)
+            for name, value in watched.items():
+                sums[name] = sums.get(name, 0.0) + value.detach()
+        means = {name: float(total) / n_batches for name, total in sums.items()}
+        training.epochs_done = epoch + 1
+        for name, mean in means.items():
+            if not math.isfinite(mean):
+                raise Diverged(f"{name} became {mean} in epoch {epoch + 1}")
+        monitor.epoch(method, epoch + 1, means)
+
+
+def one_cycle(share_done: float, *, warm_up: float = 0.25, start: float = 0.04) -> float:
+    """Return the factor on the peak learning rate: a cosine up from `start`, then a cosine down to almost 0.
+
+    References
+    ----------
+    Smith and Topin (2019), "Super-convergence", arXiv:1708.07120.
+    """
+    if share_done < warm_up:
+        return start + (1 - start) * (0.5 - 0.5 * math.cos(math.pi * share_done / warm_up))
+    return max(0.5 + 0.5 * math.cos(math.pi * (share_done - warm_up) / (1 - warm_up)), 1e-4)
