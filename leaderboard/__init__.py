@@ -1,1 +1,20 @@
 """The leaderboard: rows, their checks, and what is generated from them."""
+
+from starbench.leaderboard.board import Entry, add, find_directory, load
+from starbench.leaderboard.compare import Comparison, compare
+from starbench.leaderboard.render import build, differing, leaderboard_page, readme_table
+from starbench.leaderboard.terminal import table_for_run
+
+__all__ = [
+    "Comparison",
+    "Entry",
+    "add",
+    "build",
+    "compare",
+    "differing",
+    "find_directory",
+    "leaderboard_page",
+    "load",
+    "readme_table",
+    "table_for_run",
+]

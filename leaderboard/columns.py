@@ -1,0 +1,130 @@
+"""The columns of every leaderboard table: what each shows of a run, and how it is written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from starbench.results import Row
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage, without the sign; close to none or all with one digit more.
+
+    Examples
+    --------
+    >>> percent(0.6071), percent(0.9998), percent(1.0)
+    ('60.7', '99.98', '100.0')
+    """
+    digits = 2 if 0 < share < 0.0005 or 0.9995 <= share < 1 else 1
+    return f"{100 * share:.{digits}f}"
+
+
+def scientific(value: float) -> str:
+    """Write a number with two digits and a power of ten.
+
+    Examples
+    --------
+    >>> scientific(2.24e-06)
+    '2.2e-6'
+    """
+    digits, _, exponent = f"{value:.1e}".partition("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def two_decimals(value: float) -> str:
+    """Write a number with two decimals, and no minus sign before zero.
+
+    Examples
+    --------
+    >>> two_decimals(-0.001)
+    '0.00'
+    """
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def one_decimal(value: float) -> str:
+    """Write a number with one decimal."""
+    return f"{value:.1f}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A quantity of a leaderboard table.
+
+    Attributes
+    ----------
+    key : str
+        Metric name, or a name of the column's own where it sums up several.
+    title : str
+    write : callable
+        From a value to its text.
+    meaning : str
+        For columns that are no metric of their own: what they sum up.
+    """
+
+    key: str
+    title: str
+    write: Callable[[float], str]
+    meaning: str = ""
+
+
+COLUMNS = (
+    Column("doppelganger_free", "Nearest [%]", percent),
+    Column("doppelganger_0.1", "Within 0.1 % [%]", percent),
+    Column("doppelganger_1", "Within 1 % [%]", percent),
+    Column("reconstruction_mse", "MSE", scientific),
+    Column("swapped_reconstruction_mse", "Swapped MSE", scientific),
+    Column(
+        "leakage",
+        "Nuisance leakage",
+        two_decimals,
+        "`nuisance_leakage.mlp`, the largest over the nuisance factors; lower is better.",
+    ),
+    Column(
+        "recovery",
+        "Composition recovery",
+        two_decimals,
+        "`composition_recovery.mlp`, the mean over the abundances; higher is better.",
+    ),
+    Column(
+        "minutes",
+        "Minutes",
+        one_decimal,
+        "Wall time of fitting and scoring on the machine of the run, which differs between rows.",
+    ),
+)
+
+
+def figures_of(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures of the columns that metrics allow, by column key.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Metric values by name.
+
+    Examples
+    --------
+    >>> figures_of({"nuisance_leakage.mlp.Teff": 0.25, "nuisance_leakage.mlp.log g": 0.5})
+    {'leakage': 0.5}
+    """
+    figures = {column.key: values[column.key] for column in COLUMNS if column.key in values}
+    leakage = [value for name, value in values.items() if name.startswith("nuisance_leakage.mlp.")]
+    recovery = [
+        value for name, value in values.items() if name.startswith("composition_recovery.mlp.")
+    ]
+    if leakage:
+        figures["leakage"] = max(leakage)
+    if recovery:
+        # Summed in one order, so that the mean's last digit does not hang on the order of the file.
+        figures["recovery"] = sum(sorted(recovery)) / len(recovery)
+    return figures
+
+
+def figures_of_row(row: Row) -> dict[str, float]:
+    """Return the figures of a row by column key; what the row does not have is absent."""
+    figures = figures_of({name: figure.value for name, figure in row.metrics.items()})
+    if row.status == "ok":
+        parts = [row.seconds[part] for part in ("fit", "score") if part in row.seconds]
+        if parts or "total" in row.seconds:
+            figures["minutes"] = (sum(parts) if parts else row.seconds["total"]) / 60
+    return figures

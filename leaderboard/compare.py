@@ -1,0 +1,144 @@
+"""Two methods on the same stars: how far apart they are, and how sure that is.
+
+The share of a method is the mean, over its seeds and over the pairs, of the part of each pair's two
+stars whose twin ranks low enough. The difference of two methods is resampled a thousand times on
+two levels: seeds, drawn with replacement for each method on its own, and pairs, drawn once for
+both, so that what makes a pair hard for both methods cancels. With a single seed the interval holds
+the spread over pairs alone. (Resampling of nested data: Davison & Hinkley 1997, Bootstrap Methods
+and their Application, section 3.8.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from starbench.leaderboard.aggregate import Group, sections
+from starbench.leaderboard.board import Entry, ranks_beside
+from starbench.metrics import resample_pairs
+from starbench.metrics.recovery import within
+from starbench.results import RowError, read_ranks
+
+_PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference of two methods' shares.
+
+    Attributes
+    ----------
+    share_a, share_b : float
+        Mean over seeds.
+    difference : float
+        Of the first less the second.
+    low, high : float
+        95 % interval of the difference.
+    seeds_a, seeds_b : int
+    """
+
+    share_a: float
+    share_b: float
+    difference: float
+    low: float
+    high: float
+    seeds_a: int
+    seeds_b: int
+
+    @property
+    def separable(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+
+def found_share(rank: np.ndarray, metric: str) -> np.ndarray:
+    """Return for each pair [n_pairs] the part of its two stars whose twin ranks low enough."""
+    return within(rank, _PER_MILLE[metric]).mean(axis=1)
+
+
+def compare_shares(found_a: np.ndarray, found_b: np.ndarray) -> Comparison:
+    """Compare two methods.
+
+    Parameters
+    ----------
+    found_a, found_b : numpy.ndarray [n_seeds, n_pairs]
+        Part of each pair's stars that the method found, over the same pairs.
+
+    Returns
+    -------
+    Comparison
+    """
+    n_pairs = found_a.shape[1]
+    counts = resample_pairs(n_pairs)
+    draws = np.random.default_rng(0)
+    shares = []
+    for found in (found_a, found_b):
+        by_seed = counts.astype(np.float64) @ found.T / n_pairs  # [n_resamples, n_seeds]
+        drawn = draws.integers(len(found), size=by_seed.shape)
+        shares.append(np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1))
+    low, high = np.percentile(shares[0] - shares[1], (2.5, 97.5))
+    share_a, share_b = float(found_a.mean()), float(found_b.mean())
+    return Comparison(
+        share_a, share_b, share_a - share_b, float(low), float(high), len(found_a), len(found_b)
+    )
+
+
+def compare(
+    entries: Sequence[Entry], a: str, b: str, task: str, metric: str = "doppelganger_free"
+) -> Comparison:
+    """Compare two methods of the leaderboard on one task, by their stored ranks.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    a, b : str
+        Method names, or names with the beginning of the settings' digest as ``fader@1a2b3c4d``
+        where a method has rows of several settings.
+    task : str
+    metric : str
+        One of the three shares.
+
+    Raises
+    ------
+    RowError
+        If a method has no rows, or rows that do not compare.
+    """
+    groups = [group for section in sections(entries) if section.task == task
+              for group in section.groups if group.entries]  # fmt: skip
+    chosen = [_pick(groups, name, task) for name in (a, b)]
+    first, second = (group.row for group in chosen)
+    for field in ("task_version", "data_fingerprint"):
+        if getattr(first, field) != getattr(second, field):
+            raise RowError(
+                f"{a} and {b} differ in `{field}`, so they were judged on different stars; "
+                "run one of them again"
+            )
+    found = [
+        np.stack(
+            [
+                found_share(read_ranks(ranks_beside(entry.path)).rank, metric)
+                for entry in group.entries
+            ]
+        )
+        for group in chosen
+    ]
+    return compare_shares(*found)
+
+
+def _pick(groups: list[Group], name: str, task: str) -> Group:
+    method, _, digest = name.partition("@")
+    fitting = [
+        group
+        for group in groups
+        if group.row.method == method and group.row.settings_digest.startswith(digest)
+    ]
+    if not fitting:
+        known = sorted({group.row.method for group in groups})
+        raise RowError(
+            f"the leaderboard has no rows of {name} on {task}; choose from {', '.join(known)}"
+            if known
+            else f"the leaderboard has no rows on {task}"
+        )
+    if len(fitting) > 1:
+        choices = ", ".join(f"{method}@{group.row.settings_digest[:8]}" for group in fitting)
+        raise RowError(f"{name} has rows of several settings on {task}; choose from {choices}")
+    return fitting[0]
