@@ -2,31 +2,42 @@
 
 import importlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import click
 from starbench import __version__
 from starbench.errors import Report, debugging, report
 
 
-class Commands(click.Group):
-    """A group that imports its subgroups late and reports every error in one place."""
+class LateGroup(click.Group):
+    """A group of commands whose module is imported when one of them is asked for.
 
-    SUBGROUPS: ClassVar = {
-        "data": "starbench.cli_data:data",
-        "leaderboard": "starbench.cli_leaderboard:leaderboard",
-    }
+    Parameters
+    ----------
+    name, help : str
+    target : str
+        Where the group is, as ``module:attribute``.
+    """
+
+    def __init__(self, name: str, target: str, help: str):
+        super().__init__(name, help=help)
+        self._target = target
+
+    def _group(self) -> click.Group:
+        module, attribute = self._target.split(":")
+        return getattr(importlib.import_module(module), attribute)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        return sorted([*super().list_commands(ctx), *self.SUBGROUPS])
+        """Return the names of the group's commands."""
+        return self._group().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name."""
-        if cmd_name in self.SUBGROUPS:
-            module, attribute = self.SUBGROUPS[cmd_name].split(":")
-            return getattr(importlib.import_module(module), attribute)
-        return super().get_command(ctx, cmd_name)
+        return self._group().get_command(ctx, cmd_name)
+
+
+class Commands(click.Group):
+    """A group that reports every error in one place."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; whatever it raises becomes one sentence and an exit code."""
@@ -97,10 +108,10 @@ def run(task_name: str, seed: int, settings: tuple[str, ...], **options: Any) ->
     click.echo(f"\nFiles        {folder.path}")
     times = ", ".join(f"{name} {row.seconds[name]:.0f} s" for name in ("data", "fit", "score"))
     click.echo(f"Wall time    {times}; peak memory {row.peak_memory_mb / 1e3:.1f} GB")
-    if row.scale == "full":
+    if row.scale == "full" and options["data"] is None:
         click.echo(f"Leaderboard  starbench leaderboard add {folder.path}")
     else:
-        click.echo("Leaderboard  only runs of --scale full enter it")
+        click.echo("Leaderboard  only for standard tasks at --scale full")
 
 
 def _run_one(
@@ -213,3 +224,15 @@ def plot(run_folder: Path) -> None:
 
     for path in draw_run(RunFolder(run_folder)):
         click.echo(path)
+
+
+main.add_command(
+    LateGroup("data", "starbench.cli_data:data", "Build, describe and check the data of a task.")
+)
+main.add_command(
+    LateGroup(
+        "leaderboard",
+        "starbench.cli_leaderboard:leaderboard",
+        "Add rows to the leaderboard and generate its pages.",
+    )
+)

@@ -182,7 +182,9 @@ def decoder(
             at = nuisance[pairs].reshape(2 * len(own), -1)
         fluxes = []
         for source in (own, own[:, ::-1]):
-            flux = method.decode(source.reshape(2 * len(own), -1), at)
+            # Contiguous, as torch refuses the negative stride of a swap.
+            source = np.ascontiguousarray(source).reshape(2 * len(own), -1)
+            flux = method.decode(source, at)
             flux = checked_output(flux, 2 * len(own), f"decode of {method.name}", n_pixels)
             fluxes.append(flux.reshape(len(own), 2, n_pixels))
         return tuple(fluxes)

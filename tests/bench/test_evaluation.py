@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from starbench import evaluation
 from starbench.evaluation import (
     OutputError,
@@ -79,6 +80,19 @@ def test_a_perfect_method_scores_perfectly(toy_task, shown):
     assert figures["doppelganger_free"].value == 1
     assert figures["reconstruction_mse"].value < 1e-10
     assert figures["swapped_reconstruction_mse"].value < 1e-10
+
+
+def test_a_single_pair_can_be_decoded_with_torch(toy_task, shown):
+    class ThroughTorch(Perfect):
+        def decode(self, latent, nuisance):
+            return super().decode(
+                torch.from_numpy(latent).numpy(), torch.from_numpy(nuisance).numpy()
+            )
+
+    method = ThroughTorch(toy_task)
+    reconstruct = decoder(method, encode_split(method, shown), shown.labels.nuisance, 60)
+    plain, swapped = reconstruct(slice(3, 4))
+    assert plain.shape == swapped.shape == (1, 2, 60)
 
 
 def test_errors_are_those_of_whole_arrays(toy_task, shown, monkeypatch):
