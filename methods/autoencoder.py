@@ -1,20 +1,21 @@
 r"""The conditional autoencoder that several methods add a penalty to.
 
-A spectrum with nuisance u has coefficients c on the training set's principal components (or pixels), of variance
-lambda_k. Two networks encode and decode the standardised coefficients x_k = c_k / lambda_k^{a/2},
+A spectrum with nuisance u has coefficients c on the training set's principal components (or
+pixels), of variance lambda_k. Two networks encode and decode the standardised coefficients x_k =
+c_k / lambda_k^{a/2},
 
 .. math::
 
     z = E(x, u), \qquad \hat x = D(z, u), \qquad
     L = \frac{\sum_k \lambda_k^{-b} (c_k - \hat c_k)^2}{\sum_k \lambda_k^{1-b}} + P(z, u),
 
-where the penalty P is what sets one method apart from another; without one, nothing but the decoder's knowledge of u
-stops z from keeping what it can of u.
+where the penalty P is what sets one method apart from another; without one, nothing but the
+decoder's knowledge of u stops z from keeping what it can of u.
 
-At b = 0 the first term is the mean squared error of the flux in units of the flux variance. Temperature, gravity and
-overall metallicity make nearly all of that variance, and an element with a few weak lines makes 1e-4 of it: its gradient
-drowns. With b > 0 (`loss_whitening`) the small components count for more. That conditions the problem, too: also the
-plain flux error falls faster.
+At b = 0 the first term is the mean squared error of the flux in units of the flux variance.
+Temperature, gravity and overall metallicity make nearly all of that variance, and an element with a
+few weak lines makes 1e-4 of it: its gradient drowns. With b > 0 (`loss_whitening`) the small
+components count for more. That conditions the problem, too: also the plain flux error falls faster.
 """
 
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ class AutoencoderSettings:
 class Autoencoder(Method):
     """An encoder and a decoder that both know the nuisance; subclasses add a penalty to its loss.
 
-    A subclass may override `extra_networks` and `penalty`. All else is shared, so that two of them differ in nothing
-    but what they mean to differ in.
+    A subclass may override `extra_networks` and `penalty`. All else is shared, so that two of them
+    differ in nothing but what they mean to differ in.
     """
 
     label_access = "nuisance"
@@ -71,7 +72,7 @@ class Autoencoder(Method):
     # --- what subclasses add
 
     def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return networks beyond the encoder and the decoder, by name; each has an optimiser of its own."""
+        """Return further networks by name; each has an optimiser of its own."""
         return {}
 
     def penalty(
@@ -184,7 +185,7 @@ class Autoencoder(Method):
         return torch.cat(pieces).numpy()
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
-        """Reconstruct spectra from latents and the nuisance to draw them at; see `Method.decode`."""
+        """Reconstruct spectra; see `Method.decode`."""
         z, u = torch.as_tensor(latent, device=self.device), self._scaled(nuisance)
         flux = np.empty((len(latent), len(self.representation.mean)), np.float32)
         with torch.no_grad():

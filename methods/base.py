@@ -1,4 +1,4 @@
-"""The interface of a method: fit on what its label access allows, then encode spectra into latents."""
+"""The interface of a method: fit on what its label access allows, then encode spectra."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ LABEL_ACCESS = (
 
 
 class SettingError(ValueError):
-    """A method or setting that does not exist or does not fit: one sentence that names what to change."""
+    """A method or setting that does not fit: one sentence that names what to change."""
 
 
 class Diverged(RuntimeError):
-    """Training left the finite numbers or collapsed: the run is recorded as `diverged`, never scored."""
+    """Training left the finite numbers or collapsed; such a run is never scored."""
 
 
 def option(
     default: Any, meaning: str, *, low: float | None = None, high: float | None = None
 ) -> Any:
-    """Return a dataclass field for a hyperparameter, with what it means and the values it may take."""
+    """Return a dataclass field: a hyperparameter, its meaning, and its range."""
     return field(default=default, metadata={"help": meaning, "low": low, "high": high})
 
 
@@ -57,13 +57,13 @@ class View:
 
 
 class Monitor(Protocol):
-    """What `Method.fit` reports to, once an epoch; `starbench.runner` draws progress and writes checkpoints."""
+    """What `Method.fit` reports to: it draws progress and writes checkpoints."""
 
     def start(self, method: "Method", epochs: int) -> None:
         """Say before the first epoch how many there are."""
 
     def epoch(self, method: "Method", epoch: int, values: dict[str, float]) -> None:
-        """Report the end of an epoch (counted from 1) and the mean of each watched quantity over it.
+        """Report the end of an epoch, counted from 1, and the means of watched quantities.
 
         Raises
         ------
@@ -85,8 +85,9 @@ class Silent:
 class Method(ABC):
     """A way to encode spectra into latents that hold the chemistry and not the nuisance.
 
-    A subclass names itself, says what labels it needs, gives its hyperparameters as a frozen dataclass with a
-    default for each, and implements `fit`, `encode`, `state` and `load_state`; `decode` if it can reconstruct.
+    A subclass names itself, says what labels it needs, gives its hyperparameters as a frozen
+    dataclass with a default for each, and implements `fit`, `encode`, `state` and `load_state`;
+    `decode` if it can reconstruct.
 
     Parameters
     ----------
@@ -131,13 +132,14 @@ class Method(ABC):
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Learn from `train`; `validation` is there to choose or to stop by, never to fit.
 
-        Calls ``monitor.start`` once and ``monitor.epoch`` after every epoch. Must not change the arrays it is
-        given. If `load_state` restored an unfinished fit, continues it and ends as if never interrupted.
+        Calls ``monitor.start`` once and ``monitor.epoch`` after every epoch. Must not change the
+        arrays it is given. If `load_state` restored an unfinished fit, continues it and ends as if
+        never interrupted.
         """
 
     @abstractmethod
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Encode spectra, each on its own: the result may not depend on the rest of the batch or its order.
+        """Encode each spectrum on its own, whatever the rest of the batch and its order.
 
         Parameters
         ----------
@@ -156,12 +158,12 @@ class Method(ABC):
         return type(self).decode is not Method.decode
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Reconstruct spectra [n, n_pixels], float32, from latents and the nuisance to draw them at."""
+        """Reconstruct flux [n, n_pixels], float32, from latents, drawn at the nuisance given."""
         raise NotImplementedError(f"{self.name} has no decoder")
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
-        """Return everything needed to encode, decode and continue an unfinished fit, as named tensors."""
+        """Return what encoding, decoding and continuing a fit need, as named tensors."""
 
     @abstractmethod
     def load_state(self, state: dict[str, torch.Tensor]) -> None:

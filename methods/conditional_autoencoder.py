@@ -1,10 +1,11 @@
-"""The baseline: an autoencoder that knows the nuisance, with nothing that keeps it out of the latent.
+"""The baseline: it knows the nuisance, and nothing keeps that out of the latent.
 
 With the networks, the training and the data of `starbench.methods.fader`, and no adversary,
 
     L = |x - D(E(x, u), u)|^2 / variance.
 
-The decoder is given u, so a latent that is short of room gains by leaving u out; that is all the pressure there is.
+The decoder is given u, so a latent that is short of room gains by leaving u out; that is all the
+pressure there is.
 """
 
 from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
@@ -16,4 +17,3 @@ class ConditionalAutoencoder(Autoencoder):
     name = "conditional-autoencoder"
     reference = "de Mijolla and Ness, baseline of their Table 1"
     Hyperparameters = AutoencoderSettings
-    presets = {}

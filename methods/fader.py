@@ -1,25 +1,27 @@
-r"""The Fader network: an adversary reads the nuisance from the latent, and the encoder learns to leave it nothing.
+r"""The Fader network: an adversary that the encoder learns to leave nothing to read.
 
-The nuisance u (Teff and log g) is cut into bins of equal training counts along each axis, y(u) being the joint bin. An
-adversary A learns to classify the latent, and the autoencoder learns to reconstruct and to make A fail:
+The nuisance u (Teff and log g) is cut into bins of equal training counts along each axis, y(u)
+being the joint bin. An adversary A learns to classify the latent, and the autoencoder learns to
+reconstruct and to make A fail:
 
 .. math::
 
     L_A = -\log A_{y(u)}(z), \qquad
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance} - w\, L_A, \qquad z = E(x, u),
 
-with A fixed in the second, and w growing linearly over the first part of the training, so that there is something to
-disentangle before the adversary pulls. Where the latent tells nothing of u, the cross-entropy L_A stands at chance,
-log(number of bins), whatever the adversary does.
+with A fixed in the second, and w growing linearly over the first part of the training, so that
+there is something to disentangle before the adversary pulls. Where the latent tells nothing of u,
+the cross-entropy L_A stands at chance, log(number of bins), whatever the adversary does.
 
 References
 ----------
 Lample et al. (2017), "Fader networks: manipulating images by sliding attributes", NeurIPS 30.
-de Mijolla, Ness, Viti and Wheeler (2021), "Disentangled representation learning for astronomical chemical tagging",
-ApJ 913, 12.
+de Mijolla, Ness, Viti and Wheeler (2021), "Disentangled representation learning for astronomical
+chemical tagging", ApJ 913, 12.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,9 +52,10 @@ class Fader(Autoencoder):
     name = "fader"
     reference = "Lample et al. 2017; de Mijolla et al. 2021, ApJ 913, 12"
     Hyperparameters = FaderSettings
-    # The authors' code: networks on pixels, Adam at a constant 1e-5. Their weight of 1e-5 goes with the mean squared error
-    # of 4 x flux - 3.5; here the error is in units of the flux variance, so the same balance is 1e-5 / (16 * 4.8e-4).
-    presets = {
+    # The authors' code: networks on pixels, Adam at a constant 1e-5. Their weight of 1e-5 goes with
+    # the mean squared error of 4 x flux - 3.5; here the error is in units of the flux variance, so
+    # the same balance is 1e-5 / (16 * 4.8e-4).
+    presets: ClassVar = {
         "published": {
             "components": 0,
             "input_whitening": 0.0,
@@ -68,7 +71,7 @@ class Fader(Autoencoder):
     }
 
     def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return the adversary; its outputs are the joint bins, or the bins of each nuisance in turn."""
+        """Return the adversary, which has an output for each class."""
         settings = self.hyperparameters
         bins = settings.bins
         outputs = bins**n_nuisance if self._joint(n_nuisance) else bins * n_nuisance
@@ -78,7 +81,7 @@ class Fader(Autoencoder):
     def penalty(
         self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Train the adversary one step on the latents of the batch, then return minus its cross-entropy."""
+        """Train the adversary one step; return minus its cross-entropy, weighted."""
         settings = self.hyperparameters
         adversary = self.training.networks["adversary"]
         optimiser = self.training.optimisers["adversary"]
@@ -130,6 +133,6 @@ class Fader(Autoencoder):
         return joint[:, None]
 
     def _cross_entropy(self, latent: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Return the adversary's cross-entropy, averaged over the batch and the labels of a spectrum."""
+        """Return the adversary's cross-entropy, averaged over spectra and their labels."""
         scores = self.training.networks["adversary"](latent)
         return cross_entropy(scores.reshape(labels.numel(), -1), labels.reshape(-1))

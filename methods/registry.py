@@ -1,4 +1,4 @@
-"""Finding methods by name, from installed packages or from a file, and filling in their hyperparameters."""
+"""Finding methods by name, in packages or in a file, and filling in their hyperparameters."""
 
 import ast
 import dataclasses
@@ -83,7 +83,7 @@ def _checked(found: Any, spec: str) -> type[Method]:
 def make_hyperparameters(
     method: type[Method], preset: str | None = None, settings: tuple[str, ...] | list[str] = ()
 ) -> Any:
-    """Build a method's hyperparameters from its defaults, a preset, and ``key=value`` settings, in that order.
+    """Build hyperparameters from the defaults, then a preset, then ``key=value`` settings.
 
     Raises
     ------

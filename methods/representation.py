@@ -1,9 +1,10 @@
-"""What the networks see of a spectrum: its pixels, or its coefficients on the training set's principal components.
+"""What the networks see of a spectrum: its pixels, or its principal components.
 
-Spectra that depend on some twenty parameters lie close to a subspace of a few hundred dimensions, so networks on
-principal components cost a small fraction of networks on pixels and lose next to nothing (`residual_mse` says how
-much). Both keep the flux metric, because the components are orthonormal: the squared error summed over pixels is the
-squared error summed over coefficients, plus the part outside the subspace that no coefficient can express.
+Spectra that depend on some twenty parameters lie close to a subspace of a few hundred dimensions,
+so networks on principal components cost a small fraction of networks on pixels and lose next to
+nothing (`residual_mse` says how much). Both keep the flux metric, because the components are
+orthonormal: the squared error summed over pixels is the squared error summed over coefficients,
+plus the part outside the subspace that no coefficient can express.
 """
 
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class Representation:
 
 
 def pixels(flux: np.ndarray) -> Representation:
-    """Return the representation whose coefficients are the pixels, from their mean over training spectra."""
+    """Return the representation whose coefficients are the pixels, less their mean."""
     mean, variance = _moments(flux)
     return Representation(mean, None, variance.sqrt().float(), torch.zeros(()))
 

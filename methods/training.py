@@ -1,7 +1,8 @@
-"""One training loop for all methods that learn by gradient descent: shuffled epochs that can be interrupted.
+"""One loop for all methods that learn by gradient descent; it can be interrupted.
 
-The order of an epoch depends on the seed and the epoch's number alone, and the state holds the moments of the
-optimisers, so a fit that continues from a checkpoint takes the very steps that an undisturbed one would take.
+The order of an epoch depends on the seed and the epoch's number alone, and the state holds the
+moments of the optimisers, so a fit that continues from a checkpoint takes the very steps that an
+undisturbed one would take.
 """
 
 import math
@@ -74,8 +75,8 @@ def run_epochs(
     n_items, epochs, batch_size : int
         An incomplete last batch is dropped, unless it is the only one.
     step : callable
-        Given the indices of a batch and the share of training that is done (0 to 1), takes one step and returns the
-        quantities to watch as scalar tensors.
+        Given the indices of a batch and the share of training that is done (0 to 1), takes one step
+        and returns the quantities to watch as scalar tensors.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def run_epochs(
 
 
 def one_cycle(share_done: float, *, warm_up: float = 0.25, start: float = 0.04) -> float:
-    """Return the factor on the peak learning rate: a cosine up from `start`, then a cosine down to almost 0.
+    """Return the factor on the peak learning rate: a cosine up, then a longer one down.
 
     References
     ----------

@@ -70,7 +70,7 @@ class Task(Protocol):
         """Make the data ready to read: build what is missing, check what is there."""
 
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
-        """Yield a split piece by piece, in order, with the range of pairs that each piece covers."""
+        """Yield a split in pieces, in order, each with the range of pairs it covers."""
 
     def load(self, split: str, scale: str) -> Split:
         """Return a split whole."""

@@ -1,18 +1,20 @@
-"""The stars of ``apogee-giants``: compositions like the Galactic disc's, nuisance drawn apart from them.
+"""The stars of ``apogee-giants``: compositions like the disc's, and a nuisance apart from them.
 
-A composition is [Fe/H] and [X/Fe] of sixteen elements. A quarter of the pairs belong to the high-alpha sequence,
-the others to the low-alpha one; each sequence has a Gaussian in [Fe/H] and a mean [alpha/Fe] that falls with
-[Fe/H], and each element follows
+A composition is [Fe/H] and [X/Fe] of sixteen elements. A quarter of the pairs belong to the
+high-alpha sequence, the others to the low-alpha one; each sequence has a Gaussian in [Fe/H] and a
+mean [alpha/Fe] that falls with [Fe/H], and each element follows
 
     [X/Fe] = offset + slope [Fe/H] + share [alpha/Fe] + scatter * n,        n ~ N(0, 1) cut at 3.
 
-The shape (two sequences, the plateau near [alpha/Fe] = 0.2-0.25, carbon lowered and nitrogen raised by the first
-dredge-up, manganese and nickel rising with metallicity) follows what APOGEE finds for the disc (Hayden et al. 2015,
-ApJ 808, 132; Holtzman et al. 2018, AJ 156, 125). The scatters are of the size of DR14's abundance spread at fixed
-[Fe/H] and [alpha/Fe], observational scatter included, as in the set of de Mijolla et al. (2021), whose abundances were
-APOGEE's own. The numbers in the table below are this project's choice and define version 1 of the task.
+The shape (two sequences, the plateau near [alpha/Fe] = 0.2-0.25, carbon lowered and nitrogen raised
+by the first dredge-up, manganese and nickel rising with metallicity) follows what APOGEE finds for
+the disc (Hayden et al. 2015, ApJ 808, 132; Holtzman et al. 2018, AJ 156, 125). The scatters are of
+the size of DR14's abundance spread at fixed [Fe/H] and [alpha/Fe], observational scatter included,
+as in the set of de Mijolla et al. (2021), whose abundances were APOGEE's own. The numbers in the
+table below are this project's choice and define version 1 of the task.
 
-Teff and log g are uniform, independent of the composition and of each other, for each spectrum of a pair.
+Teff and log g are uniform, independent of the composition and of each other, for each spectrum of a
+pair.
 """
 
 import numpy as np
@@ -56,13 +58,14 @@ ABUNDANCES = {
     "Ni": (0.02, 0.08, 0.1, 0.03),
 }
 
-# Variates that one pair owns: 2 x 2 for the nuisance, 3 for sequence, [Fe/H] and alpha, 16 for the elements.
+# Variates that one pair owns: 2 x 2 for the nuisance, 3 for sequence, [Fe/H] and alpha, 16 for the
+# elements.
 UNIFORMS_PER_PAIR = 32
-_TEFF_DECIMALS, _DEX_DECIMALS = 2, 5  # labels are rounded, so that they hash alike on every machine
+TEFF_DECIMALS, DEX_DECIMALS = 2, 5  # labels are rounded, so that they hash alike on every machine
 
 
 def _cut_normal(uniform: np.ndarray, low, high) -> np.ndarray:
-    """Map uniform variates to a standard normal cut to [low, high] by inverting its distribution."""
+    """Map uniform variates to a standard normal cut to [low, high]."""
     bounds = torch.special.ndtr(torch.as_tensor(np.stack(np.broadcast_arrays(low, high))).double())
     lower, upper = bounds.numpy()
     return torch.special.ndtri(torch.from_numpy(lower + uniform * (upper - lower))).numpy()
@@ -94,15 +97,15 @@ def draw_compositions(uniform: np.ndarray, scatter_scale: float = 1.0) -> np.nda
     alpha = np.clip(sequence + ALPHA_SCATTER * scatter[:, 0], *ALPHA_RANGE)
     offset, slope, share, width = np.array([ABUNDANCES[x] for x in ELEMENTS]).T
     ratios = offset + slope * feh[:, None] + share * alpha[:, None] + width * scatter[:, 1:]
-    return np.round(np.column_stack([feh, ratios]), _DEX_DECIMALS)
+    return np.round(np.column_stack([feh, ratios]), DEX_DECIMALS)
 
 
 def draw_nuisance(uniform: np.ndarray) -> np.ndarray:
-    """Turn uniform variates [n, 2, 2] into Teff [K] and log g [dex, cgs] of both spectra of each pair."""
+    """Turn uniform variates [n, 2, 2] into Teff [K] and log g [dex, cgs]."""
     low, high = np.array([TEFF_RANGE, LOGG_RANGE]).T
     nuisance = low + uniform * (high - low)
-    nuisance[..., 0] = np.round(nuisance[..., 0], _TEFF_DECIMALS)
-    nuisance[..., 1] = np.round(nuisance[..., 1], _DEX_DECIMALS)
+    nuisance[..., 0] = np.round(nuisance[..., 0], TEFF_DECIMALS)
+    nuisance[..., 1] = np.round(nuisance[..., 1], DEX_DECIMALS)
     return nuisance
 
 
@@ -126,5 +129,5 @@ def draw_pairs(uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def microturbulence(logg: np.ndarray) -> np.ndarray:
-    """Return APOGEE's microturbulence [km/s] of giants of surface gravity `logg` (Holtzman et al. 2018, eq. 2)."""
+    """Return APOGEE's microturbulence of giants [km/s] (Holtzman et al. 2018, eq. 2)."""
     return 10 ** (0.226 - 0.0228 * logg + 0.0297 * logg**2 - 0.0113 * logg**3)

@@ -1,8 +1,8 @@
 """Counter-based random streams: item ``i`` of a stream can be drawn without drawing the others.
 
 Every stream is a Philox generator whose key is the SHA-256 of its name, such as
-``apogee-giants/1/train/labels``. Item ``i`` owns a fixed range of the counter, so any part of a split can be
-rebuilt alone, and a larger split begins with the smaller one.
+``apogee-giants/1/train/labels``. Item ``i`` owns a fixed range of the counter, so any part of a
+split can be rebuilt alone, and a larger split begins with the smaller one.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ def _key(name: str) -> int:
 def uniforms(name: str, start: int, stop: int, width: int) -> np.ndarray:
     """Draw the items ``start`` to ``stop`` of a stream of uniform variates.
 
-    Uses only the raw output of Philox, which numpy guarantees to be the same in every version and on every
-    machine (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+    Uses only the raw output of Philox, which numpy guarantees to be the same in every version and
+    on every machine (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 
     Parameters
     ----------
@@ -59,6 +59,7 @@ def normals(name: str, item: int, size: int) -> np.ndarray:
     -------
     numpy.ndarray [size], float32
     """
-    # 2**32 counter values an item are far more than the rejection sampler can use, so items never overlap.
+    # 2**32 counter values an item are far more than the rejection sampler can use, so items never
+    # overlap.
     bits = np.random.Philox(key=_key(name), counter=item << 32)
     return np.random.Generator(bits).standard_normal(size, dtype=np.float32)
