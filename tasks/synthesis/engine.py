@@ -1,0 +1,272 @@
+"""A thin layer over SMElib, PySME's compiled radiative-transfer core: model and lines in, intensities out.
+
+PySME's `synthesize_spectrum` evaluates every hydrogen line over a thousand Angstrom, at every wavelength and depth,
+which triples the price of a spectrum. The calls underneath it accept the range of each line, so `intensities` limits
+the hydrogen lines to `HYDROGEN_REACH`, and the Brackett lines become affordable in every star.
+
+SMElib keeps its state in globals, prints on stdout, and its equation of state may fail to converge once another
+atmosphere was solved in the process; `isolated` runs a function in a fresh forked process with stdout closed.
+"""
+
+import contextlib
+import functools
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+BOLTZMANN = 1.380649e-16  # erg/K
+AMU = 1.66054e-24  # g
+
+# ATLAS's continuous opacities: all but the hot-star ones (flags 14, 16 and above).
+OPACITY_FLAGS = np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
+HYDROGEN_REACH = 150.0  # how far from its centre a hydrogen line is followed [Angstrom]
+LINE_THRESHOLD = 1e-3  # other lines are followed out to this fraction of the continuous opacity
+ADOPT_EOS = 2 + 4  # electron and mass density from the equation of state
+
+_TIMEOUT = 120.0  # seconds; a spectrum takes three
+
+
+class EngineError(RuntimeError):
+    """The engine crashed, hung or gave what cannot be a spectrum."""
+
+
+@functools.cache
+def _library():
+    """Return the handle of SMElib; raise `ImportError` where PySME is not installed."""
+    home = os.environ.get("HOME")
+    # On import PySME writes a configuration below the home directory: not the user's.
+    os.environ["HOME"] = str(Path(tempfile.gettempdir()) / f"starbench-pysme-{os.getuid()}")
+    Path(os.environ["HOME"]).mkdir(exist_ok=True)
+    try:
+        with quiet():
+            from pysme.sme_synth import SME_DLL
+
+            return SME_DLL()
+    finally:
+        if home is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = home
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send what C code prints on stdout and stderr to nowhere."""
+    saved = [os.dup(1), os.dup(2)]
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        yield
+    finally:
+        for fd, copy in zip((1, 2), saved, strict=True):
+            os.dup2(copy, fd)
+            os.close(copy)
+        os.close(null)
+
+
+def _child(pipe, function, arguments):
+    os.chdir(tempfile.gettempdir())  # SMElib writes syntherr.log to the working directory
+    try:
+        with quiet():
+            result = function(*arguments)
+    except Exception as error:
+        result = EngineError(f"{type(error).__name__}: {error}")
+    pipe.send(result)
+
+
+def isolated(function: Callable, *arguments, timeout: float = _TIMEOUT):
+    """Return ``function(*arguments)``, evaluated in a forked process of its own.
+
+    Parameters
+    ----------
+    function : callable
+        Whatever uses the engine.
+    timeout : float
+        Seconds after which the process is killed.
+
+    Raises
+    ------
+    EngineError
+        If the function raised, the process died or the time ran out.
+    """
+    with contextlib.suppress(ImportError):
+        _library()  # once in the parent, so that no child pays for the import
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, function, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(timeout):
+            raise EngineError(f"no result after {timeout:.0f} s")
+        result = receiver.recv()
+    except EOFError:
+        process.join()
+        raise EngineError(f"the process ended with exit code {process.exitcode}") from None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    if isinstance(result, EngineError):
+        raise result
+    return result
+
+
+def solar_abundances() -> np.ndarray:
+    """Return log10 (N_X / N_H) + 12 of the 99 elements in the Sun (Asplund et al. 2009)."""
+    from pysme.abund import Abund
+
+    return Abund(monh=0, pattern="asplund2009")("H=12", raw=True)
+
+
+def element_symbols() -> list[str]:
+    """Return the symbols of the 99 elements in the order of `solar_abundances`."""
+    from pysme.abund import elements
+
+    return list(elements)
+
+
+class _Abundances:
+    """What `SME_DLL.InputAbund` wants: a callable that returns SME's own scale, X/N_total in log10."""
+
+    def __init__(self, h12: np.ndarray):
+        self._h12 = h12
+
+    def __call__(self, kind, raw=True):
+        from pysme.abund import Abund
+
+        return Abund(monh=0, pattern=self._h12, type="H=12")("sme", raw=True)
+
+
+class _Lines:
+    """What `SME_DLL.InputLineList` wants of a line list."""
+
+    def __init__(self, frame: pd.DataFrame):
+        names = ["wlcent", "excit", "gflog", "gamrad", "gamqst", "gamvw"]
+        ion = frame["species"].str.split().str[1].to_numpy(float)
+        self._columns = {
+            "species": frame["species"].to_numpy(str),
+            "ionization": ion,
+            "atomic": np.column_stack([np.ones(len(frame)), ion, frame[names].to_numpy(float)]),
+        }
+
+    def __len__(self):
+        return len(self._columns["ionization"])
+
+    def __getitem__(self, name):
+        return self._columns[name]
+
+
+def set_model(
+    teff: float,
+    logg: float,
+    vmic: float,
+    temperature: np.ndarray,
+    pressure: np.ndarray,
+    abundances: np.ndarray,
+    lines: pd.DataFrame,
+) -> None:
+    """Hand a model atmosphere, abundances and lines to the engine and solve the equation of state.
+
+    Parameters
+    ----------
+    teff, logg, vmic : float
+        Effective temperature [K], surface gravity [dex, cgs], microturbulence [km/s].
+    temperature, pressure : numpy.ndarray [n_depths]
+        Temperature [K] and gas pressure [dyn/cm2], from the surface inwards.
+    abundances : numpy.ndarray [99]
+        log10 (N_X / N_H) + 12.
+    lines : pandas.DataFrame
+        As `starbench.tasks.synthesis.lines.load_lines` returns them.
+    """
+    dll = _library()
+    particles = pressure / (BOLTZMANN * temperature)
+    electrons = 1e-4 * particles  # a guess: the densities are taken from the equation of state
+    atoms = particles - electrons
+    dll.SetContinuumOpacityGrid("adaptive")
+    dll.SetContinuumScatteringSourceMode(0)
+    dll.InputLineList(_Lines(lines))
+    model = {
+        "depth": "RHOX",
+        "RHOX": pressure / 10**logg,  # column mass [g/cm2] in hydrostatic equilibrium
+        "temp": temperature,
+        "xne": electrons,
+        "xna": atoms,
+        "rho": 1.25 * AMU * atoms,
+        "wlstd": 5000.0,
+        "geom": "PP",
+        "opflag": OPACITY_FLAGS,
+    }
+    dll.InputModel(teff, logg, vmic, model)
+    dll.InputAbund(_Abundances(abundances))
+    dll.Ionization(ADOPT_EOS)
+    dll.SetVWscale(1.0)
+    dll.SetH2broad(True)
+
+
+def continuous_opacity(wavelength: float) -> np.ndarray:
+    """Return the continuous opacity [cm2/g] of each layer of the current model at a wavelength [Angstrom]."""
+    dll = _library()
+    dll.InputWaveRange(wavelength, wavelength + 1)
+    dll.Opacity()
+    return dll.GetOpacity("COPBLU")
+
+
+def line_depths(first: float, last: float) -> np.ndarray:
+    """Return the depth of each line by itself at its centre, for lines between two wavelengths [air Angstrom].
+
+    The depth is that of the disc's centre, before any broadening but thermal and microturbulent.
+    """
+    dll = _library()
+    centre = np.array([1.0])
+    dll.InputWaveRange(first, last)
+    dll.Opacity()
+    dll.Transf(
+        centre, wave=np.array([first, last]), accrt=LINE_THRESHOLD
+    )  # prepares the line opacities
+    return dll.CentralDepth(centre, LINE_THRESHOLD)
+
+
+def intensities(
+    wavelength: np.ndarray,
+    mu: np.ndarray,
+    lines: pd.DataFrame,
+    threshold: float = LINE_THRESHOLD,
+    reach: float = HYDROGEN_REACH,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solve the transfer equation in the current model.
+
+    Parameters
+    ----------
+    wavelength : numpy.ndarray [n]
+        Air wavelengths [Angstrom], ascending.
+    mu : numpy.ndarray [n_mu]
+        Cosines of the angle to the normal.
+    lines : pandas.DataFrame
+        The lines given to `set_model`.
+    threshold, reach : float
+        See `LINE_THRESHOLD` and `HYDROGEN_REACH`.
+
+    Returns
+    -------
+    line, continuum : numpy.ndarray [n_mu, n]
+        Specific intensities with and without the lines, erg/cm2/s/sr/Angstrom up to a constant.
+    """
+    dll = _library()
+    dll.InputWaveRange(wavelength[0] - 2, wavelength[-1] + 2)
+    dll.Opacity()
+    ratio, reaches = dll.ALMAXRange(accrt=threshold)
+    hydrogen = (lines["species"] == "H 1").to_numpy()
+    centre = lines["wlcent"].to_numpy()[hydrogen]
+    reaches[hydrogen, 0] = np.maximum(reaches[hydrogen, 0], centre - reach)
+    reaches[hydrogen, 1] = np.minimum(reaches[hydrogen, 1], centre + reach)
+    dll.InputLinePrecomputedInfo(reaches[:, 0], reaches[:, 1], hydrogen | (ratio > threshold))
+    dll.SetLineInfoMode(1)
+    _, _, line, continuum = dll.Transf(mu, wave=wavelength, accrt=threshold)
+    return line, continuum
