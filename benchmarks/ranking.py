@@ -158,7 +158,9 @@ def run(name: str, arguments, folder: Path) -> tuple[dict, np.ndarray, np.ndarra
     command += ["--latents", arguments.latents, "--repeat", str(arguments.repeat)]
     command += ["--full"] if arguments.full else []
     environment = os.environ | ONE_THREAD | {"NUMBA_CACHE_DIR": str(folder / "cache")}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{name} did not finish: its process ended with status {done.returncode}")
     with np.load(output) as saved:
         return json.loads(done.stdout.splitlines()[-1]), saved["queries"], saved["rank"]
 

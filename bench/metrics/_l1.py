@@ -128,9 +128,8 @@ def count_closer(rows, columns, thresholds, first, step):
             for star in range(queries, end_of_queries):
                 threshold = thresholds[star]
                 l1_distances(rows[star], columns, start, stop, distance)
-                if (
-                    start == queries
-                ):  # both stars of this tile's pairs are queries here: count one way only
+                if start == queries:
+                    # On the diagonal every star is a query in its turn: count one way only.
                     pair = star - star % 2 - start
                     closer_before, within_before = _below(distance[:pair], threshold)
                     closer_after, within_after = _below(distance[pair + 2 :], threshold)

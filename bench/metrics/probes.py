@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Figure
 
@@ -68,7 +69,8 @@ def probe_figures(
     -------
     dict of str to Figure or None
         ``family.ridge.name`` and ``family.mlp.name`` for each name. None is no figure: a latent is
-        not finite, or the target is the same for all stars of a split.
+        not finite, the target is the same for all stars of a split, or the prediction
+        overflows.
 
     Raises
     ------
@@ -100,6 +102,8 @@ def probe_figures(
     for probe, prediction in predictions.items():
         values, resampled = r2(test_target, prediction, counts)
         for i, value, estimates in zip(varies, values, resampled.T, strict=True):
+            if not np.isfinite(value):
+                continue
             figures[f"{family}.{probe}.{names[i]}"] = Figure(
                 float(value), *interval(estimates), METRICS[f"{family}.{probe}"].version
             )

@@ -10,6 +10,7 @@ continuum-normalised flux squared, and are means over stars.
 """
 
 import numpy as np
+
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Figure
 

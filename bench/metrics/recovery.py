@@ -6,6 +6,7 @@ doppelganger_1 always. With a single pair there are no strangers and every rank 
 """
 
 import numpy as np
+
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
 from starbench.metrics.definitions import METRICS, Figure
 from starbench.metrics.ranking import TwinRanks
@@ -67,9 +68,9 @@ def recovery_figures(ranks: TwinRanks, *, counts: np.ndarray | None = None) -> d
     doppelganger_free      0.500
     doppelganger_0.1       0.500
     doppelganger_1         0.500
+    median_normalised_rank 0.250
     mean_reciprocal_rank   0.708
     tied_share             0.250
-    median_normalised_rank 0.250
     """
     rank, tied = np.asarray(ranks.rank), np.asarray(ranks.tied)
     n_pairs = len(rank)
@@ -102,7 +103,8 @@ def recovery_figures(ranks: TwinRanks, *, counts: np.ndarray | None = None) -> d
         float(np.median(normalised)),
         resampled_medians(counts, normalised),
     )
-    return {
-        name: Figure(value, *interval(resampled), METRICS[name].version)
-        for name, (value, resampled) in estimates.items()
-    }
+    figures = {}
+    for name in (name for name in METRICS if name in estimates):
+        value, resampled = estimates[name]
+        figures[name] = Figure(value, *interval(resampled), METRICS[name].version)
+    return figures

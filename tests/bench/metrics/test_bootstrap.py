@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
 
 

@@ -3,6 +3,7 @@ import importlib
 import pkgutil
 
 import pytest
+
 import starbench.metrics
 from starbench.metrics import METRICS, metric
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from starbench.metrics import METRICS, probe_figures, resample_pairs
 from starbench.metrics.probes import mlp_predict, r2, ridge_predict
 
@@ -147,6 +148,15 @@ def test_no_figure_from_latents_that_are_not_finite(rng, broken):
         for predict in (ridge_predict, mlp_predict):
             with pytest.raises(ValueError, match="not finite"):
                 predict(train, target, test)
+
+
+def test_no_figure_where_a_network_s_prediction_overflows(rng):
+    z, target = nonlinear(rng, 100)
+    far = z.copy()
+    far[0] = 3e38
+    figures = probe_figures("nuisance_leakage", list("abcde"), z * 1e-10, target, far, target)
+    assert all(figures[f"nuisance_leakage.mlp.{name}"] is None for name in "abcde")
+    assert all(figures[f"nuisance_leakage.ridge.{name}"].value < -1e9 for name in "abcde")
 
 
 def test_a_constant_latent_leaks_nothing(rng):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
+
 from starbench.metrics import METRICS, per_star_mse, reconstruction_figures
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from starbench.metrics import METRICS, TwinRanks, recovery_figures, twin_ranks
 
 SHARES = ["doppelganger_free", "doppelganger_0.1", "doppelganger_1"]
