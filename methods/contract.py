@@ -1,0 +1,233 @@
+"""The contract that every method keeps, as checks that name what to mend.
+
+`clauses` lists them; `check_method` runs them on small data. The test suite runs them over every
+registered method, and ``starbench check METHOD`` over anybody's.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from starbench.methods import checkpoint
+from starbench.methods.base import Method, Silent, View
+
+# Latents may move by rounding when the batch changes, because matrix products sum in another order.
+_ROUNDING = 1e-3
+
+
+class Breach(AssertionError):
+    """A clause of the contract that a method does not keep."""
+
+
+class _Interrupted(Exception):
+    pass
+
+
+class _InterruptAfter(Silent):
+    """Keeps the method's state after a number of epochs and stops the fit there."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+        self.state = None
+
+    def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
+        if epoch == self.epochs:
+            self.state = {name: tensor.clone() for name, tensor in method.state().items()}
+            raise _Interrupted
+
+
+class _Count(Silent):
+    def __init__(self):
+        self.epochs = 0
+
+    def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
+        self.epochs = epoch
+
+
+@dataclass
+class Subject:
+    """A method under examination, with small data to fit and to encode.
+
+    Attributes
+    ----------
+    method : type of Method
+    hyperparameters : dataclass
+    train, validation : View
+        With the labels that the method's label access allows.
+    flux, nuisance : numpy.ndarray
+        Spectra that were not fitted; nuisance is None for label access `none`.
+    """
+
+    method: type[Method]
+    hyperparameters: Any
+    train: View
+    validation: View
+    flux: np.ndarray
+    nuisance: np.ndarray | None
+
+    def new(self) -> Method:
+        """Return an unfitted instance."""
+        return self.method(self.hyperparameters, seed=3)
+
+    def fit(self) -> Method:
+        """Return a fitted instance."""
+        fitted = self.new()
+        fitted.fit(self.train, self.validation, Silent())
+        return fitted
+
+    def encode(self, fitted: Method, rows: Any = slice(None)) -> np.ndarray:
+        """Encode some of the spectra that were not fitted."""
+        nuisance = None if self.nuisance is None else self.nuisance[rows]
+        return fitted.encode(self.flux[rows], nuisance)
+
+    def decode(self, fitted: Method, latent: np.ndarray) -> np.ndarray:
+        """Decode latents at the nuisance of the spectra that were not fitted."""
+        return fitted.decode(latent, self.nuisance)
+
+
+def _require(condition: bool, what_to_mend: str) -> None:
+    if not condition:
+        raise Breach(what_to_mend)
+
+
+def _require_close(first: np.ndarray, second: np.ndarray, what_to_mend: str) -> None:
+    spread = float(np.std(first)) or 1.0
+    worst = float(np.max(np.abs(first - second)))
+    _require(worst <= _ROUNDING * spread, f"{what_to_mend} (they differ by {worst:.2g})")
+
+
+def latents_have_shape_and_type(subject: Subject, fitted: Method) -> None:
+    """Encode returns one float32 vector a spectrum."""
+    latent = subject.encode(fitted)
+    _require(isinstance(latent, np.ndarray), "encode must return a numpy array")
+    _require(
+        latent.ndim == 2 and len(latent) == len(subject.flux),
+        f"encode must return [n, d] for n = {len(subject.flux)} spectra, not {latent.shape}",
+    )
+    _require(latent.dtype == np.float32, f"encode must return float32, not {latent.dtype}")
+
+
+def latents_are_finite(subject: Subject, fitted: Method) -> None:
+    """Latents hold neither NaN nor infinity."""
+    latent = subject.encode(fitted)
+    bad = int((~np.isfinite(latent)).any(axis=1).sum())
+    _require(bad == 0, f"{bad} of {len(latent)} latents hold NaN or infinity")
+
+
+def same_seed_gives_same_latents(subject: Subject, fitted: Method) -> None:
+    """Fitting twice with one seed gives the same latents."""
+    again = subject.encode(subject.fit())
+    message = "two fits with one seed must agree: seed every generator with self.seed"
+    _require_close(subject.encode(fitted), again, message)
+
+
+def saving_keeps_latents(subject: Subject, fitted: Method) -> None:
+    """A new instance that loads the state from a file encodes alike."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        checkpoint.save(path, fitted.state(), {})
+        restored = subject.new()
+        restored.load_state(checkpoint.load(path)[0])
+    message = "state() must hold everything that encode needs, and load_state restore it"
+    try:
+        latent = subject.encode(restored)
+    except (AttributeError, TypeError, KeyError) as error:
+        raise Breach(f"{message}: {error!r}") from error
+    _require(np.array_equal(subject.encode(fitted), latent), message)
+
+
+def encode_ignores_batch_and_order(subject: Subject, fitted: Method) -> None:
+    """A spectrum's latent depends neither on its neighbours in the batch nor on their order."""
+    latent = subject.encode(fitted)
+    order = np.random.default_rng(0).permutation(len(latent))
+    shuffled = np.empty_like(latent)
+    shuffled[order] = subject.encode(fitted, order)
+    _require_close(latent, shuffled, "encode must not depend on the order of the spectra")
+    alone = np.concatenate([subject.encode(fitted, slice(i, i + 1)) for i in range(5)])
+    _require_close(latent[:5], alone, "encode must not depend on the rest of the batch")
+
+
+def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
+    """Neither fit nor encode changes an array it is given."""
+    arrays = {
+        f"{name}.{field.name}": getattr(view, field.name)
+        for name, view in (("train", subject.train), ("validation", subject.validation))
+        for field in fields(View)
+    }
+    arrays |= {"encode's flux": subject.flux, "encode's nuisance": subject.nuisance}
+    before = {name: array.copy() for name, array in arrays.items() if array is not None}
+    subject.encode(subject.fit())
+    for name, array in before.items():
+        _require(np.array_equal(array, arrays[name]), f"{name} was changed in place: copy it first")
+
+
+def decode_is_consistent(subject: Subject, fitted: Method) -> None:
+    """Decode, if there is one, returns one float32 spectrum a latent, whatever the batch."""
+    if not fitted.has_decoder:
+        return
+    latent = subject.encode(fitted)
+    flux = subject.decode(fitted, latent)
+    _require(
+        flux.shape == subject.flux.shape and flux.dtype == np.float32,
+        f"decode must return float32 {subject.flux.shape}, not {flux.dtype} {flux.shape}",
+    )
+    nuisance = None if subject.nuisance is None else subject.nuisance[:3]
+    message = "decode must not depend on the rest of the batch"
+    _require_close(flux[:3], fitted.decode(latent[:3], nuisance), message)
+
+
+def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
+    """A fit stopped after an epoch and continued from its state ends like an undisturbed one."""
+    count = _Count()
+    whole = subject.new()
+    whole.fit(subject.train, subject.validation, count)
+    if count.epochs < 2:
+        return  # nothing to interrupt
+    interrupt = _InterruptAfter(count.epochs // 2)
+    try:
+        subject.new().fit(subject.train, subject.validation, interrupt)
+    except _Interrupted:
+        pass
+    resumed = subject.new()
+    resumed.load_state(interrupt.state)
+    resumed.fit(subject.train, subject.validation, Silent())
+    message = "a continued fit must end like an undisturbed one: put optimisers and epoch in state()"
+    _require_close(subject.encode(whole), subject.encode(resumed), message)
+
+
+def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
+    """Return the checks, each taking the subject and a fitted instance of its method."""
+    return (
+        latents_have_shape_and_type,
+        latents_are_finite,
+        same_seed_gives_same_latents,
+        saving_keeps_latents,
+        encode_ignores_batch_and_order,
+        fit_leaves_its_input_alone,
+        decode_is_consistent,
+        interrupted_fit_resumes,
+    )
+
+
+def check_method(subject: Subject) -> Iterator[tuple[str, str | None]]:
+    """Run every clause; yield its name and None, or what to mend.
+
+    A method that reads a label which its access does not allow finds None there, and fails to fit.
+    """
+    try:
+        fitted = subject.fit()
+    except Exception as error:  # whatever a stranger's code may raise
+        yield "fit_works_within_label_access", f"fit raised {error!r}"
+        return
+    yield "fit_works_within_label_access", None
+    for clause in clauses():
+        try:
+            clause(subject, fitted)
+        except Exception as error:
+            yield clause.__name__, str(error) if isinstance(error, Breach) else repr(error)
+        else:
+            yield clause.__name__, None

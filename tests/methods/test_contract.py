@@ -1,0 +1,167 @@
+"""Every registered method keeps the contract; methods that break one clause fail that clause."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from spectra import draw, view
+
+from starbench.methods.base import Method, View, option
+from starbench.methods.contract import Subject, check_method, clauses
+from starbench.methods.registry import get_method, method_names
+
+SMALL = {
+    "epochs": 4,
+    "batch_size": 32,
+    "components": 24,
+    "encoder_widths": (32,),
+    "decoder_widths": (32,),
+    "adversary_widths": (16,),
+    "bins": 3,
+}
+
+
+def subject(method: type[Method]) -> Subject:
+    fields = {field.name for field in dataclasses.fields(method.Hyperparameters)}
+    hyperparameters = method.Hyperparameters(**{k: v for k, v in SMALL.items() if k in fields})
+    flux, nuisance, _ = draw("test", 40)
+    return Subject(
+        method,
+        hyperparameters,
+        view("train", 120, method.label_access),
+        view("validation", 40, method.label_access),
+        flux.reshape(80, -1),
+        None if method.label_access == "none" else nuisance.reshape(80, -1),
+    )
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_registered_method_keeps_the_contract(name):
+    results = dict(check_method(subject(get_method(name))))
+    assert len(results) == len(clauses()) + 1
+    assert {clause: breach for clause, breach in results.items() if breach} == {}
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_registered_method_describes_itself(name):
+    method = get_method(name)
+    assert method.name == name
+    assert method.reference
+    assert method.__module__ and __import__(method.__module__, fromlist=["_"]).__doc__
+    for field in dataclasses.fields(method.Hyperparameters):
+        assert field.metadata.get("help"), f"{name}: hyperparameter {field.name} is undocumented"
+    for preset in method.presets.values():
+        assert dataclasses.replace(method.Hyperparameters(), **preset)
+
+
+@dataclass(frozen=True)
+class ProjectionSettings:
+    latent: int = option(4, "dimensions of the latent", low=1)
+
+
+class Projection(Method):
+    """The simplest method that keeps the contract: a random projection of the centred flux."""
+
+    name, label_access, reference = "projection", "nuisance", "tests"
+    Hyperparameters = ProjectionSettings
+
+    def fit(self, train: View, validation: View, monitor) -> None:
+        generator = np.random.default_rng(self.seed)
+        shape = (train.flux.shape[1], self.hyperparameters.latent)
+        self.matrix = generator.normal(size=shape).astype(np.float32)
+        self.mean = train.flux.mean(axis=0)
+
+    def encode(self, flux, nuisance):
+        return (flux - self.mean) @ self.matrix
+
+    def state(self):
+        return {"matrix": torch.from_numpy(self.matrix), "mean": torch.from_numpy(self.mean)}
+
+    def load_state(self, state):
+        self.matrix, self.mean = state["matrix"].numpy(), state["mean"].numpy()
+
+
+class RowOrder(Projection):
+    def encode(self, flux, nuisance):
+        return super().encode(flux, nuisance) + np.arange(len(flux), dtype=np.float32)[:, None]
+
+
+class BatchDependent(Projection):
+    def encode(self, flux, nuisance):
+        return (flux - flux.mean(axis=0)) @ self.matrix
+
+
+class InPlace(Projection):
+    def fit(self, train, validation, monitor):
+        super().fit(train, validation, monitor)
+        train.flux[...] -= self.mean
+
+
+class NotANumber(Projection):
+    def encode(self, flux, nuisance):
+        latent = super().encode(flux, nuisance)
+        latent[0] = np.nan
+        return latent
+
+
+class UnsavedState(Projection):
+    def state(self):
+        return {"matrix": torch.from_numpy(self.matrix)}
+
+    def load_state(self, state):
+        self.matrix = state["matrix"].numpy()
+
+
+class ReadsComposition(Projection):
+    def fit(self, train, validation, monitor):
+        super().fit(train, validation, monitor)
+        self.matrix[:, 0] = train.composition[:, 0].mean()
+
+
+class Unseeded(Projection):
+    def fit(self, train, validation, monitor):
+        super().fit(train, validation, monitor)
+        self.matrix += np.random.default_rng().normal(size=self.matrix.shape).astype(np.float32)
+
+
+class ForgetsProgress(Projection):
+    """Trains in epochs, but starts over when it is continued."""
+
+    def fit(self, train, validation, monitor):
+        if not hasattr(self, "matrix"):
+            super().fit(train, validation, monitor)
+        monitor.start(self, 4)
+        for epoch in range(4):
+            self.matrix = self.matrix * np.float32(0.5) + 1
+            monitor.epoch(self, epoch + 1, {"loss": 0.0})
+
+
+class WrongType(Projection):
+    def encode(self, flux, nuisance):
+        return super().encode(flux, nuisance).astype(np.float64)
+
+
+def test_the_simplest_method_keeps_the_contract():
+    assert all(breach is None for _, breach in check_method(subject(Projection)))
+
+
+@pytest.mark.parametrize(
+    ("method", "clause"),
+    [
+        (RowOrder, "encode_ignores_batch_and_order"),
+        (BatchDependent, "encode_ignores_batch_and_order"),
+        (InPlace, "fit_leaves_its_input_alone"),
+        (NotANumber, "latents_are_finite"),
+        (UnsavedState, "saving_keeps_latents"),
+        (ReadsComposition, "fit_works_within_label_access"),
+        (Unseeded, "same_seed_gives_same_latents"),
+        (ForgetsProgress, "interrupted_fit_resumes"),
+        (WrongType, "latents_have_shape_and_type"),
+    ],
+)
+def test_a_broken_method_fails_the_clause_meant_for_it(method, clause):
+    breaches = {name: breach for name, breach in check_method(subject(method)) if breach}
+    assert clause in breaches
+    assert len(breaches[clause]) > 10
