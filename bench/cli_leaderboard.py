@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from starbench.errors import Report
 
 _directory = click.option(

@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+
 from starbench.metrics import TwinRanks, metric, recovery_figures, resample_pairs, twin_ranks
 from starbench.results import Ranks, Row, RowError, ranks_digest, shown
 

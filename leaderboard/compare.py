@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from starbench.leaderboard.aggregate import Group, sections
 from starbench.leaderboard.board import Entry, ranks_beside
 from starbench.metrics import resample_pairs

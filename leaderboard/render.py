@@ -47,7 +47,7 @@ different tables, and rows of different data or metric versions are never averag
 Lines marked as published are figures that others printed for their own spectra and their own
 networks: they say what to expect, and no rank between them and the rows is implied. The share of
 twins found falls with the number of stars among which they are sought, which is given with each.
-"De Mijolla et al. 2021" is arXiv:2103.06377; its figures follow from the ranks stored with its code."""
+"De Mijolla et al. 2021" is arXiv:2103.06377; its figures follow from ranks stored with its code."""
 
 
 def table(header: Sequence[str], align: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -212,7 +212,7 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         row, hardware = entry.row, entry.row.hardware
         machine = hardware.accelerator or f"{hardware.processor}, {hardware.threads} threads"
-        cells = [f"[{row.task} {row.method} {row.seed}](rows/{entry.path.name})"]
+        cells = [f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"]
         if row.status == "ok":
             cells += [
                 markdown(with_interval(row.metrics.get(column.key), column)) for column in columns
@@ -225,8 +225,9 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
     align = "l" + "r" * len(columns) + "lll"
     return [
         "## Single rows",
-        "Each with its 95 % interval from a bootstrap over pairs, and the command that repeats it at "
-        "its commit. The ranks beside each row prove its rank figures: `starbench leaderboard verify`.",
+        "Each with its 95 % interval from a bootstrap over pairs, and the command that repeats it "
+        "at its commit. The ranks beside a row prove its rank figures: "
+        "`starbench leaderboard verify`.",
         table(header, align, lines),
     ]
 

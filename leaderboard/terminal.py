@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tabulate import tabulate
+
 from starbench.leaderboard.aggregate import sections
 from starbench.leaderboard.board import Entry, load
 from starbench.leaderboard.columns import COLUMNS, Column, figures_of, figures_of_row
@@ -10,7 +12,6 @@ from starbench.leaderboard.published import published_figures
 from starbench.leaderboard.render import seeds, spread
 from starbench.metrics import METRICS
 from starbench.results import Row, RowError
-from tabulate import tabulate
 
 
 def table_for_run(row: Row, directory: Path | None = None) -> str:

@@ -1,0 +1,143 @@
+"""Runs made without training: ranks drawn at random, and the figures that follow from them."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from starbench.leaderboard import board
+from starbench.metrics import TwinRanks, recovery_figures
+from starbench.results import parse_row, ranks_digest, write_ranks, write_row
+
+N_PAIRS = 60
+
+
+@dataclass
+class FakeTask:
+    """A task as far as the leaderboard asks one."""
+
+    name: str = "apogee-giants"
+    version: int = 1
+    data: str = "abc123"
+
+    def fingerprint(self, scale):
+        return f"{self.data}-{scale}"
+
+    def sizes(self, scale):
+        return {"train": 10, "validation": 10, "test": N_PAIRS}
+
+
+@dataclass
+class FakeMethod:
+    label_access: str = "nuisance"
+    control: bool = False
+
+
+def draw_ranks(seed, nearest, n_pairs=N_PAIRS):
+    """Draw ranks of which about a share `nearest` is 1."""
+    draws = np.random.default_rng(seed)
+    rank = np.where(
+        draws.random((n_pairs, 2)) < nearest, 1, draws.integers(2, 2 * n_pairs, (n_pairs, 2))
+    )
+    return rank, np.minimum(draws.integers(0, 2, rank.shape), rank - 1)
+
+
+def row_content(rank, tied, *, seed=0, figures=None, **fields):
+    """Return the content of a row whose rank figures follow from ranks."""
+    metrics = {
+        name: {"value": f.value, "low": f.low, "high": f.high, "version": f.version}
+        for name, f in recovery_figures(TwinRanks(rank, tied)).items()
+    }
+    for name, value in (figures or {}).items():
+        metrics[name] = {"value": value, "low": value, "high": value, "version": 1}
+    return {
+        "method": "fader",
+        "method_version": 1,
+        "label_access": "nuisance",
+        "reference": "A reference",
+        "hyperparameters": {"n_latent": 20},
+        "task": "apogee-giants",
+        "task_version": 1,
+        "scale": "full",
+        "data_fingerprint": "abc123-full",
+        "seed": seed,
+        "selection": {"rule": "last epoch", "epoch": 60},
+        "status": "ok",
+        "metrics": metrics,
+        "ranks_sha256": ranks_digest(rank),
+        "starbench_version": "0.1.0",
+        "commit": "a" * 40,
+        "dirty": False,
+        "libraries": {"python": "3.12.1"},
+        "hardware": {
+            "processor": "Some processor",
+            "cores": 2,
+            "threads": 2,
+            "memory_gib": 8,
+            "device": "cpu",
+            "system": "Linux x86_64",
+        },
+        "seconds": {"data": 5, "fit": 300, "score": 60, "total": 365},
+        "epochs": 60,
+        "n_parameters": 1000,
+        **fields,
+    }
+
+
+def diverged(content):
+    """Return a row's content as it would be had the run diverged."""
+    return {
+        **content,
+        "metrics": {},
+        "ranks_sha256": None,
+        "status": "diverged",
+        "message": "loss | is NaN",
+    }
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Return a function that makes the folder of a run."""
+    count = iter(range(1000))
+
+    def make(*, seed=0, nearest=0.5, change=None, ranks=None, **fields):
+        rank, tied = ranks or draw_ranks([seed, int(100 * nearest)], nearest)
+        content = row_content(rank, tied, seed=seed, **fields)
+        if change:
+            content = change(content)
+        folder = tmp_path / "runs" / str(next(count))
+        folder.mkdir(parents=True)
+        write_row(parse_row(json.dumps(content)), folder / "row.json")
+        if content["status"] == "ok":
+            write_ranks(folder / "ranks.h5", rank, tied)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Return the leaderboard folder of an empty checkout."""
+    folder = tmp_path / "checkout" / "leaderboard"
+    folder.mkdir(parents=True)
+    (folder / board.MARKER).write_text("")
+    return folder
+
+
+@pytest.fixture
+def add(directory):
+    """Return `board.add` on that folder, with a fake task and no method installed."""
+
+    def add_runs(*runs, task=None, declared=lambda name: None, **options):
+        return board.add(
+            runs, directory, get_task=lambda name: task or FakeTask(), declared=declared, **options
+        )
+
+    return add_runs
+
+
+@pytest.fixture
+def fakes():
+    """Return the fake task and method classes, and what makes rows of ranks."""
+    return FakeTask, FakeMethod, draw_ranks, row_content, diverged

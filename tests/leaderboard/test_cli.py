@@ -1,0 +1,115 @@
+"""`starbench leaderboard` as a user types it: what it says, what it writes, how it exits."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from starbench.cli import main
+from starbench.leaderboard.render import BEGIN, END
+from starbench.metrics import twin_ranks
+from starbench.tasks import registry
+
+
+@pytest.fixture
+def checkout(directory, monkeypatch, fakes):
+    """Stand in a checkout with an empty leaderboard and a README."""
+    monkeypatch.setattr(registry, "get_task", lambda name: fakes[0]())
+    (directory.parent / "README.md").write_text(f"# starbench\n{BEGIN}\n{END}\n")
+    (directory.parent / "tests").mkdir()
+    monkeypatch.chdir(directory.parent / "tests")
+    return directory
+
+
+def starbench(*arguments):
+    outcome = CliRunner().invoke(main, ["leaderboard", *map(str, arguments)])
+    assert "Traceback" not in outcome.output
+    return outcome.exit_code, outcome.output
+
+
+def test_add_build_check_and_verify(checkout, make_run):
+    code, output = starbench("build", "--check")
+    assert code == 1
+    assert "LEADERBOARD.md and README.md not as the rows give" in output
+    code, output = starbench("add", make_run(seed=0), make_run(seed=1))
+    assert code == 0
+    assert output.count("added apogee-giants-v1__fader__seed") == 2
+    assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, README.md\n")
+    assert starbench("build") == (0, "2 rows; no change\n")
+    assert starbench("build", "--check") == (0, "up to date with 2 rows\n")
+    assert "| fader | nuisance | 2 |" in (checkout.parent / "README.md").read_text()
+    code, output = starbench("verify")
+    assert code == 0
+    assert output.count("ok ") == 2
+
+
+def test_a_refused_row_is_the_users_mistake(checkout, make_run):
+    run = make_run(dirty=True)
+    code, output = starbench("add", run)
+    assert code == 2
+    assert "field `dirty` is true" in output
+    assert not (checkout / "rows").exists()
+    assert starbench("add", "--allow-dirty", run)[0] == 0
+    assert starbench("add", "--allow-dirty", run)[0] == 2
+    assert starbench("add", "--allow-dirty", "--replace", run)[0] == 0
+
+
+def test_a_path_that_is_not_there_is_the_users_mistake(checkout, tmp_path):
+    code, output = starbench("add", tmp_path / "none")
+    assert code == 2
+    assert "cannot be read" in output
+
+
+def test_verify_names_the_row_that_does_not_hold(checkout, make_run):
+    starbench("add", make_run(seed=0), make_run(seed=1))
+    path = next((checkout / "rows").glob("*seed1*.json"))
+    content = json.loads(path.read_text())
+    content["metrics"]["doppelganger_free"] |= {"value": 0.0, "low": 0.0}
+    path.write_text(json.dumps(content))
+    code, output = starbench("verify")
+    assert code == 1
+    assert output.splitlines()[0].startswith("ok ")
+    assert "refused" in output and "but the ranks give" in output
+    assert "1 of 2 rows do not hold." in output
+    assert starbench("build")[0] == 2
+    assert not (checkout / "LEADERBOARD.md").exists()
+
+
+def test_verify_ranks_latents_again(checkout, make_run):
+    latent = np.random.default_rng(0).normal(size=(60, 2, 3)).astype(np.float32)
+    found = twin_ranks(latent)
+    run = make_run(ranks=(found.rank, found.tied))
+    with h5py.File(run / "latents.h5", "w") as file:
+        file["latent"] = latent
+    assert starbench("verify", run, "--run", run)[0] == 0
+    with h5py.File(run / "latents.h5", "a") as file:
+        file["latent"][0] = file["latent"][1]
+    code, output = starbench("verify", run, "--run", run)
+    assert code == 1
+    assert "the latents give other ranks" in output
+    code, output = starbench("verify", "--run", run)
+    assert code == 2
+    assert "--run belongs to one ROW" in output
+
+
+def test_compare_says_whether_methods_can_be_told_apart(checkout, make_run):
+    starbench("add", make_run(nearest=0.9), make_run(nearest=0.1, method="baseline"))
+    code, output = starbench("compare", "fader", "baseline")
+    assert code == 0
+    assert "difference: +" in output
+    assert "cannot be told apart" not in output
+    assert "cannot be told apart" in starbench("compare", "fader", "fader")[1]
+    assert starbench("compare", "fader", "nobody")[0] == 2
+
+
+def test_outside_a_checkout_the_way_out_is_named(checkout, monkeypatch, tmp_path, make_run):
+    starbench("add", make_run())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, output = starbench("build")
+    assert code == 2
+    assert "not inside a checkout of starbench; change into one, or give --directory" in output
+    assert starbench("build", "--directory", checkout)[0] == 0
+    assert (checkout / "LEADERBOARD.md").exists()
