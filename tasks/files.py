@@ -1,0 +1,73 @@
+"""Errors of the file system in one sentence, and text read from HDF5 attributes."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# A quota or a limit on the size of files ends a write as a full disk does, and asks the same of the
+# user.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def room_for(path: Path, n_bytes: int, remove: Path | None) -> Iterator[None]:
+    """Turn a full disk into one sentence, and leave nothing half-written behind.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File that the sentence names.
+    n_bytes : int
+        Size that the file needs, for the sentence.
+    remove : pathlib.Path or None
+        Unfinished file that is removed when there is no room for it.
+
+    Raises
+    ------
+    OSError
+        With ``errno.ENOSPC``, the sentence as its text, and `path` as its file name.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # HDF5 raises either when it cannot write
+        if not _is_full_disk(error):
+            raise
+        if remove is not None:
+            remove.unlink(missing_ok=True)
+        sentence = (
+            f"no room left on the disk for {n_bytes / 1e6:,.0f} MB; "
+            "free space there, or choose another folder with --cache or STARBENCH_CACHE"
+        )
+        raise OSError(errno.ENOSPC, sentence, str(path)) from error
+
+
+def reserve(path: Path, n_bytes: int) -> None:
+    """Create a file and claim room for it, so that a full disk shows before any work is done.
+
+    HDF5 must not be the first to find the disk full: when it cannot close a file, it later brings
+    the whole process down.
+    """
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        elif shutil.disk_usage(path.parent).free < n_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _is_full_disk(error: OSError | RuntimeError) -> bool:
+    if getattr(error, "errno", None) in _NO_ROOM:
+        return True
+    # HDF5 keeps the system's error only in the text of its own.
+    return any(os.strerror(number) in str(error) for number in _NO_ROOM)
+
+
+def text_list(value: Any) -> tuple[str, ...]:
+    """Read an HDF5 attribute that holds one or several texts, however they were stored."""
+    items = np.atleast_1d(value).ravel().tolist()
+    return tuple(x.decode(errors="replace") if isinstance(x, bytes) else str(x) for x in items)
