@@ -22,11 +22,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
+
 from starbench.methods import representation
 from starbench.methods.base import Method, Monitor, View, option
 from starbench.methods.networks import mlp
 from starbench.methods.training import Training, one_cycle, run_epochs
-from torch import nn
 
 _ROWS = 4096  # spectra encoded or decoded at a time
 

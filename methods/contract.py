@@ -4,6 +4,7 @@
 registered method, and ``starbench check METHOD`` over anybody's.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -101,7 +102,7 @@ def _require_close(first: np.ndarray, second: np.ndarray, what_to_mend: str) -> 
 
 
 def latents_have_shape_and_type(subject: Subject, fitted: Method) -> None:
-    """Encode returns one float32 vector a spectrum."""
+    """Check that encode returns one float32 vector a spectrum."""
     latent = subject.encode(fitted)
     _require(isinstance(latent, np.ndarray), "encode must return a numpy array")
     _require(
@@ -112,21 +113,21 @@ def latents_have_shape_and_type(subject: Subject, fitted: Method) -> None:
 
 
 def latents_are_finite(subject: Subject, fitted: Method) -> None:
-    """Latents hold neither NaN nor infinity."""
+    """Check that latents hold neither NaN nor infinity."""
     latent = subject.encode(fitted)
     bad = int((~np.isfinite(latent)).any(axis=1).sum())
     _require(bad == 0, f"{bad} of {len(latent)} latents hold NaN or infinity")
 
 
 def same_seed_gives_same_latents(subject: Subject, fitted: Method) -> None:
-    """Fitting twice with one seed gives the same latents."""
+    """Check that fitting twice with one seed gives the same latents."""
     again = subject.encode(subject.fit())
     message = "two fits with one seed must agree: seed every generator with self.seed"
     _require_close(subject.encode(fitted), again, message)
 
 
 def saving_keeps_latents(subject: Subject, fitted: Method) -> None:
-    """A new instance that loads the state from a file encodes alike."""
+    """Check that a new instance that loads the state from a file encodes alike."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
         checkpoint.save(path, fitted.state(), {})
@@ -141,7 +142,7 @@ def saving_keeps_latents(subject: Subject, fitted: Method) -> None:
 
 
 def encode_ignores_batch_and_order(subject: Subject, fitted: Method) -> None:
-    """A spectrum's latent depends neither on its neighbours in the batch nor on their order."""
+    """Check that a latent depends neither on the rest of the batch nor on its order."""
     latent = subject.encode(fitted)
     order = np.random.default_rng(0).permutation(len(latent))
     shuffled = np.empty_like(latent)
@@ -152,7 +153,7 @@ def encode_ignores_batch_and_order(subject: Subject, fitted: Method) -> None:
 
 
 def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
-    """Neither fit nor encode changes an array it is given."""
+    """Check that neither fit nor encode changes an array it is given."""
     arrays = {
         f"{name}.{field.name}": getattr(view, field.name)
         for name, view in (("train", subject.train), ("validation", subject.validation))
@@ -166,7 +167,7 @@ def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
 
 
 def decode_is_consistent(subject: Subject, fitted: Method) -> None:
-    """Decode, if there is one, returns one float32 spectrum a latent, whatever the batch."""
+    """Check that decode returns one float32 spectrum a latent, whatever the batch."""
     if not fitted.has_decoder:
         return
     latent = subject.encode(fitted)
@@ -181,21 +182,19 @@ def decode_is_consistent(subject: Subject, fitted: Method) -> None:
 
 
 def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
-    """A fit stopped after an epoch and continued from its state ends like an undisturbed one."""
+    """Check that a fit stopped midway and continued from its state ends like a whole one."""
     count = _Count()
     whole = subject.new()
     whole.fit(subject.train, subject.validation, count)
     if count.epochs < 2:
         return  # nothing to interrupt
     interrupt = _InterruptAfter(count.epochs // 2)
-    try:
+    with contextlib.suppress(_Interrupted):
         subject.new().fit(subject.train, subject.validation, interrupt)
-    except _Interrupted:
-        pass
     resumed = subject.new()
     resumed.load_state(interrupt.state)
     resumed.fit(subject.train, subject.validation, Silent())
-    message = "a continued fit must end like an undisturbed one: put optimisers and epoch in state()"
+    message = "a continued fit must end like a whole one: put optimisers and epoch in state()"
     _require_close(subject.encode(whole), subject.encode(resumed), message)
 
 

@@ -25,11 +25,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
 from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
 from starbench.methods.base import View, option
 from starbench.methods.networks import mlp
-from torch import nn
-from torch.nn.functional import cross_entropy
 
 _MAX_JOINT_BINS = 1000  # beyond it, with three or more nuisances, each is classified by itself
 

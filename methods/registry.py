@@ -63,7 +63,10 @@ def _from_file(filename: str, attribute: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name while they are being defined.
     sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a stranger's file may raise
+        raise SettingError(f"{filename} cannot be loaded: {error!r}") from error
     if not hasattr(module, attribute):
         raise SettingError(f"{filename} defines no '{attribute}'; give --method as PATH.py:CLASS.")
     return getattr(module, attribute)

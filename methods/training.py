@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from starbench.methods.base import Diverged, Method, Monitor
 from torch import nn
+
+from starbench.methods.base import Diverged, Method, Monitor
 
 
 @dataclass

@@ -1,0 +1,90 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from starbench.methods.base import Method, SettingError, option
+from starbench.methods.fader import Fader
+from starbench.methods.registry import get_method, make_hyperparameters, method_names
+
+
+@dataclass(frozen=True)
+class Settings:
+    width: int = option(8, "a width", low=1)
+    rate: float = option(0.5, "a rate", low=0.0, high=1.0)
+    widths: tuple[int, ...] = option((4, 2), "widths", low=1)
+    kind: str = option("a", "a kind")
+    flag: bool = option(True, "a flag")
+
+
+class Toy(Method):
+    name, label_access, reference, Hyperparameters = "toy", "none", "tests", Settings
+    presets: ClassVar = {"wide": {"width": 100, "rate": 0.25}}
+
+
+def test_names_lead_to_their_classes():
+    assert {"fader", "conditional-autoencoder"} <= set(method_names())
+    assert get_method("fader") is Fader
+
+
+def test_an_unknown_method_names_the_nearest():
+    with pytest.raises(SettingError, match="'fadr'; did you mean fader"):
+        get_method("fadr")
+
+
+def test_a_method_from_a_file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from starbench.methods.fader import Fader\nclass Mine(Fader):\n    name = 'mine'\n"
+    )
+    assert get_method(f"{path}:Mine").name == "mine"
+    with pytest.raises(SettingError, match="defines no 'Yours'"):
+        get_method(f"{path}:Yours")
+    with pytest.raises(SettingError, match=r"no file .*other\.py"):
+        get_method(f"{tmp_path / 'other.py'}:Mine")
+
+
+def test_what_is_not_a_method_is_refused(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class Mine:\n    pass\n")
+    with pytest.raises(SettingError, match="not a subclass"):
+        get_method(f"{path}:Mine")
+    path.write_text("raise RuntimeError('half written')\n")
+    with pytest.raises(SettingError, match="half written"):
+        get_method(f"{path}:Mine")
+
+
+def test_settings_follow_defaults_preset_and_command_line_in_that_order():
+    assert make_hyperparameters(Toy) == Settings()
+    assert make_hyperparameters(Toy, "wide").width == 100
+    found = make_hyperparameters(Toy, "wide", ["width=3", "widths=5,6", "kind=b", "flag=false"])
+    assert found == Settings(3, 0.25, (5, 6), "b", False)
+    assert make_hyperparameters(Toy, None, ["rate=1", "widths=7"]) == Settings(
+        rate=1.0, widths=(7,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("width", "key=value"),
+        ("widht=3", "no hyperparameter 'widht'; did you mean width"),
+        ("width=3.5", "must be of type int"),
+        ("width=many", "must be of type int"),
+        ("width=0", "at least 1"),
+        ("rate=1.5", "between 0.0 and 1.0"),
+        ("rate=nan", "must be of type float"),
+        ("rate=1e999", "must be of type float"),
+        ("widths=4,a", "must be of type tuple"),
+        ("widths=4,0", "at least 1"),
+        ("flag=3", "must be of type bool"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(setting, message):
+    with pytest.raises(SettingError, match=message):
+        make_hyperparameters(Toy, None, [setting])
+
+
+def test_an_unknown_preset_names_those_there_are():
+    with pytest.raises(SettingError, match="no preset 'huge'; it has: wide"):
+        make_hyperparameters(Toy, "huge")
