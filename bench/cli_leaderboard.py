@@ -23,17 +23,25 @@ def leaderboard() -> None:
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="Take the place of a row of the same run.")
 @click.option("--allow-dirty", is_flag=True, help="Take rows of code changed since its commit.")
+@click.option("--quiet", is_flag=True, help="Draw no progress.")
 @_directory
-def add(runs: tuple[Path, ...], replace: bool, allow_dirty: bool, directory: Path | None) -> None:
+def add(
+    runs: tuple[Path, ...],
+    replace: bool,
+    allow_dirty: bool,
+    quiet: bool,
+    directory: Path | None,
+) -> None:
     """Check rows and copy them to the leaderboard: all of them, or none.
 
     RUN is the folder of a run, or the file of a row with its ranks beside it.
     """
     from starbench.leaderboard import board
+    from starbench.progress import bar
     from starbench.tasks.registry import get_task
 
     paths = board.add(
-        runs,
+        bar(runs, label="check", unit="rows", quiet=quiet),
         _folder(directory),
         replace=replace,
         allow_dirty=allow_dirty,
@@ -74,13 +82,15 @@ def build(check: bool, directory: Path | None) -> None:
 @click.argument("rows", metavar="[ROW...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--run", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="The run of the one ROW: ranks its latents again.")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Draw no progress.")
 @_directory
-def verify(rows: tuple[Path, ...], run: Path | None, directory: Path | None) -> None:
+def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Path | None) -> None:
     """Recompute the rank figures of rows, by default all, from their ranks.
 
     ROW is the file of a row, or the folder of a run.
     """
     from starbench.leaderboard import board, checks
+    from starbench.progress import bar, say
     from starbench.results import RowError, shown
 
     if run is not None and len(rows) != 1:
@@ -89,7 +99,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, directory: Path | None) -> 
     if not rows:
         paths = sorted((_folder(directory) / "rows").glob("*.json"))
     refused = 0
-    for path in paths:
+    for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
             row, ranks = board.read_pair(path)
             checks.check_metrics(row, shown(path))
@@ -99,9 +109,9 @@ def verify(rows: tuple[Path, ...], run: Path | None, directory: Path | None) -> 
                     checks.check_latents(ranks, run / "latents.h5")
         except RowError as error:
             refused += 1
-            click.echo(f"refused  {error}")
+            say(f"refused  {error}")
         else:
-            click.echo(f"{row.status:8} {shown(path)}")
+            say(f"{row.status:8} {shown(path)}")
     if refused:
         raise Report(f"{refused} of {len(paths)} rows do not hold.", 1)
 

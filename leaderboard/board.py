@@ -5,7 +5,7 @@
 cannot both stand, and a file cannot claim to be another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
 
 
 def add(
-    runs: Sequence[Path],
+    runs: Iterable[Path],
     directory: Path,
     *,
     replace: bool = False,
@@ -134,7 +134,7 @@ def add(
 
     Parameters
     ----------
-    runs : sequence of pathlib.Path
+    runs : iterable of pathlib.Path
         Folders of runs, or files of rows with their ranks beside them.
     directory : pathlib.Path
     replace : bool

@@ -55,6 +55,8 @@ class Column:
     key : str
         Metric name, or a name of the column's own where it sums up several.
     title : str
+    heading : str
+        The title where there is little room, in lines.
     write : callable
         From a value to its text.
     meaning : str
@@ -63,30 +65,34 @@ class Column:
 
     key: str
     title: str
+    heading: str
     write: Callable[[float], str]
     meaning: str = ""
 
 
 COLUMNS = (
-    Column("doppelganger_free", "Nearest [%]", percent),
-    Column("doppelganger_0.1", "Within 0.1 % [%]", percent),
-    Column("doppelganger_1", "Within 1 % [%]", percent),
-    Column("reconstruction_mse", "MSE", scientific),
-    Column("swapped_reconstruction_mse", "Swapped MSE", scientific),
+    Column("doppelganger_free", "Nearest [%]", "Nearest\n[%]", percent),
+    Column("doppelganger_0.1", "Within 0.1 % [%]", "0.1 %\n[%]", percent),
+    Column("doppelganger_1", "Within 1 % [%]", "1 %\n[%]", percent),
+    Column("reconstruction_mse", "MSE", "MSE", scientific),
+    Column("swapped_reconstruction_mse", "Swapped MSE", "Swapped\nMSE", scientific),
     Column(
         "leakage",
         "Nuisance leakage",
+        "Nuisance\nleakage",
         two_decimals,
         "`nuisance_leakage.mlp`, the largest over the nuisance factors; lower is better.",
     ),
     Column(
         "recovery",
         "Composition recovery",
+        "Compos.\nrecovery",
         two_decimals,
         "`composition_recovery.mlp`, the mean over the abundances; higher is better.",
     ),
     Column(
         "minutes",
+        "Minutes",
         "Minutes",
         one_decimal,
         "Wall time of fitting and scoring on the machine of the run, which differs between rows.",

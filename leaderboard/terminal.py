@@ -1,15 +1,14 @@
 """The table that a run ends with: its row beside the leaderboard and the published figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from starbench.leaderboard.aggregate import sections
 from starbench.leaderboard.board import Entry, load
-from starbench.leaderboard.columns import COLUMNS, Column, figures_of, figures_of_row
+from starbench.leaderboard.columns import COLUMNS, figures_of, figures_of_row
 from starbench.leaderboard.published import published_figures
-from starbench.leaderboard.render import seeds, spread
 from starbench.metrics import METRICS
 from starbench.results import Row, RowError
 
@@ -32,54 +31,52 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
         note = ""
     except RowError as error:  # a broken leaderboard should not cost the user the run's own figures
         entries, note = [], f"\nThe leaderboard's rows are left out: {error}."
-    lines = [_line(f"> {row.method}", f"seed {row.seed}", figures_of_row(row), COLUMNS)]
-    # The interval says how much of a difference to the lines below is chance.
-    lines.append(_interval(row))
-    lines += _standing(row, entries)
+    lines = [
+        _line(f"> {row.method}", f"seed {row.seed}", figures_of_row(row)),
+        # The interval says how much of a difference to the lines below is chance.
+        _interval_end("> 95 % interval from", row, "low"),
+        _interval_end(">              to", row, "high"),
+        *_standing(row, entries),
+    ]
     for line in published_figures():
         if line.task == row.task:
             name = f"{line.method}; {line.source}"
-            lines.append(_line(name, "published", figures_of(line.figures), COLUMNS))
+            lines.append(_line(name, "published", figures_of(line.figures)))
     table = tabulate(
         lines,
-        headers=["Method", "Seeds", *(column.title for column in COLUMNS)],
+        headers=["Method", "Seeds", *(column.heading for column in COLUMNS)],
         colalign=["left", "left", *["right"] * len(COLUMNS)],
-        maxcolwidths=[34, None, *[None] * len(COLUMNS)],
+        maxcolwidths=[30, None, *[None] * len(COLUMNS)],
         disable_numparse=True,
     )
     scale = row.scale if row.scale == "own" else f"{row.scale} scale"
     return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
 
 
-def _line(
-    name: str, described: str, figures: dict[str, float], columns: Sequence[Column]
-) -> list[str]:
+def _line(name: str, described: str, figures: Mapping[str, float]) -> list[str]:
     cells = [
-        column.write(figures[column.key]) if column.key in figures else "" for column in columns
+        column.write(figures[column.key]) if column.key in figures else "" for column in COLUMNS
     ]
     return [name, described, *cells]
 
 
-def _interval(row: Row) -> list[str]:
-    cells = ["  95 % interval", ""]
-    for column in COLUMNS:
-        figure = row.metrics.get(column.key) if column.key in METRICS else None
-        known = figure is not None and figure.low is not None
-        cells.append(f"{column.write(figure.low)}-{column.write(figure.high)}" if known else "")
-    return cells
+def _interval_end(name: str, row: Row, end: str) -> list[str]:
+    """Return one end of the intervals; columns that sum up several metrics have none."""
+    ends = {key: getattr(figure, end) for key, figure in row.metrics.items()}
+    known = {key: value for key, value in ends.items() if value is not None and key in METRICS}
+    return _line(name, "", known)
 
 
 def _standing(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
-    """Return the lines of the leaderboard that were judged on the same data as the row."""
+    """Return the lines of the leaderboard's newest section of the row's task: means over seeds."""
     # A small run is shown beside the full rows too: they say where its method should end up.
-    found = [section for section in sections(entries) if section.task == row.task]
-    same = [section for section in found if section.task_version == row.task_version]
+    found = [
+        section
+        for section in sections(entries)
+        if (section.task, section.task_version) == (row.task, row.task_version)
+    ]
     return [
-        [
-            group.label,
-            seeds(group) + " on leaderboard",
-            *(spread(group, column) for column in COLUMNS),
-        ]
-        for section in same[:1]
+        _line(group.label, f"{len(group.entries)} seeds", group.mean)
+        for section in found[:1]
         for group in section.groups
     ]

@@ -286,8 +286,9 @@ def test_a_run_ends_with_its_row_beside_the_others(add, make_run, directory):
     value = percent(row.metrics["doppelganger_free"].value)
     assert re.search(rf"^> new +seed 7 +{value} ", text, re.MULTILINE)
     figure = row.metrics["doppelganger_free"]
-    assert f"{percent(figure.low)}-{percent(figure.high)}" in text
-    assert re.search(r"^fader +3 on leaderboard", text, re.MULTILINE)
+    assert re.search(rf"interval from +{percent(figure.low)} ", text)
+    assert re.search(rf"^>? +to +{percent(figure.high)} ", text, re.MULTILINE)
+    assert re.search(r"^fader +3 seeds", text, re.MULTILINE)
     assert re.search(
         r"^fader; Fader paper, Table 1 +published +60.7 +82.3 +93.7", text, re.MULTILINE
     )
