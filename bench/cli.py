@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+
 from starbench import __version__
 from starbench.errors import Report, debugging, report
 

@@ -31,7 +31,8 @@ def report(error: BaseException) -> Report:
         return Report(_sentence(error), 2)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return Report(f"{place}{error.strerror or _sentence(error)}.", 1)
+        reason = " ".join((error.strerror or str(error)).split())
+        return Report(f"{place}{reason.rstrip('.')}.", 1)
     if isinstance(error, MemoryError):
         return Report("Out of memory; choose a smaller --scale or a machine with more.", 1)
     return Report(

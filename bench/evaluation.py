@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+
 from starbench import metrics
 from starbench.methods.base import Diverged, Method
 from starbench.tasks.base import Split

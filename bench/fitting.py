@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from starbench import metrics
 from starbench.evaluation import encode_rows
 from starbench.history import MEASURE, read_history, summary, write_history

@@ -4,9 +4,10 @@ import dataclasses
 import inspect
 from collections.abc import Iterable
 
+from tabulate import tabulate
+
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
-from tabulate import tabulate
 
 
 def methods_table(methods: Iterable[type[Method]]) -> str:

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoMinorLocator
+
 from starbench.history import MEASURE, read_history
 from starbench.results import read_row, replacing
 from starbench.run_folder import RunFolder

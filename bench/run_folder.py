@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from starbench.results import replacing
-
 
 class RunFolderBusy(RuntimeError):
     """Another process works on the run folder."""
@@ -85,9 +83,3 @@ def _lock(file: Any) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, sort_keys=True, indent=2) + "\n", encoding="utf-8")

@@ -12,13 +12,15 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
-import starbench
 import torch
+
+import starbench
 from starbench import provenance
 from starbench.evaluation import (
     Errors,
@@ -30,6 +32,7 @@ from starbench.evaluation import (
     reconstruction_errors,
     score,
 )
+from starbench.files import write_hdf5, write_json
 from starbench.fitting import SELECTION_RULE, Fit
 from starbench.methods.base import Diverged, Method, SettingError
 from starbench.progress import bar
@@ -39,11 +42,10 @@ from starbench.results import (
     parse_row,
     ranks_digest,
     read_row,
-    replacing,
     write_ranks,
     write_row,
 )
-from starbench.run_folder import RunFolder, settings_digest, write_json
+from starbench.run_folder import RunFolder, settings_digest
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 from starbench.views import Shown, show_split
@@ -114,7 +116,7 @@ def run(
     digest = settings_digest({**identity, "seed": seed})
     folder = RunFolder(Path(out) / task.name / method_class.name / f"{seed}-{digest}")
 
-    with folder.locked():
+    with _named_errors(folder.path), folder.locked():
         if force:
             folder.clear()
         if (row := _finished_row(folder)) is not None:
@@ -137,6 +139,18 @@ def run(
         row = job.run(facts, digest, began)
         write_row(row, folder.row)
     return Outcome(row, folder, fresh=True)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Name the run folder in an error of the operating system that names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, reason, str(path)) from error
+        raise
 
 
 @dataclasses.dataclass
@@ -213,8 +227,7 @@ class _Job:
             )
             test = self.show("test")
             on_test, latent, errors = self._score(method, "test", test, probes, progress.update)
-        with replacing(self.folder.latents) as temporary, h5py.File(temporary, "w") as file:
-            file["latent"] = latent
+        write_hdf5(self.folder.latents, {"latent": latent})
         write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
         if errors is not None:
             self._write_example(method, latent, test.labels.nuisance, errors)
@@ -265,18 +278,23 @@ class _Job:
             if rows.start <= pair < rows.stop:
                 truth = piece.noiseless_flux[pair - rows.start, half]
                 break
-        with replacing(self.folder.example) as temporary, h5py.File(temporary, "w") as file:
-            file["wavelength"] = self.task.wavelength
-            file["flux"], file["reconstruction"], file["swapped_reconstruction"] = (
-                truth,
-                plain,
-                swapped,
-            )
-            file.attrs["pair"], file.attrs["half"] = pair, half
-            file.attrs["nuisance"] = nuisance[pair, half]
-            file.attrs["twin_nuisance"] = nuisance[pair, 1 - half]
-            file.attrs["nuisance_names"] = list(self.task.nuisance_names)
-            file.attrs["nuisance_units"] = list(self.task.nuisance_units)
+        write_hdf5(
+            self.folder.example,
+            {
+                "wavelength": self.task.wavelength,
+                "flux": truth,
+                "reconstruction": plain,
+                "swapped_reconstruction": swapped,
+            },
+            {
+                "pair": pair,
+                "half": half,
+                "nuisance": nuisance[pair, half],
+                "twin_nuisance": nuisance[pair, 1 - half],
+                "nuisance_names": list(self.task.nuisance_names),
+                "nuisance_units": list(self.task.nuisance_units),
+            },
+        )
 
 
 def _resolved_device(device: str) -> str:

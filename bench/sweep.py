@@ -4,9 +4,10 @@ import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from tabulate import tabulate
+
 from starbench.methods.base import SettingError
 from starbench.results import Row
-from tabulate import tabulate
 
 MAX_RUNS = 1000
 

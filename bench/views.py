@@ -7,6 +7,7 @@ gets them; the order stays with the harness, which undoes it.
 from dataclasses import dataclass
 
 import numpy as np
+
 from starbench.methods.base import View
 from starbench.tasks.base import Task
 from starbench.tasks.streams import uniforms

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from starbench.methods.registry import get_method
 from starbench.tasks.base import SPLITS, Split, assemble
 
@@ -51,6 +52,11 @@ class ToyTask:
 @pytest.fixture
 def toy_task():
     return ToyTask()
+
+
+@pytest.fixture(scope="session")
+def make_toy_task():
+    return ToyTask
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+
 from starbench import evaluation
 from starbench.evaluation import (
     OutputError,

@@ -5,6 +5,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+
 from starbench import fitting, runner
 from starbench.fitting import measures_after
 from starbench.history import MEASURE, read_history

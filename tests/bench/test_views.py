@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from starbench.views import show_split, shuffled_order, unshuffle
 
 
