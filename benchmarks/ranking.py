@@ -239,6 +239,7 @@ def main() -> int:
             measured, _, _ = run("starbench", arguments, Path(folder))
             print(
                 f"starbench, {arguments.stars:,} stars: {measured['wall']:.1f} s, "
+                f"{measured['cpu']:.1f} CPU s, "
                 f"{measured['memory']:.0f} MB"
             )
     return 1 if failures else 0
