@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,3 +166,11 @@ def test_a_broken_method_fails_the_clause_meant_for_it(method, clause):
     breaches = {name: breach for name, breach in check_method(subject(method)) if breach}
     assert clause in breaches
     assert len(breaches[clause]) > 10
+
+
+def test_the_example_keeps_the_contract_within_forty_lines_of_code():
+    from starbench.methods import example
+
+    assert all(breach is None for _, breach in check_method(subject(example.MyMethod)))
+    code = Path(example.__file__).read_text().split("\n\n\n", 1)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 40
