@@ -72,6 +72,8 @@ def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Pat
     task = get_task(name, data=own, cache=cache)
     if own is None:
         path = _existing(task, scale)
+        if fault := task.cached(scale).fault():
+            raise DataError(f"{path} {fault}; `starbench data build` builds it anew.")
         unit = task.cached(scale).header.wavelength_unit
     else:
         task.prepare(scale, progress=not quiet)

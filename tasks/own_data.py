@@ -26,6 +26,9 @@ SCALE = "full"  # the only scale of own data
 MAX_NUISANCES = 5
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
+# HDF5 meets damage with any of these.
+_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+
 
 class OwnData:
     """A task made of a file of pairs.
@@ -56,7 +59,9 @@ class OwnData:
         try:
             with h5py.File(self.path, "r") as file:
                 self._read_structure(file)
-        except OSError as error:
+        except DataError:
+            raise
+        except _UNREADABLE as error:
             raise DataError(
                 f"{self.path} cannot be read as HDF5 ({_one_line(error)}); "
                 "give --data an HDF5 file of pairs."
@@ -144,7 +149,7 @@ class OwnData:
     def _read(self, file: h5py.File, split: str, field: str, rows: slice) -> np.ndarray:
         try:
             values = file[split][field][rows]
-        except OSError as error:
+        except _UNREADABLE as error:
             raise DataError(
                 f"{self.path}: {split}/{field} cannot be read in pairs "
                 f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -16,6 +16,7 @@ FIRST_VARIATES = [0.682466219189604, 0.039598669296153244, 0.7661032498257225]
     st.integers(1, 9),
     st.text(max_size=8),
 )
+@settings(deadline=None)
 def test_any_part_of_a_stream_equals_that_part_of_the_whole(start, length, more, width, name):
     whole = uniforms(name, 0, start + length + more, width)
     part = uniforms(name, start, start + length, width)
