@@ -1,7 +1,7 @@
 """Watching a fit: progress, history, checkpoints to resume from, and the choice of a state.
 
 The rule of selection is the harness's, the same for every method: during the second half of the
-epochs, about ten times, and once after the fit has ended, the share of stars whose twin is nearest
+epochs, some seven times, and once after the fit has ended, the share of stars whose twin is nearest
 is measured on the same validation pairs; the state with the highest share is scored, the later one
 of equals.
 
@@ -33,7 +33,7 @@ from starbench.views import Shown, inverse
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
     f"highest doppelganger-free share of the first {SELECTION_PAIRS:,} validation pairs, measured "
-    "some ten times in the second half of the epochs and after the fit; the later of equals"
+    "some seven times in the second half of the epochs and after the fit; the later of equals"
 )
 
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
@@ -42,7 +42,7 @@ _CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into writing checkpoints
 
 def measures_after(epoch: int, epochs: int) -> bool:
     """Say whether the selection measures after an epoch (counted from 1) of `epochs`."""
-    step = max(1, math.ceil(epochs / 20))
+    step = max(1, math.ceil(epochs / 16))
     return epochs / 2 < epoch < epochs and (epochs - epoch) % step == 0
 
 

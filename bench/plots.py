@@ -7,7 +7,7 @@ import h5py
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import AutoMinorLocator
+from matplotlib.ticker import AutoMinorLocator, MaxNLocator, PercentFormatter
 
 from starbench.history import MEASURE, read_history
 from starbench.results import read_row, replacing
@@ -74,19 +74,26 @@ def figure_spectra(example: Path, title: str) -> Figure:
         for (top, middle, bottom), part in zip(axes.T, columns, strict=True):
             x = wavelength[part]
             top.plot(x, truth[part], color=INK, lw=1.8, label="true")
-            top.plot(x, plain[part], color=BLUE, lw=0.9, label="reconstructed")
+            top.plot(
+                x,
+                plain[part],
+                color=BLUE,
+                lw=0.9,
+                label=f"reconstructed, rms {_rms(plain - truth)}",
+            )
             top.plot(
                 x,
                 swapped[part],
                 color=ORANGE,
                 lw=0.9,
                 ls=(0, (4, 1.5)),
-                label="from the twin's latent",
+                label=f"from the twin's latent, rms {_rms(swapped - truth)}",
             )
             for axis, flux, colour in ((middle, plain, BLUE), (bottom, swapped, ORANGE)):
                 axis.axhline(0, color=GREY, lw=0.5)
                 axis.plot(x, flux[part] - truth[part], color=colour, lw=0.8)
             top.set_xlim(x[0], x[-1])
+            bottom.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
             bottom.xaxis.set_minor_locator(AutoMinorLocator())
         shown = np.concatenate([np.arange(part.start, part.stop) for part in columns])
         largest = max(np.abs(flux[shown] - truth[shown]).max() for flux in (plain, swapped))
@@ -102,6 +109,10 @@ def figure_spectra(example: Path, title: str) -> Figure:
     return figure
 
 
+def _rms(residual: np.ndarray) -> str:
+    return f"{np.sqrt(np.mean(residual**2)):.1e}"
+
+
 def _star(facts: dict) -> str:
     """Describe the drawn star: which one, and its nuisance and its twin's."""
     named = zip(
@@ -109,7 +120,7 @@ def _star(facts: dict) -> str:
         strict=True,
     )  # fmt: skip
     parts = [
-        f"{name} {own:.5g} (twin {twin:.5g}) {unit}".rstrip() for name, unit, own, twin in named
+        f"{name} {own:.4g} (twin {twin:.4g}) {unit}".rstrip() for name, unit, own, twin in named
     ]
     return f"test pair {facts['pair']}, the star of median swapped error: {', '.join(parts)}"
 
@@ -117,8 +128,9 @@ def _star(facts: dict) -> str:
 def figure_history(history: Path, title: str, chosen: int | None) -> Figure | None:
     """Draw what a fit reported over its epochs; None where it reported nothing.
 
-    Losses on a logarithmic axis, the adversary's cross-entropy against chance where there is one,
-    and the share of validation stars whose twin is nearest, with the epoch that was chosen.
+    Errors and losses, on a logarithmic axis where they are positive, the adversary's cross-entropy
+    against chance where there is one, and the share of validation stars whose twin is nearest, with
+    the epoch that was chosen.
 
     Parameters
     ----------
@@ -133,11 +145,13 @@ def figure_history(history: Path, title: str, chosen: int | None) -> Figure | No
     if not names:
         return None
     entropies = [name for name in names if name.endswith("cross_entropy")]
-    losses = [name for name in names if name not in entropies and name != MEASURE]
+    errors = [name for name in names if name.endswith("mse")]
+    losses = [name for name in names if name not in (*entropies, *errors, MEASURE)]
     panels = [
+        ("mean squared error", errors),
         ("losses", losses),
-        ("adversary's cross-entropy [nat]", entropies),
-        ("validation stars\nwith the twin nearest", [MEASURE] if MEASURE in names else []),
+        ("cross-entropy [nat]", entropies),
+        ("validation stars\nwith twin nearest", [MEASURE] if MEASURE in names else []),
     ]
     panels = [(label, shown) for label, shown in panels if shown]
     with matplotlib.rc_context(STYLE):
@@ -151,16 +165,20 @@ def figure_history(history: Path, title: str, chosen: int | None) -> Figure | No
                     *zip(*points, strict=True),
                     color=GREY if is_chance else colour,
                     ls="--" if is_chance else "-",
-                    lw=1.2, marker="o" if len(points) < 25 else None, ms=3,
+                    lw=1.2, marker="o" if name == MEASURE else None, ms=3,
                     label=name.replace("_", " "),
                 )  # fmt: skip
-            if shown is losses and all(row.get(name, 1) > 0 for row in rows for name in shown):
+            if shown in (errors, losses) and all(
+                row.get(name, 1) > 0 for row in rows for name in shown
+            ):
                 axis.set_yscale("log")
             if chosen is not None:
                 axis.axvline(chosen, color=ORANGE, lw=0.8, ls=":")
             axis.set_ylabel(label)
-            if shown != [MEASURE]:
+            if len(shown) > 1 or shown in (errors, losses):
                 axis.legend(fontsize=8)
+            if shown == [MEASURE]:
+                axis.yaxis.set_major_formatter(PercentFormatter(1.0))
         if chosen is not None:
             axes[-1].annotate(
                 "chosen", (chosen, 0), (-3, 4), xycoords=("data", "axes fraction"),
