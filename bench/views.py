@@ -120,4 +120,5 @@ def show_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     if label_access == "oracle" and composition is not None:
         allowed["composition"] = composition[order // 2]
     labels = Labels(nuisance, composition, task.nuisance_names, task.elements)
-    return Shown(View(flux, **allowed), order, labels)
+    noise = None if task.snr is None else 1 / task.snr
+    return Shown(View(flux, **allowed, noise=noise), order, labels)

@@ -44,12 +44,16 @@ class View:
         Row of each spectrum's twin; only for label access `pairs` and `oracle`.
     composition : numpy.ndarray [n, n_elements], float32, or None
         Only for label access `oracle`.
+    noise : float or None
+        Standard deviation of the Gaussian noise in each pixel, which every survey knows of its
+        spectra; None for none.
     """
 
     flux: np.ndarray
     nuisance: np.ndarray | None = None
     twin: np.ndarray | None = None
     composition: np.ndarray | None = None
+    noise: float | None = None
 
     def __len__(self) -> int:
         """Return the number of spectra."""

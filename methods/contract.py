@@ -160,7 +160,8 @@ def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
         for field in fields(View)
     }
     arrays |= {"encode's flux": subject.flux, "encode's nuisance": subject.nuisance}
-    before = {name: array.copy() for name, array in arrays.items() if array is not None}
+    arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    before = {name: array.copy() for name, array in arrays.items()}
     subject.encode(subject.fit())
     for name, array in before.items():
         _require(np.array_equal(array, arrays[name]), f"{name} was changed in place: copy it first")
