@@ -27,9 +27,11 @@ from torch import nn
 from starbench.methods import representation
 from starbench.methods.base import Method, Monitor, View, option
 from starbench.methods.networks import mlp
+from starbench.methods.noise_matching import noise_matched_map
 from starbench.methods.training import Training, one_cycle, run_epochs
 
 _ROWS = 4096  # spectra encoded or decoded at a time
+_MATCHING_SPECTRA = 20_000  # training spectra from which the latent's noise is measured
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ class AutoencoderSettings:
         1.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     loss_whitening: float = option(
-        0.3, "squared errors are divided by the variance to this power", low=0.0, high=1.0
+        0.5, "squared errors are divided by the variance to this power", low=0.0, high=1.0
     )
     encoder_widths: tuple[int, ...] = option((1024, 512, 128), "encoder's hidden layers", low=1)
     decoder_widths: tuple[int, ...] = option((512, 1024), "decoder's hidden layers", low=1)
     activation: str = option("silu", "activation of all networks: gelu, relu, selu or silu")
-    epochs: int = option(40, "passes over the training spectra", low=1)
+    noise_matching: bool = option(
+        True, "whether latents of noisy spectra are scaled to their noise after the fit"
+    )
+    epochs: int = option(20, "passes over the training spectra", low=1)
     batch_size: int = option(256, "spectra a step", low=1)
     learning_rate: float = option(1e-3, "peak of the learning rate", low=0.0)
     one_cycle: bool = option(True, "whether the learning rate rises and falls, or stays")
@@ -130,6 +135,20 @@ class Autoencoder(Method):
             batch_size=settings.batch_size,
             step=step,
         )
+        if train.noise is not None and settings.noise_matching:
+            self._match_noise(inputs[:_MATCHING_SPECTRA], nuisance, train.noise)
+
+    def _match_noise(self, inputs: torch.Tensor, nuisance: torch.Tensor, noise: float) -> None:
+        """Set the map from the encoder's output to latents whose noise is alike in all axes."""
+        generator = torch.Generator().manual_seed(self.seed)
+        # The components are orthonormal: noise of one level in the pixels has it in all of them.
+        more = noise * torch.randn(inputs.shape, generator=generator) / self.buffers["input_scale"]
+        nuisance = nuisance[: len(inputs)]
+        with torch.no_grad():
+            latent, noisier = (
+                self._encode(x, nuisance).cpu() for x in (inputs, inputs + more.to(self.device))
+            )
+        self.buffers["latent_map"] = noise_matched_map(latent, noisier)
 
     def _prepare(self, train: View) -> None:
         settings = self.hyperparameters
@@ -147,6 +166,7 @@ class Autoencoder(Method):
             "nuisance_range": (high - low).clamp_min(1e-10),
             "input_scale": deviation.max() * relative**settings.input_whitening,
             "loss_weight": relative ** (-2 * settings.loss_whitening),
+            "latent_map": torch.eye(settings.latent),
         }
         self.buffers["loss_weight"] /= (self.buffers["loss_weight"] * deviation**2).sum()
         self._build()
@@ -183,11 +203,12 @@ class Autoencoder(Method):
                 self._encode(inputs[i : i + _ROWS], u[i : i + _ROWS]).cpu()
                 for i in range(0, len(inputs), _ROWS)
             ]
-        return torch.cat(pieces).numpy()
+        return (torch.cat(pieces) @ self.buffers["latent_map"]).numpy()
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         """Reconstruct spectra; see `Method.decode`."""
-        z, u = torch.as_tensor(latent, device=self.device), self._scaled(nuisance)
+        back = torch.linalg.inv(self.buffers["latent_map"].double()).float()
+        z, u = (torch.as_tensor(latent) @ back).to(self.device), self._scaled(nuisance)
         flux = np.empty((len(latent), len(self.representation.mean)), np.float32)
         with torch.no_grad():
             for i in range(0, len(z), _ROWS):

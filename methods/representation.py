@@ -15,6 +15,7 @@ import torch
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
 _OVERSAMPLING = 32
 _POWER_ITERATIONS = 2
+_LEAST_DEVIATION = 1e-5  # of a component, relative to the largest
 
 
 @dataclass
@@ -81,7 +82,7 @@ def principal_components(flux: np.ndarray, n_components: int, seed: int) -> Repr
     flux : numpy.ndarray [n, n_pixels], float32
         Training spectra only.
     n_components : int
-        Number of components, cut to what the data can have.
+        Number of components, cut to what the data have above rounding.
     seed : int
         Seed of the starting subspace.
 
@@ -100,6 +101,8 @@ def principal_components(flux: np.ndarray, n_components: int, seed: int) -> Repr
     # float64: the smallest variances are some 1e-8 of the largest
     eigenvalues, rotation = torch.linalg.eigh((subspace.T @ image).double())
     order = torch.argsort(eigenvalues, descending=True)[:n_components]
+    # What lies below the rounding of float32 flux is no component: whitened, it would be noise.
+    order = order[eigenvalues[order] > _LEAST_DEVIATION**2 * eigenvalues[order[0]]]
     components = (subspace.double() @ rotation[:, order]).float().T.contiguous()
     explained = eigenvalues[order].sum() / flux.shape[1]
     deviation = eigenvalues[order].clamp_min(0).sqrt().float()

@@ -1,0 +1,45 @@
+r"""Scaling a latent to the noise, so that distances count what is known and not what is noise.
+
+Where spectra are noisy, the latents of twins differ by what the noise does to them, and along some
+axes of the latent that is far more than along others. With N the covariance that the noise gives to
+a latent and T the covariance of all latents, there are axes w_k in which both are diagonal,
+
+.. math::
+
+    W N W^T = 1, \qquad W T W^T = \mathrm{diag}(\lambda_1, \lambda_2, \ldots),
+
+so that :math:`1 - 1/\lambda_k` is the share of signal in the variance along axis k. In the latent
+
+.. math::
+
+    z'_k = \sqrt{1 - 1/\lambda_k}\; (W z)_k
+
+the noise is alike in all axes, and an axis counts for as much as it knows. No pairs are needed: N
+comes from adding noise of the known level once more to training spectra.
+"""
+
+import torch
+
+_LEAST_SIGNAL = 1e-3  # an axis of noise alone is kept at this weight, so that z can be had back
+
+
+def noise_matched_map(latent: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
+    """Return the matrix M [d, d] that makes latents z [n, d] noise-matched as z M.
+
+    Parameters
+    ----------
+    latent : torch.Tensor [n, d]
+        Latents of training spectra.
+    noisier : torch.Tensor [n, d]
+        Latents of the same spectra with noise of the same level added once more.
+    """
+    latent, noisier = latent.double(), noisier.double()
+    moved = noisier - latent
+    noise = moved.T @ moved / len(moved)
+    # A latent axis that no noise reaches must not get an infinite weight.
+    noise += 1e-6 * noise.diagonal().mean() * torch.eye(len(noise), dtype=noise.dtype)
+    total = torch.cov(latent.T).reshape(noise.shape)
+    whiten = torch.linalg.inv(torch.linalg.cholesky(noise))
+    ratios, axes = torch.linalg.eigh(whiten @ total @ whiten.T)
+    weight = (1 - 1 / ratios.clamp_min(1)).clamp_min(_LEAST_SIGNAL**2).sqrt()
+    return (whiten.T @ axes * weight).float()
