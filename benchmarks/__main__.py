@@ -1,0 +1,52 @@
+"""Measure what is fast against named alternatives, and print the ratios."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from benchmarks import data, training, twin_ranking
+from benchmarks.measure import FULL, TINY, Failed
+from benchmarks.report import machine, page
+
+PARTS = {
+    "ranking": twin_ranking.measure,
+    "training": training.measure,
+    "data": data.measure,
+}
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+@click.command(help=__doc__)
+@click.option(
+    "--only",
+    type=click.Choice(list(PARTS)),
+    multiple=True,
+    help="Measure this part only; may be given several times.",
+)
+@click.option(
+    "--write", is_flag=True, help="Write RESULTS.md too; only a whole run at full size may."
+)
+@click.option("--tiny", is_flag=True, help="Sizes that take seconds, to try the command.")
+def main(only: tuple[str, ...], write: bool, tiny: bool) -> None:
+    if write and (only or tiny):
+        # The page says that all of it comes from one run.
+        raise click.UsageError("--write needs a whole run: leave out --only and --tiny.")
+    about = machine()  # before this run keeps the machine busy itself
+    size = TINY if tiny else FULL
+    try:
+        sections = [
+            measure(size, lambda message: click.echo(message, err=True))
+            for name, measure in PARTS.items()
+            if not only or name in only
+        ]
+    except Failed as failure:
+        raise click.ClickException(str(failure)) from failure
+    text = page(about, sections)
+    click.echo(text, nl=False)
+    if write:
+        RESULTS.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

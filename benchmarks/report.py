@@ -1,0 +1,75 @@
+"""The results as one Markdown page, for the terminal and for RESULTS.md."""
+
+import os
+
+from tabulate import tabulate
+
+import starbench
+from benchmarks.measure import Figure, Section, Table
+from starbench.provenance import available_cores, checkout, hardware, library_versions
+
+
+def machine() -> list[str]:
+    """Describe the machine, how busy it is, and the code."""
+    facts = hardware("cpu", available_cores())
+    commit, dirty = checkout()
+    code = f"starbench {starbench.__version__}"
+    if commit:
+        code += f" at {commit[:12]}{', with uncommitted changes' if dirty else ''}"
+    versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+    return [
+        f"- machine: {facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
+        f"{facts['system']}",
+        f"- load average of the minute before: {os.getloadavg()[0]:.1f}",
+        f"- code: {code}; {versions}",
+    ]
+
+
+def page(about: list[str], sections: list[Section]) -> str:
+    """Return the whole page."""
+    head = [
+        "# Benchmarks",
+        "",
+        "Written by `python -m benchmarks --write`, all in one run; [README.md](README.md) says",
+        "what the columns mean.",
+        "",
+        *about,
+    ]
+    return "\n".join([*head, *(line for section in sections for line in _section(section))]) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    lines = ["", f"## {section.title}", "", section.text]
+    for table in section.tables:
+        lines += ["", *_table(table)]
+    if section.remarks:
+        lines += ["", *(f"- {remark}" for remark in section.remarks)]
+    return lines
+
+
+def _table(table: Table) -> list[str]:
+    head = [table.caption, "seconds", "ratio", "CPU s", "CPU ratio", "not counted, s", table.memory]
+    rows = [_row(figure, table.figures[0]) for figure in table.figures]
+    alignment = ("left", *["right"] * 6, "left")
+    text = tabulate(
+        rows, [*head, "notes"], tablefmt="pipe", colalign=alignment, disable_numparse=True
+    )
+    return text.splitlines()
+
+
+def _row(figure: Figure, first: Figure) -> list[str]:
+    return [
+        figure.name,
+        _number(figure.seconds),
+        _number(figure.seconds / first.seconds),
+        _number(figure.cpu),
+        _number(figure.cpu / first.cpu),
+        _number(figure.excluded),
+        f"{figure.memory:,.0f}",
+        figure.note,
+    ]
+
+
+def _number(value: float) -> str:
+    """Return three significant digits or so."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value >= 10 else f"{value:.2f}"
