@@ -217,6 +217,36 @@ def tasks() -> None:
 
 
 @main.command()
+@click.argument("name", metavar="METHOD")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a hyperparameter.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where data sets are kept; by default the user's cache folder.")  # fmt: skip
+def check(name: str, settings: tuple[str, ...], cache: Path | None) -> None:
+    """Examine whether a method keeps the contract, on 256 spectra.
+
+    METHOD is a name of `starbench methods`, or PATH.py:CLASS.
+    """
+    from starbench.check import check as examine
+    from starbench.methods.registry import get_method, make_hyperparameters
+    from starbench.tasks.registry import get_task
+
+    method = get_method(name)
+    hyperparameters = make_hyperparameters(method, None, settings)
+    breaches = 0
+    for clause, mend in examine(get_task(cache=cache), method, hyperparameters):
+        click.echo(f"{'pass' if mend is None else 'MEND'}  {clause.replace('_', ' ')}")
+        if mend is not None:
+            breaches += 1
+            click.echo(f"      {mend}")
+    if breaches:
+        raise Report(
+            f"{method.name} breaks the contract in {breaches} {'clause' if breaches == 1 else 'clauses'}; see above.",
+            1,
+        )
+    click.echo(f"{method.name} keeps the contract.")
+
+
+@main.command()
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
 def plot(run_folder: Path) -> None:
     """Draw the figures of a finished run again from the files in its folder."""
