@@ -32,7 +32,7 @@ def test_the_command_says_what_to_mend(tmp_path):
     result = CliRunner().invoke(main, ["check", f"{path}:Cheat", "--cache", str(tmp_path)])
     assert result.exit_code == 1
     assert "MEND  fit works within label access" in result.output
-    assert "breaks the contract in 1 clause" in result.output
+    assert "breaks 1 of the contract's clauses" in result.output
 
 
 def test_the_command_passes_a_method_from_a_file(tmp_path):
