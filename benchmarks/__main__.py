@@ -7,7 +7,7 @@ import click
 
 from benchmarks import data, training, twin_ranking
 from benchmarks.measure import FULL, TINY, Failed
-from benchmarks.report import machine, page
+from benchmarks.report import chapter, heading, machine
 
 PARTS = {
     "ranking": twin_ranking.measure,
@@ -32,18 +32,18 @@ def main(only: tuple[str, ...], write: bool, tiny: bool) -> None:
     if write and (only or tiny):
         # The page says that all of it comes from one run.
         raise click.UsageError("--write needs a whole run: leave out --only and --tiny.")
-    about = machine()  # before this run keeps the machine busy itself
     size = TINY if tiny else FULL
-    try:
-        sections = [
-            measure(size, lambda message: click.echo(message, err=True))
-            for name, measure in PARTS.items()
-            if not only or name in only
-        ]
-    except Failed as failure:
-        raise click.ClickException(str(failure)) from failure
-    text = page(about, sections)
+    text = heading(machine())  # before this run keeps the machine busy itself
     click.echo(text, nl=False)
+    for name, measure in PARTS.items():
+        if only and name not in only:
+            continue
+        try:
+            section = measure(size, lambda message: click.echo(message, err=True))
+        except Failed as failure:
+            raise click.ClickException(str(failure)) from failure
+        click.echo(chapter(section), nl=False)
+        text += chapter(section)
     if write:
         RESULTS.write_text(text, encoding="utf-8")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Figure, Section, Size, Table, in_child, middle
+from benchmarks.measure import Figure, Section, Size, Table, in_child, in_words, middle
 from starbench.provenance import available_cores, peak_memory_bytes
 
 _SPLITS = ("train", "validation", "test")
@@ -30,15 +30,15 @@ whole process's, of PySME with the processes it forks."""
 def measure(size: Size, say: Callable[[str], None]) -> Section:
     """Build the data set, synthesise some of its stars, and compare their flux."""
     stars = max(size.syntheses, 1)
-    say(f"building the {size.scale} data set on one thread")
-    ours = in_child(__name__, 1, scale=size.scale, stars=stars)
+    builds = {}
+    for threads in (n for n in size.threads if n <= available_cores()):
+        say(f"building the {size.scale} data set on {in_words(threads)}")
+        builds[threads] = in_child(__name__, threads, scale=size.scale, stars=stars)
+    ours = builds[1]
     scale = ours["full"] / ours["built"]
-    figures = [_built("starbench, one thread", ours, scale)]
-    if available_cores() > 1:
-        say(f"building the {size.scale} data set on two threads")
-        two = in_child(__name__, 2, scale=size.scale, stars=stars)
-        figures.append(_built("starbench, two threads", two, scale))
-
+    figures = [
+        _built(f"starbench, {in_words(threads)}", build, scale) for threads, build in builds.items()
+    ]
     reason, remarks = _why_no_pysme(size), []
     if reason is None:
         say(f"synthesising {size.syntheses} spectra")

@@ -40,6 +40,8 @@ class Size:
         For each network the steps that warm up and the steps that are measured.
     scale : str
         Scale of the data set that is built.
+    threads : tuple of int
+        On how many threads training and building are measured, where there are as many cores.
     syntheses : int
         Spectra of PySME that are measured, after one that is not; 0 for none.
     """
@@ -52,6 +54,7 @@ class Size:
     pixels: int | None
     steps: dict[str, tuple[int, int]]
     scale: str
+    threads: tuple[int, ...]
     syntheses: int
 
 
@@ -64,6 +67,7 @@ FULL = Size(
     pixels=None,
     steps={"default": (20, 195), "published": (3, 15)},
     scale="full",
+    threads=(1, 2),
     syntheses=5,
 )
 # Takes seconds, and says nothing of speed.
@@ -76,6 +80,7 @@ TINY = Size(
     pixels=64,
     steps={"default": (1, 2), "published": (1, 2)},
     scale="tiny",
+    threads=(1,),
     syntheses=0,
 )
 
@@ -122,6 +127,11 @@ class Section:
     text: str
     tables: list[Table]
     remarks: list[str] = field(default_factory=list)
+
+
+def in_words(threads: int) -> str:
+    """Return "one thread", "two threads" or a number of them."""
+    return {1: "one thread", 2: "two threads"}.get(threads, f"{threads} threads")
 
 
 def middle(timings: list[tuple[float, float]]) -> tuple[float, float]:

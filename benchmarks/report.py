@@ -1,6 +1,7 @@
 """The results as one Markdown page, for the terminal and for RESULTS.md."""
 
 import os
+from textwrap import fill
 
 from tabulate import tabulate
 
@@ -25,9 +26,9 @@ def machine() -> list[str]:
     ]
 
 
-def page(about: list[str], sections: list[Section]) -> str:
-    """Return the whole page."""
-    head = [
+def heading(about: list[str]) -> str:
+    """Return the beginning of the page."""
+    lines = [
         "# Benchmarks",
         "",
         "Written by `python -m benchmarks --write`, all in one run; [README.md](README.md) says",
@@ -35,16 +36,17 @@ def page(about: list[str], sections: list[Section]) -> str:
         "",
         *about,
     ]
-    return "\n".join([*head, *(line for section in sections for line in _section(section))]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _section(section: Section) -> list[str]:
-    lines = ["", f"## {section.title}", "", section.text]
+def chapter(section: Section) -> str:
+    """Return what the page says of one part."""
+    lines = ["", f"## {section.title}", "", fill(section.text, 100)]
     for table in section.tables:
         lines += ["", *_table(table)]
     if section.remarks:
         lines += ["", *(f"- {remark}" for remark in section.remarks)]
-    return lines
+    return "\n".join(lines) + "\n"
 
 
 def _table(table: Table) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import Figure, Section, Size, Table, in_child, middle
+from benchmarks.measure import Figure, Section, Size, Table, in_child, in_words, middle
 from starbench.provenance import available_cores, peak_memory_bytes
 
 _TEXT = """\
@@ -36,16 +36,16 @@ def measure(size: Size, say: Callable[[str], None]) -> Section:
         say(f"drawing {size.spectra:,} spectra")
         arguments = {"folder": folder, "spectra": size.spectra, "pixels": size.pixels}
         pixels = in_child(__name__, available_cores(), **arguments)["pixels"]
-        for threads in (1, 2)[: available_cores()]:
+        for threads in (n for n in size.threads if n <= available_cores()):
             figures = []
             for name, (warm_up, steps) in size.steps.items():
-                say(f"training on {threads} thread(s): {name}, {steps} steps")
+                say(f"training on {in_words(threads)}: {name}, {steps} steps")
                 measured = in_child(
                     __name__, threads, folder=folder, name=name, warm_up=warm_up, steps=steps
                 )
                 figures.append(_figure(name, measured, size.spectra))
-            caption = "one thread" if threads == 1 else "two threads"
-            tables.append(Table(f"an epoch, {caption}", "peak memory, MB", figures))
+            caption = f"an epoch, {in_words(threads)}"
+            tables.append(Table(caption, "peak memory, MB", figures))
     text = _TEXT.format(
         spectra=size.spectra,
         pixels=pixels,
