@@ -239,10 +239,7 @@ def check(name: str, settings: tuple[str, ...], cache: Path | None) -> None:
             breaches += 1
             click.echo(f"      {mend}")
     if breaches:
-        raise Report(
-            f"{method.name} breaks the contract in {breaches} {'clause' if breaches == 1 else 'clauses'}; see above.",
-            1,
-        )
+        raise Report(f"{method.name} breaks {breaches} of the contract's clauses; see above.", 1)
     click.echo(f"{method.name} keeps the contract.")
 
 
