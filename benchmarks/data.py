@@ -22,8 +22,8 @@ the `{scale}` data set ({built:,} spectra{scaled}) in an empty folder, which dra
 checks against the manifest and writes ({disk_mb:,.0f} MB on disk{disk_scaled}). The emulator was
 trained on {training_stars:,} syntheses, which is work done once and is not counted. PySME: one
 spectrum at a time, first spectra of the same data set, by `starbench.tasks.synthesis.spectrum`,
-which calls the library's core directly, as that takes a third of the time of its own
-`synthesize_spectrum`. Not counted: imports, loading, a first spectrum or block. Peak memory is the
+which calls the library's core directly and follows hydrogen lines no farther than needed, and so is
+faster than its own `synthesize_spectrum`. Not counted: imports, loading, a first spectrum or block. Peak memory is the
 whole process's, of PySME with the processes it forks."""
 
 

@@ -57,8 +57,9 @@ def measure(size: Size, say: Callable[[str], None]) -> Section:
         ],
         [
             f"{(ours == 1).mean():.1%} of the twins are nearest.",
-            f"starbench against a float64 brute force: {different} of {checked} ranks differ, all "
-            "by no more than strangers as far as the twin to float32's last places explain.",
+            f"starbench against a float64 brute force: {different} of {checked} ranks differ. A "
+            "difference that strangers as far as the twin, to float32's last places, do not explain "
+            "would have stopped this run.",
         ],
     )
 
