@@ -58,8 +58,8 @@ def measure(size: Size, say: Callable[[str], None]) -> Section:
         [
             f"{(ours == 1).mean():.1%} of the twins are nearest.",
             f"starbench against a float64 brute force: {different} of {checked} ranks differ. A "
-            "difference that strangers as far as the twin, to float32's last places, do not explain "
-            "would have stopped this run.",
+            "difference that strangers as far as the twin, to float32's last places, do not "
+            "explain would have stopped this run.",
         ],
     )
 
