@@ -1,14 +1,12 @@
 """The emulator of the synthetic spectra: labels in, flux out, in microseconds instead of seconds.
 
 A principal-component basis of the spectra, and for each component's coefficient a Gaussian process
-in the labels. Its mean is a sum over the training stars x_i,
+in the labels. Its mean is a quadratic plus a sum over the training stars x_i,
 
-    c(x) = sum_i A_i k(x, x_i),
-    k(x, x') = m(r) + a (1 + sum_d w_d^2 x_d x'_d)^2,    r^2 = sum_d (x_d - x'_d)^2 / l_d^2,
+    c(x) = q(x) + sum_i A_i exp(-r_i^2 / 2),    r_i^2 = sum_d (x_d - x_id)^2 / l_d^2.
 
-with a smooth kernel m on top of a quadratic. The inputs x are the labels, the temperature as
-5040 K / Teff, and the oxygen that carbon monoxide leaves over, all standardised. The components
-fall into groups that share l, w and a.
+The inputs x are the labels, the temperature as 5040 K / Teff, and the oxygen that carbon monoxide
+leaves over, all standardised. The components fall into groups that share their length scales l.
 
 `starbench.tasks.synthesis.train_emulator` fits it and writes what is loaded here;
 ``emulator.json`` beside the weights says from how many stars, and how far it errs.
@@ -44,30 +42,20 @@ def inputs(labels: torch.Tensor) -> torch.Tensor:
     return torch.cat([5040 / labels[:, :1], labels[:, 1:], oxygen_left.log10()[:, None]], dim=1)
 
 
-def kernel(
-    x: torch.Tensor,
-    z: torch.Tensor,
-    length: torch.Tensor,
-    weight: torch.Tensor,
-    amplitude: torch.Tensor,
-) -> torch.Tensor:
-    """Return k(x, z) [n, m] of standardised inputs x [n, d] and z [m, d].
-
-    Parameters
-    ----------
-    x, z : torch.Tensor [n, d], [m, d]
-        Standardised `inputs`, float64.
-    length, weight : torch.Tensor [d]
-        Length scales l of the Matern kernel, weights w of the quadratic.
-    amplitude : torch.Tensor
-        Amplitude a of the quadratic.
-    """
+def gaussian(x: torch.Tensor, z: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """Return exp(-r^2 / 2) [n, m] of standardised `inputs` x [n, d], z [m, d] and lengths [d]."""
     p, q = x / length, z / length
-    square = (p**2).sum(1)[:, None] + (q**2).sum(1) - 2 * p @ q.T
-    # the floor keeps the square root's gradient finite where a star meets itself
-    r = (7 * square.clamp_min(1e-12)).sqrt()
-    matern = (1 + r * (1 + r * (0.4 + r / 15))) * torch.exp(-r)
-    return matern + amplitude * (1 + (x * weight**2) @ z.T) ** 2
+    # one matrix product makes the exponent p.q - p.p / 2 - q.q / 2
+    ones = torch.ones_like
+    p = torch.cat([p, -0.5 * (p**2).sum(1, keepdim=True), ones(p[:, :1])], dim=1)
+    q = torch.cat([q, ones(q[:, :1]), -0.5 * (q**2).sum(1, keepdim=True)], dim=1)
+    return torch.exp(p @ q.T)
+
+
+def quadratic_features(x: torch.Tensor) -> torch.Tensor:
+    """Return 1, x_d and x_d x_e (d <= e) of inputs x [n, d], as [n, 1 + d + d (d + 1) / 2]."""
+    first, second = torch.triu_indices(x.shape[1], x.shape[1])
+    return torch.cat([torch.ones_like(x[:, :1]), x, x[:, first] * x[:, second]], dim=1)
 
 
 class Emulator(nn.Module):
@@ -87,7 +75,7 @@ class Emulator(nn.Module):
     label_names : tuple of str
         "Teff" [K], "logg" [dex, cgs], "Fe/H" and sixteen "X/Fe" [dex].
     label_ranges : numpy.ndarray [19, 2]
-        Least and greatest value of each label among the training stars.
+        Least and greatest value of each label in the design of the training stars.
     facts : dict
         How the emulator was made and how far it errs.
     sha256 : str
@@ -102,7 +90,7 @@ class Emulator(nn.Module):
         self.label_ranges = np.array([facts["labels"][name] for name in self.label_names])
         self.groups = [int(size) for size in tensors["group_sizes"]]
         # The sums over training stars cancel, so all up to the coefficients stays in float64.
-        for name in ("centre", "scale", "stars", "length", "weight", "amplitude", "solution"):
+        for name in ("centre", "scale", "stars", "length", "solution", "quadratic"):
             self.register_buffer(name, tensors[name].double())
         for name in ("mean", "basis"):
             self.register_buffer(name, tensors[name].float())
@@ -132,17 +120,14 @@ class Emulator(nn.Module):
         """
         self._check(labels)
         x = (inputs(labels) - self.centre) / self.scale
-        coefficients = [
-            kernel(x, self.stars, *group) @ solution
-            for *group, solution in zip(
-                self.length,
-                self.weight,
-                self.amplitude,
-                self.solution.split(self.groups, dim=1),
-                strict=True,
+        sums = [
+            gaussian(x, self.stars, length) @ solution
+            for length, solution in zip(
+                self.length, self.solution.split(self.groups, dim=1), strict=True
             )
         ]
-        coefficients = torch.cat(coefficients, dim=1).to(self.basis.dtype)
+        coefficients = quadratic_features(x) @ self.quadratic + torch.cat(sums, dim=1)
+        coefficients = coefficients.to(self.basis.dtype)
         return self.mean + coefficients @ self.basis
 
     def flux(self, labels: np.ndarray, batch: int = 500) -> np.ndarray:

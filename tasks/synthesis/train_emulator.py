@@ -2,18 +2,24 @@
 
 ``python -m starbench.tasks.synthesis.train_emulator DIR`` with the folder that `training_set` filled.
 
-The spectra of the training stars are projected on their principal components. The components, sorted
-by variance, are cut into `GROUPS` groups; the hyperparameters of a group's kernel (see
-`starbench.tasks.emulator`) maximise the marginal likelihood of its coefficients, each with a variance of
-its own, on `LIKELIHOOD_STARS` stars; the coefficients are then solved for on all stars. The choice of
-kernel, groups and inputs was made by cross-validation among training stars (`compare_emulators`). The
-held-out stars are used for nothing but the errors that go into the JSON.
+The spectra of the training stars are projected on their principal components, sorted by variance and
+cut into groups. Within a group all coefficients are Gaussian processes of the kernel
+
+    k(x, x') = exp(-r^2 / 2) + a (1 + sum_d w_d^2 x_d x'_d)^2 + noise,
+
+each with a variance of its own. The length scales in r, w, a and the noise maximise the marginal
+likelihood on the first stars; the processes are then conditioned on all of them. The second term
+makes the quadratic of `starbench.tasks.emulator`, into whose coefficients it is expanded.
+
+Kernel, inputs and settings were chosen on training stars alone (`compare_emulators`); the held-out
+stars are used for nothing but the errors in the JSON.
 """
 
 import argparse
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,27 +28,35 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from starbench.tasks.emulator import PATH, Emulator, inputs, kernel
+from starbench.tasks.emulator import PATH, Emulator, gaussian, inputs, quadratic_features
 from starbench.tasks.synthesis import lines, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
 
-COMPONENTS = 120
-GROUPS = 7
-LIKELIHOOD_STARS = 600
-STEPS = 150
-DESIGN_STARS = 2048
+DESIGN_STARS = 2048  # the design's ranges are taken over this many stars, done or not
 _JITTER = 1e-10
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What `fit` may be told; the defaults are what is shipped."""
+    """What `fit` may be told; the defaults are what is shipped.
 
-    components: int = COMPONENTS
-    groups: int = GROUPS
-    likelihood_stars: int = LIKELIHOOD_STARS
-    steps: int = STEPS
+    Parameters
+    ----------
+    components : int
+        Principal components kept.
+    groups : int
+        Groups of components that share hyperparameters.
+    likelihood_stars : int
+        Stars on which the likelihood is maximised; its price rises with their third power.
+    steps : int
+        Steps of Adam that maximise it.
+    """
+
+    components: int = 120
+    groups: int = 7
+    likelihood_stars: int = 600
+    steps: int = 150
 
 
 def group_sizes(components: int, groups: int) -> list[int]:
@@ -51,18 +65,23 @@ def group_sizes(components: int, groups: int) -> list[int]:
     return np.diff(np.concatenate([[0], edges])).tolist()
 
 
+def quadratic(x: torch.Tensor, z: torch.Tensor, weight: torch.Tensor, amplitude: torch.Tensor):
+    """Return a (1 + sum_d w_d^2 x_d z_d)^2 [n, m] of standardised inputs x [n, d] and z [m, d]."""
+    return amplitude * (1 + (x * weight**2) @ z.T) ** 2
+
+
 def fit_hyperparameters(
-    x: torch.Tensor, y: torch.Tensor, steps: int
+    x: torch.Tensor, y: torch.Tensor, steps: int, kernel: Callable = gaussian
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Maximise the marginal likelihood of coefficients y [n, k] at standardised inputs x [n, d].
 
-    Each column of y has its own variance, which is profiled out; the kernel is shared.
+    Each column of y has its own variance, which is profiled out; all else is shared.
 
     Returns
     -------
     length, weight : torch.Tensor [d]
-    amplitude, noise : torch.Tensor
-        The noise is the variance, relative to the kernel's, of what labels do not explain.
+    amplitude, noise : torch.Tensor [1]
+        The noise is the variance that the labels do not explain, relative to the kernel's.
     """
     n, d = x.shape
     parameters = torch.cat(
@@ -73,9 +92,8 @@ def fit_hyperparameters(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         length, weight, amplitude, noise = parameters.exp().split([d, d, 1, 1])
-        factor = torch.linalg.cholesky(
-            kernel(x, x, length, weight, amplitude) + (noise + _JITTER) * torch.eye(n)
-        )
+        covariance = kernel(x, x, length) + quadratic(x, x, weight, amplitude)
+        factor = torch.linalg.cholesky(covariance + (noise + _JITTER) * torch.eye(n))
         whitened = torch.linalg.solve_triangular(factor, y, upper=False)
         misfit = 0.5 * n * torch.log((whitened**2).sum(0) / n).mean()
         loss = (misfit + factor.diagonal().log().sum()) / n
@@ -86,8 +104,48 @@ def fit_hyperparameters(
     return parameters.detach().exp().split([d, d, 1, 1])
 
 
+def fit_coefficients(
+    x: torch.Tensor, y: torch.Tensor, settings: Settings, kernel: Callable = gaussian
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Condition one group's processes on coefficients y [n, k] at standardised inputs x [n, d].
+
+    Returns
+    -------
+    length : torch.Tensor [d]
+        Length scales of the kernel.
+    solution : torch.Tensor [n, k]
+        Weights of the kernel at each star.
+    expanded : torch.Tensor [1 + d + d (d + 1) / 2, k]
+        Weights of `quadratic_features`.
+    """
+    part = slice(settings.likelihood_stars)
+    length, weight, amplitude, noise = fit_hyperparameters(x[part], y[part], settings.steps, kernel)
+    covariance = kernel(x, x, length) + quadratic(x, x, weight, amplitude)
+    factor = torch.linalg.cholesky(covariance + (noise + _JITTER) * torch.eye(len(x)))
+    solution = torch.cholesky_solve(y, factor)
+    # (1 + u.v)^2 = 1 + 2 u.v + sum u_d^2 v_d^2 + 2 sum_{d<e} u_d u_e v_d v_e
+    first, second = torch.triu_indices(x.shape[1], x.shape[1])
+    pairs = weight[first] ** 2 * weight[second] ** 2 * torch.where(first == second, 1.0, 2.0)
+    factors = torch.cat([torch.ones(1).double(), 2 * weight**2, pairs])
+    expanded = amplitude * factors[:, None] * (quadratic_features(x).T @ solution)
+    return length, solution, expanded
+
+
+def principal_components(flux: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean [p] and the first principal components [count, p] of flux [n, p]."""
+    mean = flux.mean(0)
+    _, _, basis = torch.linalg.svd(flux - mean, full_matrices=False)
+    basis = basis[:count]
+    # the sign of a singular vector is arbitrary: make its greatest element positive
+    return mean, basis * basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
+
+
 def fit(
-    labels: np.ndarray, flux: np.ndarray, settings: Settings, progress: bool = False
+    labels: np.ndarray,
+    flux: np.ndarray,
+    settings: Settings,
+    kernel: Callable = gaussian,
+    progress: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Fit an emulator.
 
@@ -97,6 +155,8 @@ def fit(
         The training stars.
     settings : Settings
         See there.
+    kernel : callable
+        Takes what `gaussian` takes; only that one can be shipped.
     progress : bool
         Whether to show a progress bar.
 
@@ -109,36 +169,29 @@ def fit(
     centre, scale = raw.mean(0), raw.std(0)
     x = (raw - centre) / scale
     flux = torch.from_numpy(flux).double()
-    mean = flux.mean(0)
-    _, _, basis = torch.linalg.svd(flux - mean, full_matrices=False)
-    basis = basis[: settings.components]
-    # the sign of a singular vector is arbitrary; fix it
-    basis = basis * basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
+    mean, basis = principal_components(flux, settings.components)
     coefficients = (flux - mean) @ basis.T
     size = coefficients.std(0)
-
     sizes = group_sizes(settings.components, settings.groups)
-    found, solutions = [], []
-    for y in tqdm((coefficients / size).split(sizes, dim=1), "groups", disable=not progress):
-        part = slice(settings.likelihood_stars)
-        *hyperparameters, noise = fit_hyperparameters(x[part], y[part], settings.steps)
-        matrix = kernel(x, x, *hyperparameters) + (noise + _JITTER) * torch.eye(len(x))
-        solutions.append(torch.cholesky_solve(y, torch.linalg.cholesky(matrix)))
-        found.append(hyperparameters)
-    length, weight, amplitude = (torch.stack(column) for column in zip(*found, strict=True))
-    return {
+    groups = (coefficients / size).split(sizes, dim=1)
+    fitted = [
+        fit_coefficients(x, y, settings, kernel)
+        for y in tqdm(groups, "groups", disable=not progress)
+    ]
+    length, solution, expanded = zip(*fitted, strict=True)
+    tensors = {
         "wavelength": torch.from_numpy(aspcap_wavelengths()),
         "centre": centre,
         "scale": scale,
         "stars": x,
         "group_sizes": torch.tensor(sizes),
-        "length": length,
-        "weight": weight,
-        "amplitude": amplitude,
-        "solution": torch.cat(solutions, dim=1) * size,
+        "length": torch.stack(length),
+        "solution": torch.cat(solution, dim=1) * size,
+        "quadratic": torch.cat(expanded, dim=1) * size,
         "mean": mean.float(),
         "basis": basis.float(),
     }
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def label_ranges(seed: int) -> dict[str, list[float]]:
@@ -192,7 +245,7 @@ def main() -> None:
     }
     options.out.parent.mkdir(exist_ok=True)
     for path, content in (
-        (options.out, save({name: x.contiguous() for name, x in tensors.items()})),
+        (options.out, save(tensors)),
         (options.out.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode()),
     ):
         partial = path.with_suffix(path.suffix + ".partial")
