@@ -35,8 +35,9 @@ def check(
         show_split(task, split, SCALE, method_class.label_access, seed=0).view
         for split in ("train", "validation", "test")
     )
-    nuisance = None if test.nuisance is None else test.nuisance[:ENCODED]
-    subject = Subject(
-        method_class, hyperparameters, train, validation, test.flux[:ENCODED], nuisance
+    flux, nuisance, composition = (
+        None if labels is None else labels[:ENCODED]
+        for labels in (test.flux, test.nuisance, test.composition)
     )
+    subject = Subject(method_class, hyperparameters, train, validation, flux, nuisance, composition)
     yield from check_method(subject)

@@ -103,11 +103,13 @@ def encode_rows(
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         nuisance = None if shown.view.nuisance is None else shown.view.nuisance[batch]
+        arguments = (shown.view.flux[batch], nuisance)
+        if method.encodes_composition:
+            arguments += (shown.view.composition[batch],)
         width = None if latent is None else latent.shape[1]
         output = checked_output(
-            method.encode(shown.view.flux[batch], nuisance),
-            len(batch), f"encode of {method.name}", width,
-        )  # fmt: skip
+            method.encode(*arguments), len(batch), f"encode of {method.name}", width
+        )
         if latent is None:
             latent = np.empty((len(rows), output.shape[1]), np.float32)
         latent[start : start + len(batch)] = output
@@ -121,6 +123,41 @@ def encode_split(
 ) -> np.ndarray:
     """Encode a split as it is shown; return latents [n_pairs, 2, d] in the order of the data."""
     return unshuffle(encode_rows(method, shown, np.arange(len(shown.order)), advance), shown.order)
+
+
+def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.TwinRanks:
+    """Rank the twins of a method's latents: by L1, unless the method is a control that does it.
+
+    Parameters
+    ----------
+    method : Method
+    latent : numpy.ndarray [n, 2, d], float32
+        Of the first n pairs.
+    labels : Labels
+        Of the same pairs, and maybe more.
+
+    Raises
+    ------
+    OutputError
+        If a method's own ranks are not ranks of these stars.
+    """
+    pairs = slice(len(latent))
+    own = method.rank_twins(
+        latent,
+        None if method.label_access == "none" else labels.nuisance[pairs],
+        labels.composition[pairs] if method.encodes_composition else None,
+    )
+    if own is None:
+        return metrics.twin_ranks(latent)
+    rank, tied = (np.asarray(part) for part in own)
+    valid = rank.shape == tied.shape == latent.shape[:2]
+    valid = valid and rank.dtype.kind == tied.dtype.kind == "i"
+    valid = valid and ((tied >= 0) & (tied < rank) & (rank < 2 * len(latent))).all()
+    if not valid:
+        raise OutputError(
+            f"rank_twins of {method.name} must return integer ranks and ties [{len(latent)}, 2]."
+        )
+    return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
 
 
 def reconstruction_errors(
@@ -206,6 +243,7 @@ def score(
     latent: np.ndarray,
     labels: Labels,
     *,
+    ranks: metrics.TwinRanks | None = None,
     plain_mse: np.ndarray | None = None,
     swapped_mse: np.ndarray | None = None,
     probes: Probes | None = None,
@@ -218,12 +256,14 @@ def score(
         A latent that is not finite ranks last.
     labels : Labels
         Of the same pairs.
+    ranks : TwinRanks, optional
+        By L1 in the latents, if not given.
     plain_mse, swapped_mse : numpy.ndarray [n_pairs, 2], float64, optional
         Errors of each star's reconstructions, where there are any.
     probes : Probes, optional
         What to fit the probes of leakage and recovery on.
     """
-    ranks = metrics.twin_ranks(latent)
+    ranks = metrics.twin_ranks(latent) if ranks is None else ranks
     figures = dict(metrics.recovery_figures(ranks))
     figures |= metrics.reconstruction_figures(plain_mse, swapped_mse, large_shift(labels))
     if probes is not None:

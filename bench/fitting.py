@@ -2,8 +2,9 @@
 
 The rule of selection is the harness's, the same for every method: during the second half of the
 epochs, some seven times, and once after the fit has ended, the share of stars whose twin is nearest
-is measured on the same validation pairs; the state with the highest share is scored, the later one
-of equals.
+is measured on the same validation pairs; the latest state within one standard error of the highest
+share is scored (Breiman et al. 1984: of what cannot be told apart, take the preferred; here the one
+whose learning rate has come furthest down).
 
 Two files hold a fit. ``checkpoint.safetensors`` is the newest state, ``best.safetensors`` the best
 measured one. The checkpoint is written first and says which epoch was best as of its own, so that a
@@ -19,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from starbench import metrics
-from starbench.evaluation import encode_rows
+from starbench.evaluation import encode_rows, rank_stars
 from starbench.history import MEASURE, read_history, summary, write_history
 from starbench.methods import checkpoint
 from starbench.methods.base import Diverged, Method
@@ -32,8 +32,9 @@ from starbench.views import Shown, inverse
 
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
-    f"highest doppelganger-free share of the first {SELECTION_PAIRS:,} validation pairs, measured "
-    "some seven times in the second half of the epochs and after the fit; the later of equals"
+    "latest epoch within one standard error of the highest doppelganger-free share of the first "
+    f"{SELECTION_PAIRS:,} validation pairs, measured some seven times in the second half and at the "
+    "end"
 )
 
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
@@ -52,7 +53,7 @@ def twin_share(method: Method, shown: Shown) -> float:
     rows = inverse(shown.order)[: 2 * n_pairs]
     shuffled = np.sort(rows)  # the order of the view again, which tells nothing
     latent = encode_rows(method, shown, shuffled)[np.searchsorted(shuffled, rows)]
-    ranks = metrics.twin_ranks(latent.reshape(n_pairs, 2, -1))
+    ranks = rank_stars(method, latent.reshape(n_pairs, 2, -1), shown.labels)
     return float((ranks.rank == 1).mean())
 
 
@@ -75,7 +76,7 @@ class Fit:
     history : list of dict
         One row an epoch.
     best_epoch, best_share : int, float
-        The best measured epoch so far, 0 and -1 if none.
+        The chosen epoch so far, and the highest measured share; 0 and -1 if none.
     finished : bool
         Whether the fit has ended and its end has been measured.
     seconds : float
@@ -176,10 +177,12 @@ class Fit:
         self._write(method, self._note_share(share))
 
     def _note_share(self, share: float) -> bool:
-        """Keep a measured share if it is the best so far, and say whether it is."""
-        if share < self.best_share:
+        """Choose the newest state unless an earlier one was clearly better; say whether it is."""
+        self.best_share = max(share, self.best_share)
+        n_pairs = min(SELECTION_PAIRS, len(self._validation.order) // 2)
+        if share < self.best_share - math.sqrt(self.best_share * (1 - self.best_share) / n_pairs):
             return False
-        self.best_epoch, self.best_share = self.epoch_done, share
+        self.best_epoch = self.epoch_done
         return True
 
     def total_seconds(self) -> float:

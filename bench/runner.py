@@ -29,6 +29,7 @@ from starbench.evaluation import (
     Scores,
     decoder,
     encode_split,
+    rank_stars,
     reconstruction_errors,
     score,
 )
@@ -264,7 +265,9 @@ class _Job:
                 advance,
             )
         mse = {"plain_mse": errors.plain, "swapped_mse": errors.swapped} if errors else {}
-        return score(latent, shown.labels, probes=probes, **mse), latent, errors
+        ranks = rank_stars(method, latent, shown.labels)
+        scores = score(latent, shown.labels, ranks=ranks, probes=probes, **mse)
+        return scores, latent, errors
 
     def _write_example(
         self, method: Method, latent: np.ndarray, nuisance: np.ndarray, errors: Errors

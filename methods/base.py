@@ -115,6 +115,9 @@ class Method(ABC):
         Whether it is there to calibrate the scale rather than to compete.
     presets : dict of str to dict
         Named changes of the defaults, such as a published configuration.
+    encodes_composition : bool
+        Whether `encode` takes the composition [n, n_elements] as a third argument; only for label
+        access `oracle`.
     """
 
     name: ClassVar[str]
@@ -124,6 +127,7 @@ class Method(ABC):
     control: ClassVar[bool] = False
     Hyperparameters: ClassVar[type]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    encodes_composition: ClassVar[bool] = False
 
     def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu"):
         self.hyperparameters = (
@@ -155,6 +159,27 @@ class Method(ABC):
         -------
         numpy.ndarray [n, n_latent], float32
         """
+
+    def rank_twins(
+        self, latent: np.ndarray, nuisance: np.ndarray | None, composition: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rank every star's twin by a distance of the method's own; for controls alone.
+
+        Parameters
+        ----------
+        latent : numpy.ndarray [n_pairs, 2, n_latent], float32
+        nuisance : numpy.ndarray [n_pairs, 2, n_nuisance], float32, or None
+            None for label access `none`.
+        composition : numpy.ndarray [n_pairs, n_elements], float32, or None
+            None unless the method has `encodes_composition`.
+
+        Returns
+        -------
+        rank, tied : numpy.ndarray [n_pairs, 2], int64
+            As `starbench.metrics.TwinRanks` holds them; None, as here, for the L1 distance by
+            which all methods that compete are ranked.
+        """
+        return None
 
     @property
     def has_decoder(self) -> bool:

@@ -61,6 +61,8 @@ class Subject:
         With the labels that the method's label access allows.
     flux, nuisance : numpy.ndarray
         Spectra that were not fitted; nuisance is None for label access `none`.
+    composition : numpy.ndarray, optional
+        Their composition, for a method that encodes it.
     """
 
     method: type[Method]
@@ -69,6 +71,7 @@ class Subject:
     validation: View
     flux: np.ndarray
     nuisance: np.ndarray | None
+    composition: np.ndarray | None = None
 
     def new(self) -> Method:
         """Return an unfitted instance."""
@@ -83,7 +86,9 @@ class Subject:
     def encode(self, fitted: Method, rows: Any = slice(None)) -> np.ndarray:
         """Encode some of the spectra that were not fitted."""
         nuisance = None if self.nuisance is None else self.nuisance[rows]
-        return fitted.encode(self.flux[rows], nuisance)
+        if not self.method.encodes_composition:
+            return fitted.encode(self.flux[rows], nuisance)
+        return fitted.encode(self.flux[rows], nuisance, self.composition[rows])
 
     def decode(self, fitted: Method, latent: np.ndarray) -> np.ndarray:
         """Decode latents at the nuisance of the spectra that were not fitted."""
@@ -160,6 +165,7 @@ def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
         for field in fields(View)
     }
     arrays |= {"encode's flux": subject.flux, "encode's nuisance": subject.nuisance}
+    arrays |= {"encode's composition": subject.composition}
     arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     before = {name: array.copy() for name, array in arrays.items()}
     subject.encode(subject.fit())

@@ -17,6 +17,7 @@ from starbench.methods.base import LABEL_ACCESS, Method, SettingError
 BUILT_IN = {
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
     "fader": "starbench.methods.fader:Fader",
+    "information-bound": "starbench.methods.information_bound:InformationBound",
 }
 ENTRY_POINT_GROUP = "starbench.methods"
 
@@ -80,6 +81,10 @@ def _checked(found: Any, spec: str) -> type[Method]:
             raise SettingError(f"{spec} does not set the class attribute '{attribute}'.")
     if found.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
+    if found.encodes_composition and found.label_access != "oracle":
+        raise SettingError(f"{spec} has encodes_composition, which needs label_access 'oracle'.")
+    if found.rank_twins is not Method.rank_twins and not found.control:
+        raise SettingError(f"{spec} has its own rank_twins, which only a control may have.")
     return found
 
 

@@ -11,6 +11,7 @@ from starbench.evaluation import (
     decoder,
     encode_split,
     large_shift,
+    rank_stars,
     reconstruction_errors,
     score,
 )
@@ -23,6 +24,7 @@ class Perfect:
 
     name = "perfect"
     label_access = "nuisance"
+    encodes_composition = False
 
     def __init__(self, task):
         truth = task.load("train", "tiny")
@@ -126,6 +128,52 @@ def test_reconstructions_that_are_not_finite_are_a_divergence(toy_task):
         reconstruction_errors(
             toy_task.chunks("test", "tiny"), 20, lambda rows: (truth[rows], broken[rows])
         )
+
+
+class Oracle:
+    """A control that is shown the composition, and ranks twins as it is told."""
+
+    name, label_access, encodes_composition = "told", "oracle", True
+
+    def __init__(self, own_ranks=None):
+        self.own_ranks = own_ranks
+
+    def encode(self, flux, nuisance, composition):
+        return composition
+
+    def rank_twins(self, latent, nuisance, composition):
+        assert latent.shape[:2] == nuisance.shape[:2] == (len(composition), 2)
+        assert np.array_equal(latent[:, 0], composition)
+        return self.own_ranks
+
+
+def test_an_oracle_is_shown_the_composition_of_each_spectrum(toy_task):
+    shown = show_split(toy_task, "test", "tiny", "oracle", seed=1)
+    latent = encode_split(Oracle(), shown)
+    assert np.array_equal(latent, np.repeat(shown.labels.composition[:, None], 2, axis=1))
+    assert (rank_stars(Oracle(), latent, shown.labels).rank == 1).all()
+    # the selection ranks the first pairs alone
+    assert (rank_stars(Oracle(), latent[:5], shown.labels).rank == 1).all()
+
+
+def test_ranks_of_a_control_are_taken_as_they_are(shown):
+    latent = np.repeat(shown.labels.composition[:, None], 2, axis=1)
+    rank, tied = np.full((20, 2), 7), np.full((20, 2), 3)
+    ranks = rank_stars(Oracle((rank, tied)), latent, shown.labels)
+    assert np.array_equal(ranks.rank, rank)
+    assert np.array_equal(ranks.tied, tied)
+    assert score(latent, shown.labels, ranks=ranks).figures["doppelganger_free"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("rank", "tied"),
+    [(np.ones((3, 2), int), 0), (np.ones((20, 2)), 0), (np.full((20, 2), 40), 0),
+     (np.zeros((20, 2), int), 0), (np.ones((20, 2), int), 1)],
+)  # fmt: skip
+def test_ranks_that_cannot_be_are_refused(shown, rank, tied):
+    latent = np.repeat(shown.labels.composition[:, None], 2, axis=1)
+    with pytest.raises(OutputError, match="rank_twins of told must return integer ranks"):
+        rank_stars(Oracle((rank, np.full(rank.shape, tied))), latent, shown.labels)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])

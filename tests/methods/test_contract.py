@@ -27,7 +27,7 @@ SMALL = {
 def subject(method: type[Method]) -> Subject:
     fields = {field.name for field in dataclasses.fields(method.Hyperparameters)}
     hyperparameters = method.Hyperparameters(**{k: v for k, v in SMALL.items() if k in fields})
-    flux, nuisance, _ = draw("test", 40)
+    flux, nuisance, composition = draw("test", 40)
     return Subject(
         method,
         hyperparameters,
@@ -35,6 +35,7 @@ def subject(method: type[Method]) -> Subject:
         view("validation", 40, method.label_access),
         flux.reshape(80, -1),
         None if method.label_access == "none" else nuisance.reshape(80, -1),
+        np.repeat(composition, 2, axis=0),
     )
 
 

@@ -54,6 +54,19 @@ def test_what_is_not_a_method_is_refused(tmp_path):
         get_method(f"{path}:Mine")
 
 
+def test_only_controls_that_see_everything_may_bend_the_rules(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from starbench.methods.fader import Fader\n"
+        "class Peeks(Fader):\n    encodes_composition = True\n"
+        "class Judges(Fader):\n    def rank_twins(self, *latents): return None\n"
+    )
+    with pytest.raises(SettingError, match="needs label_access 'oracle'"):
+        get_method(f"{path}:Peeks")
+    with pytest.raises(SettingError, match="which only a control may have"):
+        get_method(f"{path}:Judges")
+
+
 def test_settings_follow_defaults_preset_and_command_line_in_that_order():
     assert make_hyperparameters(Toy) == Settings()
     assert make_hyperparameters(Toy, "wide").width == 100
