@@ -33,8 +33,8 @@ from starbench.views import Shown, inverse
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
     "latest epoch within one standard error of the highest doppelganger-free share of the first "
-    f"{SELECTION_PAIRS:,} validation pairs, measured some seven times in the second half and at the "
-    "end"
+    f"{SELECTION_PAIRS:,} validation pairs, measured some seven times in the second half and at "
+    "the end"
 )
 
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
