@@ -78,7 +78,11 @@ class Autoencoder(Method):
     # --- what subclasses add
 
     def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return further networks by name; each has an optimiser of its own."""
+        """Return further networks by name; each has an optimiser of its own.
+
+        Their learning rate stays at its peak: an adversary that slows down with the encoder is soon
+        fooled rather than obeyed, and its cross-entropy rises above chance while the latent leaks.
+        """
         return {}
 
     def penalty(
@@ -113,8 +117,7 @@ class Autoencoder(Method):
 
         def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             rate = one_cycle(share_done) if settings.one_cycle else 1.0
-            for optimiser in self.training.optimisers.values():
-                optimiser.param_groups[0]["lr"] = settings.learning_rate * rate
+            main.param_groups[0]["lr"] = settings.learning_rate * rate
             x, u = inputs[batch], nuisance[batch]
             latent = self._encode(x, u)
             penalty, watched = self.penalty(latent, u, share_done)
