@@ -90,6 +90,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     ROW is the file of a row, or the folder of a run.
     """
     from starbench.leaderboard import board, checks
+    from starbench.methods.base import Method
     from starbench.progress import bar, say
     from starbench.results import RowError, shown
 
@@ -106,6 +107,12 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             if ranks is not None:
                 checks.check_figures(row, ranks, shown(path), intervals=True)
                 if run is not None:
+                    method = _declared(row.method)
+                    if method is not None and method.rank_twins is not Method.rank_twins:
+                        raise RowError(
+                            f"{shown(path)}: {row.method} ranks by a distance of its own, which "
+                            "latents alone do not give; leave out --run"
+                        )
                     checks.check_latents(ranks, run / "latents.h5")
         except RowError as error:
             refused += 1
