@@ -78,12 +78,12 @@ class Autoencoder(Method):
     # --- what subclasses add
 
     def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return further networks by name; each has an optimiser of its own.
-
-        Their learning rate stays at its peak: an adversary that slows down with the encoder is soon
-        fooled rather than obeyed, and its cross-entropy rises above chance while the latent leaks.
-        """
+        """Return further networks by name; each has an optimiser of its own."""
         return {}
+
+    def cooling(self, network: str) -> float:
+        """Return the power of the one-cycle factor that a further network's rate follows."""
+        return 1.0
 
     def penalty(
         self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
@@ -117,7 +117,9 @@ class Autoencoder(Method):
 
         def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             rate = one_cycle(share_done) if settings.one_cycle else 1.0
-            main.param_groups[0]["lr"] = settings.learning_rate * rate
+            for name, optimiser in self.training.optimisers.items():
+                power = 1.0 if optimiser is main else self.cooling(name)
+                optimiser.param_groups[0]["lr"] = settings.learning_rate * rate**power
             x, u = inputs[batch], nuisance[batch]
             latent = self._encode(x, u)
             penalty, watched = self.penalty(latent, u, share_done)

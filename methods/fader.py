@@ -44,6 +44,12 @@ class FaderSettings(AutoencoderSettings):
         0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
     adversary_widths: tuple[int, ...] = option((512, 256), "adversary's hidden layers", low=1)
+    adversary_cooling: float = option(
+        0.5,
+        "power of the one-cycle factor that the adversary follows; 0 keeps it at its peak",
+        low=0.0,
+        high=1.0,
+    )
     bins: int = option(10, "bins along each axis of the nuisance", low=2, high=100)
 
 
@@ -78,6 +84,10 @@ class Fader(Autoencoder):
         outputs = bins**n_nuisance if self._joint(n_nuisance) else bins * n_nuisance
         widths = (settings.latent, *settings.adversary_widths, outputs)
         return {"adversary": mlp(widths, settings.activation)}
+
+    def cooling(self, network: str) -> float:
+        """Return how far the adversary's learning rate falls with the encoder's."""
+        return self.hyperparameters.adversary_cooling
 
     def penalty(
         self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
