@@ -105,13 +105,15 @@ class Emulator(nn.Module):
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Emulator":
-        """Load an emulator from a safetensors file and the JSON beside it; the shipped one by default."""
+        """Load an emulator from a safetensors file and its JSON; by default the shipped one."""
         path = PATH if path is None else Path(path)
         facts = json.loads(path.with_suffix(".json").read_text())
         return cls(load_file(path), facts, hashlib.sha256(path.read_bytes()).hexdigest())
 
     def forward(self, labels: torch.Tensor) -> torch.Tensor:
-        """Return flux [n, 7214] of labels [n, 19], differentiable; float32 unless ``.double()`` was called.
+        """Return flux [n, 7214] of labels [n, 19], differentiable.
+
+        It is float32 unless ``.double()`` was called.
 
         Raises
         ------
@@ -151,6 +153,6 @@ class Emulator(nn.Module):
         if bad.any():
             star, label = np.argwhere(bad)[0]
             raise ValueError(
-                f"{self.label_names[label]} = {values[star, label]:g} of star {star} is outside the "
-                f"emulator's range {low[label]:g} to {high[label]:g}."
+                f"{self.label_names[label]} = {values[star, label]:g} of star {star} is outside "
+                f"the emulator's range {low[label]:g} to {high[label]:g}."
             )

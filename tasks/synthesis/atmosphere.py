@@ -1,14 +1,15 @@
-"""Model atmospheres: T(tau) of MARCS's shape, in hydrostatic equilibrium with the engine's own physics.
+"""Model atmospheres: T(tau) of MARCS's shape, in equilibrium with the engine's own physics.
 
-The temperature at each optical depth at 5000 A comes from ``temperatures.csv`` (`build_temperatures`). The gas pressure
-then follows from
+The temperature at each optical depth at 5000 A comes from ``temperatures.csv``
+(`build_temperatures`). The gas pressure then follows from
 
     d ln P / d ln tau = g tau / (kappa P),
 
-with the continuous opacity kappa(T, P) at 5000 A of SMElib, whose equation of state includes molecules; radiation and
-turbulent pressure and the line opacity at 5000 A are left out. As the pressure is a smooth function of Teff, log g and
-[M/H], it is solved once on a grid of nodes (``pressures.npz``, ``python -m starbench.tasks.synthesis.atmosphere``) and
-interpolated for each star by cubic splines. The other densities are solved for each star by the engine.
+with the continuous opacity kappa(T, P) at 5000 A of SMElib, whose equation of state includes
+molecules; radiation and turbulent pressure and the line opacity at 5000 A are left out. As the
+pressure is a smooth function of Teff, log g and [M/H], it is solved once on a grid of nodes
+(``pressures.npz``, ``python -m starbench.tasks.synthesis.atmosphere``) and interpolated for each
+star by cubic splines. The other densities are solved for each star by the engine.
 """
 
 import itertools
@@ -18,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.interpolate import CubicSpline
-from starbench.tasks.synthesis import engine
 from tqdm import tqdm
+
+from starbench.tasks.synthesis import engine
 
 TEMPERATURES_PATH = Path(__file__).with_name("temperatures.csv")
 PRESSURES_PATH = Path(__file__).with_name("pressures.npz")
@@ -30,10 +32,12 @@ NODES = {
     "M/H": np.linspace(-1.2, 0.6, 5),
 }
 
-# The transfer does with half the layers above log tau = -1.2: the flux changes by 5e-5 rms, its price by a fifth.
+# The transfer does with half the layers above log tau = -1.2: the flux changes by 5e-5 rms, its
+# price by a fifth.
 _TRANSFER_LAYERS = np.r_[0:28:2, 28:58]
 
-# Any line will do where only the equation of state and the continuum are wanted; SMElib insists on one.
+# Any line will do where only the equation of state and the continuum are wanted; SMElib insists on
+# one.
 _ANY_LINE = pd.DataFrame(
     {
         "species": ["Fe 1"],
@@ -48,7 +52,7 @@ _ANY_LINE = pd.DataFrame(
 
 
 def temperature_structure(teff: float, logg: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return log10 of the optical depth at 5000 A and the temperature [K] there, from the surface inwards."""
+    """Return log10 of the optical depth at 5000 A and the temperature [K] there, surface first."""
     table = pd.read_csv(TEMPERATURES_PATH)
     ratio = (
         table["shape"] + table["by_teff"] * (teff - 4286) / 1000 + table["by_logg"] * (logg - 1.66)
@@ -136,7 +140,7 @@ def _node(point: tuple[float, float, float]) -> np.ndarray:
 
 
 def build_pressures(path: Path = PRESSURES_PATH, workers: int = 2) -> None:
-    """Solve all nodes and write their ln P [ln dyn/cm2], shaped [Teff, log g, M/H, depth], with the axes."""
+    """Solve all nodes; write ln P [ln dyn/cm2] as [Teff, log g, M/H, depth], and the axes."""
     points = list(itertools.product(*NODES.values()))
     with ThreadPoolExecutor(workers) as pool:
         pressure = list(tqdm(pool.map(_node, points), total=len(points), desc="atmospheres"))

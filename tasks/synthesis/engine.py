@@ -1,11 +1,13 @@
-"""A thin layer over SMElib, PySME's compiled radiative-transfer core: model and lines in, intensities out.
+"""A thin layer over SMElib, PySME's compiled core: model and lines in, intensities out.
 
-PySME's `synthesize_spectrum` evaluates every hydrogen line over a thousand Angstrom, at every wavelength and depth,
-which triples the price of a spectrum. The calls underneath it accept the range of each line, so `intensities` limits
-the hydrogen lines to `HYDROGEN_REACH`, and the Brackett lines become affordable in every star.
+PySME's `synthesize_spectrum` evaluates every hydrogen line over a thousand Angstrom, at every
+wavelength and depth, which triples the price of a spectrum. The calls underneath it accept the
+range of each line, so `intensities` limits the hydrogen lines to `HYDROGEN_REACH`, and the Brackett
+lines become affordable in every star.
 
-SMElib keeps its state in globals, prints on stdout, and its equation of state may fail to converge once another
-atmosphere was solved in the process; `isolated` runs a function in a fresh forked process with stdout closed.
+SMElib keeps its state in globals, prints on stdout, and its equation of state may fail to converge
+once another atmosphere was solved in the process; `isolated` runs a function in a fresh forked
+process with stdout closed.
 """
 
 import contextlib
@@ -133,7 +135,7 @@ def element_symbols() -> list[str]:
 
 
 class _Abundances:
-    """What `SME_DLL.InputAbund` wants: a callable that returns SME's own scale, X/N_total in log10."""
+    """What `SME_DLL.InputAbund` wants: a callable that returns SME's scale, log10 X/N_total."""
 
     def __init__(self, h12: np.ndarray):
         self._h12 = h12
@@ -211,7 +213,7 @@ def set_model(
 
 
 def continuous_opacity(wavelength: float) -> np.ndarray:
-    """Return the continuous opacity [cm2/g] of each layer of the current model at a wavelength [Angstrom]."""
+    """Return the continuous opacity [cm2/g] of the model's layers at a wavelength [Angstrom]."""
     dll = _library()
     dll.InputWaveRange(wavelength, wavelength + 1)
     dll.Opacity()
@@ -219,7 +221,7 @@ def continuous_opacity(wavelength: float) -> np.ndarray:
 
 
 def line_depths(first: float, last: float) -> np.ndarray:
-    """Return the depth of each line by itself at its centre, for lines between two wavelengths [air Angstrom].
+    """Return the depth of each line by itself at its centre, for air wavelengths [Angstrom].
 
     The depth is that of the disc's centre, before any broadening but thermal and microturbulent.
     """

@@ -9,9 +9,11 @@ PATH = Path(__file__).with_name("lines.csv.gz")
 # species     element or molecule and ionisation stage as SMElib spells them: "Fe 1", "CO 1"
 # wlcent      wavelength in standard air [Angstrom]
 # excit       excitation of the lower level [eV]
-# gflog       log10 of statistical weight times oscillator strength (times isotopic fraction in molecules)
-# gamrad, gamqst, gamvw   damping; 0 leaves the classical, approximate Stark and Unsoeld values to SMElib.
-#             For hydrogen gamqst and gamvw are the principal quantum numbers of the lower and upper level.
+# gflog       log10 of statistical weight times oscillator strength (molecules: times isotopic
+#             fraction)
+# gamrad, gamqst, gamvw   damping; 0 leaves the classical, approximate Stark and Unsoeld values to
+#             SMElib. For hydrogen gamqst and gamvw are the principal quantum numbers of the lower
+#             and upper level.
 COLUMNS = ("species", "wlcent", "excit", "gflog", "gamrad", "gamqst", "gamvw")
 
 

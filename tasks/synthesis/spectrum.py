@@ -1,18 +1,21 @@
 """One star's spectrum: labels in, continuum-normalised flux on the ASPCAP pixels out.
 
-The labels are Teff [K], log g [dex, cgs], [Fe/H] and sixteen [X/Fe] [dex]. Abundances are on the solar scale of Asplund
-et al. (2009, ARA&A 47, 481): A(X) = A_sun(X) + [Fe/H] + [X/Fe]; all other elements but H and He follow [Fe/H].
-Microturbulence follows APOGEE's relation. The atmosphere is that of a metallicity averaged over the elements
-that give the photosphere its electrons, so that a magnesium-rich star has the pressure of its H- opacity.
+The labels are Teff [K], log g [dex, cgs], [Fe/H] and sixteen [X/Fe] [dex]. Abundances are on the
+solar scale of Asplund et al. (2009, ARA&A 47, 481): A(X) = A_sun(X) + [Fe/H] + [X/Fe]; all other
+elements but H and He follow [Fe/H]. Microturbulence follows APOGEE's relation. The atmosphere is
+that of a metallicity averaged over the elements that give the photosphere its electrons, so that a
+magnesium-rich star has the pressure of its H- opacity.
 
-The intensities at four angles are broadened on a logarithmic wavelength grid by radial-tangential macroturbulence
-(Gray 2005: half the surface moves along the radius, half across it, Gaussian velocities in both), which at each angle is a
-sum of two Gaussians, summed over the disc with Gaussian weights, and convolved with a Gaussian of R = 22,500.
+The intensities at four angles are broadened on a logarithmic wavelength grid by radial-tangential
+macroturbulence (Gray 2005: half the surface moves along the radius, half across it, Gaussian
+velocities in both), which at each angle is a sum of two Gaussians, summed over the disc with
+Gaussian weights, and convolved with a Gaussian of R = 22,500.
 """
 
 import functools
 
 import numpy as np
+
 from starbench.tasks.population import ELEMENTS, microturbulence
 from starbench.tasks.synthesis import engine
 from starbench.tasks.synthesis.atmosphere import Atmospheres
@@ -29,10 +32,12 @@ LABEL_NAMES = ("Teff", "logg", "Fe/H", *(f"{x}/Fe" for x in ELEMENTS))
 MACROTURBULENCE = 3.0  # km/s
 SPEED_OF_LIGHT = 299_792.458  # km/s
 
-# The transfer equation is solved at this many points a pixel of the apStar grid (4.14 km/s, 0.22 A): every 0.074 A.
+# The transfer equation is solved at this many points a pixel of the apStar grid (4.14 km/s, 0.22
+# A): every 0.074 A.
 OVERSAMPLING = 3
 ANGLES = 4
-# How far beyond a chip's edge the spectrum is needed for the broadening, in pixels (4.5 sigma of the instrument).
+# How far beyond a chip's edge the spectrum is needed for the broadening, in pixels (4.5 sigma of
+# the instrument).
 MARGIN = 8
 
 ELECTRON_DONORS = ("Na", "Mg", "Al", "Si", "Ca", "Fe")
@@ -56,7 +61,10 @@ def atmosphere_metallicity(values: np.ndarray) -> float:
 
 
 def disc_angles(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return `count` cosines and the weights that turn intensities into flux (Gauss-Legendre in mu squared)."""
+    """Return `count` cosines and the weights that turn intensities into flux.
+
+    Gauss-Legendre in mu squared.
+    """
     node, weight = np.polynomial.legendre.leggauss(count)
     return np.sqrt((node + 1) / 2), weight / 2
 
@@ -81,7 +89,8 @@ def broaden(
     step : float
         Step of the grid in ln wavelength.
     macroturbulence : float
-        Radial-tangential macroturbulence zeta [km/s]: velocities of standard deviation zeta / sqrt 2.
+        Radial-tangential macroturbulence zeta [km/s]: velocities of standard deviation zeta / sqrt
+        2.
     resolving_power : float
         Wavelength over the full width at half maximum of the instrument's profile.
 

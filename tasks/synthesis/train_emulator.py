@@ -1,9 +1,10 @@
 """Fit the emulator to a training set and write ``emulator.safetensors`` and ``emulator.json``.
 
-``python -m starbench.tasks.synthesis.train_emulator DIR`` with the folder that `training_set` filled.
+``python -m starbench.tasks.synthesis.train_emulator DIR`` with the folder that `training_set`
+filled.
 
-The spectra of the training stars are projected on their principal components, sorted by variance and
-cut into groups. Within a group all coefficients are Gaussian processes of the kernel
+The spectra of the training stars are projected on their principal components, sorted by variance
+and cut into groups. Within a group all coefficients are Gaussian processes of the kernel
 
     k(x, x') = exp(-r^2 / 2) + a (1 + sum_d w_d^2 x_d x'_d)^2 + noise,
 
@@ -60,7 +61,7 @@ class Settings:
 
 
 def group_sizes(components: int, groups: int) -> list[int]:
-    """Return how many components each group holds: few in the first, which carry the most variance."""
+    """Return the components in each group: few in the first, which carry the most variance."""
     edges = np.round(np.geomspace(3, components, groups)).astype(int)
     return np.diff(np.concatenate([[0], edges])).tolist()
 
@@ -234,7 +235,12 @@ def main() -> None:
     _, test_labels, test_flux = training_set.load_set(options.sets / "held-out")
     error = Emulator(tensors, facts).flux(test_labels) - test_flux
     facts |= {
-        "units": {"Teff": "K", "logg": "dex (cgs)", "others": "dex", "wavelength": "vacuum Angstrom"},
+        "units": {
+            "Teff": "K",
+            "logg": "dex (cgs)",
+            "others": "dex",
+            "wavelength": "vacuum Angstrom",
+        },
         "provisional": options.provisional,
         "training_stars": len(labels),
         "seed": options.seed,

@@ -5,15 +5,15 @@
 Three sets, one ``DIR/<set>/<index>.npz`` a star with its ``labels`` [19] and ``flux`` [7214]:
 
 ``train``
-    A scrambled Sobol sequence, so that the first n stars are a training set of their own. It covers the task's
-    stars with a margin (`training_labels`).
+    A scrambled Sobol sequence, so that the first n stars are a training set of their own. It covers
+    the task's stars with a margin (`training_labels`).
 ``held-out``
     Stars drawn from the task's own distribution, from a stream that no split uses.
 ``response``
     `RESPONSE_STARS`, each followed by 17 copies with one abundance raised by `RESPONSE_STEP`.
 
-Files are written under a temporary name and renamed. A star that fails is tried `ATTEMPTS` times in all; if it still
-fails, it is named in ``DIR/failures.csv`` and tried again at the next start.
+Files are written under a temporary name and renamed. A star that fails is tried `ATTEMPTS` times in
+all; if it still fails, it is named in ``DIR/failures.csv`` and tried again at the next start.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
+
 from starbench.tasks.population import (
     COMPOSITION_NAMES,
     UNIFORMS_PER_PAIR,
@@ -30,7 +32,6 @@ from starbench.tasks.population import (
 from starbench.tasks.streams import uniforms
 from starbench.tasks.synthesis.engine import EngineError
 from starbench.tasks.synthesis.spectrum import synthesise
-from tqdm import tqdm
 
 TEFF_RANGE, LOGG_RANGE = (3950.0, 5050.0), (1.4, 3.1)
 SCATTER_SCALE = 1.4
@@ -52,9 +53,9 @@ ATTEMPTS = 3
 def training_labels(stars: int, seed: int) -> np.ndarray:
     """Return the labels [stars, 19] of the training set.
 
-    Teff and log g are uniform over ranges 50 K and 0.1 dex wider than the task's. Compositions are the population's
-    with all scatters times `SCATTER_SCALE`, plus a uniform offset of each abundance by itself, without which
-    the elements of small scatter would be badly constrained.
+    Teff and log g are uniform over ranges 50 K and 0.1 dex wider than the task's. Compositions are
+    the population's with all scatters times `SCATTER_SCALE`, plus a uniform offset of each
+    abundance by itself, without which the elements of small scatter would be badly constrained.
     """
     from scipy.stats.qmc import Sobol
 
@@ -79,7 +80,7 @@ def held_out_labels() -> np.ndarray:
 
 
 def response_labels() -> np.ndarray:
-    """Return the labels [6 x 18, 19] of the response test: each star, then it with one abundance raised."""
+    """Return the labels [6 x 18, 19] of the response test: a star, then one abundance raised."""
     stars = len(RESPONSE_STARS)
     draws = uniforms("apogee-giants/emulator/response", 0, stars, UNIFORMS_PER_PAIR)
     base = np.column_stack([RESPONSE_STARS, draw_pairs(draws)[1]])
@@ -89,7 +90,7 @@ def response_labels() -> np.ndarray:
 
 
 def load_set(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return index [n], labels [n, 19] and flux [n, 7214] of the stars a set's folder holds so far."""
+    """Return index [n], labels [n, 19] and flux [n, 7214] of the stars in a set's folder."""
     paths = sorted(folder.glob("[0-9]*.npz"))
     if not paths:
         raise FileNotFoundError(f"no spectra in {folder}")

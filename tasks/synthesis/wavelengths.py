@@ -20,7 +20,10 @@ def aspcap_wavelengths() -> np.ndarray:
 
 
 def _refractivity(vacuum: np.ndarray) -> np.ndarray:
-    """Return n - 1 of standard air at a vacuum wavelength [Angstrom]; Birch & Downs 1994 as VALD uses it."""
+    """Return n - 1 of standard air at a vacuum wavelength [Angstrom].
+
+    Birch & Downs 1994 as VALD uses it.
+    """
     s2 = (1e4 / vacuum) ** 2
     return 8.34254e-5 + 2.406147e-2 / (130 - s2) + 1.5998e-4 / (38.9 - s2)
 
@@ -31,6 +34,6 @@ def vacuum_to_air(vacuum: np.ndarray) -> np.ndarray:
 
 
 def air_to_vacuum(air: np.ndarray) -> np.ndarray:
-    """Convert wavelengths in standard air [Angstrom] to those in vacuum; inverts `vacuum_to_air` to 1e-9 A."""
+    """Invert `vacuum_to_air` to 1e-9 A."""
     vacuum = air * (1 + _refractivity(air))
     return air * (1 + _refractivity(vacuum))

@@ -1,7 +1,8 @@
-"""The chain from labels to spectra: line table, wavelength grid, broadening, atmospheres, label design, one spectrum."""
+"""The chain from labels to spectra, piece by piece, and one spectrum."""
 
 import numpy as np
 import pytest
+
 from starbench.tasks import population
 from starbench.tasks.synthesis import atmosphere, engine, spectrum, training_set
 from starbench.tasks.synthesis.build_temperatures import DEPTHS

@@ -1,0 +1,69 @@
+"""The sets that the emulator is made from: resumed after a stop, failures named, order of labels."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from starbench.tasks.synthesis import engine, training_set
+
+HELD_OUT, RESPONSE = 220, 108
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Run `training_set` with a synthesis that is a formula; return folder, runner, stars asked."""
+    asked = []
+    failing = set()
+
+    def synthesise(labels):
+        asked.append(tuple(labels))
+        if tuple(labels) in failing:
+            raise engine.EngineError("no pressure found")
+        return np.full(3, labels[0])
+
+    monkeypatch.setattr(training_set, "synthesise", synthesise)
+    # threads instead of processes, which would not see the formula under every start method
+    monkeypatch.setattr(training_set, "ProcessPoolExecutor", ThreadPoolExecutor)
+
+    def run(stars=4):
+        asked.clear()
+        argv = ["training_set", "--out", str(tmp_path), "--stars", str(stars), "--workers", "1"]
+        monkeypatch.setattr(sys, "argv", argv)
+        training_set.main()
+        return len(asked)
+
+    return tmp_path, run, failing
+
+
+def test_only_what_is_missing_is_made(build):
+    folder, run, _ = build
+    assert run() == 4 + HELD_OUT + RESPONSE
+    index, labels, flux = training_set.load_set(folder / "train")
+    assert index.tolist() == [0, 1, 2, 3]
+    assert np.array_equal(labels, training_set.training_labels(4, seed=1))
+    assert np.array_equal(flux[:, 0], labels[:, 0].astype(np.float32))
+    # as if stopped in the middle: one star not begun, one half written
+    (folder / "train" / "00002.npz").unlink()
+    (folder / "held-out" / "00007.npz").rename(folder / "held-out" / "00007.partial")
+    assert run() == 2
+    assert run(stars=6) == 2  # a larger set extends a smaller one
+    assert not list(folder.glob("*/*.partial"))
+
+
+def test_a_failing_star_is_tried_again_and_named(build):
+    folder, run, failing = build
+    failing.add(tuple(training_set.training_labels(4, seed=1)[1]))
+    assert run() == 3 + HELD_OUT + RESPONSE + training_set.ATTEMPTS
+    log = (folder / "failures.csv").read_text().splitlines()
+    assert log == ["set,index,reason", 'train,1,"no pressure found"']
+    assert training_set.load_set(folder / "train")[0].tolist() == [0, 2, 3]
+    failing.clear()
+    assert run() == 1
+    assert (folder / "failures.csv").read_text() == "set,index,reason\n"
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no spectra in"):
+        training_set.load_set(tmp_path)
