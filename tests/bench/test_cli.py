@@ -282,15 +282,10 @@ def test_a_full_disk_leaves_no_half_written_file(
     assert again.exit_code == 0, again.output
 
 
-def test_help_appears_at_once():
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        subprocess.run(command(["--help"]), check=True, capture_output=True)
-        times.append(time.perf_counter() - began)
-    heavy = subprocess.run(
-        [sys.executable, "-c", "import starbench.cli, sys; print('torch' in sys.modules)"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert heavy.stdout.strip() == "False"
-    assert min(times) < 2.0  # 0.2 s on an idle machine
+def test_help_imports_nothing_heavy():
+    heavy = "[name for name in ('torch', 'numba', 'h5py', 'pandas') if name in sys.modules]"
+    script = f"import sys, starbench.cli; print({heavy})"
+    found = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "[]"
