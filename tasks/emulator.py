@@ -134,7 +134,7 @@ class Emulator(nn.Module):
 
     def flux(self, labels: np.ndarray, batch: int = 500) -> np.ndarray:
         """Return flux [n, 7214], float32, of labels [n, 19], in batches of `batch` stars."""
-        labels = torch.as_tensor(np.asarray(labels))
+        labels = torch.from_numpy(np.ascontiguousarray(labels))
         flux = np.empty((len(labels), len(self.wavelength)), np.float32)
         with torch.no_grad():
             for start in range(0, len(labels), batch):

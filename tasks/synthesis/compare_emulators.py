@@ -4,7 +4,7 @@
 filled; two minutes on a free core.
 
 A quarter of the training stars is left out of each fit; of those, the ones within the task's ranges
-of Teff and log g, and with C/O below `GREATEST_CARBON_TO_OXYGEN` as in nearly all of the task's
+of Teff and log g, and with C/O below `GREATEST_CARBON_TO_OXYGEN` as in 99.9 % of the task's
 stars, are what the candidates are judged on. The table goes to ``comparison.csv``.
 """
 

@@ -1,4 +1,4 @@
-"""The sets that the emulator is made from: resumed after a stop, failures named, order of labels."""
+"""The sets that the emulator is made from: resumed after a stop, failures named."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ HELD_OUT, RESPONSE = 220, 108
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
-    """Run `training_set` with a synthesis that is a formula; return folder, runner, stars asked."""
+    """Run `training_set` with a synthesis by formula; return folder, runner, failing stars."""
     asked = []
     failing = set()
 
