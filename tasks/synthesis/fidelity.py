@@ -485,8 +485,8 @@ Twelve Turbospectrum/ATLAS9 spectra of de Mijolla, Ness, Viti & Wheeler (2021, A
 synthesised here with PySME from the labels they come with: two stars, three metallicities, two
 patterns of abundances. No line was tuned to them. The order of their abundances is not documented
 but deduced, nitrogen and oxygen with doubt; one column is of unknown element and left out. Other
-code, other model atmospheres, other line list. Our lines are weaker by {weaker:.0f} % on average (rms
-of the line depth over the pixels).
+code, other model atmospheres, other line list. Our lines are weaker by {weaker:.0f} % on average
+(rms of the line depth over the pixels).
 
 {published_table}
 
