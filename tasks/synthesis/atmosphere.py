@@ -32,8 +32,8 @@ NODES = {
     "M/H": np.linspace(-1.2, 0.6, 5),
 }
 
-# The transfer does with half the layers above log tau = -1.2: the flux changes by 5e-5 rms, its
-# price by a fifth.
+# The transfer does with half the layers above log tau = -1.2: the flux changes by less
+# than 7e-5 rms, its price by a fifth.
 _TRANSFER_LAYERS = np.r_[0:28:2, 28:58]
 
 # Any line will do where only the equation of state and the continuum are wanted; SMElib insists on
