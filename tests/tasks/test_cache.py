@@ -174,7 +174,7 @@ def test_a_set_of_another_emulator_is_rebuilt(built, path, caplog):
 def test_data_that_differ_from_the_manifest_are_found_though_their_digest_is_right(built, path):
     cached = built.cached("mini")
     piece = cached._store.read("train", 1)
-    piece.flux[100, 1, 40] += 0.006
+    piece.flux[100, 1, 40] += 0.0006
     cached._store.write("train", 1, piece)
     ((text, place),) = cached.problems(progress=False)
     assert "the flux of train pairs 725-749 is not that of the manifest" in text
