@@ -13,6 +13,7 @@ file          holds
 """
 
 import hashlib
+import io
 import json
 import os
 import shlex
@@ -456,7 +457,9 @@ def write_ranks(path: Path, rank: np.ndarray, tied: np.ndarray) -> None:
         If they are not ranks.
     """
     rank, tied = _checked_ranks(np.asarray(rank), np.asarray(tied), "ranks")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    # Laid out in memory: on a full disk the HDF5 library would crash the process as it ends.
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
         for name, values in (("rank", rank), ("tied", tied)):
             # Most ranks are small: with the bytes shuffled, gzip sees runs of zeros.
             file.create_dataset(
@@ -468,6 +471,8 @@ def write_ranks(path: Path, rank: np.ndarray, tied: np.ndarray) -> None:
                 shuffle=True,
                 track_times=False,
             )
+    with replacing(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
 
 
 def read_ranks(path: Path) -> Ranks:
