@@ -26,7 +26,7 @@ from torch import nn
 
 from starbench.methods import representation
 from starbench.methods.base import Method, Monitor, View, option
-from starbench.methods.networks import mlp
+from starbench.methods.networks import ACTIVATIONS, mlp
 from starbench.methods.noise_matching import noise_matched_map
 from starbench.methods.training import Training, one_cycle, run_epochs
 
@@ -50,7 +50,7 @@ class AutoencoderSettings:
     )
     encoder_widths: tuple[int, ...] = option((1024, 512, 128), "encoder's hidden layers", low=1)
     decoder_widths: tuple[int, ...] = option((512, 1024), "decoder's hidden layers", low=1)
-    activation: str = option("silu", "activation of all networks: gelu, relu, selu or silu")
+    activation: str = option("silu", "activation of all networks", choices=tuple(ACTIVATIONS))
     noise_matching: bool = option(
         True, "whether latents of noisy spectra are scaled to their noise after the fit"
     )
@@ -107,8 +107,7 @@ class Autoencoder(Method):
         settings = self.hyperparameters
         if self.training is None:
             self._prepare(train)
-        coefficients = self.representation.coefficients(train.flux)
-        inputs = (coefficients / self.buffers["input_scale"]).to(self.device)
+        inputs = self._inputs(train.flux)
         nuisance = self._scaled(train.nuisance)
         input_scale = self.buffers["input_scale"].to(self.device)
         weight = self.buffers["loss_weight"].to(self.device) * input_scale**2
@@ -200,9 +199,7 @@ class Autoencoder(Method):
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
-        coefficients = self.representation.coefficients(flux)
-        inputs = (coefficients / self.buffers["input_scale"]).to(self.device)
-        u = self._scaled(nuisance)
+        inputs, u = self._inputs(flux), self._scaled(nuisance)
         with torch.no_grad():
             pieces = [
                 self._encode(inputs[i : i + _ROWS], u[i : i + _ROWS]).cpu()
@@ -221,6 +218,10 @@ class Autoencoder(Method):
                 coefficients = inputs * self.buffers["input_scale"]
                 flux[i : i + _ROWS] = self.representation.flux(coefficients).numpy()
         return flux
+
+    def _inputs(self, flux: np.ndarray) -> torch.Tensor:
+        coefficients = self.representation.coefficients(flux)
+        return (coefficients / self.buffers["input_scale"]).to(self.device)
 
     def _encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
         return self.training.networks["encoder"](torch.cat([inputs, nuisance], 1))

@@ -24,10 +24,16 @@ class Diverged(RuntimeError):
 
 
 def option(
-    default: Any, meaning: str, *, low: float | None = None, high: float | None = None
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """Return a dataclass field: a hyperparameter, its meaning, and its range."""
-    return field(default=default, metadata={"help": meaning, "low": low, "high": high})
+    """Return a dataclass field: a hyperparameter, its meaning, and its range or its choices."""
+    metadata = {"help": meaning, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)

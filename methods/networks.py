@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from torch import nn
 
-_ACTIVATIONS = {"selu": nn.SELU, "silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
+ACTIVATIONS = {"selu": nn.SELU, "silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
 def mlp(widths: list[int] | tuple[int, ...], activation: str) -> nn.Sequential:
@@ -19,5 +19,5 @@ def mlp(widths: list[int] | tuple[int, ...], activation: str) -> nn.Sequential:
     """
     layers = []
     for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), _ACTIVATIONS[activation]()]
+        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])

@@ -145,6 +145,10 @@ def _parsed(text: str, kind: Any, label: str) -> Any:
 
 def _in_range(value: Any, field: dataclasses.Field) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
+    choices = field.metadata.get("choices")
+    if choices is not None and value not in choices:
+        known = ", ".join(choices)
+        raise SettingError(f"--set {field.name} must be one of {known}, but got '{value}'.")
     for item in value if isinstance(value, tuple) else (value,):
         if (low is not None and item < low) or (high is not None and item > high):
             bounds = f"at least {low}" if high is None else f"between {low} and {high}"

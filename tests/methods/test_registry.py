@@ -101,3 +101,9 @@ def test_a_setting_that_does_not_fit_is_named(setting, message):
 def test_an_unknown_preset_names_those_there_are():
     with pytest.raises(SettingError, match="no preset 'huge'; it has: wide"):
         make_hyperparameters(Toy, "huge")
+
+
+def test_a_choice_that_does_not_exist_names_those_there_are():
+    with pytest.raises(SettingError, match=r"activation must be one of .*silu.*, but got 'tanh'"):
+        make_hyperparameters(Fader, None, ["activation=tanh"])
+    assert make_hyperparameters(Fader, None, ["activation=selu"]).activation == "selu"
