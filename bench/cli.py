@@ -106,6 +106,8 @@ def run(task_name: str, seed: int, settings: tuple[str, ...], **options: Any) ->
     if row.status != "ok":
         raise Report(f"The run {row.status}: {row.message} ({folder.row})", 1)
     click.echo(table_for_run(row))
+    if row.message:
+        click.echo(f"\nRemark       {row.message}")
     click.echo(f"\nFiles        {folder.path}")
     times = ", ".join(f"{name} {row.seconds[name]:.0f} s" for name in ("data", "fit", "score"))
     click.echo(f"Wall time    {times}; peak memory {row.peak_memory_mb / 1e3:.1f} GB")

@@ -220,6 +220,8 @@ class Row(_Part):
     selection : Selection
     status : {"ok", "diverged", "failed"}
         Only a row that is ``ok`` has `metrics` and `ranks_sha256`; another says why in `message`.
+    message : str or None
+        Why there are no figures, or what to know before trusting them (`starbench.watch`).
     metrics : dict of str to Figure
         On the test split; a metric that a method cannot have, such as a reconstruction without a
         decoder, is absent.

@@ -50,6 +50,7 @@ from starbench.run_folder import RunFolder, settings_digest
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 from starbench.views import Shown, show_split
+from starbench.watch import remark
 
 MESSAGE_LENGTH = 900
 
@@ -243,6 +244,7 @@ class _Job:
         }
         return {
             "status": "ok",
+            "message": remark(chosen),
             "metrics": _plain(on_test),
             "validation_metrics": _plain(on_validation),
             "ranks_sha256": ranks_digest(on_test.ranks.rank),

@@ -214,6 +214,8 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
         machine = hardware.accelerator or f"{hardware.processor}, {hardware.threads} threads"
         cells = [f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"]
         if row.status == "ok":
+            if row.message:
+                cells[0] += f": {markdown(row.message)}"
             cells += [
                 markdown(with_interval(row.metrics.get(column.key), column)) for column in columns
             ]

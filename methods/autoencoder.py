@@ -16,6 +16,10 @@ At b = 0 the first term is the mean squared error of the flux in units of the fl
 Temperature, gravity and overall metallicity make nearly all of that variance, and an element with a
 few weak lines makes 1e-4 of it: its gradient drowns. With b > 0 (`loss_whitening`) the small
 components count for more. That conditions the problem, too: also the plain flux error falls faster.
+
+Where the spectra have noise of a known level, the latent that is returned is E(x, u) after a
+Gauss-Newton step towards the maximum a posteriori under the decoder (`refinement.py`), scaled to
+its noise (`noise_matching.py`).
 """
 
 from dataclasses import dataclass
@@ -25,13 +29,16 @@ import torch
 from torch import nn
 
 from starbench.methods import representation
-from starbench.methods.base import Method, Monitor, View, option
+from starbench.methods.base import Diverged, Method, Monitor, View, option
 from starbench.methods.networks import ACTIVATIONS, mlp
-from starbench.methods.noise_matching import noise_matched_map
+from starbench.methods.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.refinement import gauss_newton_step, noise_covariance
 from starbench.methods.training import Training, one_cycle, run_epochs
 
 _ROWS = 4096  # spectra encoded or decoded at a time
-_MATCHING_SPECTRA = 20_000  # training spectra from which the latent's noise is measured
+_JACOBIAN_ENTRIES = 5_000_000  # of decoders differentiated at a time
+_HELD_OUT = 2048  # noisy training spectra at most that teach nothing but what their noise does
+_UNUSED = 0.999  # squared error from a spectrum's own latent, relative to another's
 
 
 @dataclass(frozen=True)
@@ -40,24 +47,38 @@ class AutoencoderSettings:
 
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
     components: int = option(
-        256, "principal components the networks work on; 0 for the pixels themselves", low=0
+        256,
+        "principal components the networks work on, cut at the noise; 0 for the pixels themselves",
+        low=0,
     )
     input_whitening: float = option(
         1.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     loss_whitening: float = option(
-        0.5, "squared errors are divided by the variance to this power", low=0.0, high=1.0
+        0.4, "squared errors are divided by the variance to this power", low=0.0, high=1.0
     )
     encoder_widths: tuple[int, ...] = option((1024, 512, 128), "encoder's hidden layers", low=1)
     decoder_widths: tuple[int, ...] = option((512, 1024), "decoder's hidden layers", low=1)
     activation: str = option("silu", "activation of all networks", choices=tuple(ACTIVATIONS))
+    refinement: int = option(
+        1, "Gauss-Newton steps of the latents of noisy spectra against the decoder", low=0, high=100
+    )
     noise_matching: bool = option(
         True, "whether latents of noisy spectra are scaled to their noise after the fit"
     )
-    epochs: int = option(20, "passes over the training spectra", low=1)
+    epochs: int = option(30, "passes over the training spectra", low=1)
     batch_size: int = option(256, "spectra a step", low=1)
     learning_rate: float = option(1e-3, "peak of the learning rate", low=0.0)
     one_cycle: bool = option(True, "whether the learning rate rises and falls, or stays")
+
+
+def _held_out(train: View) -> int:
+    """Return how many spectra at the end of a view the networks and components never see.
+
+    They learn some of their spectra's noise by heart, so how much of a latent is noise can only be
+    seen in others. The rows of a view are shuffled, so any will do.
+    """
+    return 0 if train.noise is None else min(_HELD_OUT, len(train) // 8)
 
 
 class Autoencoder(Method):
@@ -68,6 +89,7 @@ class Autoencoder(Method):
     """
 
     label_access = "nuisance"
+    version = 2
 
     def __init__(self, hyperparameters=None, *, seed: int = 0, device: str = "cpu"):
         super().__init__(hyperparameters, seed=seed, device=device)
@@ -113,6 +135,7 @@ class Autoencoder(Method):
         weight = self.buffers["loss_weight"].to(self.device) * input_scale**2
         flux_weight = input_scale**2 / train.flux.shape[1]
         main = self.training.optimisers["autoencoder"]
+        held_out = _held_out(train)
 
         def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             rate = one_cycle(share_done) if settings.one_cycle else 1.0
@@ -134,34 +157,64 @@ class Autoencoder(Method):
             self,
             self.training,
             monitor,
-            n_items=len(inputs),
+            n_items=len(inputs) - held_out,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             step=step,
         )
-        if train.noise is not None and settings.noise_matching:
-            self._match_noise(inputs[:_MATCHING_SPECTRA], nuisance, train.noise)
+        if train.noise is not None:
+            self._learn_noise(inputs[-held_out:], nuisance[-held_out:], train.noise)
+        self._check_use(inputs[:_ROWS], nuisance[:_ROWS])
 
-    def _match_noise(self, inputs: torch.Tensor, nuisance: torch.Tensor, noise: float) -> None:
-        """Set the map from the encoder's output to latents whose noise is alike in all axes."""
-        generator = torch.Generator().manual_seed(self.seed)
-        # The components are orthonormal: noise of one level in the pixels has it in all of them.
-        more = noise * torch.randn(inputs.shape, generator=generator) / self.buffers["input_scale"]
-        nuisance = nuisance[: len(inputs)]
+    def _check_use(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> None:
+        """Refuse a fit whose decoder has stopped to look at the latent."""
         with torch.no_grad():
-            latent, noisier = (
-                self._encode(x, nuisance).cpu() for x in (inputs, inputs + more.to(self.device))
+            latent = self._encode(inputs, nuisance)
+            own, other = (
+                (self._decode(z, nuisance) - inputs).square().mean()
+                for z in (latent, latent.roll(1, 0))
             )
-        self.buffers["latent_map"] = noise_matched_map(latent, noisier)
+        if own >= _UNUSED * other:
+            raise Diverged(
+                "the latent collapsed: spectra are reconstructed as well from another's latent"
+            )
+
+    def _learn_noise(self, inputs: torch.Tensor, nuisance: torch.Tensor, noise: float) -> None:
+        """Set what refines latents of noisy spectra, and the map that makes their noise alike."""
+        settings = self.hyperparameters
+        latent, covariance = self._latent(inputs, nuisance)[0], None
+        if settings.refinement:
+            prior = torch.cov(latent.double().T).reshape(settings.latent, settings.latent)
+            # An axis that is not used varies next to nothing, but not by infinitely less.
+            prior += 1e-6 * prior.diagonal().mean() * torch.eye(settings.latent)
+            self.buffers["prior_mean"] = latent.mean(0)
+            self.buffers["prior_precision"] = torch.linalg.inv(prior).float()
+            self.buffers["noise"] = torch.tensor(noise)
+            latent, information = self._latent(inputs, nuisance)
+            covariance = noise_covariance(information, self.buffers["prior_precision"])
+        if settings.noise_matching:
+            if covariance is None:
+                generator = torch.Generator().manual_seed(self.seed)
+                # The components are orthonormal: noise of one level in the pixels has it in all.
+                more = noise * torch.randn(inputs.shape, generator=generator)
+                noisier = inputs + (more / self.buffers["input_scale"]).to(self.device)
+                covariance = moved_covariance(latent, self._latent(noisier, nuisance)[0])
+            self.buffers["latent_map"] = noise_matched_map(latent, covariance)
 
     def _prepare(self, train: View) -> None:
         settings = self.hyperparameters
+        flux = train.flux[: len(train) - _held_out(train)]
         if settings.components:
             self.representation = representation.principal_components(
-                train.flux, settings.components, self.seed
+                flux,
+                settings.components,
+                self.seed,
+                noise=train.noise,
+                # With no more components than latent axes there would be nothing to squeeze.
+                at_least=2 * settings.latent,
             )
         else:
-            self.representation = representation.pixels(train.flux)
+            self.representation = representation.pixels(flux)
         low, high = (torch.as_tensor(f(train.nuisance, axis=0)).float() for f in (np.min, np.max))
         deviation = self.representation.deviation.clamp_min(1e-10)
         relative = deviation / deviation.max()
@@ -199,13 +252,48 @@ class Autoencoder(Method):
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
-        inputs, u = self._inputs(flux), self._scaled(nuisance)
+        latent, _ = self._latent(self._inputs(flux), self._scaled(nuisance))
+        return (latent @ self.buffers["latent_map"]).numpy()
+
+    def _latent(
+        self, inputs: torch.Tensor, nuisance: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the latents of spectra and, where they are refined, the information on them."""
+        settings, rows = self.hyperparameters, _ROWS
+        refined = "prior_mean" in self.buffers
+        if refined:
+            width = settings.latent * max(inputs.shape[1], *settings.decoder_widths)
+            rows = max(1, min(rows, _JACOBIAN_ENTRIES // width))
+        latent = torch.empty(len(inputs), settings.latent)
+        information = latent.new_empty(*latent.shape, settings.latent) if refined else None
         with torch.no_grad():
-            pieces = [
-                self._encode(inputs[i : i + _ROWS], u[i : i + _ROWS]).cpu()
-                for i in range(0, len(inputs), _ROWS)
-            ]
-        return (torch.cat(pieces) @ self.buffers["latent_map"]).numpy()
+            for start in range(0, len(inputs), rows):
+                some = slice(start, start + rows)
+                z = self._encode(inputs[some], nuisance[some])
+                if refined:
+                    z, known = self._refined(z, inputs[some], nuisance[some])
+                    information[some] = known.cpu()
+                latent[some] = z.cpu()
+        return latent, information
+
+    def _refined(
+        self, latent: torch.Tensor, x: torch.Tensor, u: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        scale, mean, precision = (
+            self.buffers[name].to(self.device)
+            for name in ("input_scale", "prior_mean", "prior_precision")
+        )
+        noise = float(self.buffers["noise"])
+        for _ in range(self.hyperparameters.refinement):
+            latent, information = gauss_newton_step(
+                lambda z: self._decode(z, u) * scale,
+                x * scale,
+                latent,
+                noise=noise,
+                mean=mean,
+                precision=precision,
+            )
+        return latent, information
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         """Reconstruct spectra; see `Method.decode`."""

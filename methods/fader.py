@@ -39,7 +39,7 @@ _MAX_JOINT_BINS = 1000  # beyond it, with three or more nuisances, each is class
 class FaderSettings(AutoencoderSettings):
     """Hyperparameters of the Fader network."""
 
-    adversary_weight: float = option(0.1, "weight w of the adversary's cross-entropy", low=0.0)
+    adversary_weight: float = option(0.3, "weight w of the adversary's cross-entropy", low=0.0)
     adversary_ramp: float = option(
         0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
@@ -50,7 +50,7 @@ class FaderSettings(AutoencoderSettings):
         low=0.0,
         high=1.0,
     )
-    bins: int = option(10, "bins along each axis of the nuisance", low=2, high=100)
+    bins: int = option(5, "bins along each axis of the nuisance", low=2, high=100)
 
 
 class Fader(Autoencoder):
@@ -74,6 +74,9 @@ class Fader(Autoencoder):
             "one_cycle": False,
             "adversary_weight": 1.3e-3,
             "adversary_ramp": 0.0,
+            "bins": 10,
+            "refinement": 0,
+            "noise_matching": False,
         }
     }
 

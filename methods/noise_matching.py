@@ -15,7 +15,8 @@ so that :math:`1 - 1/\lambda_k` is the share of signal in the variance along axi
     z'_k = \sqrt{1 - 1/\lambda_k}\; (W z)_k
 
 the noise is alike in all axes, and an axis counts for as much as it knows. No pairs are needed: N
-comes from adding noise of the known level once more to training spectra.
+follows from the decoder's Jacobian (`refinement.noise_covariance`), or from adding noise of the
+known level once more to training spectra.
 """
 
 import torch
@@ -23,21 +24,25 @@ import torch
 _LEAST_SIGNAL = 1e-3  # an axis of noise alone is kept at this weight, so that z can be had back
 
 
-def noise_matched_map(latent: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
+def moved_covariance(latent: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
+    """Return the covariance N [d, d] of what more noise did to latents [n, d], in float64."""
+    moved = (noisier - latent).double()
+    return moved.T @ moved / len(moved)
+
+
+def noise_matched_map(latent: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Return the matrix M [d, d] that makes latents z [n, d] noise-matched as z M.
 
     Parameters
     ----------
     latent : torch.Tensor [n, d]
         Latents of training spectra.
-    noisier : torch.Tensor [n, d]
-        Latents of the same spectra with noise of the same level added once more.
+    noise : torch.Tensor [d, d]
+        The covariance N that the noise gives to a latent.
     """
-    latent, noisier = latent.double(), noisier.double()
-    moved = noisier - latent
-    noise = moved.T @ moved / len(moved)
+    latent, noise = latent.double(), noise.double()
     # A latent axis that no noise reaches must not get an infinite weight.
-    noise += 1e-6 * noise.diagonal().mean() * torch.eye(len(noise), dtype=noise.dtype)
+    noise = noise + 1e-6 * noise.diagonal().mean() * torch.eye(len(noise), dtype=noise.dtype)
     total = torch.cov(latent.T).reshape(noise.shape)
     whiten = torch.linalg.inv(torch.linalg.cholesky(noise))
     ratios, axes = torch.linalg.eigh(whiten @ total @ whiten.T)

@@ -74,7 +74,14 @@ def pixels(flux: np.ndarray) -> Representation:
     return Representation(mean, None, variance.sqrt().float(), torch.zeros(()))
 
 
-def principal_components(flux: np.ndarray, n_components: int, seed: int) -> Representation:
+def principal_components(
+    flux: np.ndarray,
+    n_components: int,
+    seed: int,
+    *,
+    noise: float | None = None,
+    at_least: int = 1,
+) -> Representation:
     """Fit principal components to training spectra by randomised subspace iteration.
 
     Parameters
@@ -82,13 +89,20 @@ def principal_components(flux: np.ndarray, n_components: int, seed: int) -> Repr
     flux : numpy.ndarray [n, n_pixels], float32
         Training spectra only.
     n_components : int
-        Number of components, cut to what the data have above rounding.
+        Number of components, cut to what the data have above rounding and noise.
     seed : int
         Seed of the starting subspace.
+    noise : float, optional
+        Standard deviation of the noise in each pixel. Noise alone has components of a variance up
+        to noise^2 (1 + sqrt(n_pixels / n))^2; what lies below tells the networks next to nothing,
+        and is what they would learn by heart.
+    at_least : int
+        Number of components that are kept whatever the noise.
 
     References
     ----------
     Halko, Martinsson and Tropp (2011), SIAM Review 53, 217, algorithm 4.4.
+    Marchenko and Pastur (1967), Math. USSR Sbornik 1, 457, for the noise.
     """
     n_components = min(n_components, *flux.shape)
     mean, variance = _moments(flux)
@@ -103,6 +117,9 @@ def principal_components(flux: np.ndarray, n_components: int, seed: int) -> Repr
     order = torch.argsort(eigenvalues, descending=True)[:n_components]
     # What lies below the rounding of float32 flux is no component: whitened, it would be noise.
     order = order[eigenvalues[order] > _LEAST_DEVIATION**2 * eigenvalues[order[0]]]
+    if noise is not None:
+        edge = noise**2 * (1 + (flux.shape[1] / len(flux)) ** 0.5) ** 2
+        order = order[: max(at_least, int((eigenvalues[order] > edge).sum()))]
     components = (subspace.double() @ rotation[:, order]).float().T.contiguous()
     explained = eigenvalues[order].sum() / flux.shape[1]
     deviation = eigenvalues[order].clamp_min(0).sqrt().float()

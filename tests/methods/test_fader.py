@@ -100,6 +100,15 @@ def test_a_fit_that_leaves_the_finite_numbers_says_so():
         fitted(Fader, 100, epochs=5, learning_rate=1e18)
 
 
+def test_a_latent_that_the_decoder_does_not_use_is_no_success():
+    class Collapsed(ConditionalAutoencoder):
+        def _decode(self, latent, nuisance):
+            return super()._decode(0 * latent, nuisance)
+
+    with pytest.raises(Diverged, match="the latent collapsed"):
+        fitted(Collapsed, 300, epochs=3)
+
+
 def test_published_preset_works_on_pixels_with_the_published_widths():
     settings = Fader.Hyperparameters(**Fader.presets["published"])
     assert (settings.components, settings.encoder_widths) == (0, (2048, 512, 128))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.methods.noise_matching import noise_matched_map
+from starbench.methods.noise_matching import moved_covariance, noise_matched_map
 
 
 def cloud(signal, noise, n=200_000, seed=0):
@@ -13,9 +13,13 @@ def cloud(signal, noise, n=200_000, seed=0):
     return latent, latent + draws[2] * torch.tensor(noise)
 
 
+def matched(latent, noisier):
+    return noise_matched_map(latent, moved_covariance(latent, noisier))
+
+
 def test_two_axes_worked_by_hand():
     # Variances: signal 9 and 3, noise 1 and 1. Shares of signal 9/10 and 3/4.
-    matrix = noise_matched_map(*cloud([3.0, 3**0.5], [1.0, 1.0])).numpy()
+    matrix = matched(*cloud([3.0, 3**0.5], [1.0, 1.0])).numpy()
     norms = np.sort(np.linalg.norm(matrix, axis=1))
     assert norms == pytest.approx([0.75**0.5, 0.9**0.5], abs=0.01)
 
@@ -23,7 +27,7 @@ def test_two_axes_worked_by_hand():
 def test_noise_becomes_alike_up_to_the_share_of_signal():
     latent, noisier = cloud([3.0, 1.0, 0.5], [0.1, 2.0, 0.3])
     mixing = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [0.0, 1.0, 1.0]]).double()
-    matrix = noise_matched_map(latent @ mixing, noisier @ mixing).double()
+    matrix = matched(latent @ mixing, noisier @ mixing).double()
     moved = (noisier - latent) @ mixing @ matrix
     covariance = (moved.T @ moved / len(moved)).numpy()
     signal = [1 / (1 + 4), 0.25 / (0.25 + 0.09), 9 / 9.01]
@@ -33,7 +37,7 @@ def test_noise_becomes_alike_up_to_the_share_of_signal():
 
 def test_an_axis_of_noise_alone_counts_next_to_nothing_but_can_be_had_back():
     latent, noisier = cloud([1.0, 0.0], [0.2, 5.0])
-    matrix = noise_matched_map(latent, noisier)
+    matrix = matched(latent, noisier)
     moved = (latent.float() @ matrix).std(0).sort().values
     assert moved[0] < 0.2 < moved[1]
     back = latent.float() @ matrix @ torch.linalg.inv(matrix)
@@ -45,7 +49,7 @@ def test_twins_are_found_more_often_than_in_the_raw_latent():
     signal, noise = np.array([3.0, 1.0, 1.0, 1.0]), np.array([2.0, 0.1, 0.1, 0.1])
     truth = rng.normal(size=(600, 1, 4)) * signal
     stars = torch.from_numpy(truth + rng.normal(size=(600, 2, 4)) * noise)
-    matrix = noise_matched_map(*cloud(signal.tolist(), noise.tolist())).double()
+    matrix = matched(*cloud(signal.tolist(), noise.tolist())).double()
 
     def nearest(latent):
         distance = torch.cdist(latent[:, 0], latent[:, 1], p=1)

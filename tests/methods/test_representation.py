@@ -52,3 +52,14 @@ def test_state_round_trip(flux, fit):
     fitted = fit(flux)
     again = Representation.from_state(fitted.state())
     assert torch.equal(fitted.coefficients(flux), again.coefficients(flux))
+
+
+def test_components_of_noise_alone_are_cut():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(4000, 3)) * [3.0, 2.0, 1.0]
+    axes = np.linalg.qr(rng.normal(size=(60, 3)))[0]
+    flux = (signal @ axes.T + rng.normal(0, 0.1, (4000, 60))).astype(np.float32)
+    assert len(principal_components(flux, 40, seed=0)) == 40
+    assert len(principal_components(flux, 40, seed=0, noise=0.1)) == 3
+    assert len(principal_components(flux, 2, seed=0, noise=0.1)) == 2
+    assert len(principal_components(flux, 40, seed=0, noise=0.1, at_least=10)) == 10
