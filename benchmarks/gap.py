@@ -1,0 +1,136 @@
+"""What separates a method's nearest-twin share from the information bound, piece by piece.
+
+    python -m benchmarks.gap runs/apogee-giants-snr50/fader/0-0123456789
+
+Takes the fitted method of a run with noise, and the validation spectra with and without their noise
+(an oracle's means: no method sees a spectrum without its noise). Each line mends one more fault:
+
+- as it is: latents of the noisy spectra, by L1, as they are scored.
+- nuisance told by the latent: a cubic in the nuisance, fitted to the training latents, is taken
+  from each axis. It costs no oracle, and mends leaks that shift all stars of a temperature alike.
+- twins agree: each latent is moved by what makes the latents of the noiseless twins equal. What is
+  then missing is not disentanglement.
+- composition: the maximum a posteriori composition at the true labels, in place of the latent, and
+  scaled to its noise by the same rule. What a decoder that knows all would give, by L1.
+- information bound: the same estimates, ranked by what is known of each star's own uncertainty. No
+  latent that is ranked by L1 can hold that.
+"""
+
+import json
+import sys
+from itertools import product
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from tabulate import tabulate
+
+from starbench.evaluation import encode_split
+from starbench.methods import checkpoint
+from starbench.methods.base import Method, Silent, View
+from starbench.methods.information_bound import InformationBound
+from starbench.methods.noise_matching import noise_matched_map
+from starbench.methods.refinement import noise_covariance
+from starbench.methods.registry import get_method
+from starbench.metrics import twin_ranks
+from starbench.run_folder import RunFolder
+from starbench.tasks.registry import get_task
+from starbench.views import Shown, show_split
+
+
+def fitted_method(folder: RunFolder) -> tuple[Method, dict]:
+    """Return the scored state of a run's method, and its row."""
+    row = json.loads(folder.row.read_text(encoding="utf-8"))
+    method_class = get_method(row["method"])
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row["hyperparameters"].items()
+    }
+    method = method_class(method_class.Hyperparameters(**settings), seed=row["seed"])
+    method.load_state(checkpoint.load(folder.best)[0])
+    return method, row
+
+
+def cubic(nuisance: np.ndarray) -> np.ndarray:
+    """Return the monomials [n, k] up to the third order of standardised nuisances [n, m]."""
+    u = (nuisance - nuisance.mean(0)) / nuisance.std(0)
+    powers = [p for p in product(range(4), repeat=u.shape[1]) if sum(p) <= 3]
+    return np.stack([np.prod(u**p, axis=1) for p in powers], axis=1)
+
+
+def without_mean_given_nuisance(
+    latent: np.ndarray, nuisance: np.ndarray, train: np.ndarray, train_nuisance: np.ndarray
+) -> np.ndarray:
+    """Subtract from latents [n, 2, d] what a cubic in the nuisance says of the training latents."""
+    both = np.concatenate([train_nuisance.reshape(-1, nuisance.shape[-1]), nuisance.reshape(
+        -1, nuisance.shape[-1])]).astype(np.float64)  # fmt: skip
+    monomials = cubic(both)
+    flat = train.reshape(-1, train.shape[-1])
+    solution = np.linalg.lstsq(monomials[: len(flat)], flat, rcond=None)[0]
+    return latent - (monomials[len(flat) :] @ solution).reshape(latent.shape)
+
+
+def with_twins_agreeing(noisy: np.ndarray, noiseless: np.ndarray) -> np.ndarray:
+    """Give both of a pair the mean of their noiseless latents, and keep what the noise did."""
+    return noiseless.mean(axis=1, keepdims=True) + (noisy - noiseless)
+
+
+def best_latent(bound: InformationBound, train: Shown, shown: Shown) -> np.ndarray:
+    """Return the bound's compositions [n, 2, n_elements], scaled to their noise for L1."""
+    some = slice(4096)
+    information, _ = bound._information(train.view.nuisance[some], train.view.composition[some])
+    turned = np.linalg.inv(bound._axes)
+    information = turned.T @ information @ turned  # of the composition in dex
+    precision = np.linalg.inv(bound._axes @ bound._axes.T)
+    latent = torch.from_numpy(bound.encode(
+        train.view.flux[some], train.view.nuisance[some], train.view.composition[some]
+    ))  # fmt: skip
+    covariance = noise_covariance(torch.from_numpy(information), torch.from_numpy(precision))
+    return encode_split(bound, shown) @ noise_matched_map(latent, covariance).numpy()
+
+
+@click.command(help=__doc__)
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def main(run: Path) -> None:
+    method, row = fitted_method(RunFolder(run))
+    task, scale = get_task(row["task"]), row["scale"]
+    if task.snr is None:
+        raise click.UsageError(f"{run} is a run without noise; its bound is 100 %.")
+    torch.manual_seed(0)
+
+    lines = []
+
+    def say(name: str, ranks: np.ndarray) -> None:
+        n = ranks.size
+        shares = [float((ranks <= max(1, int(share * n))).mean()) for share in (0, 0.001, 0.01)]
+        lines.append([name, *(f"{100 * share:.1f}" for share in shares)])
+        click.echo(f"{name}: {lines[-1][1]} %", err=True)
+
+    train = show_split(task, "train", scale, "oracle", row["seed"])
+    shown = show_split(task, "validation", scale, "oracle", row["seed"])
+    quiet = get_task(task.base.name)
+    noiseless = show_split(quiet, "validation", scale, "oracle", row["seed"])
+    noisy = encode_split(method, shown)
+    clean = encode_split(method, noiseless)
+    say("as it is", twin_ranks(noisy).rank)
+    leak_free = without_mean_given_nuisance(
+        noisy, shown.labels.nuisance, encode_split(method, train), train.labels.nuisance
+    )
+    say("nuisance told by the latent taken out", twin_ranks(leak_free.astype(np.float32)).rank)
+    agreeing = with_twins_agreeing(noisy, clean)
+    say("twins agree", twin_ranks(agreeing.astype(np.float32)).rank)
+
+    bound = InformationBound()
+    view = train.view
+    bound.fit(View(view.flux, view.nuisance, composition=view.composition, noise=view.noise),
+              shown.view, Silent())  # fmt: skip
+    say("composition, by L1", twin_ranks(best_latent(bound, train, shown).astype(np.float32)).rank)
+    estimate = encode_split(bound, shown)
+    ranks, _ = bound.rank_twins(estimate, shown.labels.nuisance, shown.labels.composition)
+    say("information bound", ranks)
+    click.echo(tabulate(lines, ("", "nearest", "0.1 %", "1 %"), tablefmt="github"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
