@@ -15,9 +15,20 @@ from starbench.methods.base import LABEL_ACCESS, Method, SettingError
 
 # Name: where the class lives. Kept as text, so that listing the names imports nothing.
 BUILT_IN = {
+    "composition": "starbench.methods.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
+    "constant-latent": "starbench.methods.controls:ConstantLatent",
     "fader": "starbench.methods.fader:Fader",
+    "gandalf": "starbench.methods.gandalf:Gandalf",
+    "hsic": "starbench.methods.hsic:Hsic",
     "information-bound": "starbench.methods.information_bound:InformationBound",
+    "mmd": "starbench.methods.mmd:Mmd",
+    "nuisance-latent": "starbench.methods.controls:NuisanceLatent",
+    "pca": "starbench.methods.pca:PrincipalComponents",
+    "polynomial-residual": "starbench.methods.polynomial_residual:PolynomialResidual",
+    "random-latent": "starbench.methods.controls:RandomLatent",
+    "raw-flux": "starbench.methods.controls:RawFlux",
+    "twin-by-order": "starbench.methods.controls:TwinByOrder",
 }
 ENTRY_POINT_GROUP = "starbench.methods"
 

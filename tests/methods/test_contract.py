@@ -39,11 +39,16 @@ def subject(method: type[Method]) -> Subject:
     )
 
 
+# A control that is there to try what the contract forbids, and the clause that catches it.
+BREAKS = {"twin-by-order": {"encode_ignores_batch_and_order"}}
+
+
 @pytest.mark.parametrize("name", method_names())
 def test_registered_method_keeps_the_contract(name):
     results = dict(check_method(subject(get_method(name))))
     assert len(results) == len(clauses()) + 1
-    assert {clause: breach for clause, breach in results.items() if breach} == {}
+    breaches = {clause: breach for clause, breach in results.items() if breach}
+    assert set(breaches) == BREAKS.get(name, set()), breaches
 
 
 @pytest.mark.parametrize("name", method_names())

@@ -1,0 +1,123 @@
+r"""Controls of known level: what a latent scores that is no disentangled chemistry.
+
+With flux x, nuisance u, and the place i of a spectrum in the batch that is encoded,
+
+======================  =================================  =======================================
+raw-flux                z = x                              what distance in the spectrum alone finds
+random-latent           z ~ N(0, 1), seeded by x itself    chance: 1 / (n - 1)
+constant-latent         z = 0                              0: all are tied, and ties count against
+nuisance-latent         z = u, standardised                about chance, and a leakage of 1
+twin-by-order           z = floor(i / 2)                   chance, as batches are shuffled
+======================  =================================  =======================================
+
+The last breaks the contract on purpose (its latents depend on the order), to show that the harness
+leaves nothing in the order. None of them reconstructs.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from starbench.methods.base import Method, Monitor, View, option
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """No hyperparameters."""
+
+
+class _Control(Method):
+    """Learns nothing and has no state."""
+
+    label_access = "none"
+    reference = "control"
+    control = True
+    Hyperparameters = NoSettings
+
+    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
+        """Do nothing."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return nothing."""
+        return {}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore nothing."""
+
+
+class RawFlux(_Control):
+    """The spectrum as its own latent."""
+
+    name = "raw-flux"
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Return the flux [n, n_pixels]."""
+        return flux.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class RandomSettings:
+    """Hyperparameters of the random latent."""
+
+    latent: int = option(20, "dimensions of the latent", low=1, high=1024)
+
+
+class RandomLatent(_Control):
+    """Normal deviates seeded by the spectrum and the run's seed."""
+
+    name = "random-latent"
+    Hyperparameters = RandomSettings
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Return deviates [n, latent] that the same spectrum always gets again."""
+        key = self.seed.to_bytes(16, "little")
+        latent = np.empty((len(flux), self.hyperparameters.latent), np.float32)
+        for row, spectrum in zip(latent, np.ascontiguousarray(flux), strict=True):
+            digest = hashlib.blake2b(spectrum.view(np.uint8), key=key, digest_size=16).digest()
+            row[:] = np.random.default_rng(int.from_bytes(digest, "little")).normal(size=row.size)
+        return latent
+
+
+class ConstantLatent(_Control):
+    """The same latent for every star."""
+
+    name = "constant-latent"
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Return zeros [n, 1]."""
+        return np.zeros((len(flux), 1), np.float32)
+
+
+class NuisanceLatent(_Control):
+    """The nuisance as the latent: all leakage and no chemistry."""
+
+    name = "nuisance-latent"
+    label_access = "nuisance"
+
+    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
+        """Take the scale of each nuisance."""
+        self._mean, self._deviation = train.nuisance.mean(axis=0), train.nuisance.std(axis=0)
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+        """Return the standardised nuisance [n, n_nuisance]."""
+        return ((nuisance - self._mean) / self._deviation).astype(np.float32)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return the scale."""
+        return {"mean": torch.tensor(self._mean), "deviation": torch.tensor(self._deviation)}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore it."""
+        self._mean, self._deviation = state["mean"].numpy(), state["deviation"].numpy()
+
+
+class TwinByOrder(_Control):
+    """Takes neighbours in the batch for twins."""
+
+    name = "twin-by-order"
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Return half the place in the batch [n, 1]; breaks the contract on purpose."""
+        return (np.arange(len(flux)) // 2).astype(np.float32)[:, None]
