@@ -192,6 +192,125 @@ def sweep(
 
 
 @main.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("out", metavar="PREDICTIONS", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--method",
+    "spec",
+    metavar="NAME",
+    help="The method as PATH.py:CLASS, if it is not found by the name in the row.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The pairs that the run was made on, if they were your own.",
+)
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where data sets are kept; by default the user's cache folder.")  # fmt: skip
+def predict(
+    run_folder: Path, out: Path, spec: str | None, data: Path | None, cache: Path | None
+) -> None:
+    """Write what the method of a finished run predicts, as `starbench score` reads it."""
+    from starbench.methods.registry import get_method
+    from starbench.predictions import write_predictions
+    from starbench.restore import finished_row
+    from starbench.run_folder import RunFolder
+    from starbench.tasks.registry import get_task
+
+    folder = RunFolder(run_folder)
+    row = finished_row(folder)
+    task = get_task(None if data else row.task, data=data, cache=cache)
+    write_predictions(folder, task, out, None if spec is None else get_method(spec))
+    click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.0f} MB)")
+
+
+@main.command()
+@click.argument("predictions", metavar="PREDICTIONS", type=click.Path(path_type=Path))
+@click.option(
+    "--task",
+    "task_name",
+    default="apogee-giants",
+    show_default=True,
+    metavar="NAME",
+    help="A name of `starbench tasks`.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your own pairs (HDF5) instead of a standard task.",
+)
+@click.option("--scale", default="full", show_default=True, metavar="NAME")
+@click.option(
+    "--method-name",
+    required=True,
+    metavar="NAME",
+    help="What the row calls the method: lower case, words joined by hyphens.",
+)
+@click.option(
+    "--label-access",
+    required=True,
+    type=click.Choice(["none", "nuisance", "pairs", "oracle"]),
+    help="What the method learned from; see the README.",
+)
+@click.option("--reference", required=True, metavar="TEXT", help="Paper or code of the method.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the method, for the row.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The seed that the method was trained with.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where run folders go.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where data sets are kept; by default the user's cache folder.",
+)
+@click.option("--quiet", is_flag=True, help="Draw no progress.")  # fmt: skip
+def score(
+    predictions: Path,
+    task_name: str,
+    data: Path | None,
+    settings: tuple[str, ...],
+    cache: Path | None,
+    **options: Any,
+) -> None:
+    """Score predictions made anywhere, and print their row.
+
+    PREDICTIONS is an HDF5 file with `latent` [pairs, 2, d] of the test split, and optionally
+    `reconstruction`, `swapped_reconstruction` [pairs, 2, pixels] and `train/latent`.
+    """
+    from starbench.leaderboard import table_for_run
+    from starbench.predictions import parse_settings, score_predictions
+    from starbench.tasks.registry import get_task
+
+    task = get_task(task_name, data=data, cache=cache)
+    row, folder, _ = score_predictions(
+        predictions, task, hyperparameters=parse_settings(settings), **options
+    )
+    click.echo(table_for_run(row))
+    click.echo(f"\nFiles        {folder.path}")
+    if row.scale == "full" and data is None:
+        click.echo(f"Leaderboard  starbench leaderboard add {folder.path}")
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--verbose", "-v", is_flag=True, help="List the hyperparameters of every method.")
 def methods(name: str | None, verbose: bool) -> None:

@@ -239,6 +239,8 @@ class Row(_Part):
     epochs : int or None
     peak_memory_mb : float or None
     n_parameters : int
+    predictions_sha256 : str or None
+        Digest of the file of predictions that was scored; None where starbench trained the method.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -272,6 +274,7 @@ class Row(_Part):
     epochs: Count | None = None
     peak_memory_mb: Amount | None = None
     n_parameters: Count
+    predictions_sha256: Sha256 | None = None
 
     @field_validator("metrics", "validation_metrics")
     @classmethod
@@ -323,11 +326,17 @@ class Row(_Part):
     @property
     def command(self) -> str:
         """The command that repeats the run at the row's commit, quoted for a shell."""
-        words = ["starbench", "run", "--method", self.method, "--task", self.task]
+        if self.predictions_sha256:
+            words = ["starbench", "score", "PREDICTIONS.h5", "--method-name", self.method]
+            words += ["--label-access", self.label_access, "--reference", self.reference]
+        else:
+            words = ["starbench", "run", "--method", self.method]
+        words += ["--task", self.task]
         words += ["--scale", self.scale, "--seed", str(self.seed)]
         if self.preset:
             words += ["--preset", self.preset]
-        for key, value in sorted(self.overrides.items()):
+        settings = self.hyperparameters if self.predictions_sha256 else self.overrides
+        for key, value in sorted(settings.items()):
             text = value if isinstance(value, str) else json.dumps(value)
             words += ["--set", f"{key}={text}"]
         return shlex.join(words)

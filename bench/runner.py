@@ -134,7 +134,7 @@ def run(
             "seed": seed,
             "selection": {"rule": SELECTION_RULE, "epoch": None},
             "n_parameters": 0,
-            **_code_and_machine(device, threads),
+            **code_and_machine(device, threads),
         }
         _check_draft(facts, method_class)
         write_json(folder.settings, {**identity, "seed": seed})
@@ -197,7 +197,7 @@ class _Job:
         seconds["fit"] = fit.seconds
         seconds["total"] = sum(seconds.values())
         peak = max(fit.peak_memory, provenance.peak_memory_bytes())
-        return _row(
+        return build_row(
             {
                 **facts,
                 **result,
@@ -245,8 +245,8 @@ class _Job:
         return {
             "status": "ok",
             "message": remark(chosen),
-            "metrics": _plain(on_test),
-            "validation_metrics": _plain(on_validation),
+            "metrics": plain_figures(on_test),
+            "validation_metrics": plain_figures(on_validation),
             "ranks_sha256": ranks_digest(on_test.ranks.rank),
             "selection": {"rule": SELECTION_RULE, "epoch": fit.best_epoch or None},
             "adversary": adversary or None,
@@ -359,7 +359,8 @@ def _source_digest(method_class: type[Method]) -> str | None:
     return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
 
 
-def _code_and_machine(device: str, threads: int) -> dict[str, Any]:
+def code_and_machine(device: str, threads: int) -> dict[str, Any]:
+    """Return what a row says of the code and the machine that made it."""
     commit, dirty = provenance.checkout()
     return {
         "starbench_version": starbench.__version__,
@@ -378,7 +379,7 @@ def _finished_row(folder: RunFolder) -> Row | None:
     return None if row.status == "failed" else row
 
 
-def _row(content: dict[str, Any], name: str) -> Row:
+def build_row(content: dict[str, Any], name: str) -> Row:
     """Build a row through the same checks that a stranger's row passes."""
     content = {key: value for key, value in content.items() if key not in _NOT_IN_ROW}
     return parse_row(json.dumps(content), name)
@@ -388,12 +389,13 @@ def _check_draft(facts: dict[str, Any], method_class: type[Method]) -> None:
     """Find out before the fit that what a method says of itself does not fit into a row."""
     draft = {"status": "failed", "message": "not finished", "seconds": {}}
     try:
-        _row({**facts, **draft}, f"{method_class.__module__}.{method_class.__qualname__}")
+        build_row({**facts, **draft}, f"{method_class.__module__}.{method_class.__qualname__}")
     except RowError as error:
         raise SettingError(f"{error}.") from None
 
 
-def _plain(scores: Scores) -> dict[str, dict[str, float | int]]:
+def plain_figures(scores: Scores) -> dict[str, dict[str, float | int]]:
+    """Return figures as a row holds them."""
     return {name: dataclasses.asdict(figure) for name, figure in scores.figures.items()}
 
 

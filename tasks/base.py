@@ -72,6 +72,9 @@ class Task(Protocol):
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split in pieces, in order, each with the range of pairs it covers."""
 
+    def labels_on_disk(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return nuisance and composition of a split without reading its flux."""
+
     def load(self, split: str, scale: str) -> Split:
         """Return a split whole."""
 

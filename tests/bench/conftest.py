@@ -45,6 +45,10 @@ class ToyTask:
     def load(self, split, scale):
         return assemble(self, split, scale)
 
+    def labels_on_disk(self, split, scale):
+        whole = self.load(split, scale)
+        return whole.nuisance, whole.composition
+
     def fingerprint(self, scale):
         return "toy-data-1"
 

@@ -43,7 +43,7 @@ def test_the_pieces_of_a_run(tmp_path):
     outcome = run(
         get_task("apogee-giants-snr100"), Fader, settings, scale="tiny", out=tmp_path, quiet=True
     )
-    done = CliRunner().invoke(gap.main, [str(outcome.folder.path)])
+    done = CliRunner().invoke(gap.main, [str(outcome.folder.path), "--bound"])
     assert done.exit_code == 0, done.output
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")][2:]
     shares = {line.split("|")[1].strip(): float(line.split("|")[2]) for line in lines}
