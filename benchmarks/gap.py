@@ -13,7 +13,7 @@ Takes the fitted method of a run with noise, and the validation spectra with and
 - composition: the maximum a posteriori composition at the true labels, in place of the latent, and
   scaled to its noise by the same rule. What a decoder that knows all would give, by L1.
 - information bound, with `--bound` (minutes): the same estimates, ranked by what is known of each
-  star's own uncertainty. No latent that is ranked by L1 can hold that.
+  star's own uncertainty, for which a latent that is ranked by L1 has no place.
 """
 
 import sys
