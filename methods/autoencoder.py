@@ -84,8 +84,9 @@ def _held_out(train: View) -> int:
 class Autoencoder(Method):
     """An encoder and a decoder that both know the nuisance; subclasses add a penalty to its loss.
 
-    A subclass may override `extra_networks` and `penalty`. All else is shared, so that two of them
-    differ in nothing but what they mean to differ in.
+    A subclass may override `extra_networks`, `joint`, `cooling`, `sources` and `penalty`. All else
+    is shared, so that two of them differ in nothing but what they mean to differ in. With label
+    access `none` neither network is given a nuisance.
     """
 
     label_access = "nuisance"
@@ -100,8 +101,16 @@ class Autoencoder(Method):
     # --- what subclasses add
 
     def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return further networks by name; each has an optimiser of its own."""
+        """Return further networks by name; each has an optimiser of its own, but for `joint`."""
         return {}
+
+    def joint(self, network: str) -> bool:
+        """Say whether a further network takes its steps with the autoencoder, on the same loss."""
+        return False
+
+    def sources(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the training spectra whose latents are to reconstruct those of a batch."""
+        return batch
 
     def cooling(self, network: str) -> float:
         """Return the power of the one-cycle factor that a further network's rate follows."""
@@ -130,7 +139,7 @@ class Autoencoder(Method):
         if self.training is None:
             self._prepare(train)
         inputs = self._inputs(train.flux)
-        nuisance = self._scaled(train.nuisance)
+        nuisance = self._scaled(train.nuisance, len(inputs))
         input_scale = self.buffers["input_scale"].to(self.device)
         weight = self.buffers["loss_weight"].to(self.device) * input_scale**2
         flux_weight = input_scale**2 / train.flux.shape[1]
@@ -143,7 +152,8 @@ class Autoencoder(Method):
                 power = 1.0 if optimiser is main else self.cooling(name)
                 optimiser.param_groups[0]["lr"] = settings.learning_rate * rate**power
             x, u = inputs[batch], nuisance[batch]
-            latent = self._encode(x, u)
+            source = self.sources(batch)
+            latent = self._encode(inputs[source], nuisance[source])
             penalty, watched = self.penalty(latent, u, share_done)
             squared = (self._decode(latent, u) - x).square()
             loss = (squared @ weight).mean() + penalty
@@ -215,7 +225,9 @@ class Autoencoder(Method):
             )
         else:
             self.representation = representation.pixels(flux)
-        low, high = (torch.as_tensor(f(train.nuisance, axis=0)).float() for f in (np.min, np.max))
+        low = high = torch.zeros(0)
+        if train.nuisance is not None:
+            low, high = (torch.as_tensor(f(train.nuisance, 0)).float() for f in (np.min, np.max))
         deviation = self.representation.deviation.clamp_min(1e-10)
         relative = deviation / deviation.max()
         self.buffers = {
@@ -241,7 +253,9 @@ class Autoencoder(Method):
         for network in networks.values():
             network.to(self.device)
         parameters = {"autoencoder": [*encoder.parameters(), *decoder.parameters()]}
-        parameters |= {name: [*network.parameters()] for name, network in extra.items()}
+        for name, network in extra.items():
+            group = "autoencoder" if self.joint(name) else name
+            parameters.setdefault(group, []).extend(network.parameters())
         optimisers = {
             name: torch.optim.Adam(group, settings.learning_rate, betas=(0.5, 0.999), fused=True)
             for name, group in parameters.items()
@@ -250,9 +264,9 @@ class Autoencoder(Method):
 
     # --- encoding and decoding
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
-        latent, _ = self._latent(self._inputs(flux), self._scaled(nuisance))
+        latent, _ = self._latent(self._inputs(flux), self._scaled(nuisance, len(flux)))
         return (latent @ self.buffers["latent_map"]).numpy()
 
     def _latent(
@@ -295,10 +309,10 @@ class Autoencoder(Method):
             )
         return latent, information
 
-    def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Reconstruct spectra; see `Method.decode`."""
         back = torch.linalg.inv(self.buffers["latent_map"].double()).float()
-        z, u = (torch.as_tensor(latent) @ back).to(self.device), self._scaled(nuisance)
+        z, u = (torch.as_tensor(latent) @ back).to(self.device), self._scaled(nuisance, len(latent))
         flux = np.empty((len(latent), len(self.representation.mean)), np.float32)
         with torch.no_grad():
             for i in range(0, len(z), _ROWS):
@@ -317,7 +331,10 @@ class Autoencoder(Method):
     def _decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
         return self.training.networks["decoder"](torch.cat([latent, nuisance], 1))
 
-    def _scaled(self, nuisance: np.ndarray) -> torch.Tensor:
+    def _scaled(self, nuisance: np.ndarray | None, n: int) -> torch.Tensor:
+        """Return n nuisances scaled to [-1, 1]; of no columns, where there are none."""
+        if nuisance is None:
+            return torch.zeros(n, 0, device=self.device)
         values = torch.as_tensor(nuisance, dtype=torch.float32)
         low, span = self.buffers["nuisance_low"], self.buffers["nuisance_range"]
         return (2 * (values - low) / span - 1).to(self.device)

@@ -117,7 +117,7 @@ class Fader(Autoencoder):
 
     def _prepare(self, train: View) -> None:
         super()._prepare(train)
-        nuisance = self._scaled(train.nuisance)
+        nuisance = self._scaled(train.nuisance, len(train))
         inner = torch.linspace(0, 1, self.hyperparameters.bins + 1)[1:-1]
         # numpy's quantiles: torch's refuse more than 16 million values
         edges = np.quantile(nuisance.cpu().numpy(), inner.numpy(), axis=0).T

@@ -15,9 +15,11 @@ from starbench.methods.base import LABEL_ACCESS, Method, SettingError
 
 # Name: where the class lives. Kept as text, so that listing the names imports nothing.
 BUILT_IN = {
+    "autoencoder": "starbench.methods.plain_autoencoder:PlainAutoencoder",
     "composition": "starbench.methods.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
     "constant-latent": "starbench.methods.controls:ConstantLatent",
+    "dann": "starbench.methods.dann:Dann",
     "fader": "starbench.methods.fader:Fader",
     "gandalf": "starbench.methods.gandalf:Gandalf",
     "hsic": "starbench.methods.hsic:Hsic",
@@ -28,6 +30,7 @@ BUILT_IN = {
     "polynomial-residual": "starbench.methods.polynomial_residual:PolynomialResidual",
     "random-latent": "starbench.methods.controls:RandomLatent",
     "raw-flux": "starbench.methods.controls:RawFlux",
+    "swap-consistency": "starbench.methods.swap_consistency:SwapConsistency",
     "twin-by-order": "starbench.methods.controls:TwinByOrder",
 }
 ENTRY_POINT_GROUP = "starbench.methods"
