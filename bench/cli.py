@@ -58,13 +58,33 @@ def main() -> None:
     """Benchmark disentanglement methods on paired synthetic spectra of stars."""
 
 
+# fmt: off
+_cache = click.option(
+    "--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Where data sets are kept; by default the user's cache folder.",
+)
+_data = click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE",
+    help="Your own pairs (HDF5) instead of a standard task.",
+)
+_out = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
+    show_default=True, help="Where run folders go.",
+)
+_quiet = click.option("--quiet", is_flag=True, help="Draw no progress.")
+_task = click.option(
+    "--task", "task_name", default="apogee-giants", show_default=True, metavar="NAME",
+    help="A name of `starbench tasks`.",
+)
+# fmt: on
+
+
 def run_options(command: Any) -> Any:
     """Add the options that say how to run, shared by `run` and `sweep`."""
     options = (
         click.option("--method", "method_name", required=True, metavar="NAME",
                      help="A name of `starbench methods`, or PATH.py:CLASS."),
-        click.option("--data", type=click.Path(path_type=Path), metavar="FILE",
-                     help="Your own pairs (HDF5) instead of a standard task."),
+        _data,
         click.option("--scale", metavar="NAME",
                      help="Size of the splits: full (the default, and the only one for the "
                           "leaderboard), mini or tiny."),
@@ -73,12 +93,10 @@ def run_options(command: Any) -> Any:
                      help="auto (an accelerator if there is one), cpu, cuda, cuda:1, ..."),
         click.option("--threads", type=click.IntRange(min=1),
                      help="Threads to use; by default the cores that are available."),
-        click.option("--out", type=click.Path(file_okay=False, path_type=Path),
-                     default=Path("runs"), show_default=True, help="Where run folders go."),
-        click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-                     help="Where data sets are kept; by default the user's cache folder."),
+        _out,
+        _cache,
         click.option("--force", is_flag=True, help="Run again even if the run is finished."),
-        click.option("--quiet", is_flag=True, help="Draw no progress."),
+        _quiet,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -87,8 +105,7 @@ def run_options(command: Any) -> Any:
 
 @main.command()
 @run_options
-@click.option("--task", "task_name", default="apogee-giants", show_default=True, metavar="NAME",
-              help="A name of `starbench tasks`.")  # fmt: skip
+@_task
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
               help="Set a hyperparameter; `starbench methods NAME` lists them.")  # fmt: skip
@@ -206,8 +223,7 @@ def sweep(
     metavar="FILE",
     help="The pairs that the run was made on, if they were your own.",
 )
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are kept; by default the user's cache folder.")  # fmt: skip
+@_cache
 def predict(
     run_folder: Path, out: Path, spec: str | None, data: Path | None, cache: Path | None
 ) -> None:
@@ -227,20 +243,8 @@ def predict(
 
 @main.command()
 @click.argument("predictions", metavar="PREDICTIONS", type=click.Path(path_type=Path))
-@click.option(
-    "--task",
-    "task_name",
-    default="apogee-giants",
-    show_default=True,
-    metavar="NAME",
-    help="A name of `starbench tasks`.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Your own pairs (HDF5) instead of a standard task.",
-)
+@_task
+@_data
 @click.option("--scale", default="full", show_default=True, metavar="NAME")
 @click.option(
     "--method-name",
@@ -269,20 +273,9 @@ def predict(
     show_default=True,
     help="The seed that the method was trained with.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("runs"),
-    show_default=True,
-    help="Where run folders go.",
-)
-@click.option(
-    "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Where data sets are kept; by default the user's cache folder.",
-)
-@click.option("--quiet", is_flag=True, help="Draw no progress.")  # fmt: skip
+@_out
+@_cache
+@_quiet
 def score(
     predictions: Path,
     task_name: str,

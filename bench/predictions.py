@@ -39,7 +39,6 @@ from starbench.evaluation import (
 from starbench.files import write_hdf5, write_json
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import BUILT_IN
-from starbench.metrics import twin_ranks
 from starbench.provenance import peak_memory_bytes
 from starbench.restore import restore
 from starbench.results import ranks_digest, replacing, write_ranks, write_row
@@ -51,7 +50,6 @@ from starbench.views import Labels, show_split
 
 RULE = "chosen by its authors, outside starbench"
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
-_DIGEST_BYTES = 2**24
 
 
 class PredictionsError(DataError):
@@ -210,7 +208,6 @@ def score_predictions(
             f"--method-name {method_name} is a method of starbench's own; choose another name."
         )
     task.prepare(scale, progress=not quiet)
-    digest = _file_digest(path) if path.is_file() else ""
     with Predictions(path, task, scale) as predictions:
         on_test, latent = _score(
             predictions, task, "test", scale, _probes(predictions, task, scale)
@@ -218,6 +215,8 @@ def score_predictions(
         on_validation = None
         if predictions.has("validation"):
             on_validation, _ = _score(predictions, task, "validation", scale, None)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     folder = RunFolder(Path(out) / task.name / method_name / f"{seed}-{digest[:10]}")
     row = build_row(
         {
@@ -295,15 +294,7 @@ def _score(
         )
         mse = {"plain_mse": errors.plain, "swapped_mse": errors.swapped}
     labels = _labels(task, split, scale)
-    return score(latent, labels, ranks=twin_ranks(latent), probes=probes, **mse), latent
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_DIGEST_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+    return score(latent, labels, probes=probes, **mse), latent
 
 
 def write_predictions(

@@ -17,7 +17,6 @@ Takes the fitted method of a run with noise, and the validation spectra with and
 """
 
 import sys
-from itertools import product
 from pathlib import Path
 
 import click
@@ -29,6 +28,7 @@ from starbench.evaluation import encode_split
 from starbench.methods.base import Silent, View
 from starbench.methods.information_bound import InformationBound
 from starbench.methods.noise_matching import noise_matched_map
+from starbench.methods.polynomial_residual import monomials
 from starbench.methods.refinement import noise_covariance
 from starbench.metrics import twin_ranks
 from starbench.restore import restore
@@ -37,23 +37,16 @@ from starbench.tasks.registry import get_task
 from starbench.views import Shown, show_split
 
 
-def cubic(nuisance: np.ndarray) -> np.ndarray:
-    """Return the monomials [n, k] up to the third order of standardised nuisances [n, m]."""
-    u = (nuisance - nuisance.mean(0)) / nuisance.std(0)
-    powers = [p for p in product(range(4), repeat=u.shape[1]) if sum(p) <= 3]
-    return np.stack([np.prod(u**p, axis=1) for p in powers], axis=1)
-
-
 def without_mean_given_nuisance(
     latent: np.ndarray, nuisance: np.ndarray, train: np.ndarray, train_nuisance: np.ndarray
 ) -> np.ndarray:
     """Subtract from latents [n, 2, d] what a cubic in the nuisance says of the training latents."""
     both = np.concatenate([train_nuisance.reshape(-1, nuisance.shape[-1]), nuisance.reshape(
         -1, nuisance.shape[-1])]).astype(np.float64)  # fmt: skip
-    monomials = cubic(both)
+    terms = monomials((both - both.mean(0)) / both.std(0), 3)
     flat = train.reshape(-1, train.shape[-1])
-    solution = np.linalg.lstsq(monomials[: len(flat)], flat, rcond=None)[0]
-    return latent - (monomials[len(flat) :] @ solution).reshape(latent.shape)
+    solution = np.linalg.lstsq(terms[: len(flat)], flat, rcond=None)[0]
+    return latent - (terms[len(flat) :] @ solution).reshape(latent.shape)
 
 
 def with_twins_agreeing(noisy: np.ndarray, noiseless: np.ndarray) -> np.ndarray:

@@ -5,21 +5,17 @@ a exactly, and no strangers do.
 """
 
 import numpy as np
-import torch
 
-from starbench.methods.base import Method, Monitor, SettingError, View
-from starbench.methods.controls import NoSettings
+from starbench.methods.base import Monitor, SettingError, View
+from starbench.methods.controls import Stateless
 
 
-class Composition(Method):
+class Composition(Stateless):
     """The true composition."""
 
     name = "composition"
     label_access = "oracle"
-    reference = "control"
-    control = True
     encodes_composition = True
-    Hyperparameters = NoSettings
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Learn nothing.
@@ -37,10 +33,3 @@ class Composition(Method):
     ) -> np.ndarray:
         """Return the composition [n, n_elements] [dex]."""
         return composition.astype(np.float32)
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """Return nothing."""
-        return {}
-
-    def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore nothing."""

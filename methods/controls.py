@@ -28,8 +28,8 @@ class NoSettings:
     """No hyperparameters."""
 
 
-class _Control(Method):
-    """Learns nothing and has no state."""
+class Stateless(Method):
+    """A control that learns nothing and has no state."""
 
     label_access = "none"
     reference = "control"
@@ -47,7 +47,7 @@ class _Control(Method):
         """Restore nothing."""
 
 
-class RawFlux(_Control):
+class RawFlux(Stateless):
     """The spectrum as its own latent."""
 
     name = "raw-flux"
@@ -64,7 +64,7 @@ class RandomSettings:
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
 
 
-class RandomLatent(_Control):
+class RandomLatent(Stateless):
     """Normal deviates seeded by the spectrum and the run's seed."""
 
     name = "random-latent"
@@ -80,7 +80,7 @@ class RandomLatent(_Control):
         return latent
 
 
-class ConstantLatent(_Control):
+class ConstantLatent(Stateless):
     """The same latent for every star."""
 
     name = "constant-latent"
@@ -90,7 +90,7 @@ class ConstantLatent(_Control):
         return np.zeros((len(flux), 1), np.float32)
 
 
-class NuisanceLatent(_Control):
+class NuisanceLatent(Stateless):
     """The nuisance as the latent: all leakage and no chemistry."""
 
     name = "nuisance-latent"
@@ -113,7 +113,7 @@ class NuisanceLatent(_Control):
         self._mean, self._deviation = state["mean"].numpy(), state["deviation"].numpy()
 
 
-class TwinByOrder(_Control):
+class TwinByOrder(Stateless):
     """Takes neighbours in the batch for twins."""
 
     name = "twin-by-order"

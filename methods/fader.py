@@ -31,6 +31,7 @@ from torch.nn.functional import cross_entropy
 from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
 from starbench.methods.base import View, option
 from starbench.methods.networks import mlp
+from starbench.methods.training import ramp
 
 _MAX_JOINT_BINS = 1000  # beyond it, with three or more nuisances, each is classified by itself
 
@@ -107,8 +108,7 @@ class Fader(Autoencoder):
         adversary.requires_grad_(False)
         fooled = self._cross_entropy(latent, labels)
         adversary.requires_grad_(True)
-        ramp = settings.adversary_ramp
-        weight = settings.adversary_weight * (min(1.0, share_done / ramp) if ramp else 1.0)
+        weight = settings.adversary_weight * ramp(share_done, settings.adversary_ramp)
         watched = {
             "adversary_cross_entropy": fooled,
             "chance_cross_entropy": self.buffers["chance_cross_entropy"],

@@ -20,26 +20,11 @@ Lopez et al. (2018), "Information constraints on auto-encoding variational Bayes
 penalise an autoencoder so.
 """
 
-from dataclasses import dataclass
-
 import torch
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
-from starbench.methods.base import option
-from starbench.methods.kernels import gaussian_kernel
-
-
-@dataclass(frozen=True)
-class Settings(AutoencoderSettings):
-    """Hyperparameters of the penalty by HSIC."""
-
-    penalty_weight: float = option(1.0, "weight w of the normalised HSIC", low=0.0)
-    penalty_ramp: float = option(
-        0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
-    )
-    kernel_widths: tuple[float, ...] = option(
-        (0.5, 1.0), "widths of the kernels, in median distances", low=1e-3
-    )
+from starbench.methods.autoencoder import Autoencoder
+from starbench.methods.kernels import KernelSettings, gaussian_kernel
+from starbench.methods.training import ramp
 
 
 def hsic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -54,7 +39,7 @@ class Hsic(Autoencoder):
     name = "hsic"
     version = 1
     reference = "Gretton et al. 2005; Lopez et al. 2018"
-    Hyperparameters = Settings
+    Hyperparameters = KernelSettings
 
     def penalty(
         self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
@@ -65,6 +50,5 @@ class Hsic(Autoencoder):
         of_nuisance = gaussian_kernel(nuisance, settings.kernel_widths)
         norm = hsic(of_latent, of_latent) * hsic(of_nuisance, of_nuisance)
         dependence = hsic(of_latent, of_nuisance) / norm.clamp_min(1e-12).sqrt()
-        ramp = settings.penalty_ramp
-        weight = settings.penalty_weight * (min(1.0, share_done / ramp) if ramp else 1.0)
+        weight = settings.penalty_weight * ramp(share_done, settings.penalty_ramp)
         return weight * dependence, {"normalised_hsic": dependence}

@@ -1,6 +1,24 @@
 """Gaussian kernels between the vectors of a batch, as penalties of dependence use them."""
 
+from dataclasses import dataclass
+
 import torch
+
+from starbench.methods.autoencoder import AutoencoderSettings
+from starbench.methods.base import option
+
+
+@dataclass(frozen=True)
+class KernelSettings(AutoencoderSettings):
+    """What penalties by a kernel share."""
+
+    penalty_weight: float = option(1.0, "weight w of the penalty", low=0.0)
+    penalty_ramp: float = option(
+        0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
+    )
+    kernel_widths: tuple[float, ...] = option(
+        (0.5, 1.0), "widths of the kernels, in median distances", low=1e-3
+    )
 
 
 def squared_distances(points: torch.Tensor) -> torch.Tensor:

@@ -23,23 +23,17 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
+from starbench.methods.autoencoder import Autoencoder
 from starbench.methods.base import option
-from starbench.methods.kernels import gaussian_kernel
+from starbench.methods.kernels import KernelSettings, gaussian_kernel
+from starbench.methods.training import ramp
 
 
 @dataclass(frozen=True)
-class Settings(AutoencoderSettings):
+class Settings(KernelSettings):
     """Hyperparameters of the penalty by the maximum mean discrepancy."""
 
-    penalty_weight: float = option(1.0, "weight w of the squared discrepancy", low=0.0)
-    penalty_ramp: float = option(
-        0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
-    )
     groups: int = option(4, "groups along each axis of the nuisance", low=2, high=64)
-    kernel_widths: tuple[float, ...] = option(
-        (0.5, 1.0), "widths of the kernels, in median distances", low=1e-3
-    )
 
 
 def discrepancy(kernel: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
@@ -79,6 +73,5 @@ class Mmd(Autoencoder):
         mean = torch.stack([
             discrepancy(kernel, axis == group) for axis in place.T for group in range(groups)
         ]).mean()  # fmt: skip
-        ramp = settings.penalty_ramp
-        weight = settings.penalty_weight * (min(1.0, share_done / ramp) if ramp else 1.0)
+        weight = settings.penalty_weight * ramp(share_done, settings.penalty_ramp)
         return weight * mean, {"mmd_squared": mean}

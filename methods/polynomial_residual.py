@@ -22,8 +22,9 @@ from itertools import combinations_with_replacement
 import numpy as np
 import torch
 
+from starbench.methods import pca
 from starbench.methods.base import Method, Monitor, View, option
-from starbench.methods.representation import Representation, principal_components
+from starbench.methods.pca import PrincipalComponents
 
 _CHUNK = 4096  # spectra at a time
 
@@ -71,17 +72,17 @@ class PolynomialResidual(Method):
         for start in range(0, len(q), _CHUNK):
             rows = slice(start, start + _CHUNK)
             residual[rows] = train.flux[rows] - self._mean_flux(train.nuisance[rows])
-        self._set(principal_components(residual, self.hyperparameters.latent, self.seed))
+        self._components = self._new_components()
+        view = View(residual)
+        self._components.fit(view, view, monitor)
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         """Return the scaled coefficients [n, latent] of the residual."""
-        residual = flux - self._mean_flux(nuisance)
-        return (self._representation.coefficients(residual) / self._scale).numpy()
+        return self._components.encode(flux - self._mean_flux(nuisance), None)
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         """Add the residual that the latent makes to the polynomial at the nuisance."""
-        residual = self._representation.flux(torch.as_tensor(latent) * self._scale).numpy()
-        return residual + self._mean_flux(nuisance)
+        return self._components.decode(latent, None) + self._mean_flux(nuisance)
 
     def _monomials(self, nuisance: np.ndarray) -> np.ndarray:
         return monomials((nuisance - self._centre) / self._spread, self.hyperparameters.degree)
@@ -89,14 +90,16 @@ class PolynomialResidual(Method):
     def _mean_flux(self, nuisance: np.ndarray) -> np.ndarray:
         return self._monomials(nuisance).astype(np.float32) @ self._slopes
 
-    def _set(self, representation: Representation) -> None:
-        self._representation = representation
-        self._scale = representation.deviation**self.hyperparameters.whitening
+    def _new_components(self) -> PrincipalComponents:
+        settings = self.hyperparameters
+        return PrincipalComponents(
+            pca.Settings(settings.latent, settings.whitening), seed=self.seed, device=self.device
+        )
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the polynomials and the components."""
         own = {"centre": self._centre, "spread": self._spread, "slopes": self._slopes}
-        return self._representation.state() | {k: torch.from_numpy(v) for k, v in own.items()}
+        return self._components.state() | {k: torch.from_numpy(v) for k, v in own.items()}
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore them."""
@@ -104,10 +107,10 @@ class PolynomialResidual(Method):
         self._centre, self._spread, self._slopes = (
             state.pop(name).numpy() for name in ("centre", "spread", "slopes")
         )
-        self._set(Representation.from_state(state))
+        self._components = self._new_components()
+        self._components.load_state(state)
 
     @property
     def n_parameters(self) -> int:
         """Numbers in the polynomials, the components and their mean."""
-        shown = self._representation
-        return self._slopes.size + shown.components.numel() + len(shown.mean)
+        return self._slopes.size + self._components.n_parameters

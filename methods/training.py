@@ -105,6 +105,11 @@ def run_epochs(
         monitor.epoch(method, epoch + 1, means)
 
 
+def ramp(share_done: float, over: float) -> float:
+    """Return the factor on a weight that grows from 0 to 1 over a first share of the training."""
+    return min(1.0, share_done / over) if over else 1.0
+
+
 def one_cycle(share_done: float, *, warm_up: float = 0.25, start: float = 0.04) -> float:
     """Return the factor on the peak learning rate: a cosine up, then a longer one down.
 
