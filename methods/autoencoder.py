@@ -72,6 +72,41 @@ class AutoencoderSettings:
     one_cycle: bool = option(True, "whether the learning rate rises and falls, or stays")
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The spectra of one step of the training.
+
+    Attributes
+    ----------
+    rows : torch.Tensor [n], int64
+        Their rows in the training set.
+    inputs : torch.Tensor [n, n_inputs]
+        What the networks see of them.
+    nuisance : torch.Tensor [n, n_nuisance]
+        Scaled to [-1, 1].
+    share_done : float
+        Share of training that is done, 0 to 1.
+    """
+
+    rows: torch.Tensor
+    inputs: torch.Tensor
+    nuisance: torch.Tensor
+    share_done: float
+
+    def normal(self, *shape: int, stream: int = 0) -> torch.Tensor:
+        """Draw normal deviates that belong to this step alone.
+
+        The seed and the epoch decide the rows of a batch, and its rows decide the draws, so that a
+        fit that was interrupted needs no saved generator to draw the same again.
+        """
+        return torch.randn(shape, generator=self.generator(stream)).to(self.inputs.device)
+
+    def generator(self, stream: int = 0) -> torch.Generator:
+        """Return a generator that the batch's rows have seeded; streams of one batch differ."""
+        seed = int(self.rows[0]) * 1_000_003 + int(self.rows[-1]) + (stream << 48)
+        return torch.Generator().manual_seed(seed)
+
+
 def _held_out(train: View) -> int:
     """Return how many spectra at the end of a view the networks and components never see.
 
@@ -84,9 +119,9 @@ def _held_out(train: View) -> int:
 class Autoencoder(Method):
     """An encoder and a decoder that both know the nuisance; subclasses add a penalty to its loss.
 
-    A subclass may override `extra_networks`, `joint`, `cooling`, `sources` and `penalty`. All else
-    is shared, so that two of them differ in nothing but what they mean to differ in. With label
-    access `none` neither network is given a nuisance.
+    A subclass may override `extra_networks`, `joint`, `cooling`, `sources` and `penalty`, or `loss`
+    as a whole. All else is shared, so that two of them differ in nothing but what they mean to
+    differ in. With label access `none` neither network is given a nuisance.
     """
 
     label_access = "nuisance"
@@ -108,28 +143,34 @@ class Autoencoder(Method):
         """Say whether a further network takes its steps with the autoencoder, on the same loss."""
         return False
 
-    def sources(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return the training spectra whose latents are to reconstruct those of a batch."""
-        return batch
-
     def cooling(self, network: str) -> float:
         """Return the power of the one-cycle factor that a further network's rate follows."""
         return 1.0
 
+    def sources(self, batch: Batch) -> torch.Tensor:
+        """Return the rows of the training spectra whose latents are to reconstruct a batch."""
+        return batch.rows
+
     def penalty(
-        self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
+        self, latent: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor | float, dict[str, torch.Tensor]]:
         """Return the term added to the loss of a batch, and quantities to watch.
 
         Parameters
         ----------
         latent : torch.Tensor [n, latent]
-        nuisance : torch.Tensor [n, n_nuisance]
-            Scaled to [-1, 1].
-        share_done : float
-            Share of training that is done, 0 to 1.
+        batch : Batch
         """
         return 0.0, {}
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return what the autoencoder descends on a batch, and quantities to watch."""
+        source = self.sources(batch)
+        latent = self._encode(self._train_inputs[source], self._train_nuisance[source])
+        penalty, watched = self.penalty(latent, batch)
+        error, flux_mse = self._errors(latent, batch)
+        loss = error.mean() + penalty
+        return loss, {"reconstruction_mse": flux_mse, "loss": loss} | watched
 
     # --- fitting
 
@@ -140,28 +181,23 @@ class Autoencoder(Method):
             self._prepare(train)
         inputs = self._inputs(train.flux)
         nuisance = self._scaled(train.nuisance, len(inputs))
+        self._train_inputs, self._train_nuisance = inputs, nuisance
         input_scale = self.buffers["input_scale"].to(self.device)
-        weight = self.buffers["loss_weight"].to(self.device) * input_scale**2
-        flux_weight = input_scale**2 / train.flux.shape[1]
+        self._weight = self.buffers["loss_weight"].to(self.device) * input_scale**2
+        self._flux_weight = input_scale**2 / train.flux.shape[1]
         main = self.training.optimisers["autoencoder"]
         held_out = _held_out(train)
 
-        def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
+        def step(rows: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             rate = one_cycle(share_done) if settings.one_cycle else 1.0
             for name, optimiser in self.training.optimisers.items():
                 power = 1.0 if optimiser is main else self.cooling(name)
                 optimiser.param_groups[0]["lr"] = settings.learning_rate * rate**power
-            x, u = inputs[batch], nuisance[batch]
-            source = self.sources(batch)
-            latent = self._encode(inputs[source], nuisance[source])
-            penalty, watched = self.penalty(latent, u, share_done)
-            squared = (self._decode(latent, u) - x).square()
-            loss = (squared @ weight).mean() + penalty
+            loss, watched = self.loss(Batch(rows, inputs[rows], nuisance[rows], share_done))
             main.zero_grad()
             loss.backward()
             main.step()
-            flux_mse = (squared.detach() @ flux_weight).mean() + self.representation.residual_mse
-            return {"reconstruction_mse": flux_mse, "loss": loss} | watched
+            return watched
 
         run_epochs(
             self,
@@ -172,9 +208,24 @@ class Autoencoder(Method):
             batch_size=settings.batch_size,
             step=step,
         )
+        del self._train_inputs, self._train_nuisance
         if train.noise is not None:
             self._learn_noise(inputs[-held_out:], nuisance[-held_out:], train.noise)
         self._check_use(inputs[:_ROWS], nuisance[:_ROWS])
+
+    def _errors(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode latents at a batch's nuisance.
+
+        Returns
+        -------
+        error : torch.Tensor [n]
+            The first term of the loss for each spectrum.
+        flux_mse : torch.Tensor, scalar
+            Mean squared error of the flux, to watch.
+        """
+        squared = (self._decode(latent, batch.nuisance) - batch.inputs).square()
+        flux_mse = (squared.detach() @ self._flux_weight).mean()
+        return squared @ self._weight, flux_mse + self.representation.residual_mse
 
     def _check_use(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> None:
         """Refuse a fit whose decoder has stopped to look at the latent."""
@@ -244,9 +295,9 @@ class Autoencoder(Method):
         settings = self.hyperparameters
         n_inputs, n_nuisance = len(self.representation), len(self.buffers["nuisance_low"])
         torch.manual_seed(self.seed)
-        widths = (n_inputs + n_nuisance, *settings.encoder_widths, settings.latent)
+        widths = (n_inputs + n_nuisance, *settings.encoder_widths, self._encoder_outputs())
         encoder = mlp(widths, settings.activation)
-        widths = (settings.latent + n_nuisance, *settings.decoder_widths, n_inputs)
+        widths = (self._decoder_inputs(n_nuisance), *settings.decoder_widths, n_inputs)
         decoder = mlp(widths, settings.activation)
         extra = self.extra_networks(n_nuisance)
         networks = {"encoder": encoder, "decoder": decoder, **extra}
@@ -324,6 +375,12 @@ class Autoencoder(Method):
     def _inputs(self, flux: np.ndarray) -> torch.Tensor:
         coefficients = self.representation.coefficients(flux)
         return (coefficients / self.buffers["input_scale"]).to(self.device)
+
+    def _encoder_outputs(self) -> int:
+        return self.hyperparameters.latent
+
+    def _decoder_inputs(self, n_nuisance: int) -> int:
+        return self.hyperparameters.latent + n_nuisance
 
     def _encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
         return self.training.networks["encoder"](torch.cat([inputs, nuisance], 1))

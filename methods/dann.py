@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
+from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
 from starbench.methods.base import option
 from starbench.methods.networks import mlp
 
@@ -67,12 +67,12 @@ class Dann(Autoencoder):
         return True
 
     def penalty(
-        self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
+        self, latent: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the adversary's squared error, its gradient reversed on the way to the latent."""
         weight = self.hyperparameters.adversary_weight
-        weight *= 2 / (1 + math.exp(-10 * share_done)) - 1
+        weight *= 2 / (1 + math.exp(-10 * batch.share_done)) - 1
         predicted = self.training.networks["adversary"](_Reversed.apply(latent, weight))
-        error = (predicted - nuisance).square().mean()
-        chance = nuisance.var(0, correction=0).mean()
+        error = (predicted - batch.nuisance).square().mean()
+        chance = batch.nuisance.var(0, correction=0).mean()
         return error, {"adversary_mse": error, "chance_mse": chance}

@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
+from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
 from starbench.methods.base import View, option
 from starbench.methods.networks import mlp
 from starbench.methods.training import ramp
@@ -94,13 +94,13 @@ class Fader(Autoencoder):
         return self.hyperparameters.adversary_cooling
 
     def penalty(
-        self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
+        self, latent: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Train the adversary one step; return minus its cross-entropy, weighted."""
         settings = self.hyperparameters
         adversary = self.training.networks["adversary"]
         optimiser = self.training.optimisers["adversary"]
-        labels = self._labels(nuisance)
+        labels = self._labels(batch.nuisance)
         optimiser.zero_grad()
         self._cross_entropy(latent.detach(), labels).backward()
         optimiser.step()
@@ -108,7 +108,7 @@ class Fader(Autoencoder):
         adversary.requires_grad_(False)
         fooled = self._cross_entropy(latent, labels)
         adversary.requires_grad_(True)
-        weight = settings.adversary_weight * ramp(share_done, settings.adversary_ramp)
+        weight = settings.adversary_weight * ramp(batch.share_done, settings.adversary_ramp)
         watched = {
             "adversary_cross_entropy": fooled,
             "chance_cross_entropy": self.buffers["chance_cross_entropy"],

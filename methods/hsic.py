@@ -22,7 +22,7 @@ penalise an autoencoder so.
 
 import torch
 
-from starbench.methods.autoencoder import Autoencoder
+from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.kernels import KernelSettings, gaussian_kernel
 from starbench.methods.training import ramp
 
@@ -42,13 +42,13 @@ class Hsic(Autoencoder):
     Hyperparameters = KernelSettings
 
     def penalty(
-        self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
+        self, latent: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the weighted normalised HSIC of a batch."""
         settings = self.hyperparameters
         of_latent = gaussian_kernel(latent, settings.kernel_widths)
-        of_nuisance = gaussian_kernel(nuisance, settings.kernel_widths)
+        of_nuisance = gaussian_kernel(batch.nuisance, settings.kernel_widths)
         norm = hsic(of_latent, of_latent) * hsic(of_nuisance, of_nuisance)
         dependence = hsic(of_latent, of_nuisance) / norm.clamp_min(1e-12).sqrt()
-        weight = settings.penalty_weight * ramp(share_done, settings.penalty_ramp)
+        weight = settings.penalty_weight * ramp(batch.share_done, settings.penalty_ramp)
         return weight * dependence, {"normalised_hsic": dependence}

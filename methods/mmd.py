@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.autoencoder import Autoencoder
+from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.base import option
 from starbench.methods.kernels import KernelSettings, gaussian_kernel
 from starbench.methods.training import ramp
@@ -62,16 +62,17 @@ class Mmd(Autoencoder):
     Hyperparameters = Settings
 
     def penalty(
-        self, latent: torch.Tensor, nuisance: torch.Tensor, share_done: float
+        self, latent: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the weighted mean of the groups' squared discrepancies."""
         settings = self.hyperparameters
         kernel = gaussian_kernel(latent, settings.kernel_widths)
         groups = min(settings.groups, len(latent) // 2)
         # By rank, so that every batch fills every group.
-        place = nuisance.argsort(0).argsort(0) * groups // len(nuisance)
+        u = batch.nuisance
+        place = u.argsort(0).argsort(0) * groups // len(u)
         mean = torch.stack([
             discrepancy(kernel, axis == group) for axis in place.T for group in range(groups)
         ]).mean()  # fmt: skip
-        weight = settings.penalty_weight * ramp(share_done, settings.penalty_ramp)
+        weight = settings.penalty_weight * ramp(batch.share_done, settings.penalty_ramp)
         return weight * mean, {"mmd_squared": mean}

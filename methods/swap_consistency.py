@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
+from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
 from starbench.methods.base import Monitor, View, option
 
 
@@ -48,10 +48,8 @@ class SwapConsistency(Autoencoder):
         self._twin = torch.as_tensor(train.twin)
         super().fit(train, validation, monitor)
 
-    def sources(self, batch: torch.Tensor) -> torch.Tensor:
+    def sources(self, batch: Batch) -> torch.Tensor:
         """Return the twins of a share of the batch, and the others themselves."""
-        twin = self._twin[batch]
-        # Drawn from the batch itself, which the seed and the epoch decide: nothing to be saved.
-        generator = torch.Generator().manual_seed(int(batch[0]) * 1_000_003 + int(batch[-1]))
-        swapped = torch.rand(len(batch), generator=generator) < self.hyperparameters.swap_share
-        return torch.where(swapped, twin, batch)
+        draws = torch.rand(len(batch.rows), generator=batch.generator())
+        swapped = draws < self.hyperparameters.swap_share
+        return torch.where(swapped, self._twin[batch.rows], batch.rows)
