@@ -14,9 +14,9 @@ and encoder and decoder learn to make the two alike, besides to reconstruct:
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance}
         + w\, [\langle C(x, z, u) \rangle - \langle C(D(z, u'), z, u') \rangle].
 
-As u' is drawn without regard to z, the two can only be alike if z is independent of u; and what the
-decoder draws for a star at another temperature is judged as a spectrum, too, which an adversary that
-sees nothing but latents does not do. The critic is that of `critic.py`.
+As u' is drawn without regard to z, the two can only be alike if z is independent of u; and what
+the decoder draws for a star at another temperature is judged as a spectrum, too, which an adversary
+that sees nothing but latents does not do. The critic is that of `critic.py`.
 
 References
 ----------
