@@ -93,17 +93,13 @@ class Batch:
     nuisance: torch.Tensor
     share_done: float
 
-    def normal(self, *shape: int, stream: int = 0) -> torch.Tensor:
-        """Draw normal deviates that belong to this step alone.
+    def generator(self) -> torch.Generator:
+        """Return a generator of what is random in this step alone.
 
-        The seed and the epoch decide the rows of a batch, and its rows decide the draws, so that a
-        fit that was interrupted needs no saved generator to draw the same again.
+        The seed and the epoch decide the rows of a batch, and its rows the draws, so that a fit
+        that was interrupted needs no saved generator to draw the same again.
         """
-        return torch.randn(shape, generator=self.generator(stream)).to(self.inputs.device)
-
-    def generator(self, stream: int = 0) -> torch.Generator:
-        """Return a generator that the batch's rows have seeded; streams of one batch differ."""
-        seed = int(self.rows[0]) * 1_000_003 + int(self.rows[-1]) + (stream << 48)
+        seed = int(self.rows[0]) * 1_000_003 + int(self.rows[-1])
         return torch.Generator().manual_seed(seed)
 
 

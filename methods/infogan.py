@@ -42,6 +42,7 @@ class Settings(AutoencoderSettings):
     information_weight: float = option(1.0, "weight lambda of reading the code back", low=0.0)
     noise_inputs: int = option(10, "inputs of the generator besides the code", low=0, high=1024)
     critic_widths: tuple[int, ...] = option((512, 256), "critic's hidden layers", low=1)
+    critic_steps: int = option(3, "steps of the critic to one of the generator", low=1, high=100)
     slope_weight: float = option(10.0, "weight of the critic's gradient penalty", low=0.0)
 
 
@@ -61,7 +62,7 @@ class InfoGan(Autoencoder):
         return {"critic": mlp(widths, settings.activation)}
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Train the critic one step; return what generator and reader descend."""
+        """Train the critic; return what generator and reader descend."""
         settings = self.hyperparameters
         critic = self.training.networks["critic"]
         optimiser = self.training.optimisers["critic"]
@@ -72,11 +73,12 @@ class InfoGan(Autoencoder):
         made = self.training.networks["decoder"](torch.cat([code, noise], 1))
         deviation = self.buffers["input_noise"].to(self.device)
         made = made + deviation * torch.randn(made.shape, generator=generator).to(self.device)
-        optimiser.zero_grad()
-        critic_loss(
-            critic, batch.inputs, made, slope_weight=settings.slope_weight, generator=generator
-        ).backward()
-        optimiser.step()
+        for _ in range(settings.critic_steps):
+            optimiser.zero_grad()
+            critic_loss(
+                critic, batch.inputs, made, slope_weight=settings.slope_weight, generator=generator
+            ).backward()
+            optimiser.step()
 
         critic.requires_grad_(False)
         difference = critic(batch.inputs).mean() - critic(made).mean()

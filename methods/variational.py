@@ -71,7 +71,8 @@ class Variational(Autoencoder):
         """Return minus the evidence lower bound a coefficient, beta and P applied."""
         settings = self.hyperparameters
         mean, log_variance = self._posterior(batch.inputs, batch.nuisance)
-        drawn = mean + (0.5 * log_variance).exp() * batch.normal(*mean.shape)
+        deviates = torch.randn(mean.shape, generator=batch.generator()).to(self.device)
+        drawn = mean + (0.5 * log_variance).exp() * deviates
         squared, flux_mse = self._errors(drawn, batch)
         error = 0.5 * squared.mean().log()
         divergence = divergence_from_prior(mean, log_variance).mean()

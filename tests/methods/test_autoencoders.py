@@ -3,6 +3,7 @@ import pytest
 import torch
 from spectra import draw, view
 
+from starbench.methods.autoencoder import Batch
 from starbench.methods.base import Silent
 from starbench.methods.conditional_autoencoder import ConditionalAutoencoder
 from starbench.methods.dann import Dann, _Reversed
@@ -48,10 +49,11 @@ def test_without_swaps_it_is_the_conditional_autoencoder():
 def test_a_share_of_twins_is_swapped():
     instance = SwapConsistency(SwapConsistency.Hyperparameters(swap_share=0.25))
     instance._twin = torch.arange(4000) ^ 1
-    batch = torch.arange(4000)
+    rows = torch.arange(4000)
+    batch = Batch(rows, torch.zeros(4000, 1), torch.zeros(4000, 1), 0.0)
     source = instance.sources(batch)
-    assert torch.equal(torch.where(source == batch, batch, instance._twin), source)
-    assert (source != batch).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(torch.where(source == rows, rows, instance._twin), source)
+    assert (source != rows).float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert torch.equal(source, instance.sources(batch))
 
 
@@ -80,7 +82,8 @@ def test_the_weight_of_dann_is_zero_at_first_and_full_at_the_end():
     gradients = []
     for share_done in (0.0, 1.0):
         latent = torch.ones(5, 3, requires_grad=True)
-        loss, watched = instance.penalty(latent, torch.randn(5, 2), share_done)
+        batch = Batch(torch.arange(5), torch.zeros(5, 1), torch.randn(5, 2), share_done)
+        loss, watched = instance.penalty(latent, batch)
         loss.backward()
         gradients.append(latent.grad.abs().max().item())
     assert gradients[0] == 0 and gradients[1] > 0
