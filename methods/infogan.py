@@ -35,6 +35,9 @@ from starbench.methods.networks import mlp
 class Settings(AutoencoderSettings):
     """Hyperparameters of InfoGAN."""
 
+    input_whitening: float = option(
+        0.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
+    )
     refinement: int = option(
         0, "Gauss-Newton steps of the latents of noisy spectra against the generator",
         low=0, high=100,
