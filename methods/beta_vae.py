@@ -21,7 +21,7 @@ from starbench.methods.variational import Variational, VariationalSettings
 class Settings(VariationalSettings):
     """Hyperparameters of the beta-VAE."""
 
-    beta: float = option(4.0, "weight of the divergence from the prior", low=0.0)
+    beta: float = option(2.0, "weight of the divergence from the prior", low=0.0)
 
 
 class BetaVae(Variational):

@@ -33,7 +33,7 @@ from starbench.methods.networks import mlp
 class Settings(AutoencoderSettings):
     """Hyperparameters of domain-adversarial training."""
 
-    adversary_weight: float = option(0.3, "weight w of the reversed gradient at its end", low=0.0)
+    adversary_weight: float = option(0.1, "weight w of the reversed gradient at its end", low=0.0)
     adversary_widths: tuple[int, ...] = option((512, 256), "adversary's hidden layers", low=1)
 
 

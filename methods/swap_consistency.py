@@ -30,7 +30,7 @@ class Settings(AutoencoderSettings):
     """Hyperparameters of swap consistency."""
 
     swap_share: float = option(
-        0.5, "share s of spectra that are reconstructed from the twin's latent", low=0.0, high=1.0
+        0.75, "share s of spectra that are reconstructed from the twin's latent", low=0.0, high=1.0
     )
 
 
