@@ -31,7 +31,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from starbench.methods.base import Monitor, View, option
-from starbench.methods.encoder import Encoder, EncoderSettings, first_of_pairs
+from starbench.methods.encoder import Encoder, EncoderSettings, pairs
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Settings(EncoderSettings):
     temperature: float = option(
         1.0, "L1 distance by which a probability falls by e; sets the scale of the latent", low=1e-6
     )
-    batch_size: int = option(256, "pairs a step", low=1)
+    epochs: int = option(20, "passes over the training pairs", low=1)
+    batch_size: int = option(64, "pairs a step", low=1)
 
 
 def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -76,13 +77,8 @@ class Contrastive(Encoder):
         """Fit the principal components, then the encoder on batches of pairs."""
         settings = self.hyperparameters
         self._prepare(train, settings.latent)
-        inputs = self._inputs(train.flux, train.nuisance)
-        twin = torch.as_tensor(train.twin)
-        first = first_of_pairs(twin)
-        network = self.training.networks["encoder"]
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            one = first[batch]
-            return info_nce(network(inputs[torch.cat([one, twin[one]])]), settings.temperature)
+        def loss(latent: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return info_nce(latent, settings.temperature)
 
-        self._train(monitor, len(first), loss)
+        self._train(train, monitor, pairs(torch.as_tensor(train.twin)), loss)

@@ -40,7 +40,14 @@ class EncoderSettings:
     epochs: int = option(30, "passes over the training spectra", low=1)
     batch_size: int = option(256, "spectra a step", low=1)
     learning_rate: float = option(1e-3, "peak of the learning rate, which rises and falls", low=0.0)
-    weight_decay: float = option(0.0, "share of a weight that decays, a step and rate", low=0.0)
+    weight_decay: float = option(
+        1.0, "share of a weight that decays in a step, over the learning rate", low=0.0
+    )
+    fresh_noise: float = option(
+        1.0,
+        "noise added in training to spectra of known noise, drawn anew each time, over that noise",
+        low=0.0,
+    )
 
 
 class Encoder(Method):
@@ -70,8 +77,8 @@ class Encoder(Method):
         self.buffers = {
             "nuisance_low": low,
             "nuisance_range": (high - low).clamp_min(1e-10),
-            "input_scale": deviation.max() * (deviation / deviation.max())
-            ** settings.input_whitening,
+            "input_scale": deviation.max()
+            * (deviation / deviation.max()) ** settings.input_whitening,
             "latent_map": torch.eye(n_latent),
         }
         self._build()
@@ -91,15 +98,42 @@ class Encoder(Method):
         self.training = Training({"encoder": network}, {"encoder": optimiser})
 
     def _train(
-        self, monitor: Monitor, n_items: int, loss: Callable[[torch.Tensor], torch.Tensor]
+        self,
+        train: View,
+        monitor: Monitor,
+        items: torch.Tensor,
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ) -> None:
-        """Take the epochs, minimising what `loss` makes of the indices of a batch of items."""
+        """Take the epochs.
+
+        Parameters
+        ----------
+        train : View
+        monitor : Monitor
+        items : torch.Tensor [n_items, k]
+            The rows of `train` that make up an item of a batch: one spectrum, or a pair.
+        loss : callable
+            Of latents [k batch_size, n_latent] and their rows: all first ones, all second ones.
+        """
         settings = self.hyperparameters
+        inputs = self._inputs(train.flux, train.nuisance)
+        deviation = torch.zeros(inputs.shape[1])
+        # The components are orthonormal: noise of one level in the pixels has it in all.
+        level = settings.fresh_noise * (train.noise or 0.0)
+        deviation[: len(self.representation)] = level / self.buffers["input_scale"]
+        network = self.training.networks["encoder"]
         optimiser = self.training.optimisers["encoder"]
 
         def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             optimiser.param_groups[0]["lr"] = settings.learning_rate * one_cycle(share_done)
-            value = loss(batch)
+            rows = items[batch].T.flatten()
+            seen = inputs[rows]
+            if level:
+                # Seeded by the batch, which the seed and the epoch decide: nothing to be saved.
+                seed = int(rows[0]) * 1_000_003 + int(rows[-1])
+                noise = torch.randn(seen.shape, generator=torch.Generator().manual_seed(seed))
+                seen = seen + (noise * deviation).to(self.device)
+            value = loss(network(seen), rows)
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -109,7 +143,7 @@ class Encoder(Method):
             self,
             self.training,
             monitor,
-            n_items=n_items,
+            n_items=len(items),
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             step=step,
@@ -155,7 +189,8 @@ class Encoder(Method):
         return weights + self.representation.components.numel()
 
 
-def first_of_pairs(twin: torch.Tensor) -> torch.Tensor:
-    """Return the row of one spectrum of each pair, given the rows of the twins."""
+def pairs(twin: torch.Tensor) -> torch.Tensor:
+    """Return the rows of both spectra of each pair [n_pairs, 2], given the row of each twin."""
     rows = torch.arange(len(twin))
-    return rows[rows < twin]
+    first = rows[rows < twin]
+    return torch.stack([first, twin[first]], 1)

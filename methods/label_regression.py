@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 
 from starbench.methods.base import Monitor, SettingError, View, option
-from starbench.methods.encoder import Encoder, EncoderSettings, first_of_pairs
+from starbench.methods.encoder import Encoder, EncoderSettings, pairs
 from starbench.methods.noise_matching import moved_covariance, noise_matched_map
 
 _HELD_OUT = 1024  # pairs at most that teach nothing but how much predictions scatter
@@ -54,25 +54,22 @@ class LabelRegression(Encoder):
         """
         if train.composition is None:
             raise SettingError(f"{self.name} needs the composition, which these data do not hold.")
-        twin = torch.as_tensor(train.twin)
-        first = first_of_pairs(twin)
-        n_held_out = min(_HELD_OUT, len(first) // 8)
-        held_out, first = first[:n_held_out], first[n_held_out:]
-        learned = torch.cat([first, twin[first]])
-
+        both = pairs(torch.as_tensor(train.twin))
+        n_held_out = min(_HELD_OUT, len(both) // 8)
+        held_out, learned = both[:n_held_out], both[n_held_out:].reshape(-1, 1)
         self._prepare(train, train.composition.shape[1])
-        inputs = self._inputs(train.flux, train.nuisance)
         composition = torch.as_tensor(train.composition)
         deviation = composition.std(0).clamp_min(1e-10)
         target = ((composition - composition.mean(0)) / deviation).to(self.device)
-        network = self.training.networks["encoder"]
 
-        def loss(batch: torch.Tensor) -> torch.Tensor:
-            rows = learned[batch]
-            return (network(inputs[rows]) - target[rows]).square().mean()
+        def loss(predicted: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return (predicted - target[rows]).square().mean()
 
-        self._train(monitor, len(learned), loss)
+        self._train(train, monitor, learned, loss)
         if self.hyperparameters.matching:
-            one, other = (self._outputs(inputs[rows]) for rows in (held_out, twin[held_out]))
+            one, other = (
+                self._outputs(self._inputs(train.flux[rows], train.nuisance[rows]))
+                for rows in held_out.T
+            )
             scatter = moved_covariance(one, other) / 2
             self.buffers["latent_map"] = noise_matched_map(torch.cat([one, other]), scatter)

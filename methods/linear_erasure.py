@@ -34,6 +34,7 @@ import numpy as np
 import torch
 
 from starbench.methods.base import Method, Monitor, SettingError, View, option
+from starbench.methods.noise_matching import noise_matched_map
 from starbench.methods.polynomial_residual import monomials
 from starbench.methods.representation import Representation, principal_components
 
@@ -50,7 +51,10 @@ class Settings:
     degree: int = option(2, "highest order of the monomials that are erased", low=1, high=6)
     latent: int = option(20, "principal axes kept after the erasure", low=1, high=1024)
     whitening: float = option(
-        0.5, "axes are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0, "axes are divided by their standard deviation to this power", low=0.0, high=1.0
+    )
+    noise_matching: bool = option(
+        True, "whether axes of noisy spectra are turned and scaled to their noise instead"
     )
 
 
@@ -101,6 +105,12 @@ class LinearErasure(Method):
         scale = variances[kept].clamp_min(1e-30) ** (settings.whitening / 2)
         self._encoder = (erasure @ axes[:, kept] / scale).float()
         self._decoder = (axes[:, kept] * scale).T.float()
+        if train.noise is not None and settings.noise_matching:
+            encoder = self._encoder.double()
+            noise = train.noise**2 * encoder.T @ encoder  # the components are orthonormal
+            matched = noise_matched_map(coefficients @ encoder, noise)
+            self._encoder = self._encoder @ matched
+            self._decoder = torch.linalg.solve(matched, self._decoder)
         self._slopes = torch.linalg.lstsq(q, coefficients).solution
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
