@@ -14,8 +14,8 @@ the distance of the leaderboard between their latents, the twin i' of i is to be
 The usual similarity is a cosine, which looks at directions alone: two latents of one direction and
 different lengths are the same to it and far apart to the leaderboard. With L1 what is trained is
 what is ranked, and the scale of the latent's axes, which decides an L1 distance, is learned as
-well: an axis of noise shrinks. Nothing asks that a spectrum can be had back, so there is no decoder,
-and what twins do not share, such as the nuisance, is only in the way.
+well: an axis of noise shrinks. Nothing asks that a spectrum can be had back, so there is no
+decoder, and what twins do not share, such as the nuisance, is only in the way.
 
 References
 ----------

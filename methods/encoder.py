@@ -7,8 +7,9 @@ training set's principal components, cut at the noise, and the nuisance u scaled
 
     z = M^T E(x, u),
 
-with a fixed matrix M, by which a method may scale its latent after the fit. What E minimises is
-what sets one method apart from another.
+with a matrix M, by which a method may scale its latent after the fit. What E minimises is what sets
+one method apart from another. Spectra of known noise get more of it in training, drawn anew each
+time: what a network cannot see twice it cannot learn by heart.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-r"""Regression of the composition: what a survey's pipeline does, given perfect labels to learn from.
+r"""Regression of the composition: what a survey's pipeline does, given perfect labels.
 
 A network learns to predict the standardised composition a of a spectrum of known nuisance,
 

@@ -18,7 +18,8 @@ principal axes e_k of variance lambda_k,
     z_k = \lambda_k^{-a/2}\, e_k \cdot (r(x) - \bar x), \qquad
     \hat x = \bar x + B (q(u) - \bar q) + \sum_k \lambda_k^{a/2} z_k e_k,
 
-where B is the regression of x on q. The latent of a spectrum is found without its nuisance:
+where B is the regression of x on q. Where the noise is known, the axes are turned and scaled to it
+(`noise_matching.py`) instead. The latent of a spectrum is found without its nuisance:
 `polynomial_residual.py` subtracts what a polynomial says of *this* spectrum's nuisance, while here
 a fixed map deletes directions. What is nonlinear in u remains.
 
