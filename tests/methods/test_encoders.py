@@ -51,10 +51,10 @@ def test_pairs_of_a_hand_worked_case():
 
 
 def test_contrastive_learning_finds_twins():
-    train = view("train", 800, "pairs")
+    train = view("train", 1500, "pairs")
     components = PrincipalComponents(PrincipalComponents.Hyperparameters(latent=10))
     components.fit(train, train, Silent())
-    latent, _ = encoded(fitted(Contrastive, train, latent=10, epochs=12))
+    latent, _ = encoded(fitted(Contrastive, train, latent=10, epochs=20))
     assert nearest(latent) > 0.95
     assert nearest(encoded(components)[0]) < 0.8
 
