@@ -21,7 +21,7 @@ An axis along which twins differ as much as strangers, sigma_k = 1, does not cou
 of `noise_matching.py` with what sets twins apart for the noise: the rest of the nuisance that no
 polynomial explains, and the noise itself.
 
-Left out of the original: probabilistic components for masked pixels, as there are none here; and
+Left out of the original: components that allow for masked pixels, as there are none here; and
 scatters from median absolute deviations, which guard against stars that are no members.
 
 References
@@ -43,13 +43,15 @@ from starbench.methods.noise_matching import moved_covariance, noise_matched_map
 from starbench.methods.pca import PrincipalComponents
 from starbench.methods.polynomial_residual import PolynomialResidual
 
+_CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
+
 
 @dataclass(frozen=True)
 class Settings:
     """Hyperparameters of the polynomial and the components."""
 
     degree: int = option(2, "highest order of the polynomial in the nuisance", low=0, high=6)
-    components: int = option(30, "components of the residual, and axes of the latent", low=1)
+    components: int = option(60, "components of the residual, and axes of the latent", low=1)
 
 
 class RelevantScaledComponents(PolynomialResidual):
@@ -63,7 +65,11 @@ class RelevantScaledComponents(PolynomialResidual):
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the polynomials and the components, then the map that twins decide."""
         super().fit(train, validation, monitor)
-        sphered = torch.from_numpy(super().encode(train.flux, train.nuisance))
+        parts = []
+        for start in range(0, len(train), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            parts.append(super().encode(train.flux[rows], train.nuisance[rows]))
+        sphered = torch.from_numpy(np.concatenate(parts))
         siblings = moved_covariance(sphered, sphered[train.twin]) / 2
         self._map = noise_matched_map(sphered, siblings)
 
