@@ -33,7 +33,7 @@ from starbench.methods.base import Diverged, Method, Monitor, View, option
 from starbench.methods.networks import ACTIVATIONS, mlp
 from starbench.methods.noise_matching import moved_covariance, noise_matched_map
 from starbench.methods.refinement import gauss_newton_step, noise_covariance
-from starbench.methods.training import Training, one_cycle, run_epochs
+from starbench.methods.training import Training, batch_generator, one_cycle, run_epochs
 
 _ROWS = 4096  # spectra encoded or decoded at a time
 _JACOBIAN_ENTRIES = 5_000_000  # of decoders differentiated at a time
@@ -94,13 +94,8 @@ class Batch:
     share_done: float
 
     def generator(self) -> torch.Generator:
-        """Return a generator of what is random in this step alone.
-
-        The seed and the epoch decide the rows of a batch, and its rows the draws, so that a fit
-        that was interrupted needs no saved generator to draw the same again.
-        """
-        seed = int(self.rows[0]) * 1_000_003 + int(self.rows[-1])
-        return torch.Generator().manual_seed(seed)
+        """Return a generator of what is random in this step alone."""
+        return batch_generator(self.rows)
 
 
 def _held_out(train: View) -> int:

@@ -105,6 +105,15 @@ def run_epochs(
         monitor.epoch(method, epoch + 1, means)
 
 
+def batch_generator(rows: torch.Tensor) -> torch.Generator:
+    """Return a generator of what is random in one step alone, given the rows of its batch.
+
+    The seed and the epoch decide the rows of a batch, and its rows the draws, so that a fit that
+    was interrupted needs no saved generator to draw the same again.
+    """
+    return torch.Generator().manual_seed(int(rows[0]) * 1_000_003 + int(rows[-1]))
+
+
 def ramp(share_done: float, over: float) -> float:
     """Return the factor on a weight that grows from 0 to 1 over a first share of the training."""
     return min(1.0, share_done / over) if over else 1.0
