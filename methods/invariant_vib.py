@@ -41,7 +41,7 @@ from starbench.methods.variational import Variational, VariationalSettings
 class Settings(VariationalSettings):
     """Hyperparameters of the invariant bottleneck."""
 
-    invariance: float = option(0.1, "weight lambda of the bound on I(z; u)", low=0.0)
+    invariance: float = option(0.001, "weight lambda of the bound on I(z; u)", low=0.0)
 
 
 def mean_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
