@@ -16,8 +16,22 @@ References
 Gulrajani et al. (2017), "Improved training of Wasserstein GANs", NeurIPS 30, eq. 3.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
+
+from starbench.methods.autoencoder import AutoencoderSettings
+from starbench.methods.base import option
+
+
+@dataclass(frozen=True)
+class CriticSettings(AutoencoderSettings):
+    """What autoencoders with a critic share."""
+
+    critic_widths: tuple[int, ...] = option((512, 256), "critic's hidden layers", low=1)
+    critic_steps: int = option(1, "steps of the critic to one of the autoencoder", low=1, high=100)
+    slope_weight: float = option(10.0, "weight gamma of the gradient penalty", low=0.0)
 
 
 def critic_loss(
@@ -46,3 +60,30 @@ def critic_loss(
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     steepness = (slope.norm(dim=1) - 1).square().mean()
     return critic(fake).mean() - critic(real).mean() + slope_weight * steepness
+
+
+def trained_difference(
+    critic: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    settings: CriticSettings,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Let the critic take its steps, and return the difference that it then sees.
+
+    Returns
+    -------
+    torch.Tensor, scalar
+        <C(real)> - <C(fake)>, whose gradient flows into the samples and not into the critic.
+    """
+    for _ in range(settings.critic_steps):
+        optimiser.zero_grad()
+        critic_loss(
+            critic, real, fake, slope_weight=settings.slope_weight, generator=generator
+        ).backward()
+        optimiser.step()
+    critic.requires_grad_(False)
+    difference = critic(real).mean() - critic(fake).mean()
+    critic.requires_grad_(True)
+    return difference

@@ -29,24 +29,21 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
+from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.base import option
-from starbench.methods.critic import critic_loss
+from starbench.methods.critic import CriticSettings, trained_difference
 from starbench.methods.networks import mlp
 from starbench.methods.training import ramp
 
 
 @dataclass(frozen=True)
-class Settings(AutoencoderSettings):
+class Settings(CriticSettings):
     """Hyperparameters of FactorDis."""
 
     critic_weight: float = option(0.01, "weight w of the critic's difference", low=0.0)
     critic_ramp: float = option(
         0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
-    critic_widths: tuple[int, ...] = option((512, 256), "critic's hidden layers", low=1)
-    critic_steps: int = option(1, "steps of the critic to one of the autoencoder", low=1, high=100)
-    slope_weight: float = option(10.0, "weight of the critic's gradient penalty", low=0.0)
 
 
 class FactorDis(Autoencoder):
@@ -67,24 +64,14 @@ class FactorDis(Autoencoder):
         self, latent: torch.Tensor, batch: Batch
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Train the critic; return the difference that it sees, weighted."""
-        settings = self.hyperparameters
-        critic = self.training.networks["critic"]
-        optimiser = self.training.optimisers["critic"]
-        generator = batch.generator()
+        settings, generator = self.hyperparameters, batch.generator()
         order = torch.randperm(len(latent), generator=generator)
         elsewhere = batch.nuisance[order]
-        moved = self._decode(latent, elsewhere)
         real = torch.cat([batch.inputs, latent, batch.nuisance], 1)
-        fake = torch.cat([moved, latent, elsewhere], 1)
-        for _ in range(settings.critic_steps):
-            optimiser.zero_grad()
-            critic_loss(
-                critic, real, fake, slope_weight=settings.slope_weight, generator=generator
-            ).backward()
-            optimiser.step()
-
-        critic.requires_grad_(False)
-        difference = critic(real).mean() - critic(fake).mean()
-        critic.requires_grad_(True)
+        fake = torch.cat([self._decode(latent, elsewhere), latent, elsewhere], 1)
+        difference = trained_difference(
+            self.training.networks["critic"], self.training.optimisers["critic"],
+            real, fake, settings, generator,
+        )  # fmt: skip
         weight = settings.critic_weight * ramp(batch.share_done, settings.critic_ramp)
         return weight * difference, {"critic_difference": difference}

@@ -25,14 +25,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
+from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.base import View, option
-from starbench.methods.critic import critic_loss
+from starbench.methods.critic import CriticSettings, trained_difference
 from starbench.methods.networks import mlp
 
 
 @dataclass(frozen=True)
-class Settings(AutoencoderSettings):
+class Settings(CriticSettings):
     """Hyperparameters of InfoGAN."""
 
     input_whitening: float = option(
@@ -44,9 +44,7 @@ class Settings(AutoencoderSettings):
     )  # fmt: skip
     information_weight: float = option(1.0, "weight lambda of reading the code back", low=0.0)
     noise_inputs: int = option(10, "inputs of the generator besides the code", low=0, high=1024)
-    critic_widths: tuple[int, ...] = option((512, 256), "critic's hidden layers", low=1)
     critic_steps: int = option(3, "steps of the critic to one of the generator", low=1, high=100)
-    slope_weight: float = option(10.0, "weight of the critic's gradient penalty", low=0.0)
 
 
 class InfoGan(Autoencoder):
@@ -67,8 +65,6 @@ class InfoGan(Autoencoder):
     def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Train the critic; return what generator and reader descend."""
         settings = self.hyperparameters
-        critic = self.training.networks["critic"]
-        optimiser = self.training.optimisers["critic"]
         generator = batch.generator()
         n = len(batch.rows)
         code = 2 * torch.rand(n, settings.latent, generator=generator).to(self.device) - 1
@@ -76,16 +72,10 @@ class InfoGan(Autoencoder):
         made = self.training.networks["decoder"](torch.cat([code, noise], 1))
         deviation = self.buffers["input_noise"].to(self.device)
         made = made + deviation * torch.randn(made.shape, generator=generator).to(self.device)
-        for _ in range(settings.critic_steps):
-            optimiser.zero_grad()
-            critic_loss(
-                critic, batch.inputs, made, slope_weight=settings.slope_weight, generator=generator
-            ).backward()
-            optimiser.step()
-
-        critic.requires_grad_(False)
-        difference = critic(batch.inputs).mean() - critic(made).mean()
-        critic.requires_grad_(True)
+        difference = trained_difference(
+            self.training.networks["critic"], self.training.optimisers["critic"],
+            batch.inputs, made, settings, generator,
+        )  # fmt: skip
         misread = (self._encode(made, batch.nuisance) - code).square().mean()
         with torch.no_grad():
             latent = self._encode(batch.inputs, batch.nuisance)
