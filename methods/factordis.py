@@ -67,8 +67,10 @@ class FactorDis(Autoencoder):
         settings, generator = self.hyperparameters, batch.generator()
         order = torch.randperm(len(latent), generator=generator)
         elsewhere = batch.nuisance[order]
-        real = torch.cat([batch.inputs, latent, batch.nuisance], 1)
-        fake = torch.cat([self._decode(latent, elsewhere), latent, elsewhere], 1)
+        # In the metric of the loss: whitened, the faintest components would be all the critic sees.
+        scale = self._weight.sqrt()
+        real = torch.cat([batch.inputs * scale, latent, batch.nuisance], 1)
+        fake = torch.cat([self._decode(latent, elsewhere) * scale, latent, elsewhere], 1)
         difference = trained_difference(
             self.training.networks["critic"], self.training.optimisers["critic"],
             real, fake, settings, generator,
