@@ -14,8 +14,9 @@ TITLE = "## Which method that sees nuisance labels is best"
 _HOW = """\
 A method's share is the mean over its seeds of the stars whose twin is nearest. Points are
 differences of shares, the brackets their 95 % interval from a bootstrap over each method's seeds
-and over the pairs, which are the same for both; it is not widened for the number of methods. Two methods are not
-told apart where it holds 0. Controls are left out; of each method the newest version counts."""
+and over the pairs, which are the same for both; it is not widened for the number of methods. Two
+methods are not told apart where it holds 0. Controls are left out; of each method the newest
+version counts."""
 
 
 def verdict_section(verdicts: Mapping[str, Verdict]) -> list[str]:
