@@ -60,6 +60,19 @@ def test_there_are_rows_to_judge():
     assert any(not group.row.control for groups in scored().values() for group in groups)
 
 
+def test_a_method_above_a_ceiling_is_named():
+    for place, groups in scored().items():
+        competing = [group for group in groups if not group.row.control]
+        low, high = (
+            choose(competing, key=lambda group: group.mean["doppelganger_free"])
+            for choose in (min, max)
+        )
+        named_above = above(place, low, "doppelganger_free")
+        assert f"{low.label} v{low.row.method_version}: doppelganger_free" not in named_above
+        if low is not high:
+            assert f"{high.label} v{high.row.method_version}: doppelganger_free" in named_above
+
+
 @pytest.mark.parametrize(("place", "group"), named("composition"))
 def test_the_truth_finds_every_twin_and_no_method_more(place, group):
     for metric in SHARES:
