@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Iterable
 
 from tabulate import tabulate
@@ -28,7 +29,7 @@ def describe_method(method: type[Method]) -> str:
     """Return what a method is, its hyperparameters with defaults and meanings, and its presets."""
     parts = [
         f"{method.name} (version {method.version})",
-        (inspect.getdoc(method) or "").partition("\n\n")[0],
+        inspect.cleandoc(_own_doc(method)).partition("\n\n")[0],
         f"Label access: {method.label_access}. Reference: {method.reference}",
     ]
     fields = [
@@ -46,6 +47,11 @@ def describe_method(method: type[Method]) -> str:
         settings = " ".join(f"{key}={value}" for key, value in changes.items())
         parts.append(f"--preset {name}: {settings}")
     return "\n\n".join(part for part in parts if part)
+
+
+def _own_doc(method: type[Method]) -> str:
+    """Return what a method says of itself; without a word of its own, what its module says."""
+    return method.__doc__ or sys.modules[method.__module__].__doc__ or ""
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:

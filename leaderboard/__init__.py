@@ -4,10 +4,12 @@ from starbench.leaderboard.board import Entry, add, find_directory, load
 from starbench.leaderboard.compare import Comparison, compare
 from starbench.leaderboard.render import build, differing, leaderboard_page, readme_table
 from starbench.leaderboard.terminal import table_for_run
+from starbench.leaderboard.verdict import Verdict, verdict, verdicts
 
 __all__ = [
     "Comparison",
     "Entry",
+    "Verdict",
     "add",
     "build",
     "compare",
@@ -17,4 +19,6 @@ __all__ = [
     "load",
     "readme_table",
     "table_for_run",
+    "verdict",
+    "verdicts",
 ]

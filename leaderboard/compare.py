@@ -6,16 +6,21 @@ two levels: seeds, drawn with replacement for each method on its own, and pairs,
 both, so that what makes a pair hard for both methods cancels. With a single seed the interval holds
 the spread over pairs alone. (Resampling of nested data: Davison & Hinkley 1997, Bootstrap Methods
 and their Application, section 3.8.)
+
+What takes time, summing each method's pairs over the resamples, is done once a method (`resample`),
+so that all methods of a table can be compared with each other (`pairwise`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from starbench.leaderboard.aggregate import Group, sections
 from starbench.leaderboard.board import Entry, ranks_beside
 from starbench.metrics import resample_pairs
+from starbench.metrics.bootstrap import interval, resampled_sums
 from starbench.metrics.recovery import within
 from starbench.results import RowError, read_ranks
 
@@ -56,6 +61,49 @@ def found_share(rank: np.ndarray, metric: str) -> np.ndarray:
     return within(rank, _PER_MILLE[metric]).mean(axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A method's share, and what it would have been for other pairs.
+
+    Attributes
+    ----------
+    share : float
+        Mean over seeds and pairs.
+    by_seed : numpy.ndarray [n_resamples, n_seeds], float64
+        Share of each seed in each resample of the pairs, the same resamples for every method.
+    """
+
+    share: float
+    by_seed: np.ndarray
+
+
+def resample(found: np.ndarray) -> Resampled:
+    """Resample the pairs of a method.
+
+    Parameters
+    ----------
+    found : numpy.ndarray [n_seeds, n_pairs]
+        Part of each pair's stars that the method found.
+    """
+    n_pairs = found.shape[1]
+    # Halves times whole numbers: the sums are exact, and so the same on every machine.
+    by_seed = resampled_sums(resample_pairs(n_pairs), found.T.astype(np.float64)) / n_pairs
+    return Resampled(float(found.mean()), by_seed)
+
+
+def compare_resampled(a: Resampled, b: Resampled) -> Comparison:
+    """Compare two methods by their shares in the same resamples of the same pairs."""
+    draws = np.random.default_rng(0)
+    shares = []
+    for by_seed in (a.by_seed, b.by_seed):
+        drawn = draws.integers(by_seed.shape[1], size=by_seed.shape)
+        shares.append(np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1))
+    low, high = interval(shares[0] - shares[1])
+    return Comparison(
+        a.share, b.share, a.share - b.share, low, high, a.by_seed.shape[1], b.by_seed.shape[1]
+    )
+
+
 def compare_shares(found_a: np.ndarray, found_b: np.ndarray) -> Comparison:
     """Compare two methods.
 
@@ -68,19 +116,31 @@ def compare_shares(found_a: np.ndarray, found_b: np.ndarray) -> Comparison:
     -------
     Comparison
     """
-    n_pairs = found_a.shape[1]
-    counts = resample_pairs(n_pairs)
-    draws = np.random.default_rng(0)
-    shares = []
-    for found in (found_a, found_b):
-        by_seed = counts.astype(np.float64) @ found.T / n_pairs  # [n_resamples, n_seeds]
-        drawn = draws.integers(len(found), size=by_seed.shape)
-        shares.append(np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1))
-    low, high = np.percentile(shares[0] - shares[1], (2.5, 97.5))
-    share_a, share_b = float(found_a.mean()), float(found_b.mean())
-    return Comparison(
-        share_a, share_b, share_a - share_b, float(low), float(high), len(found_a), len(found_b)
-    )
+    return compare_resampled(resample(found_a), resample(found_b))
+
+
+def pairwise(methods: Sequence[Resampled]) -> dict[tuple[int, int], Comparison]:
+    """Compare every two methods.
+
+    Parameters
+    ----------
+    methods : sequence of Resampled
+
+    Returns
+    -------
+    dict of (int, int) to Comparison
+        By the places of the two in `methods`, the earlier first.
+    """
+    return {
+        (i, j): compare_resampled(methods[i], methods[j])
+        for i, j in combinations(range(len(methods)), 2)
+    }
+
+
+def found_by(group: Group, metric: str = "doppelganger_free") -> np.ndarray:
+    """Return what each seed of a group found [n_seeds, n_pairs], from the ranks beside its rows."""
+    ranks = (read_ranks(ranks_beside(entry.path)).rank for entry in group.entries)
+    return np.stack([found_share(rank, metric) for rank in ranks])
 
 
 def compare(
@@ -113,16 +173,7 @@ def compare(
                 f"{a} and {b} differ in `{field}`, so they were judged on different stars; "
                 "run one of them again"
             )
-    found = [
-        np.stack(
-            [
-                found_share(read_ranks(ranks_beside(entry.path)).rank, metric)
-                for entry in group.entries
-            ]
-        )
-        for group in chosen
-    ]
-    return compare_shares(*found)
+    return compare_shares(*(found_by(group, metric) for group in chosen))
 
 
 def _pick(groups: list[Group], name: str, task: str) -> Group:

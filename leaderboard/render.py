@@ -1,17 +1,20 @@
-"""LEADERBOARD.md and the README's table, from the rows alone: the same rows give the same bytes.
+"""LEADERBOARD.md and the README's table, from rows and their ranks: the same give the same bytes.
 
 Nothing here knows the date, the machine or the order of the files; whatever comes out of a row and
 is not a number passes `starbench.leaderboard.escape`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from starbench.leaderboard.aggregate import Group, Section, rank_order, sections
 from starbench.leaderboard.board import Entry
 from starbench.leaderboard.columns import COLUMNS, Column, figures_of
 from starbench.leaderboard.escape import markdown
+from starbench.leaderboard.names import method_name, task_order
 from starbench.leaderboard.published import Published, published_figures
+from starbench.leaderboard.verdict import Verdict, verdicts
+from starbench.leaderboard.verdict_text import verdict_section
 from starbench.metrics import METRICS
 from starbench.results import Figure, Row, RowError, replacing, shown
 
@@ -80,14 +83,6 @@ def seeds(group: Group) -> str:
     return f"{text} (+ {len(group.diverged)} diverged)" if group.diverged else text
 
 
-def _method(group: Group, others: Sequence[Group]) -> str:
-    text = markdown(group.label)
-    if any(other is not group and other.label == group.label for other in others):
-        row = group.row
-        text += f" v{row.method_version} `{row.settings_digest[:8]}`"
-    return text + (" *(control)*" if group.row.control else "")
-
-
 def _published(line: Published) -> str:
     return (
         f"*{markdown(line.method)}* (published: {markdown(line.source)}; "
@@ -102,7 +97,7 @@ def _lines(
     keyed = []
     for group in groups:
         cells = (
-            _method(group, groups), seeds(group), *(spread(group, column) for column in columns)
+            method_name(group, groups), seeds(group), *(spread(group, column) for column in columns)
         )  # fmt: skip
         nearest = group.mean.get("doppelganger_free")
         keyed.append((rank_order(group.row.control, nearest, cells[0]), cells))
@@ -234,23 +229,26 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def leaderboard_page(entries: Sequence[Entry]) -> str:
+def leaderboard_page(entries: Sequence[Entry], judged: Mapping[str, Verdict] | None = None) -> str:
     """Return LEADERBOARD.md.
 
     Parameters
     ----------
     entries : sequence of Entry
         In any order.
+    judged : mapping of str to Verdict, optional
+        By task, from the ranks beside the rows; without it the page says nothing of who is best.
     """
     entries = sorted(entries, key=lambda entry: entry.path.name)
     found, published = sections(entries), published_figures()
     tasks = sorted(
-        {section.task for section in found} | {line.task for line in published}, key=_task_order
+        {section.task for section in found} | {line.task for line in published}, key=task_order
     )
     parts = [
         "# Leaderboard",
         "<!-- Generated from the rows by `starbench leaderboard build`; do not edit. -->",
         _HOW_TO_READ,
+        *verdict_section(judged or {}),
     ]
     for task in tasks:
         parts += _task_part(
@@ -260,12 +258,6 @@ def leaderboard_page(entries: Sequence[Entry]) -> str:
         )
     parts += [*_legend(), *_single_rows(entries)]
     return "\n\n".join(parts) + "\n"
-
-
-def _task_order(task: str) -> tuple[str, int, str]:
-    """Sort a task before its noise tracks, and those from little noise to much."""
-    name, _, snr = task.partition("-snr")
-    return name, -int(snr) if snr.isdigit() else -(10**9), task
 
 
 def readme_table(entries: Sequence[Entry]) -> str:
@@ -304,7 +296,8 @@ def with_table(readme: str, content: str, name: str = "README.md") -> str:
 
 def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:
     """Return what LEADERBOARD.md, and the README if there is one, should hold."""
-    found = {directory / PAGE: leaderboard_page(entries)}
+    judged = verdicts(sections(entries))
+    found = {directory / PAGE: leaderboard_page(entries, judged)}
     readme = directory.parent / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
