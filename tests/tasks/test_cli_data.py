@@ -16,8 +16,8 @@ def run(tmp_path, emulator, manifest, monkeypatch):
     """Run a command on spectra by a formula, in a cache of its own."""
     real = cli_data.get_task
 
-    def get_task(name=None, data=None, cache=None):
-        task = real(name, data=data, cache=cache)
+    def get_task(name=None, **options):
+        task = real(name, **options)
         base = getattr(task, "base", task)
         if isinstance(base, ApogeeGiants):
             base.emulator, base.manifest = emulator, manifest
