@@ -101,7 +101,10 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
     path = cache_folder(cache) / f"hugging-face-{digest.hexdigest()[:16]}.h5"
     if not path.exists():
         _copy(rows, source, about, composed, path, progress)
-    return OwnData(path, source=data)
+    task = OwnData(path, source=data)
+    if not data.is_dir():
+        task.reference = f"pairs in {source} of the Hugging Face Hub"
+    return task
 
 
 def _find(data: Path, progress: bool) -> Rows:
@@ -311,33 +314,24 @@ def _dense(column: Any, shape: tuple[int, ...], place: str) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    n = len(column)
+    n, words = len(column), " x ".join(map(str, shape))
     array = pa.concat_arrays([getattr(chunk, "storage", chunk) for chunk in column.chunks])
     for length in shape:
-        kind = array.type
-        if not (
-            pa.types.is_list(kind)
-            or pa.types.is_large_list(kind)
-            or pa.types.is_fixed_size_list(kind)
-        ):
-            raise DataError(f"{place} holds {kind}; each row needs {_words(shape)} numbers.")
-        lengths = pc.unique(pc.list_value_length(array)).to_pylist()
-        if array.null_count or lengths != [length]:
-            found = next(x for x in lengths if x != length) if lengths != [length] else None
-            raise DataError(
-                f"{place} holds {'nothing' if found is None else f'a list of {found}'} where "
-                f"{length} belong; each row needs {_words(shape)} numbers, as the metadata say."
-            )
+        if not isinstance(array, (pa.ListArray, pa.LargeListArray, pa.FixedSizeListArray)):
+            raise DataError(f"{place} holds {array.type}; each row needs {words} numbers.")
+        if array.null_count:
+            raise DataError(f"{place} is empty in some row; each needs {words} numbers.")
+        for found in pc.unique(pc.list_value_length(array)).to_pylist():
+            if found != length:
+                raise DataError(
+                    f"{place} holds {found} values where {length} belong; each row needs {words} "
+                    "numbers, as the metadata say."
+                )
         array = array.flatten()
     if not pa.types.is_floating(array.type):
         raise DataError(f"{place} is of type {array.type}; store it as float32 or float64.")
     if array.null_count:
         raise DataError(f"{place} lacks a number in some row; give all of them.")
+    values = array.to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
-        return (
-            array.to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(n, *shape)
-        )
-
-
-def _words(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
+        return values.astype(np.float32, copy=False).reshape(n, *shape)

@@ -2,10 +2,10 @@
 
 Needed are the groups ``train``, ``validation`` and ``test``, each with ``flux`` [n, 2, n_pixels]
 and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels] and the attributes
-``nuisance_names`` and ``nuisance_units``. ``composition`` [n, n_elements] comes with the attribute ``elements``, in all
-splits, in none, or in all but ``test``, where it may be withheld. Numbers may be stored in any
-floating-point type, compressed or not. Everything is checked before anything is used; whatever is
-wrong is said in one sentence.
+``nuisance_names`` and ``nuisance_units``. ``composition`` [n, n_elements] comes with the attribute
+``elements``, in all splits, in none, or in all but ``test``, where it may be withheld. Numbers may
+be stored in any floating-point type, compressed or not. Everything is checked before anything is
+used; whatever is wrong is said in one sentence.
 """
 
 import hashlib
@@ -202,7 +202,8 @@ class OwnData:
         dataset = self._dataset(file, "wavelength", "wavelength")
         if dataset.ndim != 1 or not dataset.size:
             raise DataError(
-                f"{self._source}: wavelength has shape {dataset.shape}; give one value for each pixel."
+                f"{self._source}: wavelength has shape {dataset.shape}; "
+                "give one value for each pixel."
             )
         wavelength = np.asarray(dataset[()], np.float64)
         if not np.isfinite(wavelength).all() or not (np.diff(wavelength) > 0).all():
@@ -257,7 +258,8 @@ class OwnData:
             raise DataError(f"{self._source} has no dataset {place}; add it.")
         if dataset.dtype.kind != "f":
             raise DataError(
-                f"{self._source}: {place} is of type {dataset.dtype}; store it as float32 or float64."
+                f"{self._source}: {place} is of type {dataset.dtype}; "
+                "store it as float32 or float64."
             )
         return dataset
 
