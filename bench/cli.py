@@ -64,8 +64,10 @@ _cache = click.option(
     help="Where data sets are kept; by default the user's cache folder.",
 )
 _data = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="FILE",
-    help="Your own pairs (HDF5) instead of a standard task.",
+    "--data", type=click.Path(path_type=Path), metavar="PAIRS",
+    help="Your own pairs instead of a standard task: an HDF5 file, a folder that "
+         "`starbench data export` or Dataset.save_to_disk wrote, or a data set user/name of the "
+         "Hugging Face Hub.",
 )
 _out = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
@@ -152,7 +154,7 @@ def _run_one(
 
     method_class = get_method(method_name)
     hyperparameters = make_hyperparameters(method_class, preset, settings)
-    task = get_task(task_name, data=data, cache=cache)
+    task = get_task(task_name, data=data, cache=cache, progress=not options["quiet"])
 
     from starbench.plots import draw_run
     from starbench.runner import run as run_method
@@ -220,7 +222,7 @@ def sweep(
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    metavar="FILE",
+    metavar="PAIRS",
     help="The pairs that the run was made on, if they were your own.",
 )
 @_cache
@@ -293,7 +295,7 @@ def score(
     from starbench.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
-    task = get_task(task_name, data=data, cache=cache)
+    task = get_task(task_name, data=data, cache=cache, progress=not options["quiet"])
     row, folder, _ = score_predictions(
         predictions, task, hyperparameters=parse_settings(settings), **options
     )
@@ -369,7 +371,9 @@ def plot(run_folder: Path) -> None:
 
 
 main.add_command(
-    LateGroup("data", "starbench.cli_data:data", "Build, describe and check the data of a task.")
+    LateGroup(
+        "data", "starbench.cli_data:data", "Build, describe, check and export the data of a task."
+    )
 )
 main.add_command(
     LateGroup(

@@ -1,4 +1,4 @@
-"""The commands ``starbench data``: build, describe and check data sets."""
+"""The commands ``starbench data``: build, describe, check and export data sets."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,17 @@ import click
 import numpy as np
 from tabulate import tabulate
 
+from starbench.errors import Report
 from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.layout import FORMATS
 from starbench.tasks.own_data import OwnData
 from starbench.tasks.registry import get_task
 
 
 @click.group()
 def data() -> None:
-    """Build, describe and check the data of a task."""
+    """Build, describe, check and export the data of a task."""
 
 
 def _options(command: Any) -> Any:
@@ -34,8 +36,10 @@ def _options(command: Any) -> Any:
 
 
 _own_data = click.option(
-    "--data", "own", type=click.Path(path_type=Path), metavar="FILE",
-    help="Your own pairs (HDF5) instead of a standard task.",
+    "--data", "own", type=click.Path(path_type=Path), metavar="PAIRS",
+    help="Your own pairs instead of a standard task: an HDF5 file, a folder that "
+         "`starbench data export` or Dataset.save_to_disk wrote, or a data set user/name of the "
+         "Hugging Face Hub.",
 )  # fmt: skip
 
 
@@ -69,7 +73,7 @@ def build(
 @_own_data
 def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Path | None) -> None:
     """Print what a data set holds."""
-    task = get_task(name, data=own, cache=cache)
+    task = get_task(name, data=own, cache=cache, progress=not quiet)
     if own is None:
         path = _existing(task, scale)
         if fault := task.cached(scale).fault():
@@ -77,7 +81,7 @@ def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Pat
         unit = task.cached(scale).header.wavelength_unit
     else:
         task.prepare(scale, progress=not quiet)
-        path, unit = own, task.wavelength_unit
+        path, unit = task.path, task.wavelength_unit
     click.echo(_facts(task, scale, path, unit))
     click.echo("\n" + _splits(task, scale))
 
@@ -97,7 +101,7 @@ def verify(
     repair: bool,
 ) -> None:
     """Check every number of a data set; exit code 1 if one is not what it should be."""
-    task = get_task(name, data=own, cache=cache)
+    task = get_task(name, data=own, cache=cache, progress=not quiet)
     if own is not None:
         if repair:
             raise DataError("--repair cannot mend --data; only standard tasks can be rebuilt.")
@@ -117,6 +121,58 @@ def verify(
         click.echo("`starbench data verify --repair` rebuilds what is damaged.", err=True)
         ctx.exit(1)
     click.echo(f"{path} is sound; its fingerprint is {task.fingerprint(scale)}.")
+
+
+@data.command("export")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@_options
+@_own_data
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="hdf5 (a file; the default if OUT ends in .h5 or .hdf5), parquet (a folder of "
+    "three files; the default without a suffix) or datasets (a folder for "
+    "`datasets.load_from_disk`).",
+)
+@click.option(
+    "--withhold-composition", is_flag=True, help="Leave out the composition of the test split."
+)
+@click.option("--force", is_flag=True, help="Replace what an earlier export left at OUT.")
+def export_command(
+    out: Path,
+    name: str | None,
+    scale: str,
+    cache: Path | None,
+    quiet: bool,
+    own: Path | None,
+    form: str | None,
+    withhold_composition: bool,
+    force: bool,
+) -> None:
+    """Write a data set as files for other frameworks.
+
+    The pairs keep their order, in which `starbench score` expects latents. A track with noise
+    exports the noisy flux alone; `starbench score --task` judges reconstructions against the
+    noiseless one.
+    """
+    from starbench.tasks.export import export  # loads Arrow
+
+    task = get_task(name, data=own, cache=cache, progress=not quiet)
+    try:
+        export(
+            task,
+            scale,
+            out,
+            form,
+            withhold_composition=withhold_composition,
+            force=force,
+            progress=not quiet,
+        )
+    except KeyboardInterrupt as error:
+        raise Report(f"Stopped; {out} is as it was before.", 130) from error
+    files = [path for path in [out, *out.rglob("*")] if path.is_file()]
+    click.echo(f"Wrote {out} ({sum(path.stat().st_size for path in files) / 1e6:,.1f} MB)")
 
 
 def _existing(task: Any, scale: str) -> Path:
@@ -145,12 +201,19 @@ def _facts(task: Task, scale: str, path: Path, wavelength_unit: str) -> str:
             "noise",
             "none added" if task.snr is None else f"SNR {task.snr:g} a pixel, made when read",
         ),
-        ("composition", ", ".join(task.elements) or "not known"),
+        ("composition", _composition(task, scale)),
     ]
     if not isinstance(task, OwnData):
         facts.append(("emulator", f"SHA-256 {task.cached(scale).header.facts['emulator_sha256']}"))
     facts.append(("fingerprint", task.fingerprint(scale)))
     return tabulate(facts, tablefmt="plain", disable_numparse=True)
+
+
+def _composition(task: Task, scale: str) -> str:
+    if not task.elements:
+        return "not known"
+    withheld = task.labels_on_disk("test", scale)[1] is None
+    return ", ".join(task.elements) + ("; withheld for test" if withheld else "")
 
 
 def _splits(task: Any, scale: str) -> str:

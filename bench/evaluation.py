@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starbench import metrics
-from starbench.methods.base import Diverged, Method
+from starbench.methods.base import Diverged, Method, SettingError
 from starbench.tasks.base import Split
 from starbench.views import Labels, Shown, unshuffle
 
@@ -99,6 +99,10 @@ def encode_rows(
     -------
     numpy.ndarray [n, n_latent], float32
     """
+    if method.encodes_composition and shown.view.composition is None:
+        raise SettingError(
+            f"{method.name} needs the composition of every split, and one of these data has none."
+        )
     latent = None
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]

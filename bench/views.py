@@ -104,12 +104,14 @@ def show_split(task: Task, split: str, scale: str, label_access: str, seed: int)
 
     flux = np.empty((2 * n_pairs, len(task.wavelength)), np.float32)
     nuisance = np.empty((n_pairs, 2, len(task.nuisance_names)), np.float32)
-    composition = np.empty((n_pairs, len(task.elements)), np.float32) if task.elements else None
+    composition = None
     for pairs, piece in task.chunks(split, scale):
         for half in (0, 1):
             flux[rows_of_pair[pairs, half]] = piece.flux[:, half]
         nuisance[pairs] = piece.nuisance
-        if composition is not None:
+        if piece.composition is not None:
+            if composition is None:
+                composition = np.empty((n_pairs, len(task.elements)), np.float32)
             composition[pairs] = piece.composition
 
     allowed = {}

@@ -20,7 +20,7 @@ class Split:
     nuisance : numpy.ndarray [n_pairs, 2, n_nuisance], float32
         The known factors that are not chemistry, in the task's units.
     composition : numpy.ndarray [n_pairs, n_elements], float32, or None
-        [Fe/H] and [X/Fe] in dex, shared by both spectra of a pair.
+        [Fe/H] and [X/Fe] in dex, shared by both spectra of a pair; None where it is not known.
     noiseless_flux : numpy.ndarray [n_pairs, 2, n_pixels], float32
         What reconstructions are judged against; `flux` itself where the task adds no noise.
     """
@@ -49,7 +49,7 @@ class Task(Protocol):
         Vacuum wavelength in Angstrom, unless the task says otherwise.
     nuisance_names, nuisance_units : tuple of str
     elements : tuple of str
-        Names of the composition's columns; empty where the composition is not known.
+        Names of the composition's columns; empty where no split has a composition.
     snr : float or None
         Signal-to-noise ratio a pixel of the noise that the task adds, None for none.
     """
@@ -88,19 +88,17 @@ def assemble(task: Task, split: str, scale: str) -> Split:
     Where the task adds no noise, `noiseless_flux` is `flux` itself and takes no memory of its own.
     """
     n_pairs = task.sizes(scale)[split]
-    n_pixels, n_nuisance, n_elements = (
-        len(task.wavelength),
-        len(task.nuisance_names),
-        len(task.elements),
-    )
+    n_pixels, n_nuisance = len(task.wavelength), len(task.nuisance_names)
     flux = np.empty((n_pairs, 2, n_pixels), np.float32)
     noiseless = flux if task.snr is None else np.empty_like(flux)
     nuisance = np.empty((n_pairs, 2, n_nuisance), np.float32)
-    composition = np.empty((n_pairs, n_elements), np.float32) if n_elements else None
+    composition = None
     for rows, piece in task.chunks(split, scale):
         flux[rows], nuisance[rows] = piece.flux, piece.nuisance
         if noiseless is not flux:
             noiseless[rows] = piece.noiseless_flux
-        if composition is not None:
+        if piece.composition is not None:
+            if composition is None:
+                composition = np.empty((n_pairs, len(task.elements)), np.float32)
             composition[rows] = piece.composition
     return Split(flux, nuisance, composition, noiseless)

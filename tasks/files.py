@@ -1,8 +1,9 @@
-"""Errors of the file system in one sentence, and text read from HDF5 attributes."""
+"""Files written whole, errors of the file system in one sentence, text of HDF5 attributes."""
 
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,45 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def room_for(path: Path, n_bytes: int, remove: Path | None) -> Iterator[None]:
+def whole(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to make a file or folder in, moved onto `path` if all went well.
+
+    What lies at `path` stays until then, and nothing of the new one if anything goes wrong.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its folder is made if it does not exist.
+
+    Yields
+    ------
+    pathlib.Path
+        Where nothing lies yet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.name}.", suffix=".partial", dir=path.parent
+    ) as beside:
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        yield new
+        if not path.is_dir():
+            new.replace(path)
+            return
+        path.rename(old)  # a folder that holds something cannot be replaced in one step
+        try:
+            new.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
+
+
+@contextmanager
+def room_for(
+    path: Path,
+    n_bytes: int,
+    remove: Path | None,
+    elsewhere: str = "choose another folder with --cache or STARBENCH_CACHE",
+) -> Iterator[None]:
     """Turn a full disk into one sentence, and leave nothing half-written behind.
 
     Parameters
@@ -27,6 +66,8 @@ def room_for(path: Path, n_bytes: int, remove: Path | None) -> Iterator[None]:
         Size that the file needs, for the sentence.
     remove : pathlib.Path or None
         Unfinished file that is removed when there is no room for it.
+    elsewhere : str
+        What to do instead of freeing space.
 
     Raises
     ------
@@ -42,7 +83,7 @@ def room_for(path: Path, n_bytes: int, remove: Path | None) -> Iterator[None]:
             remove.unlink(missing_ok=True)
         sentence = (
             f"no room left on the disk for {n_bytes / 1e6:,.0f} MB; "
-            "free space there, or choose another folder with --cache or STARBENCH_CACHE"
+            f"free space there, or {elsewhere}"
         )
         raise OSError(errno.ENOSPC, sentence, str(path)) from error
 
@@ -58,6 +99,15 @@ def reserve(path: Path, n_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         elif shutil.disk_usage(path.parent).free < n_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    """Raise the error of a full disk if a file or folder of that size has no room at `path`.
+
+    HDF5 must not be the first to find the disk full, as `reserve` says.
+    """
+    if shutil.disk_usage(path.parent).free < n_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _is_full_disk(error: OSError | RuntimeError) -> bool:

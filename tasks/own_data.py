@@ -2,9 +2,10 @@
 
 Needed are the groups ``train``, ``validation`` and ``test``, each with ``flux`` [n, 2, n_pixels]
 and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels] and the attributes
-``nuisance_names`` and ``nuisance_units``. ``composition`` [n, n_elements], in all splits or none,
-comes with the attribute ``elements``. Numbers may be stored in any floating-point type, compressed
-or not. Everything is checked before anything is used; whatever is wrong is said in one sentence.
+``nuisance_names`` and ``nuisance_units``. ``composition`` [n, n_elements] comes with the attribute
+``elements``, in all splits, in none, or in all but ``test``, where it may be withheld. Numbers may
+be stored in any floating-point type, compressed or not. Everything is checked before anything is
+used; whatever is wrong is said in one sentence.
 """
 
 import hashlib
@@ -36,6 +37,8 @@ class OwnData:
     Parameters
     ----------
     path : pathlib.Path
+    source : pathlib.Path, optional
+        What the file is a copy of: named in place of it.
 
     Raises
     ------
@@ -47,12 +50,12 @@ class OwnData:
     version = 1
     snr = None
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, source: Path | None = None):
         self.path = Path(path)
-        self.name = "own-data-" + (
-            re.sub(r"[^a-z0-9]+", "-", self.path.stem.lower()).strip("-") or "set"
-        )
-        self.reference = f"pairs in {self.path.name}"
+        self._source = self.path if source is None else source
+        stem = self.path.stem if source is None else source.name
+        self.name = "own-data-" + (re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "set")
+        self.reference = f"pairs in {self._source.name}"
         self._digest: str | None = None
         if not self.path.is_file():
             raise DataError(f"{self.path} is not a file; give --data an HDF5 file of pairs.")
@@ -63,7 +66,7 @@ class OwnData:
             raise
         except _UNREADABLE as error:
             raise DataError(
-                f"{self.path} cannot be read as HDF5 ({_one_line(error)}); "
+                f"{self._source} cannot be read as HDF5 ({_one_line(error)}); "
                 "give --data an HDF5 file of pairs."
             ) from error
         self._state = self._stat()
@@ -103,7 +106,7 @@ class OwnData:
                     bar.update(len(piece))
                 for name in np.array(self.nuisance_names)[low == high] if split == "train" else ():
                     raise DataError(
-                        f"{self.path}: the nuisance {name} has the same value in all "
+                        f"{self._source}: the nuisance {name} has the same value in all "
                         "spectra of train; remove it or give spectra in which it varies."
                     )
         self._digest = digest.hexdigest()[:16]
@@ -118,7 +121,7 @@ class OwnData:
         rows = slice(0, self.sizes(scale)[split])
         with h5py.File(self.path, "r") as file:
             nuisance = self._read(file, split, "nuisance", rows)
-            composition = self._read(file, split, "composition", rows) if self.elements else None
+            composition = self._read_composition(file, split, rows)
         return nuisance, composition
 
     def load(self, split: str, scale: str) -> Split:
@@ -135,23 +138,24 @@ class OwnData:
         with h5py.File(self.path, "r") as file:
             if self._stat() != self._state:
                 raise DataError(
-                    f"{self.path} changed after it was opened; start the command again."
+                    f"{self._source} changed after it was opened; start the command again."
                 )
             for start in range(0, self._sizes[split], step):
                 rows = slice(start, min(start + step, self._sizes[split]))
                 flux = self._read(file, split, "flux", rows)
                 nuisance = self._read(file, split, "nuisance", rows)
-                composition = (
-                    self._read(file, split, "composition", rows) if self.elements else None
-                )
+                composition = self._read_composition(file, split, rows)
                 yield rows, Split(flux, nuisance, composition, noiseless_flux=flux)
+
+    def _read_composition(self, file: h5py.File, split: str, rows: slice) -> np.ndarray | None:
+        return self._read(file, split, "composition", rows) if split in self._composed else None
 
     def _read(self, file: h5py.File, split: str, field: str, rows: slice) -> np.ndarray:
         try:
             values = file[split][field][rows]
         except _UNREADABLE as error:
             raise DataError(
-                f"{self.path}: {split}/{field} cannot be read in pairs "
+                f"{self._source}: {split}/{field} cannot be read in pairs "
                 f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."
             ) from error
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
@@ -164,7 +168,7 @@ class OwnData:
         pair = start + int(np.argmax(wrong))
         what = "NaN" if np.isnan(values[pair - start]).any() else "infinite"
         raise DataError(
-            f"{self.path}: {split}/{field} holds a value that is {what}, first in pair {pair}; "
+            f"{self._source}: {split}/{field} holds a value that is {what}, first in pair {pair}; "
             "mend that pair or leave it out."
         )
 
@@ -176,34 +180,35 @@ class OwnData:
         n_nuisance = len(self.nuisance_names)
         if not 1 <= n_nuisance <= MAX_NUISANCES:
             raise DataError(
-                f"{self.path}: nuisance_names has {n_nuisance} names; "
+                f"{self._source}: nuisance_names has {n_nuisance} names; "
                 f"give 1 to {MAX_NUISANCES} nuisances."
             )
         if len(self.nuisance_units) != n_nuisance:
             raise DataError(
-                f"{self.path}: nuisance_units has {len(self.nuisance_units)} units "
+                f"{self._source}: nuisance_units has {len(self.nuisance_units)} units "
                 f"for {n_nuisance} nuisance_names; give one for each."
             )
-        with_composition = [s for s in SPLITS if "composition" in self._group(file, s)]
-        if with_composition and len(with_composition) < len(SPLITS):
-            lacking = next(s for s in SPLITS if s not in with_composition)
+        self._composed = tuple(s for s in SPLITS if "composition" in self._group(file, s))
+        if self._composed not in (SPLITS, SPLITS[:2], ()):
+            lacking = next(s for s in SPLITS if s not in self._composed)
             raise DataError(
-                f"{self.path}: {lacking} has no composition though {with_composition[0]} has; "
-                "give it in all splits or in none."
+                f"{self._source}: {lacking} has no composition though {self._composed[0]} has; "
+                "give it in all splits or in none, or leave it out of test alone."
             )
-        self.elements = self._names(file, "elements") if with_composition else ()
+        self.elements = self._names(file, "elements") if self._composed else ()
         self._sizes = {split: self._check_split(file, split) for split in SPLITS}
 
     def _read_wavelength(self, file: h5py.File) -> np.ndarray:
         dataset = self._dataset(file, "wavelength", "wavelength")
         if dataset.ndim != 1 or not dataset.size:
             raise DataError(
-                f"{self.path}: wavelength has shape {dataset.shape}; give one value for each pixel."
+                f"{self._source}: wavelength has shape {dataset.shape}; "
+                "give one value for each pixel."
             )
         wavelength = np.asarray(dataset[()], np.float64)
         if not np.isfinite(wavelength).all() or not (np.diff(wavelength) > 0).all():
             raise DataError(
-                f"{self.path}: wavelength does not increase from pixel to pixel; "
+                f"{self._source}: wavelength does not increase from pixel to pixel; "
                 "sort the pixels by it."
             )
         return wavelength
@@ -214,20 +219,20 @@ class OwnData:
         n_pixels = len(self.wavelength)
         if flux.ndim != 3 or flux.shape[1] != 2:
             raise DataError(
-                f"{self.path}: {split}/flux has shape {flux.shape}; give [pairs, 2, pixels]."
+                f"{self._source}: {split}/flux has shape {flux.shape}; give [pairs, 2, pixels]."
             )
         if flux.shape[2] != n_pixels:
             raise DataError(
-                f"{self.path}: {split}/flux has {flux.shape[2]} pixels, but wavelength has "
+                f"{self._source}: {split}/flux has {flux.shape[2]} pixels, but wavelength has "
                 f"{n_pixels} values; give one wavelength for each pixel, the same for all splits."
             )
         n_pairs = len(flux)
         if not n_pairs:
-            raise DataError(f"{self.path}: {split} holds no pairs; give at least one.")
+            raise DataError(f"{self._source}: {split} holds no pairs; give at least one.")
         self._check_shape(
             file, split, "nuisance", (n_pairs, 2, len(self.nuisance_names)), "nuisance_names"
         )
-        if self.elements:
+        if split in self._composed:
             self._check_shape(file, split, "composition", (n_pairs, len(self.elements)), "elements")
         return n_pairs
 
@@ -237,30 +242,31 @@ class OwnData:
         found = self._dataset(file[split], field, f"{split}/{field}").shape
         if found != wanted:
             raise DataError(
-                f"{self.path}: {split}/{field} has shape {found}, but the flux and the "
+                f"{self._source}: {split}/{field} has shape {found}, but the flux and the "
                 f"attribute {names} ask for {wanted}; change whichever is wrong."
             )
 
     def _group(self, file: h5py.File, split: str) -> h5py.Group:
         group = file.get(split)
         if not isinstance(group, h5py.Group):
-            raise DataError(f"{self.path} has no group {split}; it needs {', '.join(SPLITS)}.")
+            raise DataError(f"{self._source} has no group {split}; it needs {', '.join(SPLITS)}.")
         return group
 
     def _dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
         dataset = group.get(field)
         if not isinstance(dataset, h5py.Dataset):
-            raise DataError(f"{self.path} has no dataset {place}; add it.")
+            raise DataError(f"{self._source} has no dataset {place}; add it.")
         if dataset.dtype.kind != "f":
             raise DataError(
-                f"{self.path}: {place} is of type {dataset.dtype}; store it as float32 or float64."
+                f"{self._source}: {place} is of type {dataset.dtype}; "
+                "store it as float32 or float64."
             )
         return dataset
 
     def _names(self, file: h5py.File, attribute: str) -> tuple[str, ...]:
         if attribute not in file.attrs:
             raise DataError(
-                f"{self.path} has no attribute {attribute} at its root; "
+                f"{self._source} has no attribute {attribute} at its root; "
                 "add one text for each column."
             )
         names = text_list(file.attrs[attribute])
@@ -269,7 +275,7 @@ class OwnData:
             not all(name.strip() for name in names) and attribute != "nuisance_units"
         ) or not unique:
             raise DataError(
-                f"{self.path}: {attribute} is {list(names)}; give each column a name of its own."
+                f"{self._source}: {attribute} is {list(names)}; give each column a name of its own."
             )
         return names
 

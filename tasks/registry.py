@@ -6,6 +6,7 @@ from pathlib import Path
 from starbench.tasks.apogee_giants import ApogeeGiants
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.hugging_face import is_rows, open_rows
 from starbench.tasks.noise import SNRS, NoiseTrack
 from starbench.tasks.own_data import OwnData
 
@@ -18,7 +19,13 @@ def task_names() -> list[str]:
     return [_DEFAULT, *_SNR]
 
 
-def get_task(name: str | None = None, data: Path | None = None, cache: Path | None = None) -> Task:
+def get_task(
+    name: str | None = None,
+    data: Path | None = None,
+    cache: Path | None = None,
+    *,
+    progress: bool = True,
+) -> Task:
     """Return a task.
 
     Parameters
@@ -26,18 +33,23 @@ def get_task(name: str | None = None, data: Path | None = None, cache: Path | No
     name : str, optional
         One of `task_names`; ``apogee-giants`` if not given.
     data : pathlib.Path, optional
-        A file of pairs of one's own, instead of a standard task.
+        Pairs of one's own, instead of a standard task: an HDF5 file, or what
+        `starbench.tasks.hugging_face` reads.
     cache : pathlib.Path, optional
-        Folder for the data of the standard tasks.
+        Folder for the data of the standard tasks, and for copies of `data`.
+    progress : bool
+        Draw a progress bar while `data` are copied.
 
     Raises
     ------
     DataError
-        If there is no such task, or the file cannot be used.
+        If there is no such task, or `data` cannot be used.
     """
     if data is not None:
         if name not in (None, _DEFAULT):  # the default of --task cannot be told from no --task
             raise DataError(f"Give either --task {name} or --data {data}, not both.")
+        if is_rows(data):
+            return open_rows(data, cache, progress=progress)
         return OwnData(data)
     name = _DEFAULT if name is None else name
     if name not in task_names():

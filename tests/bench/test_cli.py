@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -78,6 +80,66 @@ def test_a_run_prints_its_row_and_leaves_its_files(arguments, tmp_path, short_pr
     again = invoke(*arguments)
     assert again.exit_code == 0
     assert "This run is finished; --force runs it again" in again.output
+
+
+def test_a_program_outside_starbench_earns_a_row(pairs_file, tmp_path, short_probes):
+    pairs, predictions = tmp_path / "pairs.h5", tmp_path / "predictions.h5"
+    assert invoke("data", "export", pairs, "--data", pairs_file, "--quiet").exit_code == 0
+    example = Path(__file__).parents[2] / "examples" / "numpy_pca.py"
+    subprocess.run([sys.executable, example, pairs, predictions], check=True)
+    titles = ["--method-name", "numpy-pca", "--label-access", "nuisance", "--reference", "tests"]
+    result = invoke("score", predictions, "--data", pairs_file, *titles, "--out", tmp_path / "runs")
+    assert result.exit_code == 0, result.output
+    figures = read_row(only_run(tmp_path).row).metrics
+    assert figures["doppelganger_free"].value > 0.9
+    assert figures["reconstruction_mse"].value < figures["swapped_reconstruction_mse"].value < 1e-4
+    assert "composition_recovery.mlp.Fe/H" in figures and "nuisance_leakage.mlp.Teff" in figures
+
+
+def test_an_export_earns_the_row_of_its_source(arguments, pairs_file, tmp_path, short_probes):
+    """Withheld is the composition of test; all other figures stay the same to the last bit."""
+    out = tmp_path / "pairs"
+    result = invoke("data", "export", out, "--data", pairs_file, "--withhold-composition")
+    assert result.exit_code == 0, result.output
+    cache = ["--data", out, "--cache", tmp_path / "cache", "--out", tmp_path / "more", "--quiet"]
+    for options in (["--quiet"], cache):
+        result = invoke(*arguments, *options)
+        assert result.exit_code == 0, result.output
+    first, second = (
+        read_row(path).metrics for path in sorted(tmp_path.glob("[mr]*/*/*/*/row.json"))[::-1]
+    )
+    assert {name: x for name, x in first.items() if "composition" not in name} == second
+    assert len(second) < len(first)
+    wrong = invoke("run", "--method", "composition", *cache)
+    assert wrong.exit_code == 2 and "needs the composition of every split" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "n_pixels"),
+    [(("T",), ("K",), 1), (("log(g) [cgs]", "v sin i", "T/K"), ("", "km s^-1", "K"), 40),
+     (("Teff", "logg", "[Fe/H]", "P", "xi"), ("K", "log(cm/s²)", "dex", "%", "Mm/s"), 25)],
+)  # fmt: skip
+def test_fader_runs_on_own_pairs_as_they_come(names, units, n_pixels, tmp_path, short_probes):
+    """Lines of hidden abundances that also answer to the nuisance; no composition."""
+    rng = np.random.default_rng(3)
+    lines = rng.normal(0, 0.05, (5 + len(names), n_pixels))
+    path = tmp_path / "mine.h5"
+    with h5py.File(path, "w") as file:
+        file["wavelength"] = np.linspace(5000, 5100, n_pixels)
+        file.attrs["nuisance_names"], file.attrs["nuisance_units"] = list(names), list(units)
+        for split, n in (("train", 60), ("validation", 20), ("test", 20)):
+            abundances = np.repeat(rng.normal(size=(n, 1, 5)), 2, axis=1)
+            nuisance = rng.uniform(-1, 1, (n, 2, len(names)))
+            file[f"{split}/flux"] = np.exp(-np.exp(np.dstack([abundances, nuisance]) @ lines))
+            file[f"{split}/nuisance"] = 10.0 ** np.arange(len(names)) * (nuisance + 3)
+    result = invoke("run", "--method", "fader", "--data", path, "--set", "epochs=2",
+                    "--out", tmp_path / "runs", "--quiet")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    row = read_row(only_run(tmp_path).row)
+    assert row.status == "ok" and row.task == "own-data-mine"
+    assert {f"nuisance_leakage.ridge.{name}" for name in names} <= set(row.metrics)
+    assert not any("composition" in name for name in row.metrics)
+    assert all(np.isfinite(figure.value) for figure in row.metrics.values())
 
 
 def test_plot_draws_the_figures_again(arguments, tmp_path, short_probes):

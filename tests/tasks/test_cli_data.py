@@ -9,6 +9,7 @@ from starbench import cli_data
 from starbench.cli import main
 from starbench.tasks.apogee_giants import ApogeeGiants
 from starbench.tasks.noise import NoiseTrack
+from starbench.tasks.registry import get_task
 
 
 @pytest.fixture
@@ -16,8 +17,8 @@ def run(tmp_path, emulator, manifest, monkeypatch):
     """Run a command on spectra by a formula, in a cache of its own."""
     real = cli_data.get_task
 
-    def get_task(name=None, data=None, cache=None):
-        task = real(name, data=data, cache=cache)
+    def get_task(name=None, **options):
+        task = real(name, **options)
         base = getattr(task, "base", task)
         if isinstance(base, ApogeeGiants):
             base.emulator, base.manifest = emulator, manifest
@@ -152,6 +153,8 @@ def test_one_chunk_is_built_anew(run, path):
             ["info", "--data", "nowhere.h5"],
             "nowhere.h5 is not a file; give --data an HDF5 file of pairs",
         ),
+        (["export", "pairs.csv", "--scale", "tiny"], "cannot be told from .csv; give a file .h5"),
+        (["export", "tests", "--scale", "tiny"], "OUT tests is there already; --force replaces"),
         (["verify", "--data", "nowhere.h5", "--task", "apogee-giants-snr50"], "not both"),
     ],
 )
@@ -178,6 +181,34 @@ def test_a_cache_that_cannot_be_made_is_a_failure(run, tmp_path):
     (tmp_path / "file").write_text("")
     result = run("build", "--scale", "tiny", "--cache", tmp_path / "file" / "below")
     assert result.exit_code == 1 and str(tmp_path / "file") in result.stderr
+
+
+def test_export_of_a_standard_task_and_of_a_noise_track(run, path, tmp_path, task):
+    result = run("export", tmp_path / "clean.h5", "--scale", "mini")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.fullmatch(rf"Wrote {tmp_path}/clean.h5 \(6\.\d MB\)", result.stdout.strip())
+    noisy = ["--task", "apogee-giants-snr30", "--format", "parquet", "--withhold-composition"]
+    result = run("export", tmp_path / "noisy", "--scale", "mini", *noisy)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "withheld for test" in run("info", "--data", tmp_path / "noisy").stdout
+    clean = get_task(data=tmp_path / "clean.h5").load("test", "full")
+    noisy = get_task(data=tmp_path / "noisy").load("test", "full")
+    with h5py.File(path) as file:
+        assert np.array_equal(clean.flux, file["test/flux"])
+        assert np.array_equal(clean.composition, file["test/composition"])
+    track = NoiseTrack(task, 30)
+    noise = track.noise("test", 0, 1250) * np.float32(1 / 30)
+    assert np.array_equal(noisy.flux, noise + clean.flux) and noisy.composition is None
+
+
+def test_a_stopped_export_says_that_nothing_changed(run, pairs_file, tmp_path, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("starbench.tasks.export.write_hdf5", stop)
+    result = run("export", tmp_path / "out.h5", "--data", pairs_file())
+    assert result.exit_code == 130 and "out.h5 is as it was before." in result.stderr
+    assert not (tmp_path / "out.h5").exists()
 
 
 def test_a_changed_noise_is_found_by_verify(run, path, monkeypatch):

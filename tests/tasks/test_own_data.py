@@ -71,6 +71,20 @@ def test_only_the_full_scale_exists(pairs_file):
         OwnData(pairs_file()).prepare("mini")
 
 
+def test_the_composition_of_test_may_be_withheld(pairs_file):
+    known, withheld = (
+        OwnData(pairs_file()),
+        OwnData(pairs_file("b.h5", **{"test/composition": None})),
+    )
+    withheld.prepare("full", progress=False)
+    assert withheld.elements == known.elements
+    assert withheld.load("test", "full").composition is None
+    assert np.array_equal(
+        withheld.load("train", "full").composition, known.load("train", "full").composition
+    )
+    assert withheld.fingerprint("full") != known.fingerprint("full")
+
+
 RNG = np.random.default_rng(1)
 WRONG_STRUCTURE = {
     "a missing group": ({"validation": None}, "has no group validation; it needs train,"),
