@@ -29,9 +29,11 @@ from starbench.methods.base import option
 class CriticSettings(AutoencoderSettings):
     """What autoencoders with a critic share."""
 
-    critic_widths: tuple[int, ...] = option((512, 256), "critic's hidden layers", low=1)
-    critic_steps: int = option(1, "steps of the critic to one of the autoencoder", low=1, high=100)
-    slope_weight: float = option(10.0, "weight gamma of the gradient penalty", low=0.0)
+    critic_widths: tuple[int, ...] = option((256, 128), "critic's hidden layers", low=1)
+    critic_steps: int = option(
+        5, "steps of the critic to one of the networks it judges", low=1, high=100
+    )
+    slope_weight: float = option(1.0, "weight gamma of the gradient penalty", low=0.0)
 
 
 def critic_loss(

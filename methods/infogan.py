@@ -44,7 +44,6 @@ class Settings(CriticSettings):
     )  # fmt: skip
     information_weight: float = option(1.0, "weight lambda of reading the code back", low=0.0)
     noise_inputs: int = option(10, "inputs of the generator besides the code", low=0, high=1024)
-    critic_steps: int = option(3, "steps of the critic to one of the generator", low=1, high=100)
 
 
 class InfoGan(Autoencoder):
