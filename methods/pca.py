@@ -28,7 +28,7 @@ from starbench.methods.representation import Representation, principal_component
 class Settings:
     """Hyperparameters of the principal components."""
 
-    latent: int = option(20, "components kept", low=1, high=1024)
+    latent: int = option(40, "components kept", low=1, high=1024)
     whitening: float = option(
         1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
     )

@@ -33,7 +33,7 @@ _CHUNK = 4096  # spectra at a time
 class Settings:
     """Hyperparameters of the polynomial and the components of its residuals."""
 
-    degree: int = option(2, "highest order of the polynomial in the nuisance", low=0, high=6)
+    degree: int = option(4, "highest order of the polynomial in the nuisance", low=0, high=6)
     latent: int = option(20, "components of the residual kept", low=1, high=1024)
     whitening: float = option(
         0.5, "components are divided by their standard deviation to this power", low=0.0, high=1.0
