@@ -33,7 +33,7 @@ GAP_FACTOR = 5.0  # a step in wavelength this many times the usual one separates
 def segments(wavelength: np.ndarray) -> list[slice]:
     """Cut a wavelength grid [n_pixels] where it has gaps, as between the chips of a detector."""
     step = np.diff(wavelength)
-    cuts = np.flatnonzero(step > GAP_FACTOR * np.median(step)) + 1
+    cuts = np.flatnonzero(step > GAP_FACTOR * np.median(step)) + 1 if len(step) else step
     edges = [0, *cuts.tolist(), len(wavelength)]
     return [slice(low, high) for low, high in pairwise(edges)]
 
@@ -92,7 +92,8 @@ def figure_spectra(example: Path, title: str) -> Figure:
             for axis, flux, colour in ((middle, plain, BLUE), (bottom, swapped, ORANGE)):
                 axis.axhline(0, color=GREY, lw=0.5)
                 axis.plot(x, flux[part] - truth[part], color=colour, lw=0.8)
-            top.set_xlim(x[0], x[-1])
+            if len(x) > 1:
+                top.set_xlim(x[0], x[-1])
             bottom.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
             bottom.xaxis.set_minor_locator(AutoMinorLocator())
         shown = np.concatenate([np.arange(part.start, part.stop) for part in columns])

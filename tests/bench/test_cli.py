@@ -122,7 +122,7 @@ def test_an_export_earns_the_row_of_its_source(arguments, pairs_file, tmp_path, 
 def test_fader_runs_on_own_pairs_as_they_come(names, units, n_pixels, tmp_path, short_probes):
     """Lines of hidden abundances that also answer to the nuisance; no composition."""
     rng = np.random.default_rng(3)
-    lines = rng.normal(0, 0.05, (5 + len(names), n_pixels))
+    lines = rng.normal(0, 0.3, (5 + len(names), n_pixels))
     path = tmp_path / "mine.h5"
     with h5py.File(path, "w") as file:
         file["wavelength"] = np.linspace(5000, 5100, n_pixels)
@@ -132,8 +132,8 @@ def test_fader_runs_on_own_pairs_as_they_come(names, units, n_pixels, tmp_path, 
             nuisance = rng.uniform(-1, 1, (n, 2, len(names)))
             file[f"{split}/flux"] = np.exp(-np.exp(np.dstack([abundances, nuisance]) @ lines))
             file[f"{split}/nuisance"] = 10.0 ** np.arange(len(names)) * (nuisance + 3)
-    result = invoke("run", "--method", "fader", "--data", path, "--set", "epochs=2",
-                    "--out", tmp_path / "runs", "--quiet")  # fmt: skip
+    result = invoke("run", "--method", "fader", "--data", path, "--set", "epochs=20",
+                    "--set", "batch_size=16", "--out", tmp_path / "runs", "--quiet")  # fmt: skip
     assert result.exit_code == 0, result.output
     row = read_row(only_run(tmp_path).row)
     assert row.status == "ok" and row.task == "own-data-mine"
