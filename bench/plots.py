@@ -104,7 +104,8 @@ def figure_spectra(example: Path, title: str) -> Figure:
         axes[1, 0].set_ylabel("residual,\nreconstructed")
         axes[2, 0].set_ylabel("residual,\nswapped")
         figure.align_ylabels(axes[:, 0])
-        figure.supxlabel("wavelength [Å]", fontsize=9)
+        unit = facts.get("wavelength_unit", "Angstrom")
+        figure.supxlabel(f"wavelength [{'Å' if unit == 'Angstrom' else unit}]", fontsize=9)
         axes[0, 0].legend(loc="lower left", ncols=1, fontsize=8)
         figure.suptitle(f"{title}\n{_star(facts)}", fontsize=9.5)
     return figure
