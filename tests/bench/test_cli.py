@@ -92,7 +92,7 @@ def test_a_program_outside_starbench_earns_a_row(pairs_file, tmp_path, short_pro
     assert result.exit_code == 0, result.output
     figures = read_row(only_run(tmp_path).row).metrics
     assert figures["doppelganger_free"].value > 0.5
-    assert figures["reconstruction_mse"].value < figures["swapped_reconstruction_mse"].value < 1e-4
+    assert figures["reconstruction_mse"].value < figures["swapped_reconstruction_mse"].value < 1e-3
     assert "composition_recovery.mlp.Fe/H" in figures and "nuisance_leakage.mlp.Teff" in figures
 
 
