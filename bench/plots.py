@@ -33,7 +33,7 @@ GAP_FACTOR = 5.0  # a step in wavelength this many times the usual one separates
 def segments(wavelength: np.ndarray) -> list[slice]:
     """Cut a wavelength grid [n_pixels] where it has gaps, as between the chips of a detector."""
     step = np.diff(wavelength)
-    cuts = np.flatnonzero(step > GAP_FACTOR * np.median(step)) + 1
+    cuts = np.flatnonzero(step > GAP_FACTOR * np.median(step)) + 1 if len(step) else step
     edges = [0, *cuts.tolist(), len(wavelength)]
     return [slice(low, high) for low, high in pairwise(edges)]
 
@@ -92,7 +92,8 @@ def figure_spectra(example: Path, title: str) -> Figure:
             for axis, flux, colour in ((middle, plain, BLUE), (bottom, swapped, ORANGE)):
                 axis.axhline(0, color=GREY, lw=0.5)
                 axis.plot(x, flux[part] - truth[part], color=colour, lw=0.8)
-            top.set_xlim(x[0], x[-1])
+            if len(x) > 1:
+                top.set_xlim(x[0], x[-1])
             bottom.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
             bottom.xaxis.set_minor_locator(AutoMinorLocator())
         shown = np.concatenate([np.arange(part.start, part.stop) for part in columns])
@@ -103,7 +104,8 @@ def figure_spectra(example: Path, title: str) -> Figure:
         axes[1, 0].set_ylabel("residual,\nreconstructed")
         axes[2, 0].set_ylabel("residual,\nswapped")
         figure.align_ylabels(axes[:, 0])
-        figure.supxlabel("wavelength [Å]", fontsize=9)
+        unit = facts.get("wavelength_unit", "Angstrom")
+        figure.supxlabel(f"wavelength [{'Å' if unit == 'Angstrom' else unit}]", fontsize=9)
         axes[0, 0].legend(loc="lower left", ncols=1, fontsize=8)
         figure.suptitle(f"{title}\n{_star(facts)}", fontsize=9.5)
     return figure

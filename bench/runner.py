@@ -298,6 +298,7 @@ class _Job:
                 "twin_nuisance": nuisance[pair, 1 - half],
                 "nuisance_names": list(self.task.nuisance_names),
                 "nuisance_units": list(self.task.nuisance_units),
+                "wavelength_unit": getattr(self.task, "wavelength_unit", "Angstrom"),
             },
         )
 

@@ -33,9 +33,10 @@ def main(pairs: str, predictions: str) -> None:
         flux = data["train/flux"][:N_FIT].reshape(len(u), -1)
         slopes = np.linalg.lstsq(monomials(u), flux, rcond=None)[0].astype(np.float32)
         _, s, components = np.linalg.svd(flux - monomials(u) @ slopes, full_matrices=False)
-        components = components[:N_LATENT]
+        kept = np.flatnonzero(s > 1e-4 * s[0])[:N_LATENT]  # what is below is rounding
+        components = components[kept]
         # Between counting each component by its variance and counting all alike.
-        scale = np.sqrt(s[:N_LATENT] / np.sqrt(len(u))) + 1e-12
+        scale = np.sqrt(s[kept] / np.sqrt(len(u)))
 
         # The latents and reconstructions of test lie at the root, the others under their split.
         for split, place in [("train", "train/"), ("validation", "validation/"), ("test", "")]:

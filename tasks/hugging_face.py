@@ -203,8 +203,10 @@ class _Parquet:
 
         for path in self._files[split]:
             with self._named(), pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(n, columns=columns):
-                    yield pa.Table.from_batches([batch])
+                # One group at a time: asked for all, Arrow reads ahead to the end of the file.
+                for group in range(file.num_row_groups):
+                    for batch in file.iter_batches(n, row_groups=[group], columns=columns):
+                        yield pa.Table.from_batches([batch])
 
     def digest(self, digest: Any) -> None:
         for split, paths in self._files.items():

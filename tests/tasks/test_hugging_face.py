@@ -158,9 +158,7 @@ WRONG = {
     "no elements": (about(elements=None), "has no elements though train has a composition"),
     "wavelengths that fall": (about(wavelength=[3, 2, 1]), "wavelength does not increase from"),
     "a name too many": (
-        about(nuisance_names=["Teff", "log g"]),
-        "nuisance holds 1 values where 2 belong; each row",
-    ),
+        about(nuisance_names=["Teff", "log g"]), "train/nuisance holds 1 values where 2 belong;"),
     "a unit too few": (about(nuisance_units=[]), "nuisance_units has 0 units for 1 nuisance_names"),
     "another number of pixels": (
         about(wavelength=[1.0, 2.0]), "train/flux holds 3 values where 2 belong; each row needs 2"),
