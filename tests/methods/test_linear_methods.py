@@ -43,7 +43,7 @@ def quadratic_spectra(n, seed):
 
 def test_a_quadratic_is_removed_and_the_chemistry_left():
     flux, nuisance, _ = quadratic_spectra(4000, 0)
-    method = PolynomialResidual(PolynomialResidual.Hyperparameters(latent=1))
+    method = PolynomialResidual(PolynomialResidual.Hyperparameters(degree=2, latent=1))
     method.fit(View(flux, nuisance), View(flux, nuisance), Silent())
     new_flux, new_nuisance, chemistry = quadratic_spectra(500, 1)
     latent = method.encode(new_flux, new_nuisance)
