@@ -42,6 +42,7 @@ class Settings(CriticSettings):
         0, "Gauss-Newton steps of the latents of noisy spectra against the generator",
         low=0, high=100,
     )  # fmt: skip
+    epochs: int = option(20, "passes over the training spectra", low=1)
     information_weight: float = option(1.0, "weight lambda of reading the code back", low=0.0)
     noise_inputs: int = option(10, "inputs of the generator besides the code", low=0, high=1024)
 
