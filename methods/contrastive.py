@@ -42,8 +42,9 @@ class Settings(EncoderSettings):
     temperature: float = option(
         1.0, "L1 distance by which a probability falls by e; sets the scale of the latent", low=1e-6
     )
-    epochs: int = option(20, "passes over the training pairs", low=1)
-    batch_size: int = option(64, "pairs a step", low=1)
+    epochs: int = option(60, "passes over the training pairs", low=1)
+    batch_size: int = option(512, "pairs a step: the more, the nearer the strangers", low=1)
+    learning_rate: float = option(2e-3, "peak of the learning rate, which rises and falls", low=0.0)
 
 
 def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
