@@ -54,7 +54,7 @@ def test_contrastive_learning_finds_twins():
     train = view("train", 1500, "pairs")
     components = PrincipalComponents(PrincipalComponents.Hyperparameters(latent=10))
     components.fit(train, train, Silent())
-    latent, _ = encoded(fitted(Contrastive, train, latent=10, epochs=20))
+    latent, _ = encoded(fitted(Contrastive, train, latent=10, epochs=20, batch_size=64))
     assert nearest(latent) > 0.95
     assert nearest(encoded(components)[0]) < 0.8
 
