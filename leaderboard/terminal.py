@@ -76,7 +76,11 @@ def _standing(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
         if (section.task, section.task_version) == (row.task, row.task_version)
     ]
     return [
-        _line(group.label, f"{len(group.entries)} seeds", group.mean)
+        _line(group.label, _seeds(len(group.entries)), group.mean)
         for section in found[:1]
         for group in section.groups
     ]
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
