@@ -59,7 +59,7 @@ def add(
 )
 @_directory
 def build(check: bool, directory: Path | None) -> None:
-    """Generate LEADERBOARD.md and the README's table from the rows alone."""
+    """Generate LEADERBOARD.md, leaderboard.csv and the README's table from the rows alone."""
     from starbench.leaderboard import board, render
 
     folder = _folder(directory)
@@ -68,8 +68,7 @@ def build(check: bool, directory: Path | None) -> None:
         outdated = [path.name for path in render.differing(entries, folder)]
         if outdated:
             raise Report(
-                f"{' and '.join(outdated)} not as the rows give; run "
-                "`starbench leaderboard build`.",
+                f"{', '.join(outdated)} not as the rows give; run `starbench leaderboard build`.",
                 1,
             )
         click.echo(f"up to date with {len(entries)} rows")
@@ -87,12 +86,15 @@ def build(check: bool, directory: Path | None) -> None:
 def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Path | None) -> None:
     """Recompute the rank figures of rows, by default all, from their ranks.
 
-    ROW is the file of a row, or the folder of a run.
+    Rows of other data than those of their task are refused, too. ROW is the file of a row, or the
+    folder of a run.
     """
     from starbench.leaderboard import board, checks
     from starbench.methods.base import Method
     from starbench.progress import bar, say
     from starbench.results import RowError, shown
+    from starbench.tasks.errors import DataError
+    from starbench.tasks.registry import get_task
 
     if run is not None and len(rows) != 1:
         raise click.UsageError("--run belongs to one ROW; name that one.")
@@ -104,6 +106,10 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         try:
             row, ranks = board.read_pair(path)
             checks.check_metrics(row, shown(path))
+            if row.scale != "own":
+                task = get_task(row.task)
+                if row.task_version >= task.version:  # older data cannot be looked at any more
+                    checks.check_data(row, ranks, shown(path), task)
             if ranks is not None:
                 checks.check_figures(row, ranks, shown(path), intervals=True)
                 if run is not None:
@@ -114,7 +120,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
                             "latents alone do not give; leave out --run"
                         )
                     checks.check_latents(ranks, run / "latents.h5")
-        except RowError as error:
+        except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
         else:

@@ -32,14 +32,17 @@ def starbench(*arguments):
 def test_add_build_check_and_verify(checkout, make_run):
     code, output = starbench("build", "--check")
     assert code == 1
-    assert "LEADERBOARD.md and README.md not as the rows give" in output
+    assert "LEADERBOARD.md, leaderboard.csv, README.md not as the rows give" in output
     code, output = starbench("add", make_run(seed=0), make_run(seed=1))
     assert code == 0
     assert output.count("added apogee-giants-v1__fader__seed") == 2
-    assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, README.md\n")
+    assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, leaderboard.csv, README.md\n")
     assert starbench("build") == (0, "2 rows; no change\n")
     assert starbench("build", "--check") == (0, "up to date with 2 rows\n")
-    assert "| fader | nuisance | 2 |" in (checkout.parent / "README.md").read_text()
+    assert (
+        "| 1 | fader | nuisance | [2](leaderboard/LEADERBOARD.md#apogee-"
+        in (checkout.parent / "README.md").read_text()
+    )
     code, output = starbench("verify")
     assert code == 0
     assert output.count("ok ") == 2
