@@ -60,9 +60,14 @@ class Comparison:
         return self.low > 0 or self.high < 0
 
 
+def found_stars(rank: np.ndarray, metric: str) -> np.ndarray:
+    """Tell for each star [n_pairs, 2] whether its twin ranks low enough."""
+    return within(rank, _PER_MILLE[metric])
+
+
 def found_share(rank: np.ndarray, metric: str) -> np.ndarray:
     """Return for each pair [n_pairs] the part of its two stars whose twin ranks low enough."""
-    return within(rank, _PER_MILLE[metric]).mean(axis=1)
+    return found_stars(rank, metric).mean(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,9 +255,16 @@ def compare(
     RowError
         If a method has no rows, or rows that do not compare.
     """
-    ranks = ranks_of(choose(entries, a, b, task))
+    return compare_ranks(*ranks_of(choose(entries, a, b, task)), metric)
+
+
+def compare_ranks(ranks_a: np.ndarray, ranks_b: np.ndarray, metric: str) -> Comparison:
+    """Compare two methods by the ranks [n_seeds, n_pairs, 2] that their seeds gave the stars."""
     return compare_shares(
-        *(np.stack([found_share(rank, metric) for rank in of_seeds]) for of_seeds in ranks)
+        *(
+            np.stack([found_share(rank, metric) for rank in of_seeds])
+            for of_seeds in (ranks_a, ranks_b)
+        )
     )
 
 
