@@ -188,6 +188,57 @@ def test_settings_set_lines_apart(fakes):
     assert shown == digests
 
 
+def test_the_number_of_seeds_leads_to_the_single_rows(fakes):
+    entries = [entry(fakes, seed=seed, method=name) for seed in range(3) for name in ("a", "b")]
+    entries += [entry(fakes, seed=seed, method="a", hyperparameters={"n": 1}) for seed in range(2)]
+    for page, beginning in (
+        (leaderboard_page(entries), ""),
+        (readme_table(entries), "leaderboard/LEADERBOARD.md"),
+    ):
+        links = re.findall(r"\[\d\]\(([^#)]*)#([^)]*)\)", page)
+        assert len(set(links)) == len(links) == 3
+        assert {file for file, _ in links} == {beginning}
+        anchors = re.findall(r'<a id="([^"]*)">', leaderboard_page(entries))
+        assert len(set(anchors)) == len(anchors) == len(entries)
+        assert {anchor for _, anchor in links} <= set(anchors)
+    # The rows of a line stand together, beginning where its link leads.
+    assert [re.sub(r".*__(\w)__seed(\d)-(\w)\w*", r"\1\2\3", anchor) for anchor in anchors] in (
+        [f"{name}{seed}{digest}" for name, seed, digest in order]
+        for order in orders_of_groups(entries)
+    )
+
+
+def orders_of_groups(entries):
+    """Return the orders of rows in which those of a group stand together, by seed."""
+    by_group = {}
+    for each in entries:
+        key = each.row.method, each.row.settings_digest
+        by_group.setdefault(key, []).append((each.row.method, each.row.seed, key[1][0]))
+    for order in itertools.permutations(by_group.values()):
+        yield [row for group in order for row in group]
+
+
+def test_a_figure_that_some_seeds_lack_says_so(fakes):
+    entries = [entry(fakes, seed=0, figures={"reconstruction_mse": 1e-6}), entry(fakes, seed=1)]
+    assert line_of(leaderboard_page(entries), "fader")[5] == "1 of 2 seeds"
+
+
+def test_a_label_of_any_length_is_cut(fakes):
+    sets = {f"key{number}": "x" * 300 for number in range(100)}
+    page = leaderboard_page([entry(fakes, hyperparameters=sets, overrides=sets)])
+    line = line_of(page, "fader (key0 = xxx")
+    assert len(line[0]) < 250
+    assert re.search(r" \.\.\. v1 `\w{8}`$", line[0])
+
+
+def test_a_row_cannot_end_the_readmes_table(fakes):
+    sets = {"name": END}
+    table = readme_table([entry(fakes, hyperparameters=sets, overrides=sets)])
+    assert END not in table
+    once = with_table(f"before {BEGIN} old {END} after", table)
+    assert with_table(once, "| new |") == with_table(f"before {BEGIN} {END} after", "| new |")
+
+
 def test_hostile_text_is_shown_and_not_obeyed(fakes):
     sets = {"name": HOSTILE}
     hardware = {"processor": HOSTILE, "cores": 1, "threads": 1, "memory_gib": 1,
