@@ -97,9 +97,9 @@ def resample_all(found: Sequence[np.ndarray]) -> list[Resampled]:
     if not found:
         return []
     n_pairs = found[0].shape[1]
-    stacked = np.concatenate(found).T.astype(np.float64)
-    # Halves times whole numbers: the sums are exact, and so the same on every machine and whatever
-    # other methods they are made with.
+    # Halves times whole numbers, a million at most: sums are exact in float32, and so the same on
+    # every machine and whatever other methods they are made with.
+    stacked = np.concatenate(found).T.astype(np.float32)
     shares = resampled_sums(resample_pairs(n_pairs), stacked) / n_pairs
     ends = np.cumsum([len(each) for each in found])
     by_seed = np.split(shares, ends[:-1], axis=1)
