@@ -59,7 +59,7 @@ def add(
 )
 @_directory
 def build(check: bool, directory: Path | None) -> None:
-    """Generate LEADERBOARD.md and the README's table from the rows alone."""
+    """Generate LEADERBOARD.md, leaderboard.csv and the README's table from the rows alone."""
     from starbench.leaderboard import board, render
 
     folder = _folder(directory)
@@ -68,8 +68,7 @@ def build(check: bool, directory: Path | None) -> None:
         outdated = [path.name for path in render.differing(entries, folder)]
         if outdated:
             raise Report(
-                f"{' and '.join(outdated)} not as the rows give; run "
-                "`starbench leaderboard build`.",
+                f"{', '.join(outdated)} not as the rows give; run `starbench leaderboard build`.",
                 1,
             )
         click.echo(f"up to date with {len(entries)} rows")
@@ -87,12 +86,15 @@ def build(check: bool, directory: Path | None) -> None:
 def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Path | None) -> None:
     """Recompute the rank figures of rows, by default all, from their ranks.
 
-    ROW is the file of a row, or the folder of a run.
+    Rows of other data than those of their task are refused, too. ROW is the file of a row, or the
+    folder of a run.
     """
     from starbench.leaderboard import board, checks
     from starbench.methods.base import Method
     from starbench.progress import bar, say
     from starbench.results import RowError, shown
+    from starbench.tasks.errors import DataError
+    from starbench.tasks.registry import get_task
 
     if run is not None and len(rows) != 1:
         raise click.UsageError("--run belongs to one ROW; name that one.")
@@ -104,6 +106,10 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         try:
             row, ranks = board.read_pair(path)
             checks.check_metrics(row, shown(path))
+            if row.scale != "own":
+                task = get_task(row.task)
+                if row.task_version >= task.version:  # older data cannot be looked at any more
+                    checks.check_data(row, ranks, shown(path), task)
             if ranks is not None:
                 checks.check_figures(row, ranks, shown(path), intervals=True)
                 if run is not None:
@@ -114,7 +120,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
                             "latents alone do not give; leave out --run"
                         )
                     checks.check_latents(ranks, run / "latents.h5")
-        except RowError as error:
+        except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
         else:
@@ -135,11 +141,20 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
 )
 @_directory
 def compare(a: str, b: str, task_name: str, metric: str, directory: Path | None) -> None:
-    """Give the difference of methods A and B on the same stars, with its interval."""
-    from starbench.leaderboard import board
-    from starbench.leaderboard.compare import compare as compare_methods
+    """Give the difference of methods A and B on the same stars, with its interval.
 
-    found = compare_methods(board.load(_folder(directory)), a, b, task_name, metric)
+    The table says on which stars they differ, in fifths of each label; the largest is marked.
+    """
+    import numpy as np
+
+    from starbench.leaderboard import board
+    from starbench.leaderboard.compare import choose, compare_ranks, found_stars, ranks_of
+    from starbench.leaderboard.strata import star_labels, strata, strata_table
+    from starbench.tasks.registry import get_task
+
+    chosen = choose(board.load(_folder(directory)), a, b, task_name)
+    ranks = ranks_of(chosen)
+    found = compare_ranks(*ranks, metric)
     click.echo(f"{metric} on {task_name}")
     click.echo(f"{a}: {100 * found.share_a:.2f} % ({found.seeds_a} seeds)")
     click.echo(f"{b}: {100 * found.share_b:.2f} % ({found.seeds_b} seeds)")
@@ -148,6 +163,90 @@ def compare(a: str, b: str, task_name: str, metric: str, directory: Path | None)
         f"{100 * found.low:+.2f} to {100 * found.high:+.2f}"
         + ("" if found.separable else ": cannot be told apart")
     )
+    task, row = get_task(task_name), chosen[0].row
+    if (row.task_version, row.data_fingerprint) != (task.version, task.fingerprint(row.scale)):
+        click.echo("These rows are of other data than this starbench draws: no table by label.")
+        return
+    labels = star_labels(*task.drawn_labels("test", row.scale), task.nuisance_names, task.elements)
+    stars = [np.stack([found_stars(rank, metric) for rank in of_seeds]) for of_seeds in ranks]
+    click.echo(f"\nA is {a}, B is {b}; fifths of the stars by each label:\n")
+    click.echo(strata_table(strata(*stars, labels)))
+
+
+@leaderboard.command()
+@click.argument("row_path", metavar="ROW", type=click.Path(path_type=Path))
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Where data sets are kept; by default the user's cache folder.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1),
+              help="By default as many as the row's run had, or as there are cores.")  # fmt: skip
+@click.option("--device", metavar="NAME", help="By default that of the row.")
+@click.option("--method", "spec", metavar="NAME",
+              help="The method as PATH.py:CLASS, if the row's name does not find it.")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+              help="Keep the run's folder here; by default it is removed.")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Draw no progress.")
+def reproduce(
+    row_path: Path,
+    cache: Path | None,
+    threads: int | None,
+    device: str | None,
+    spec: str | None,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Run a row's settings again and say, figure by figure, whether they agree.
+
+    ROW is the file of a row, or the folder of a run. Exits with 1 if a figure does not agree.
+    """
+    import tempfile
+
+    from starbench.leaderboard import board, reproduce
+    from starbench.methods.registry import get_method
+    from starbench.provenance import available_cores
+    from starbench.results import read_ranks, read_row, shown
+    from starbench.runner import run
+    from starbench.tasks.registry import get_task
+
+    path = board.row_file(row_path)
+    name, row = shown(path), read_row(path)
+    reproduce.check_source(row, name)
+    method, task = get_method(spec or row.method), get_task(row.task, cache=cache)
+    reproduce.check_reproducible(row, name, method, task)
+    settings = reproduce.settings_of(row, name, method)
+    click.echo(f"Again: {shown(row.command)}")
+    with tempfile.TemporaryDirectory(prefix="starbench-") as temporary:
+        outcome = run(
+            task,
+            method,
+            settings,
+            seed=row.seed,
+            scale=row.scale,
+            device=device or row.hardware.device,
+            threads=threads or max(1, min(row.hardware.threads, available_cores())),
+            out=out or Path(temporary),
+            preset=row.preset,
+            overrides=row.overrides,
+            quiet=quiet,
+        )
+        again, folder = outcome.row, outcome.folder
+        if not outcome.fresh:
+            # It may be the very run that made the row, which would prove nothing.
+            raise Report(f"{folder.path} holds this run already; give another --out.", 2)
+        ranks = read_ranks(folder.ranks) if again.status == "ok" else None
+    if again.status != row.status:
+        raise Report(f"The run {again.status}, the row is {row.status}: {again.message or ''}", 1)
+    if ranks is None:
+        click.echo(f"Agrees: both {row.status}.")
+        return
+    found = reproduce.agreements(row, again, ranks)
+    same = row.ranks_sha256 == again.ranks_sha256
+    click.echo(f"Ranks: {'the same for every star' if same else 'not the same'}.\n")
+    click.echo(reproduce.agreement_table(found))
+    click.echo(f"\n{reproduce.TOLERANCES}")
+    differing = [each.name for each in found if not each.agrees]
+    if differing:
+        raise Report(f"{len(differing)} of {len(found)} figures differ: {differing[0]}.", 1)
+    click.echo(f"All {len(found)} figures agree.")
 
 
 def _folder(directory: Path | None) -> Path:

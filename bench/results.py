@@ -107,6 +107,13 @@ def _no_parent(text: str) -> str:
     return text
 
 
+def _bounded(value: float) -> float:
+    """Refuse numbers whose squares or sums would overflow where rows are summed up."""
+    if not abs(value) <= 1e150:
+        raise ValueError(f"should lie between -1e150 and 1e150, not be {value:g}")
+    return value
+
+
 _NAME = r"^[a-z0-9][a-z0-9-]{0,63}(\.[a-z0-9][a-z0-9-]{0,63})?$"
 MethodName = Annotated[str, Field(pattern=_NAME)]
 TaskName = Annotated[
@@ -117,7 +124,8 @@ Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printa
 Setting = Annotated[Any, AfterValidator(_setting)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-Amount = Annotated[float, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, le=1e15)]
+Number = Annotated[float, AfterValidator(_bounded)]
 
 
 class _Part(BaseModel):
@@ -140,9 +148,9 @@ class Figure(_Part):
         Version of the metric's definition; figures of different versions never share a table.
     """
 
-    value: float
-    low: float | None = None
-    high: float | None = None
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
     version: Annotated[int, Field(ge=1, lt=2**31)]
 
     @model_validator(mode="after")
@@ -513,12 +521,17 @@ def shown(text: object) -> str:
 
 
 def _check_size(path: Path, most: int, kind: str) -> None:
-    """Refuse what is not a file, or too large to be what it should be, before any of it is read."""
+    """Refuse what is not a file, or too large to be what it should be, before any of it is read.
+
+    A symbolic link is none: one in a pull request would name a file of whoever checks it.
+    """
     try:
-        status = path.stat()
+        status = path.lstat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no possible path"
         raise RowError(f"{shown(path)}: cannot be read ({reason})") from None
+    if stat.S_ISLNK(status.st_mode):
+        raise RowError(f"{shown(path)}: a symbolic link; put the file itself there")
     if not stat.S_ISREG(status.st_mode):
         raise RowError(f"{shown(path)}: not a file")
     if status.st_size > most:

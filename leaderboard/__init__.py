@@ -2,19 +2,22 @@
 
 from starbench.leaderboard.board import Entry, add, find_directory, load
 from starbench.leaderboard.compare import Comparison, compare
+from starbench.leaderboard.judgement import Judgement, judge, verdicts
 from starbench.leaderboard.render import build, differing, leaderboard_page, readme_table
 from starbench.leaderboard.terminal import table_for_run
-from starbench.leaderboard.verdict import Verdict, verdict, verdicts
+from starbench.leaderboard.verdict import Verdict, verdict
 
 __all__ = [
     "Comparison",
     "Entry",
+    "Judgement",
     "Verdict",
     "add",
     "build",
     "compare",
     "differing",
     "find_directory",
+    "judge",
     "leaderboard_page",
     "load",
     "readme_table",

@@ -29,30 +29,41 @@ class Group:
     mean, deviation : dict of str to float
         By column key: the mean over the scored rows, and their standard deviation where there are
         two or more. A figure that not all of them have is absent.
+    partial : dict of str to int
+        By column key: how many of the scored rows have a figure that not all of them have.
     """
 
     entries: tuple[Entry, ...]
     diverged: tuple[Entry, ...]
     mean: dict[str, float] = field(init=False)
     deviation: dict[str, float] = field(init=False)
+    partial: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         """Sum up the figures."""
         figures = [figures_of_row(entry.row) for entry in self.entries]
-        mean, deviation = {}, {}
+        mean, deviation, partial = {}, {}, {}
         for column in COLUMNS:
             values = [each[column.key] for each in figures if column.key in each]
-            if values and len(values) == len(figures):
+            if values and len(values) < len(figures):
+                partial[column.key] = len(values)
+            elif values:
                 mean[column.key] = statistics.fmean(values)
                 if len(values) > 1:
                     deviation[column.key] = statistics.stdev(values)
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "deviation", deviation)
+        object.__setattr__(self, "partial", partial)
 
     @property
     def row(self) -> Row:
         """A row of the group, for what all of them share."""
         return (self.entries or self.diverged)[0].row
+
+    @property
+    def key(self) -> str:
+        """The name of its first row's file, without the ending: no other group has it."""
+        return (self.entries or self.diverged)[0].path.stem
 
     @property
     def label(self) -> str:
@@ -86,6 +97,18 @@ class Section:
     versions: dict[str, int]
     groups: tuple[Group, ...]
 
+    def superseded(self, group: Group) -> bool:
+        """Tell whether the section has rows of a newer version of a group's method.
+
+        Those that diverged count: a newest version that always diverges does not hand its place
+        back to the one before.
+        """
+        row = group.row
+        return any(
+            other.row.method == row.method and other.row.method_version > row.method_version
+            for other in self.groups
+        )
+
 
 def metric_versions(row: Row) -> dict[str, int]:
     """Return the version of each metric of a row; a family of metrics counts once."""
@@ -98,6 +121,9 @@ def metric_versions(row: Row) -> dict[str, int]:
 
 def sections(entries: Sequence[Entry]) -> list[Section]:
     """Sort rows into sections by task, the newest task and metric versions first.
+
+    Of several data of one task version, those with the most rows come first, so that a single row
+    that names other data does not push the others from their place.
 
     Parameters
     ----------
@@ -113,7 +139,7 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
         by_data[row.task, -row.task_version, row.scale, row.data_fingerprint].append(entry)
     found = []
     for (task, negative_version, scale, fingerprint), members in sorted(
-        by_data.items(), key=lambda item: item[0]
+        by_data.items(), key=lambda item: (*item[0][:3], -len(item[1]), item[0][3])
     ):
         for versions, comparable in _by_versions(members):
             found.append(

@@ -137,6 +137,40 @@ def check_standing(row: Row, name: str) -> None:
         )
 
 
+def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
+    """Refuse a row of other data than those of its task here.
+
+    Parameters
+    ----------
+    row : Row
+    ranks : Ranks or None
+        None for a row that is not ``ok``.
+    name : str
+        What an error calls the row.
+    task : Task
+        The row's task as this version of starbench has it.
+
+    Raises
+    ------
+    RowError
+    """
+    for field, here in (
+        ("task_version", task.version),
+        ("data_fingerprint", task.fingerprint(row.scale)),
+    ):
+        if getattr(row, field) != here:
+            raise RowError(
+                f"{name}: field `{field}` is {getattr(row, field)}, but {row.task} here has "
+                f"{here}; run again on these data"
+            )
+    n_pairs = task.sizes(row.scale)["test"]
+    if ranks is not None and len(ranks.rank) != n_pairs:
+        raise RowError(
+            f"{name}: the ranks are of {len(ranks.rank):,} pairs, but the test split of "
+            f"{row.task} has {n_pairs:,}; run with --scale {row.scale}"
+        )
+
+
 def check_entry(
     row: Row,
     ranks: Ranks | None,
@@ -173,15 +207,7 @@ def check_entry(
             f"{name}: field `dirty` is true: the code differed from its commit, so nobody can "
             "repeat the run; commit and run again, or give --allow-dirty"
         )
-    for field, here in (
-        ("task_version", task.version),
-        ("data_fingerprint", task.fingerprint(row.scale)),
-    ):
-        if getattr(row, field) != here:
-            raise RowError(
-                f"{name}: field `{field}` is {getattr(row, field)}, but {row.task} here has "
-                f"{here}; run again on these data"
-            )
+    check_data(row, ranks, name, task)
     method = declared(row.method)
     if method is not None:
         for field in ("label_access", "control"):
@@ -191,10 +217,4 @@ def check_entry(
                     f"{getattr(method, field)}; restore the row as the run wrote it"
                 )
     if ranks is not None:
-        n_pairs = task.sizes(row.scale)["test"]
-        if len(ranks.rank) != n_pairs:
-            raise RowError(
-                f"{name}: the ranks are of {len(ranks.rank):,} pairs, but the test split of "
-                f"{row.task} has {n_pairs:,}; run with --scale full"
-            )
         check_figures(row, ranks, name, intervals=True)

@@ -18,6 +18,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.{digits}f}"
 
 
+def percents(low: float, high: float) -> str:
+    """Write an interval of shares as percentages, with one digit more where it is narrow.
+
+    Examples
+    --------
+    >>> percents(0.917, 0.925), percents(0.9987, 0.9991)
+    ('91.7, 92.5', '99.87, 99.91')
+    """
+    digits = 2 if high - low < 0.005 else 1
+    return f"{100 * low:.{digits}f}, {100 * high:.{digits}f}"
+
+
 def scientific(value: float) -> str:
     """Write a number with two digits and a power of ten.
 

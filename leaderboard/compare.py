@@ -7,10 +7,14 @@ both, so that what makes a pair hard for both methods cancels. With a single see
 the spread over pairs alone. (Resampling of nested data: Davison & Hinkley 1997, Bootstrap Methods
 and their Application, section 3.8.)
 
-What takes time, summing each method's pairs over the resamples, is done once a method (`resample`),
-so that all methods of a table can be compared with each other (`pairwise`).
+The interval of one method alone (`share_interval`) comes from the same two levels. Both need the
+ranks of every star: a mean squared error, of which a row holds one number, has neither.
+
+What takes time, summing each method's pairs over the resamples, is done once for all methods of a
+table (`resample_all`), so that they can be compared with each other (`pairwise`).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,7 +26,7 @@ from starbench.leaderboard.board import Entry, ranks_beside
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums
 from starbench.metrics.recovery import within
-from starbench.results import RowError, read_ranks
+from starbench.results import RowError, read_ranks, shown
 
 _PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
 
@@ -56,9 +60,14 @@ class Comparison:
         return self.low > 0 or self.high < 0
 
 
+def found_stars(rank: np.ndarray, metric: str) -> np.ndarray:
+    """Tell for each star [n_pairs, 2] whether its twin ranks low enough."""
+    return within(rank, _PER_MILLE[metric])
+
+
 def found_share(rank: np.ndarray, metric: str) -> np.ndarray:
     """Return for each pair [n_pairs] the part of its two stars whose twin ranks low enough."""
-    return within(rank, _PER_MILLE[metric]).mean(axis=1)
+    return found_stars(rank, metric).mean(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,28 +86,57 @@ class Resampled:
     by_seed: np.ndarray
 
 
-def resample(found: np.ndarray) -> Resampled:
-    """Resample the pairs of a method.
+def resample_all(found: Sequence[np.ndarray]) -> list[Resampled]:
+    """Resample the pairs of several methods at once.
 
     Parameters
     ----------
-    found : numpy.ndarray [n_seeds, n_pairs]
-        Part of each pair's stars that the method found.
+    found : sequence of numpy.ndarray [n_seeds, n_pairs]
+        Of each method, the part of each pair's stars that it found; the pairs are the same.
     """
-    n_pairs = found.shape[1]
-    # Halves times whole numbers: the sums are exact, and so the same on every machine.
-    by_seed = resampled_sums(resample_pairs(n_pairs), found.T.astype(np.float64)) / n_pairs
-    return Resampled(float(found.mean()), by_seed)
+    if not found:
+        return []
+    n_pairs = found[0].shape[1]
+    # Halves times whole numbers, a million at most: sums are exact in float32, and so the same on
+    # every machine and whatever other methods they are made with.
+    stacked = np.concatenate(found).T.astype(np.float32)
+    shares = resampled_sums(resample_pairs(n_pairs), stacked) / n_pairs
+    ends = np.cumsum([len(each) for each in found])
+    by_seed = np.split(shares, ends[:-1], axis=1)
+    return [Resampled(float(a.mean()), b) for a, b in zip(found, by_seed, strict=True)]
+
+
+def resample(found: np.ndarray) -> Resampled:
+    """Resample the pairs of one method; see `resample_all`."""
+    return resample_all([found])[0]
+
+
+def mean_of_drawn_seeds(by_seed: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    """Draw seeds with replacement within each resample, and return their mean [n_resamples].
+
+    Parameters
+    ----------
+    by_seed : numpy.ndarray [n_resamples, n_seeds]
+    draws : numpy.random.Generator
+    """
+    drawn = draws.integers(by_seed.shape[1], size=by_seed.shape)
+    return np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
+
+
+def share_interval(method: Resampled) -> tuple[float, float]:
+    """Return the 95 % interval of a method's share: over seeds, and over pairs within them.
+
+    With a single seed it holds the spread over pairs alone.
+    """
+    return interval(mean_of_drawn_seeds(method.by_seed, np.random.default_rng(0)))
 
 
 def compare_resampled(a: Resampled, b: Resampled) -> Comparison:
     """Compare two methods by their shares in the same resamples of the same pairs."""
     draws = np.random.default_rng(0)
-    shares = []
-    for by_seed in (a.by_seed, b.by_seed):
-        drawn = draws.integers(by_seed.shape[1], size=by_seed.shape)
-        shares.append(np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1))
-    low, high = interval(shares[0] - shares[1])
+    low, high = interval(
+        mean_of_drawn_seeds(a.by_seed, draws) - mean_of_drawn_seeds(b.by_seed, draws)
+    )
     return Comparison(
         a.share, b.share, a.share - b.share, low, high, a.by_seed.shape[1], b.by_seed.shape[1]
     )
@@ -137,10 +175,64 @@ def pairwise(methods: Sequence[Resampled]) -> dict[tuple[int, int], Comparison]:
     }
 
 
+def ranks_of(groups: Sequence[Group]) -> list[np.ndarray]:
+    """Read the ranks beside the rows of groups that were judged on the same stars.
+
+    Returns
+    -------
+    list of numpy.ndarray [n_seeds, n_pairs, 2], int64
+        One a group.
+
+    Raises
+    ------
+    RowError
+        If ranks are missing, or of other numbers of pairs.
+    """
+    ranks = [[read_ranks(ranks_beside(entry.path)).rank for entry in group.entries]
+             for group in groups]  # fmt: skip
+    counts = Counter(len(rank) for of_group in ranks for rank in of_group)
+    expected = max(counts, key=lambda n_pairs: (counts[n_pairs], n_pairs), default=0)
+    for group, of_group in zip(groups, ranks, strict=True):
+        for entry, rank in zip(group.entries, of_group, strict=True):
+            if len(rank) != expected:
+                raise RowError(
+                    f"{shown(entry.path)}: the ranks are of {len(rank):,} pairs, but those of the "
+                    f"rows beside it of {expected:,}; remove the row that is not of this task"
+                )
+    return [np.stack(of_group) for of_group in ranks]
+
+
 def found_by(group: Group, metric: str = "doppelganger_free") -> np.ndarray:
     """Return what each seed of a group found [n_seeds, n_pairs], from the ranks beside its rows."""
-    ranks = (read_ranks(ranks_beside(entry.path)).rank for entry in group.entries)
-    return np.stack([found_share(rank, metric) for rank in ranks])
+    return np.stack([found_share(rank, metric) for rank in ranks_of([group])[0]])
+
+
+def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, Group]:
+    """Return the rows of two methods that may be compared: judged on the same stars.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    a, b : str
+        Method names, or names with the beginning of the settings' digest as ``fader@1a2b3c4d``
+        where a method has rows of several settings.
+    task : str
+
+    Raises
+    ------
+    RowError
+        If a method has no rows, or rows that do not compare.
+    """
+    groups = [group for section in sections(entries) if section.task == task
+              for group in section.groups if group.entries]  # fmt: skip
+    first, second = (_pick(groups, name, task) for name in (a, b))
+    for field in ("task_version", "data_fingerprint"):
+        if getattr(first.row, field) != getattr(second.row, field):
+            raise RowError(
+                f"{a} and {b} differ in `{field}`, so they were judged on different stars; "
+                "run one of them again"
+            )
+    return first, second
 
 
 def compare(
@@ -163,17 +255,17 @@ def compare(
     RowError
         If a method has no rows, or rows that do not compare.
     """
-    groups = [group for section in sections(entries) if section.task == task
-              for group in section.groups if group.entries]  # fmt: skip
-    chosen = [_pick(groups, name, task) for name in (a, b)]
-    first, second = (group.row for group in chosen)
-    for field in ("task_version", "data_fingerprint"):
-        if getattr(first, field) != getattr(second, field):
-            raise RowError(
-                f"{a} and {b} differ in `{field}`, so they were judged on different stars; "
-                "run one of them again"
-            )
-    return compare_shares(*(found_by(group, metric) for group in chosen))
+    return compare_ranks(*ranks_of(choose(entries, a, b, task)), metric)
+
+
+def compare_ranks(ranks_a: np.ndarray, ranks_b: np.ndarray, metric: str) -> Comparison:
+    """Compare two methods by the ranks [n_seeds, n_pairs, 2] that their seeds gave the stars."""
+    return compare_shares(
+        *(
+            np.stack([found_share(rank, metric) for rank in of_seeds])
+            for of_seeds in (ranks_a, ranks_b)
+        )
+    )
 
 
 def _pick(groups: list[Group], name: str, task: str) -> Group:

@@ -1,24 +1,27 @@
-"""LEADERBOARD.md and the README's table, from rows and their ranks: the same give the same bytes.
+"""LEADERBOARD.md, the README's table and leaderboard.csv: the same rows give the same bytes.
 
 Nothing here knows the date, the machine or the order of the files; whatever comes out of a row and
 is not a number passes `starbench.leaderboard.escape`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.leaderboard.aggregate import Group, Section, rank_order, sections
 from starbench.leaderboard.board import Entry
-from starbench.leaderboard.columns import COLUMNS, Column, figures_of
+from starbench.leaderboard.columns import COLUMNS, Column, figures_of, percents
 from starbench.leaderboard.escape import markdown
+from starbench.leaderboard.judgement import RANKED_BY, Judgement, judge
 from starbench.leaderboard.names import method_name, task_order
+from starbench.leaderboard.notes import seeds_note
 from starbench.leaderboard.published import Published, published_figures
-from starbench.leaderboard.verdict import Verdict, verdicts
+from starbench.leaderboard.rows_csv import rows_csv
 from starbench.leaderboard.verdict_text import verdict_section
 from starbench.metrics import METRICS
 from starbench.results import Figure, Row, RowError, replacing, shown
 
-PAGE = "LEADERBOARD.md"
+PAGE, CSV = "LEADERBOARD.md", "leaderboard.csv"
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 README_TASK = "apogee-giants"
 
@@ -44,8 +47,17 @@ _README_COLUMNS = tuple(
 _HOW_TO_READ = """\
 Methods are judged on the test split of a task: 12,500 pairs of spectra that share their composition
 and differ in effective temperature and gravity. A figure is the mean over seeds, ± its standard
-deviation over seeds; with one seed there is no ±. Methods of different label access stand in
-different tables, and rows of different data or metric versions are never averaged or compared.
+deviation over seeds; with one seed there is no ±. The brackets beside the share of nearest twins
+are the 95 % interval of that mean, from a bootstrap over seeds and, within them, over pairs. It
+needs the rank of every star, so that errors and probes have ± alone. The number of seeds leads to
+the single rows that a line sums up. Methods of different label access stand in different tables,
+and rows of different data or metric versions are never averaged or compared.
+
+Rank: 1 + the number of methods of the table that find surely more nearest twins on the same stars,
+"surely" meaning that the 95 % interval of the difference, by that bootstrap, leaves out 0. Methods
+that cannot be told apart so share a rank. Being tied is not transitive: where b is tied with a and
+with c, but a is surely better than c, their ranks are 1, 1 and 2. Controls, published figures and
+older versions of a method have no rank.
 
 Lines marked as published are figures that others printed for their own spectra and their own
 networks: they say what to expect, and no rank between them and the rows is implied. The share of
@@ -67,20 +79,36 @@ def table(header: Sequence[str], align: Sequence[str], lines: Iterable[Sequence[
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *lines))
 
 
-def spread(group: Group, column: Column) -> str:
-    """Return mean ± standard deviation over seeds; nothing where the method has no such figure."""
+def spread(group: Group, column: Column, interval: tuple[float, float] | None = None) -> str:
+    """Return mean ± standard deviation over seeds, and the interval of a share if it is given.
+
+    Nothing where the method has no such figure; how many seeds have it where not all of them do.
+    """
+    if column.key in group.partial:
+        return f"{group.partial[column.key]} of {len(group.entries)} seeds"
     if column.key not in group.mean:
         return ""
     text = column.write(group.mean[column.key])
     if column.key in group.deviation:
         text += f" ± {column.write(group.deviation[column.key])}"
+    if interval is not None:
+        text += rf" \[{percents(*interval)}\]"
     return text
 
 
-def seeds(group: Group) -> str:
-    """Return the number of scored seeds, and of those that diverged."""
+def seeds(group: Group, page: str = "") -> str:
+    """Return the number of scored seeds, and of those that diverged, as a link to the rows.
+
+    Parameters
+    ----------
+    group : Group
+    page : str
+        Where the single rows are, from the page that the link stands on; by default on that page.
+    """
     text = str(len(group.entries))
-    return f"{text} (+ {len(group.diverged)} diverged)" if group.diverged else text
+    if group.diverged:
+        text += f" (+ {len(group.diverged)} diverged)"
+    return f"[{text}]({page}#{group.key})"
 
 
 def _published(line: Published) -> str:
@@ -90,46 +118,98 @@ def _published(line: Published) -> str:
     )
 
 
-def _lines(
-    groups: Sequence[Group], published: Sequence[Published], columns: Sequence[Column]
-) -> list[tuple[str, ...]]:
-    """Return the cells of rows and published figures of one label access, the best first."""
-    keyed = []
-    for group in groups:
-        cells = (
-            method_name(group, groups), seeds(group), *(spread(group, column) for column in columns)
-        )  # fmt: skip
-        nearest = group.mean.get("doppelganger_free")
-        keyed.append((rank_order(group.row.control, nearest, cells[0]), cells))
-    for line in published:
+@dataclass(frozen=True)
+class _Lines:
+    """What the lines of a table need beside their groups.
+
+    Attributes
+    ----------
+    columns : sequence of Column
+    judged : Judgement
+    page : str
+        Where the single rows are, from the page that the table stands on.
+    """
+
+    columns: Sequence[Column]
+    judged: Judgement
+    page: str = ""
+
+    def of_group(self, group: Group, groups: Sequence[Group]) -> tuple[str, ...]:
+        # That of the share which ranks go by alone: three intervals a line would be hard to read.
+        intervals = {RANKED_BY: self.judged.intervals.get(group.key, {}).get(RANKED_BY)}
+        return (
+            str(self.judged.ranks.get(group.key, "")),
+            method_name(group, groups),
+            seeds(group, self.page),
+            *(spread(group, column, intervals.get(column.key)) for column in self.columns),
+        )
+
+    def of_published(self, line: Published) -> tuple[str, ...]:
         figures = figures_of(line.figures)
-        cells = (
+        return (
+            "",
             _published(line),
             "",
             *(
                 column.write(figures[column.key]) if column.key in figures else ""
-                for column in columns
+                for column in self.columns
             ),
         )
-        keyed.append((rank_order(False, figures.get("doppelganger_free"), cells[0]), cells))
-    return [cells for _, cells in sorted(keyed)]
+
+    def all(
+        self,
+        groups: Sequence[Group],
+        published: Sequence[Published] = (),
+        others: Sequence[Group] | None = None,
+    ) -> list[tuple[str, ...]]:
+        """Return the cells of rows and published figures, the best first.
+
+        `others` are the groups that names should tell a group from, by default `groups`.
+        """
+        keyed = []
+        for group in groups:
+            cells = self.of_group(group, groups if others is None else others)
+            nearest = group.mean.get(RANKED_BY)
+            keyed.append((rank_order(group.row.control, nearest, cells[1]), cells))
+        for line in published:
+            cells = self.of_published(line)
+            nearest = line.figures.get(RANKED_BY)
+            keyed.append((rank_order(False, nearest, cells[1]), cells))
+        return [cells for _, cells in sorted(keyed)]
 
 
-def _tables(section: Section | None, published: Sequence[Published]) -> list[str]:
-    """Return one table for each label access that has anything to show."""
+def _tables(
+    section: Section | None, judged: Judgement, published: Sequence[Published]
+) -> list[str]:
+    """Return one table for each label access that has anything to show, and one of old versions."""
     parts = []
+    lines_of = _Lines(COLUMNS, judged)
+    header = ("Rank", "Method", "Seeds", *(column.title for column in COLUMNS))
+    align = "rl" + "r" * (len(header) - 2)
     for access, title in ACCESS.items():
-        groups = [
-            group
-            for group in (section.groups if section else ())
-            if group.row.label_access == access
-        ]
-        lines = _lines(groups, [line for line in published if line.label_access == access], COLUMNS)
+        groups = _groups(section, access)
+        lines = lines_of.all(groups, [line for line in published if line.label_access == access])
         if lines:
-            header = ("Method", "Seeds", *(column.title for column in COLUMNS))
-            align = "l" + "r" * (len(header) - 1)
             parts += [f"#### {title}", table(header, align, lines)]
+            ranked = [group for group in groups if group.key in judged.ranks]
+            parts += [note for note in [seeds_note(groups, ranked)] if note]
+    old = [group for group in (section.groups if section else ()) if section.superseded(group)]
+    if old:
+        parts += [
+            "#### Superseded",
+            "Older versions of methods above, of any label access: no longer ranked.",
+            table(header, align, lines_of.all(old, others=section.groups)),
+        ]
     return parts
+
+
+def _groups(section: Section | None, access: str) -> list[Group]:
+    """Return the groups of a label access, without superseded versions."""
+    return [
+        group
+        for group in (section.groups if section else ())
+        if group.row.label_access == access and not section.superseded(group)
+    ]
 
 
 def _versions(section: Section) -> str:
@@ -148,10 +228,15 @@ def _versions(section: Section) -> str:
     return f"metric version {newest}, but {', '.join(exceptions)}"
 
 
-def _task_part(task: str, found: Sequence[Section], published: Sequence[Published]) -> list[str]:
+def _task_part(
+    task: str,
+    found: Sequence[Section],
+    judged: Judgement,
+    published: Sequence[Published],
+) -> list[str]:
     parts = [f"## {markdown(task)}"]
     if not found:
-        parts += ["No rows yet.", *_tables(None, published)]
+        parts += ["No rows yet.", *_tables(None, judged, published)]
     for number, section in enumerate(found):
         described = [f"Task version {section.task_version}", f"scale {section.scale}"]
         described.append(f"data `{section.data_fingerprint}`")
@@ -162,7 +247,8 @@ def _task_part(task: str, found: Sequence[Section], published: Sequence[Publishe
             parts.append(f"### Comparable rows, set {number + 1} of {len(found)}")
             line += " Not to be compared with the other sets."
         # Published figures belong to the question, so they stand once, beside the newest rows.
-        parts += [line, *_tables(section, published if number == 0 else ())]
+        shown_here = published if number == 0 else ()
+        parts += [line, *_tables(section, judged, shown_here)]
     return parts
 
 
@@ -199,15 +285,25 @@ def _commit(row: Row) -> str:
     return f"`{row.commit[:10]}`" + (" (changed)" if row.dirty else "")
 
 
+def _by_group(entry: Entry) -> tuple:
+    """Sort rows so that those of a group stand together, where its line links to the first."""
+    row = entry.row
+    place = task_order(row.task), -row.task_version, row.method, -row.method_version
+    return *place, row.settings_digest, row.data_fingerprint, row.status != "ok", row.seed
+
+
 def _single_rows(entries: Sequence[Entry]) -> list[str]:
     if not entries:
         return []
     columns = [column for column in COLUMNS if column.key in METRICS]
     lines = []
-    for entry in entries:
+    for entry in sorted(entries, key=_by_group):
         row, hardware = entry.row, entry.row.hardware
         machine = hardware.accelerator or f"{hardware.processor}, {hardware.threads} threads"
-        cells = [f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"]
+        cells = [
+            f'<a id="{entry.path.stem}"></a>'
+            f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"
+        ]
         if row.status == "ok":
             if row.message:
                 cells[0] += f": {markdown(row.message)}"
@@ -223,23 +319,24 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
     return [
         "## Single rows",
         "Each with its 95 % interval from a bootstrap over pairs, and the command that repeats it "
-        "at its commit. The ranks beside a row prove its rank figures: "
-        "`starbench leaderboard verify`.",
+        f"at its commit. All figures of all rows are in [{CSV}]({CSV}).",
+        "The ranks beside a row prove its rank figures: `starbench leaderboard verify`. "
+        "`starbench leaderboard reproduce` runs a row again and says whether its figures agree.",
         table(header, align, lines),
     ]
 
 
-def leaderboard_page(entries: Sequence[Entry], judged: Mapping[str, Verdict] | None = None) -> str:
+def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
     """Return LEADERBOARD.md.
 
     Parameters
     ----------
     entries : sequence of Entry
         In any order.
-    judged : mapping of str to Verdict, optional
-        By task, from the ranks beside the rows; without it the page says nothing of who is best.
+    judged : Judgement, optional
+        From the ranks beside the rows; without it the page says nothing of who is best.
     """
-    entries = sorted(entries, key=lambda entry: entry.path.name)
+    judged = judged or Judgement()
     found, published = sections(entries), published_figures()
     tasks = sorted(
         {section.task for section in found} | {line.task for line in published}, key=task_order
@@ -248,33 +345,38 @@ def leaderboard_page(entries: Sequence[Entry], judged: Mapping[str, Verdict] | N
         "# Leaderboard",
         "<!-- Generated from the rows by `starbench leaderboard build`; do not edit. -->",
         _HOW_TO_READ,
-        *verdict_section(judged or {}),
+        *verdict_section(judged.verdicts.get("nuisance", {})),
     ]
     for task in tasks:
         parts += _task_part(
             task,
             [section for section in found if section.task == task],
+            judged,
             [line for line in published if line.task == task],
         )
     parts += [*_legend(), *_single_rows(entries)]
     return "\n\n".join(parts) + "\n"
 
 
-def readme_table(entries: Sequence[Entry]) -> str:
-    """Return the short table of the noiseless task that stands in the README."""
+def readme_table(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
+    """Return the short table of the noiseless task that stands in the README.
+
+    Superseded versions are left to LEADERBOARD.md.
+    """
     current = next((section for section in sections(entries) if section.task == README_TASK), None)
     published = [line for line in published_figures() if line.task == README_TASK]
+    lines_of = _Lines(_README_COLUMNS, judged or Judgement(), f"leaderboard/{PAGE}")
     lines = []
     for access in ACCESS:
-        groups = [
-            group
-            for group in (current.groups if current else ())
-            if group.row.label_access == access
-        ]
         told = [line for line in published if line.label_access == access]
-        lines += [(cells[0], access, *cells[1:]) for cells in _lines(groups, told, _README_COLUMNS)]
-    header = ("Method", "Label access", "Seeds", *(column.title for column in _README_COLUMNS))
-    return table(header, "ll" + "r" * (len(header) - 2), lines)
+        lines += [
+            (rank, method, access, *cells)
+            for rank, method, *cells in lines_of.all(_groups(current, access), told)
+        ]
+    header = (
+        "Rank", "Method", "Label access", "Seeds", *(column.title for column in _README_COLUMNS)
+    )  # fmt: skip
+    return table(header, "rll" + "r" * (len(header) - 3), lines)
 
 
 def with_table(readme: str, content: str, name: str = "README.md") -> str:
@@ -295,13 +397,16 @@ def with_table(readme: str, content: str, name: str = "README.md") -> str:
 
 
 def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:
-    """Return what LEADERBOARD.md, and the README if there is one, should hold."""
-    judged = verdicts(sections(entries))
-    found = {directory / PAGE: leaderboard_page(entries, judged)}
+    """Return what LEADERBOARD.md, the CSV, and the README if there is one, should hold."""
+    judged = judge(sections(entries))
+    found = {
+        directory / PAGE: leaderboard_page(entries, judged),
+        directory / CSV: rows_csv(entries, judged),
+    }
     readme = directory.parent / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
-        found[readme] = with_table(text, readme_table(entries), shown(readme))
+        found[readme] = with_table(text, readme_table(entries, judged), shown(readme))
     return found
 
 

@@ -5,13 +5,17 @@ same stars by the two-level bootstrap of `starbench.leaderboard.compare`. Of a m
 several versions the newest speaks for it; settings of their own are contenders of their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from starbench.leaderboard.aggregate import Group, Section
-from starbench.leaderboard.compare import Comparison, found_by, pairwise, resample
+from starbench.leaderboard.compare import (
+    Comparison,
+    Resampled,
+    found_by,
+    pairwise,
+    resample,
+)
 
 SATURATED = 0.99  # a share of nearest twins from which on it hardly sets methods apart
 
@@ -30,6 +34,25 @@ class Verdict:
     comparisons : dict of (int, int) to Comparison
         Of every two, by their places in `groups`, the better first.
     """
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The rank of each method: 1 + the number of competing methods that are surely better.
+
+        One method is surely better than another if the 95 % interval of their difference lies
+        wholly on its side of zero. Methods of one rank form a tie group.
+
+        "Cannot be told apart" is not transitive: b may be tied with both a and c, and a be surely
+        better than c. The ranks of a, b and c are then 1, 1 and 2: a rank says how many methods
+        beat this one, not that it can be told apart from all of the rank before. The method of the
+        highest share has rank 1. A lower share may have the better rank, if its seeds are so few
+        or so unlike that nothing is sure of it.
+        """
+        beaten_by = [0] * len(self.groups)
+        for (_, worse), comparison in self.comparisons.items():
+            # The shares fall from place to place, so that a sure difference is the earlier's.
+            beaten_by[worse] += comparison.low > 0
+        return tuple(1 + count for count in beaten_by)
 
     task: str
     groups: tuple[Group, ...]
@@ -64,20 +87,18 @@ def contenders(section: Section, access: str) -> tuple[Group, ...]:
         for group in section.groups
         if group.row.label_access == access and not group.row.control
     ]
-    newest: dict[str, int] = {}
-    for group in competing:
-        row = group.row
-        newest[row.method] = max(newest.get(row.method, 0), row.method_version)
-    # Those that diverged have no share, but their version still counts as the newest.
-    return tuple(
-        group
-        for group in competing
-        if group.entries and group.row.method_version == newest[group.row.method]
-    )
+    return tuple(group for group in competing if group.entries and not section.superseded(group))
+
+
+def resampled_by(group: Group) -> Resampled:
+    """Resample the share of nearest twins of a group, from the ranks beside its rows."""
+    return resample(found_by(group))
 
 
 def verdict(
-    section: Section, access: str = "nuisance", found: Callable[[Group], np.ndarray] = found_by
+    section: Section,
+    access: str = "nuisance",
+    resampled: Callable[[Group], Resampled] = resampled_by,
 ) -> Verdict | None:
     """Compare the competing methods of a section.
 
@@ -86,38 +107,18 @@ def verdict(
     section : Section
     access : str
         Label access.
-    found : callable
-        From a group to what each of its seeds found [n_seeds, n_pairs]; by default from the ranks
-        that are stored beside its rows.
+    resampled : callable
+        From a group to its share of nearest twins; by default from the ranks on disk.
 
     Returns
     -------
     Verdict or None
         None where nothing competes.
     """
+    pairs = [(group, resampled(group)) for group in contenders(section, access)]
     # A stable sort: methods of one share stand as in the table.
-    pairs = [(group, resample(found(group))) for group in contenders(section, access)]
     pairs.sort(key=lambda pair: -pair[1].share)
     if not pairs:
         return None
-    groups, resampled = zip(*pairs, strict=True)
-    return Verdict(
-        section.task, groups, tuple(each.share for each in resampled), pairwise(resampled)
-    )
-
-
-def verdicts(found: Sequence[Section], access: str = "nuisance") -> dict[str, Verdict]:
-    """Return the verdict of each task, from its newest section in which anything competes.
-
-    Parameters
-    ----------
-    found : sequence of Section
-        As `starbench.leaderboard.aggregate.sections` sorts them, the newest first.
-    """
-    by_task: dict[str, Verdict] = {}
-    for section in found:
-        if section.task not in by_task:
-            told = verdict(section, access)
-            if told is not None:
-                by_task[section.task] = told
-    return by_task
+    groups, methods = zip(*pairs, strict=True)
+    return Verdict(section.task, groups, tuple(each.share for each in methods), pairwise(methods))

@@ -18,7 +18,7 @@ from starbench.tasks.base import Split, assemble
 from starbench.tasks.cache import CachedPairs, cache_folder
 from starbench.tasks.errors import DataError
 from starbench.tasks.manifest import Manifest
-from starbench.tasks.storage import Header
+from starbench.tasks.storage import Damaged, Header
 from starbench.tasks.streams import uniforms
 
 SCALES = {
@@ -119,6 +119,24 @@ class ApogeeGiants:
         """
         stream = f"{self.name}/{self.version}/{split}/labels"
         return population.draw_pairs(uniforms(stream, start, stop, population.UNIFORMS_PER_PAIR))
+
+    def drawn_labels(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the labels of a whole split: those of its data set, which need not be built.
+
+        Raises
+        ------
+        DataError
+            If there is no such scale, or this machine does not draw what the manifest says.
+        """
+        labels = self.labels(split, 0, self.sizes(scale)[split])
+        try:
+            self.manifest.check_labels(scale, split, *labels)
+        except Damaged:
+            raise DataError(
+                f"This machine draws other labels of {split} than the manifest holds; install the "
+                "versions in constraints.txt."
+            ) from None
+        return labels
 
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs, each the same to the last bit in whatever range it is made."""

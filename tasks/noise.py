@@ -97,6 +97,10 @@ class NoiseTrack:
         """Read nuisance and composition of a split without its flux."""
         return self.base.labels_on_disk(split, scale)
 
+    def drawn_labels(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the labels of a whole split: those of the data set without noise."""
+        return self.base.drawn_labels(split, scale)
+
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split by pieces, in order; `noiseless_flux` is the flux without the noise."""
         for rows, piece in self.base.chunks(split, scale):

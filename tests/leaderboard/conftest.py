@@ -20,12 +20,19 @@ class FakeTask:
     name: str = "apogee-giants"
     version: int = 1
     data: str = "abc123"
+    nuisance_names: tuple = ("Teff", "logg")
+    elements: tuple = ("Fe/H",)
 
     def fingerprint(self, scale):
         return f"{self.data}-{scale}"
 
     def sizes(self, scale):
         return {"train": 10, "validation": 10, "test": N_PAIRS}
+
+    def drawn_labels(self, split, scale):
+        draws = np.random.default_rng(0)
+        n_pairs = self.sizes(scale)[split]
+        return draws.uniform(4000, 5000, (n_pairs, 2, 2)), draws.normal(size=(n_pairs, 1))
 
 
 @dataclass

@@ -59,6 +59,7 @@ def test_a_figure_that_one_seed_lacks_is_not_averaged(fakes):
     entries = [entry(fakes, seed=0, figures={"reconstruction_mse": 1e-6}), entry(fakes, seed=1)]
     ((group,),) = [section.groups for section in sections(entries)]
     assert "reconstruction_mse" not in group.mean
+    assert group.partial == {"reconstruction_mse": 1}
     assert "doppelganger_free" in group.mean
 
 
@@ -110,6 +111,34 @@ def test_the_newest_versions_come_first(fakes):
     assert [section.versions["doppelganger_free"] for section in found] == [2, 1]
     found = sections([entry(fakes, seed=0), entry(fakes, seed=1, task_version=2)])
     assert [section.task_version for section in found] == [2, 1]
+
+
+def test_a_row_that_names_other_data_does_not_come_before_the_others(fakes):
+    entries = [entry(fakes, seed=seed, data_fingerprint="other") for seed in range(3)]
+    stray = entry(fakes, method="stray", data_fingerprint="0-first-by-name")
+    found = sections([stray, *entries])
+    assert [section.data_fingerprint for section in found] == ["other", "0-first-by-name"]
+
+
+def test_a_newer_version_supersedes_even_where_it_diverged(fakes):
+    entries = [
+        entry(fakes, method_version=1),
+        entry(fakes, method_version=2, change=fakes[4]),
+        entry(fakes, method="other", method_version=1),
+    ]
+    (section,) = sections(entries)
+    told = {(group.row.method, group.row.method_version): section.superseded(group)
+            for group in section.groups}  # fmt: skip
+    assert told == {("fader", 1): True, ("fader", 2): False, ("other", 1): False}
+
+
+def test_the_largest_figures_that_a_row_may_hold_are_summed_up(fakes):
+    huge = {"reconstruction_mse": 1e150}
+    entries = [entry(fakes, seed=0, figures=huge),
+               entry(fakes, seed=1, figures={"reconstruction_mse": 0.0})]  # fmt: skip
+    ((group,),) = [section.groups for section in sections(entries)]
+    assert group.mean["reconstruction_mse"] == pytest.approx(5e149)
+    assert group.deviation["reconstruction_mse"] == pytest.approx(7.07e149, rel=1e-3)
 
 
 def test_a_method_without_a_decoder_shares_the_table_of_those_with_one(fakes):

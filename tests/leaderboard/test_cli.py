@@ -32,14 +32,17 @@ def starbench(*arguments):
 def test_add_build_check_and_verify(checkout, make_run):
     code, output = starbench("build", "--check")
     assert code == 1
-    assert "LEADERBOARD.md and README.md not as the rows give" in output
+    assert "LEADERBOARD.md, leaderboard.csv, README.md not as the rows give" in output
     code, output = starbench("add", make_run(seed=0), make_run(seed=1))
     assert code == 0
     assert output.count("added apogee-giants-v1__fader__seed") == 2
-    assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, README.md\n")
+    assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, leaderboard.csv, README.md\n")
     assert starbench("build") == (0, "2 rows; no change\n")
     assert starbench("build", "--check") == (0, "up to date with 2 rows\n")
-    assert "| fader | nuisance | 2 |" in (checkout.parent / "README.md").read_text()
+    assert (
+        "| 1 | fader | nuisance | [2](leaderboard/LEADERBOARD.md#apogee-"
+        in (checkout.parent / "README.md").read_text()
+    )
     code, output = starbench("verify")
     assert code == 0
     assert output.count("ok ") == 2
@@ -100,8 +103,47 @@ def test_compare_says_whether_methods_can_be_told_apart(checkout, make_run):
     assert code == 0
     assert "difference: +" in output
     assert "cannot be told apart" not in output
+    table = [line.split() for line in output.splitlines()]
+    assert [
+        sum(words[:1] == [label] for words in table) for label in ("Teff", "logg", "[Fe/H]")
+    ] == [5, 5, 5]
+    assert sum(words[-1:] == ["<"] for words in table) == 3
     assert "cannot be told apart" in starbench("compare", "fader", "fader")[1]
     assert starbench("compare", "fader", "nobody")[0] == 2
+
+
+def test_rows_of_other_data_have_no_table_by_label(checkout, make_run, monkeypatch, fakes):
+    starbench("add", make_run(nearest=0.9), make_run(nearest=0.1, method="baseline"))
+    monkeypatch.setattr(registry, "get_task", lambda name: fakes[0](data="new"))
+    code, output = starbench("compare", "fader", "baseline")
+    assert code == 0
+    assert "difference: +" in output
+    assert output.endswith("other data than this starbench draws: no table by label.\n")
+
+
+def test_verify_refuses_rows_of_other_data_put_there_by_hand(
+    checkout, make_run, monkeypatch, fakes
+):
+    starbench("add", make_run())
+    monkeypatch.setattr(registry, "get_task", lambda name: fakes[0](data="new"))
+    code, output = starbench("verify", "--quiet")
+    assert code == 1
+    assert "`data_fingerprint` is abc123-full, but apogee-giants here has new-full" in output
+    # Of a version that this starbench has left behind, nothing can be said but what ranks tell.
+    monkeypatch.setattr(registry, "get_task", lambda name: fakes[0](data="new", version=2))
+    assert starbench("verify", "--quiet")[0] == 0
+
+
+def test_a_link_among_the_rows_is_not_followed(checkout, make_run, tmp_path):
+    starbench("add", make_run())
+    (path,) = (checkout / "rows").glob("*.json")
+    path.rename(tmp_path / "elsewhere.json")
+    path.symlink_to(tmp_path / "elsewhere.json")
+    for command in ("build", "verify"):
+        code, output = starbench(command)
+        assert code in (1, 2)
+        assert "a symbolic link; put the file itself there" in output
+    assert not (checkout / "LEADERBOARD.md").exists()
 
 
 def test_outside_a_checkout_the_way_out_is_named(checkout, monkeypatch, tmp_path, make_run):

@@ -48,8 +48,22 @@ def tables(page):
     ]
 
 
+ANCHOR = re.compile(r'^<a id="[^"]*"></a>')
+
+
 def line_of(page, start):
-    return next(line for table in tables(page) for line in table if line[0].startswith(start))
+    """Return the cells of the line of a method or a row, without the rank before it."""
+    for table in tables(page):
+        skipped = table[0][0] == "Rank"
+        for line in table[1:]:
+            if ANCHOR.sub("", line[skipped]).startswith(start):
+                return line[skipped:]
+    raise AssertionError(f"no line begins with {start}")
+
+
+def shown_seeds(cell):
+    """Return what the link to a group's rows shows."""
+    return re.fullmatch(r"\[(.*)\]\(#\S+\)", cell)[1]
 
 
 @pytest.mark.parametrize(
@@ -108,12 +122,12 @@ def test_every_metric_is_defined_on_the_page():
 
 def test_rows_and_published_figures_share_a_table_the_best_first(fakes):
     page = leaderboard_page([entry(fakes, seed=seed, nearest=0.7) for seed in range(3)])
-    (table,) = [t for t in tables(page) if any("Table 1" in line[0] for line in t)]
-    names = [line[0].split("(")[0].strip(" *") for line in table[1:]]
-    (ours,) = (number for number, line in enumerate(table[1:]) if line[0] == "fader")
+    (table,) = [t for t in tables(page) if any("Table 1" in line[1] for line in t)]
+    names = [line[1].split("(")[0].strip(" *") for line in table[1:]]
+    (ours,) = (number for number, line in enumerate(table[1:]) if line[1] == "fader")
     assert names.index("factordis") < ours < names.index("polynomial residual + PCA")
-    (ours,) = [line for line in table if line[0] == "fader"]
-    assert ours[1] == "3"
+    ours = line_of(page, "fader")
+    assert shown_seeds(ours[1]) == "3"
     assert re.fullmatch(r"\d\d\.\d ± \d+\.\d", ours[2])
     assert ours[5] == ours[6] == "", "no decoder: empty, not zero"
     assert ours[9] == "6.0 ± 0.0"
@@ -124,13 +138,14 @@ def test_label_access_separates_tables(fakes):
         [entry(fakes), entry(fakes, method="composition", label_access="oracle", nearest=1.0)]
     )
     nuisance, oracle = page.index("#### Nuisance labels"), page.index("#### Oracle")
-    assert nuisance < page.index("\n| fader |") < oracle < page.index("\n| composition |")
+    assert nuisance < page.index("|  | fader |") < oracle < page.index("|  | composition |")
 
 
 def test_single_rows_link_to_their_files_and_say_how_to_repeat_them(fakes):
     one = entry(fakes, seed=4, overrides={"n_latent": 20})
     line = line_of(leaderboard_page([one]), "[apogee-giants fader 4]")
     assert line[0].endswith(f"(rows/{one.path.name})")
+    assert line[0].startswith(f'<a id="{one.path.stem}"></a>')
     assert re.fullmatch(r"\d\d\.\d \\\[\d\d\.\d, \d\d\.\d\\\]", line[1])
     assert line[-3] == "`aaaaaaaaaa`"
     assert line[-1] == (
@@ -141,7 +156,7 @@ def test_single_rows_link_to_their_files_and_say_how_to_repeat_them(fakes):
 
 def test_a_diverged_row_says_so(fakes):
     page = leaderboard_page([entry(fakes), entry(fakes, seed=1, change=fakes[4])])
-    assert line_of(page, "fader")[1] == "1 (+ 1 diverged)"
+    assert shown_seeds(line_of(page, "fader")[1]) == "1 (+ 1 diverged)"
     assert line_of(page, "[apogee-giants fader 1]")[1] == r"diverged: loss \| is NaN"
 
 
@@ -164,13 +179,64 @@ def test_incomparable_rows_stand_in_sets_of_their_own(fakes):
 def test_settings_set_lines_apart(fakes):
     sets = {"hyperparameters": {"n_latent": 5}, "overrides": {"n_latent": 5}}
     page = leaderboard_page([entry(fakes), entry(fakes, **sets), entry(fakes, preset="published")])
-    assert line_of(page, r"fader (n\_latent = 5)")[1] == "1"
+    assert shown_seeds(line_of(page, r"fader (n\_latent = 5)")[1]) == "1"
     page = leaderboard_page([entry(fakes), entry(fakes, hyperparameters={"n_latent": 5})])
     digests = {file_name(entry(fakes, **more).row)[-13:-5]
                for more in ({}, {"hyperparameters": {"n_latent": 5}})}  # fmt: skip
-    shown = {re.search(r"`(\w{8})`", line[0])[1] for t in tables(page) for line in t
-             if line[0].startswith("fader v1")}  # fmt: skip
+    shown = {re.search(r"`(\w{8})`", line[1])[1] for t in tables(page) for line in t
+             if line[1].startswith("fader v1")}  # fmt: skip
     assert shown == digests
+
+
+def test_the_number_of_seeds_leads_to_the_single_rows(fakes):
+    entries = [entry(fakes, seed=seed, method=name) for seed in range(3) for name in ("a", "b")]
+    entries += [entry(fakes, seed=seed, method="a", hyperparameters={"n": 1}) for seed in range(2)]
+    for page, beginning in (
+        (leaderboard_page(entries), ""),
+        (readme_table(entries), "leaderboard/LEADERBOARD.md"),
+    ):
+        links = re.findall(r"\[\d\]\(([^#)]*)#([^)]*)\)", page)
+        assert len(set(links)) == len(links) == 3
+        assert {file for file, _ in links} == {beginning}
+        anchors = re.findall(r'<a id="([^"]*)">', leaderboard_page(entries))
+        assert len(set(anchors)) == len(anchors) == len(entries)
+        assert {anchor for _, anchor in links} <= set(anchors)
+    # The rows of a line stand together, beginning where its link leads.
+    assert [re.sub(r".*__(\w)__seed(\d)-(\w)\w*", r"\1\2\3", anchor) for anchor in anchors] in (
+        [f"{name}{seed}{digest}" for name, seed, digest in order]
+        for order in orders_of_groups(entries)
+    )
+
+
+def orders_of_groups(entries):
+    """Return the orders of rows in which those of a group stand together, by seed."""
+    by_group = {}
+    for each in entries:
+        key = each.row.method, each.row.settings_digest
+        by_group.setdefault(key, []).append((each.row.method, each.row.seed, key[1][0]))
+    for order in itertools.permutations(by_group.values()):
+        yield [row for group in order for row in group]
+
+
+def test_a_figure_that_some_seeds_lack_says_so(fakes):
+    entries = [entry(fakes, seed=0, figures={"reconstruction_mse": 1e-6}), entry(fakes, seed=1)]
+    assert line_of(leaderboard_page(entries), "fader")[5] == "1 of 2 seeds"
+
+
+def test_a_label_of_any_length_is_cut(fakes):
+    sets = {f"key{number}": "x" * 300 for number in range(100)}
+    page = leaderboard_page([entry(fakes, hyperparameters=sets, overrides=sets)])
+    line = line_of(page, "fader (key0 = xxx")
+    assert len(line[0]) < 250
+    assert re.search(r" \.\.\. v1 `\w{8}`$", line[0])
+
+
+def test_a_row_cannot_end_the_readmes_table(fakes):
+    sets = {"name": END}
+    table = readme_table([entry(fakes, hyperparameters=sets, overrides=sets)])
+    assert END not in table
+    once = with_table(f"before {BEGIN} old {END} after", table)
+    assert with_table(once, "| new |") == with_table(f"before {BEGIN} {END} after", "| new |")
 
 
 def test_hostile_text_is_shown_and_not_obeyed(fakes):
@@ -192,7 +258,8 @@ def test_hostile_text_is_shown_and_not_obeyed(fakes):
     for table in tables(page):
         assert {len(line) for line in table} == {len(table[0])}
     assert len(tables(page)) == len(tables(harmless))
-    assert set(re.findall(r"<[^!][^>]*>", page)) == {"<code>", "</code>"}
+    anchors = {f'<a id="{each.path.stem}">' for each in entries}
+    assert set(re.findall(r"<[^!][^>]*>", page)) == {"<code>", "</code>", "</a>", *anchors}
 
 
 @given(st.text(string.printable[:95] + "äπ", max_size=40))
@@ -217,9 +284,11 @@ def test_building_twice_gives_the_same_bytes(add, make_run, directory):
     readme.write_text(f"# starbench\n\n{BEGIN}\n{END}\n\nThe end.\n")
     assert {path.name for path in build(load(directory), directory)} == {
         "LEADERBOARD.md",
+        "leaderboard.csv",
         "README.md",
     }
-    first = {path: path.read_bytes() for path in (directory / "LEADERBOARD.md", readme)}
+    written = (directory / "LEADERBOARD.md", directory / "leaderboard.csv", readme)
+    first = {path: path.read_bytes() for path in written}
     assert build(load(directory), directory) == []
     assert differing(load(directory), directory) == {}
     for path in first:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starbench.leaderboard import build, load
+from starbench.leaderboard import build, load, verdicts
 from starbench.leaderboard.aggregate import sections
 from starbench.leaderboard.board import Entry, file_name
 from starbench.leaderboard.compare import compare_shares, pairwise, resample
-from starbench.leaderboard.verdict import verdict, verdicts
+from starbench.leaderboard.verdict import verdict
 from starbench.leaderboard.verdict_text import TITLE, verdict_section
 from starbench.results import parse_row
 
@@ -54,7 +54,9 @@ class Board:
 
     def verdict(self, entries=None):
         (section,) = sections(entries or self.entries)
-        return verdict(section, found=lambda group: self.found[group.row.settings_digest])
+        return verdict(
+            section, resampled=lambda group: resample(self.found[group.row.settings_digest])
+        )
 
     def text(self):
         return verdict_section({"apogee-giants": self.verdict()})[1]

@@ -7,6 +7,7 @@ from starbench.tasks import apogee_giants
 from starbench.tasks.apogee_giants import SCALES, ApogeeGiants
 from starbench.tasks.base import SPLITS
 from starbench.tasks.errors import DataError
+from starbench.tasks.registry import get_task
 
 
 def test_a_pair_is_the_same_to_the_last_bit_in_whatever_range_it_is_made(task):
@@ -72,3 +73,28 @@ def test_task_of_another_emulator_than_the_manifest_is_refused(tmp_path, manifes
     with pytest.raises(DataError, match=r"starbench\.tasks\.make_manifest"):
         task.prepare("tiny")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["apogee-giants", "apogee-giants-snr50"])
+def test_labels_of_the_standard_splits_need_no_data_set(name, tmp_path):
+    task = get_task(name, cache=tmp_path)
+    nuisance, composition = task.drawn_labels("test", "tiny")
+    assert nuisance.shape == (64, 2, 2)
+    assert composition.shape == (64, 17)
+    assert list(tmp_path.iterdir()) == []
+    # Those of the manifest, and of a data set that is built.
+    full = task.drawn_labels("test", "full")
+    assert np.array_equal(full[0][:64], nuisance)
+    task.prepare("tiny", progress=False)
+    for drawn, read in zip(
+        (nuisance, composition), task.labels_on_disk("test", "tiny"), strict=True
+    ):
+        assert np.array_equal(drawn.astype(np.float32), read.astype(np.float32))
+
+
+def test_labels_that_the_manifest_does_not_hold_are_refused(monkeypatch):
+    task = get_task("apogee-giants")
+    true = task.labels
+    monkeypatch.setattr(task, "labels", lambda *range: (true(*range)[0] + 1, true(*range)[1]))
+    with pytest.raises(DataError, match="draws other labels of test than the manifest holds"):
+        task.drawn_labels("test", "tiny")
