@@ -5,18 +5,21 @@ where the reader prefers a dark one. Text is drawn as outlines, so that it needs
 """
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 INK, GREY, FAINT = "#1b1f24", "#667079", "#d5dade"
 
 # Each on a light page and on a dark one: at least 3 : 1 against its page. The hues, after Okabe and
 # Ito's, stay apart for colour-blind readers; marker and dash tell apart those that share a hue.
-_HUES = {
+_PAIRS = {
     "#0068a8": "#5ab4f0",
     "#c44d00": "#ff9142",
     "#007a58": "#2fcf9f",
@@ -24,7 +27,8 @@ _HUES = {
     "#8a6100": "#e0b040",
     "#4a5560": "#aeb9c4",
 }
-_DARK = {INK: "#e8ebee", GREY: "#9aa5af", FAINT: "#3a424a", **_HUES}
+HUES = list(_PAIRS)
+_DARK = {INK: "#e8ebee", GREY: "#9aa5af", FAINT: "#3a424a", **_PAIRS}
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (9, 2)), (0, (2, 3)))
 
@@ -72,15 +76,22 @@ class Look:
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
     """Give each name a look of its own; from the 37th on they repeat."""
-    hues = list(_HUES)
     return {
         name: Look(
-            hues[place % len(hues)],
-            _MARKERS[place // len(hues) % len(_MARKERS)],
-            _DASHES[place // len(hues) % len(_DASHES)],
+            HUES[place % len(HUES)],
+            _MARKERS[place // len(HUES) % len(_MARKERS)],
+            _DASHES[place // len(HUES) % len(_DASHES)],
         )
         for place, name in enumerate(names)
     }
+
+
+def powers(axis: Axis) -> None:
+    """Label the powers of ten of a logarithmic axis in plain text: the style reads no formulae."""
+    axis.set_major_formatter(
+        FuncFormatter(lambda x, _: f"{x:,.0f}" if 1 <= x < 1e5 else f"1e{round(math.log10(x))}")
+    )
+    axis.set_minor_formatter(NullFormatter())
 
 
 def style() -> Any:

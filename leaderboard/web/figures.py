@@ -1,6 +1,7 @@
 """The figures of the site that compare methods, each track a panel."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from starbench.leaderboard.columns import percent, scientific
-from starbench.leaderboard.web.drawing import GREY, Look, looks, style, svg
+from starbench.leaderboard.web.drawing import GREY, Look, looks, powers, style, svg
 from starbench.leaderboard.web.model import Standing, Track, legend_name
 from starbench.leaderboard.web.numbers import SHIFT_EDGES, by_shift, over_plane
 
 BOUND = "information-bound"
+CELLS = {  # drawn over their edges, where a viewer would show the page between two cells
+    "cmap": "cividis", "vmin": 0, "vmax": 1, "edgecolors": "face", "linewidth": 0.4
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,21 @@ class Drawn:
     caption: str
     alt: str
     image: bytes
+
+    @property
+    def width(self) -> int:
+        """Width of the image in points, so that a page keeps its place free while it loads."""
+        return self._size[0]
+
+    @property
+    def height(self) -> int:
+        """Height of the image in points."""
+        return self._size[1]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        box = re.search(rb'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', self.image)
+        return round(float(box[1])), round(float(box[2]))
 
 
 def comparisons(tracks: Sequence[Track]) -> list[Callable[[], Drawn | None]]:
@@ -66,7 +85,8 @@ def _curves(tracks: Sequence[Track], shown: dict[str, Look]) -> Drawn | None:
         axes.plot(curve.k, curve.share, **look)
 
     def finish(axes: Axes) -> None:
-        axes.set(xscale="log", xlabel="rank k", ylabel="share of twins within rank k", ylim=(0, 1))
+        axes.set(xscale="log", xlabel="rank k", ylabel="twins within rank k", ylim=(0, 1.02))
+        powers(axes.xaxis)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     figure = _panels(tracks, shown, _of_current, draw, finish)
@@ -115,7 +135,7 @@ def _against_snr(tracks: Sequence[Track], shown: dict[str, Look]) -> Drawn | Non
             list(places.values()), [_snr(task) for task in places],
         )  # fmt: skip
         axes.set(xlabel="signal-to-noise ratio a pixel", ylabel="twins found nearest",
-                 ylim=(0, 1.005))  # fmt: skip
+                 ylim=(0, 1.02))  # fmt: skip
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         _legend(figure, [axes])
     return Drawn(
@@ -156,6 +176,8 @@ def _swapped(tracks: Sequence[Track], shown: dict[str, Look]) -> Drawn | None:
 
     def finish(axes: Axes) -> None:
         axes.set(xscale="log", yscale="log", xlabel="plain MSE", ylabel="swapped MSE")
+        powers(axes.xaxis)
+        powers(axes.yaxis)
         low = min(axes.get_xlim()[0], axes.get_ylim()[0])
         high = max(axes.get_xlim()[1], axes.get_ylim()[1])
         axes.plot((low, high), (low, high), color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=1)
@@ -183,7 +205,7 @@ def _shift(tracks: Sequence[Track], shown: dict[str, Look]) -> Drawn | None:
         axes.plot(centres, by_shift(standing.found, _teff(track)), **look)
 
     def finish(axes: Axes) -> None:
-        axes.set(xlabel="|ΔTeff| of the pair [K]", ylabel="twins found nearest", ylim=(0, 1.005))
+        axes.set(xlabel="|ΔTeff| of the pair [K]", ylabel="twins found nearest", ylim=(0, 1.02))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     figure = _panels(
@@ -227,7 +249,7 @@ def _elements(track: Track) -> Drawn | None:
         figure = Figure(figsize=(9.4, 1.3 + 0.26 * len(having)), layout="constrained")
         axes = figure.subplots()
         grid = np.array([[values.get(e, np.nan) for e in elements] for values in having.values()])
-        mesh = axes.pcolormesh(grid, cmap="cividis", vmin=0, vmax=1)
+        mesh = axes.pcolormesh(grid, **CELLS)
         for (row, column), value in np.ndenumerate(grid):
             if np.isfinite(value):
                 # These two follow the cell, not the page, so the dark scheme leaves them alone.
@@ -263,7 +285,7 @@ def _plane(track: Track) -> Drawn | None:
             axes.set_axis_off()
         for axes, standing in zip(grid.flat, standings, strict=False):
             first, second, mean = over_plane(standing.found, track.nuisance)
-            mesh = axes.pcolormesh(first, second, mean, cmap="cividis", vmin=0, vmax=1)
+            mesh = axes.pcolormesh(first, second, mean, **CELLS)
             axes.set_title(_wrapped(legend_name(standing.name)), fontsize=7)
             axes.grid(False)
             axes.tick_params(labelsize=7)

@@ -29,6 +29,8 @@ class Standing:
         Whether it is of its method's newest version and of the track's newest data, and scored.
     curve : Curve or None
         None where no run was scored.
+    n_stars : int
+        Number of stars whose twins were ranked; 0 where no run was scored.
     found : numpy.ndarray [n_pairs, 2] or None
         Of each star, the share of the seeds that found its twin nearest; None if not current.
     """
@@ -38,6 +40,7 @@ class Standing:
     name: str
     current: bool
     curve: Curve | None
+    n_stars: int
     found: np.ndarray | None
 
     @property
@@ -98,31 +101,42 @@ def tracks(
         for place, section in enumerate(found)
         for group in section.groups
     ]
+    current = {
+        (section.task, group.row.settings_digest): group.label
+        for section, group, newest in jobs
+        if newest and _is_newest(section, group)
+    }
     standings: dict[str, list[Standing]] = {}
     for section, group, newest in progress(jobs):
-        standings.setdefault(section.task, []).append(_standing(section, group, newest))
+        name = group.label if newest and _is_newest(section, group) else None
+        others = {digest for (_, digest), label in current.items() if label == name}
+        if len(others) != 1:  # a name on the site is of one set of settings, on all tracks
+            name = f"{group.label} v{group.row.method_version} {group.row.settings_digest[:8]}"
+        standings.setdefault(section.task, []).append(_standing(section, group, name, bool(others)))
     return [
         Track(task, tuple(standings[task]), *_stars(by_task[task][0], get_task))
         for task in sorted(by_task, key=task_order)
     ]
 
 
-def _standing(section: Section, group: Group, newest: bool) -> Standing:
-    ranks = [read_ranks(ranks_beside(entry.path)).rank for entry in group.entries]
+def _is_newest(section: Section, group: Group) -> bool:
+    """Say whether a group was scored, and its method has no later version in its section."""
     versions = [
         other.row.method_version for other in section.groups
         if other.row.method == group.row.method
     ]  # fmt: skip
-    current = newest and bool(ranks) and group.row.method_version == max(versions)
-    name = group.label
-    if any(other is not group and other.label == name for other in section.groups):
-        name += f" v{group.row.method_version} {group.row.settings_digest[:8]}"
+    return bool(group.entries) and group.row.method_version == max(versions)
+
+
+def _standing(section: Section, group: Group, name: str, current: bool) -> Standing:
+    ranks = [read_ranks(ranks_beside(entry.path)).rank for entry in group.entries]
     return Standing(
         group,
         section,
         name,
         current,
         recovery_curve(ranks) if ranks else None,
+        ranks[0].size if ranks else 0,
         nearest(ranks) if current else None,
     )
 
