@@ -43,18 +43,18 @@ class Drawn:
 
     @property
     def width(self) -> int:
-        """Width of the image in points, so that a page keeps its place free while it loads."""
+        """Width of the image in pixels, so that a page keeps its place free while it loads."""
         return self._size[0]
 
     @property
     def height(self) -> int:
-        """Height of the image in points."""
+        """Height of the image in pixels."""
         return self._size[1]
 
     @property
     def _size(self) -> tuple[int, int]:
         box = re.search(rb'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', self.image)
-        return round(float(box[1])), round(float(box[2]))
+        return round(float(box[1]) / 0.75), round(float(box[2]) / 0.75)  # from points
 
 
 def comparisons(tracks: Sequence[Track]) -> list[Callable[[], Drawn | None]]:
@@ -137,7 +137,7 @@ def _against_snr(tracks: Sequence[Track], shown: dict[str, Look]) -> Drawn | Non
         axes.set(xlabel="signal-to-noise ratio a pixel", ylabel="twins found nearest",
                  ylim=(0, 1.02))  # fmt: skip
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        _legend(figure, [axes])
+        legend(figure, [axes])
     return Drawn(
         "snr",
         "Nearest twins against noise",
@@ -341,7 +341,7 @@ def _panels(
                 draw(axes, standing, _keywords(standing.name, shown))
             finish(axes)
             axes.set_title(task, loc="left")
-        _legend(figure, grid)
+        legend(figure, grid)
     return figure
 
 
@@ -363,12 +363,14 @@ def _keywords(name: str, shown: dict[str, Look]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _legend(figure: Figure, grid: Iterable[Axes]) -> None:
+def legend(figure: Figure, grid: Iterable[Axes], **options: Any) -> None:
+    """Draw one legend for all panels, each label once."""
     handles = {}
     for axes in grid:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    options = {"loc": "outside lower center", "ncols": 3} | options
+    figure.legend(handles.values(), handles.keys(), **options)
 
 
 def _categories(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:

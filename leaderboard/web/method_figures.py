@@ -10,7 +10,7 @@ from starbench.history import MEASURE
 from starbench.leaderboard.columns import percent, scientific
 from starbench.leaderboard.traces import Example, Trace
 from starbench.leaderboard.web.drawing import GREY, HUES, INK, powers, style, svg
-from starbench.leaderboard.web.figures import Drawn
+from starbench.leaderboard.web.figures import Drawn, legend
 from starbench.leaderboard.web.model import Standing
 
 _TRUE, _PLAIN, _SWAPPED = INK, HUES[0], HUES[1]
@@ -87,7 +87,7 @@ def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | No
                         axes.plot(
                             *zip(*points, strict=True), color=colour, lw=0.9,
                             marker="o" if name == MEASURE else None, ms=2.5,
-                            label=task if number == 0 else None,
+                            label=task,
                         )  # fmt: skip
                     chance = [(row["epoch"], row["chance_cross_entropy"]) for row in trace.history
                               if "chance_cross_entropy" in row]  # fmt: skip
@@ -101,7 +101,7 @@ def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | No
             axes.set_ylabel(label)
         grid[-1].set_xlabel("epoch")
         grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        legend(figure, grid, loc="outside upper center", ncols=2)
     kept = sum(bool(trace.history) for traces in runs.values() for trace in traces)
     return Drawn(
         f"{method}-training",
@@ -147,7 +147,7 @@ def method_spectra(method: str, examples: dict[str, Example]) -> Drawn | None:
             for axes in (top, bottom):
                 axes.set_xlim(x[0], x[-1])
         grid[-1].set_xlabel("vacuum wavelength [Å]")
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        legend(figure, grid, loc="outside upper center")
     told = "; ".join(
         f"on {task}, root mean square residual {_rms(star.reconstruction - star.flux)}, swapped "
         f"{_rms(star.swapped_reconstruction - star.flux)}"

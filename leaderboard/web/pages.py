@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from starbench.leaderboard.aggregate import Group
+from starbench.leaderboard.aggregate import Group, rank_order
 from starbench.leaderboard.board import Entry
 from starbench.leaderboard.columns import COLUMNS, Column, figures_of, figures_of_row
 from starbench.leaderboard.names import task_order
@@ -52,8 +52,9 @@ class Line:
     ----------
     method : str
         Empty for a figure that others published.
-    name, track, access, kind : str
-        `kind` is ``""``, ``"control"`` or ``"published"``.
+    name, note, track, access, kind : str
+        `note` says where a published figure is from; `kind` is empty, ``"control"`` or
+        ``"published"``.
     seeds : str
     rows : tuple of Entry
     cells : tuple of Cell
@@ -61,6 +62,7 @@ class Line:
 
     method: str
     name: str
+    note: str
     track: str
     access: str
     kind: str
@@ -106,6 +108,7 @@ class Pages:
         """Return the page of the table."""
         lines = [line(each) for track in self._tracks for each in track.standings]
         lines += [_published_line(each) for each in self._published]
+        lines.sort(key=_place)
         shown = sorted({each.track for each in lines}, key=task_order)
         accesses = [name for name in ACCESS if any(each.access == name for each in lines)]
         return self._render(
@@ -159,6 +162,7 @@ def line(standing: Standing) -> Line:
     return Line(
         row.method,
         standing.name,
+        "",
         row.task + older,
         row.label_access,
         "control" if row.control else "",
@@ -192,7 +196,8 @@ def _published_line(line: Published) -> Line:
     figures = figures_of(line.figures)
     return Line(
         "",
-        f"{line.method} ({line.source}; {line.gallery_size:,} stars)",
+        line.method,
+        f"{line.source}; {line.gallery_size:,} stars",
         line.task,
         line.label_access,
         "published",
@@ -206,6 +211,16 @@ def _published_line(line: Published) -> Line:
             )
             for column in COLUMNS
         ),
+    )
+
+
+def _place(line: Line) -> tuple:
+    """Sort lines as the tables of LEADERBOARD.md: by track and access, the best first."""
+    nearest = line.cells[0].order if line.cells[0].text else None
+    return (
+        task_order(line.track),
+        list(ACCESS).index(line.access),
+        rank_order(line.kind == "control", nearest, line.name),
     )
 
 
