@@ -6,6 +6,7 @@ where the reader prefers a dark one. Text is drawn as outlines, so that it needs
 
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,7 +110,8 @@ def svg(figure: Figure) -> bytes:
         for light, dark in _DARK.items()
         for paint in ("fill", "stroke")
     )
-    text = image.getvalue().decode()
+    # Comments hold the labels' text, and so foreign text that the picture itself does not need.
+    text = re.sub("<!--.*?-->\n?", "", image.getvalue().decode(), flags=re.DOTALL)
     sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
     begin, defs, rest = text.partition("<defs>")
     return f"{begin}{defs}{sheet}{rest}".encode()

@@ -73,12 +73,12 @@ def open_page(browser, faults, **options):
 
 
 def methods(page):
-    return page.locator("#board tbody th[scope=row]").all_inner_texts()
+    return page.locator("#board tbody tr:not(.published) th[scope=row]").all_inner_texts()
 
 
 def shares(page):
-    return [float(text.split()[0]) for text in page.locator("#board tbody td:nth-child(5)")
-            .all_inner_texts()]  # fmt: skip
+    cells = page.locator("#board tbody td:nth-child(5)").all_inner_texts()
+    return [float(text.split()[0]) for text in cells]
 
 
 def test_the_site_works_from_files_alone(site, browser):
@@ -121,14 +121,15 @@ def test_the_site_works_from_files_alone(site, browser):
     assert faults == []
 
 
-@pytest.mark.parametrize(("scheme", "viewport"), [("light", DESK), ("dark", PHONE)])
-def test_the_pages_are_accessible_and_fit(site, browser, scheme, viewport):
+def test_the_pages_are_accessible_and_fit(site, browser):
     faults = []
-    page = open_page(browser, faults, viewport=viewport, color_scheme=scheme, bypass_csp=True)
-    for name in ("index", "figures", "methods/fader", "methods/third"):
-        page.goto((site / f"{name}.html").as_uri())
-        found = axe.Axe().run(page)
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-        # Wide tables and figures scroll inside their frames, never the page.
-        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    for scheme, viewport in (("light", DESK), ("dark", PHONE)):
+        # The check is put into the page as a script, which the page's own rules would refuse.
+        page = open_page(browser, faults, viewport=viewport, color_scheme=scheme, bypass_csp=True)
+        for name in ("index", "figures", "methods/fader", "methods/third"):
+            page.goto((site / f"{name}.html").as_uri())
+            found = axe.Axe().run(page, options={"preload": False})  # it would fetch style sheets
+            assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+            # Wide tables and figures scroll inside their frames, never the page.
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert faults == []
