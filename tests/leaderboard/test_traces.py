@@ -1,5 +1,7 @@
 """What is kept beside a row for its figures, and that nothing but checked numbers is taken."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -147,3 +149,9 @@ def test_a_file_that_is_no_hdf5_is_refused(add, run):
     (run / "example.h5").write_bytes(b"not HDF5")
     with pytest.raises(RowError, match="not a whole HDF5 file"):
         add(run)
+
+
+def test_what_lies_beside_the_rows_of_this_repository_can_be_read_and_is_small():
+    for path in (Path(__file__).parents[2] / "leaderboard" / "rows").glob("*.json"):
+        read_trace(path)
+        assert all(file.stat().st_size < 30_000 for file in trace_files(path) if file.exists())
