@@ -78,6 +78,31 @@ def build(check: bool, directory: Path | None) -> None:
 
 
 @leaderboard.command()
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Where the site goes; by default the leaderboard's folder site/.")  # fmt: skip
+@click.option("--quiet", is_flag=True, help="Draw no progress.")
+@_directory
+def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
+    """Build the leaderboard as web pages that need neither a server nor a network."""
+    from functools import partial
+
+    from starbench.leaderboard import board
+    from starbench.leaderboard.web.build import build_site
+    from starbench.progress import bar
+    from starbench.tasks.registry import get_task
+
+    folder = _folder(directory)
+    out = out or folder / "site"
+    sizes = build_site(
+        board.load(folder),
+        out,
+        get_task=get_task,
+        progress=partial(bar, label="site", quiet=quiet),
+    )
+    click.echo(f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB; open {out / 'index.html'}")
+
+
+@leaderboard.command()
 @click.argument("rows", metavar="[ROW...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--run", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="The run of the one ROW: ranks its latents again.")  # fmt: skip

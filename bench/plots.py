@@ -38,7 +38,7 @@ def segments(wavelength: np.ndarray) -> list[slice]:
     return [slice(low, high) for low, high in pairwise(edges)]
 
 
-def _densest_window(flux: np.ndarray, part: slice) -> slice:
+def densest_window(flux: np.ndarray, part: slice) -> slice:
     """Return the `WINDOW_PIXELS` pixels of a segment in which the flux varies most."""
     if part.stop - part.start <= WINDOW_PIXELS:
         return part
@@ -64,7 +64,7 @@ def figure_spectra(example: Path, title: str) -> Figure:
         wavelength, truth = file["wavelength"][()], file["flux"][()]
         plain, swapped = file["reconstruction"][()], file["swapped_reconstruction"][()]
         facts = dict(file.attrs)
-    columns = [_densest_window(truth, part) for part in segments(wavelength)[:3]]
+    columns = [densest_window(truth, part) for part in segments(wavelength)[:3]]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.0 * max(len(columns), 2), 5.2), layout="constrained")
         axes = figure.subplots(

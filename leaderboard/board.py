@@ -1,8 +1,9 @@
 """The rows on disk: where the leaderboard lies, what stands on it, and how a row enters.
 
 ``rows/<task>-v<version>__<method>__seed<k>-<digest of settings>.json``, and beside each row that is
-``ok`` its ranks as ``.ranks.h5``. The name follows from the row, so that two rows of one run
-cannot both stand, and a file cannot claim to be another.
+``ok`` its ranks as ``.ranks.h5``; what else may lie there `starbench.leaderboard.traces` says. The
+name follows from the row, so that two rows of one run cannot both stand, and a file cannot claim to
+be another.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from starbench.leaderboard.checks import (
     check_metrics,
     check_standing,
 )
+from starbench.leaderboard.traces import Trace, read_trace, trace_files, write_trace
 from starbench.results import (
     Ranks,
     Row,
@@ -156,7 +158,7 @@ def add(
     RowError
         For the first row that may not enter.
     """
-    planned: dict[Path, tuple[Row, Ranks | None]] = {}
+    planned: dict[Path, tuple[Row, Ranks | None, Trace]] = {}
     for run in runs:
         source = row_file(Path(run))
         name = shown(source)
@@ -173,22 +175,23 @@ def add(
                 f"{name}: a row of this method, settings, seed and task is there already "
                 f"({target.name}); give --replace to put this one in its place"
             )
-        planned[target] = row, ranks
+        planned[target] = row, ranks, read_trace(source)
     _write_all(planned)
     return list(planned)
 
 
-def _write_all(planned: dict[Path, tuple[Row, Ranks | None]]) -> None:
-    """Write rows and ranks; if the disk fills on the way, put back what was there."""
-    files = [file for path in planned for file in (path, ranks_beside(path))]
+def _write_all(planned: dict[Path, tuple[Row, Ranks | None, Trace]]) -> None:
+    """Write rows and what lies beside; if the disk fills on the way, put back what was there."""
+    files = [file for path in planned for file in (path, ranks_beside(path), *trace_files(path))]
     before = {file: file.read_bytes() if file.exists() else None for file in files}
     try:
-        for path, (row, ranks) in planned.items():
+        for path, (row, ranks, trace) in planned.items():
             # The ranks first: a reader that comes between finds no row without its ranks.
             if ranks is None:
                 ranks_beside(path).unlink(missing_ok=True)
             else:
                 write_ranks(ranks_beside(path), ranks.rank, ranks.tied)
+            write_trace(path, trace)
             write_row(row, path)
     except BaseException:
         for file, content in before.items():

@@ -1,0 +1,133 @@
+"""Writing the site: pages, figures, rows and what the pages load, into a folder of their own."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from starbench.leaderboard.board import Entry
+from starbench.leaderboard.published import published_figures
+from starbench.leaderboard.traces import Trace, read_trace
+from starbench.leaderboard.web.figures import Drawn, comparisons
+from starbench.leaderboard.web.method_figures import (
+    method_recovery,
+    method_spectra,
+    method_training,
+)
+from starbench.leaderboard.web.model import Standing, tracks
+from starbench.leaderboard.web.pages import Pages
+from starbench.results import RowError, row_text, shown
+
+MARK = "starbench leaderboard site"  # in the pages that this module writes
+
+
+def build_site(
+    entries: Sequence[Entry],
+    out: Path,
+    *,
+    get_task: Callable[[str], Any],
+    progress: Callable = iter,
+) -> dict[str, int]:
+    """Write the site, in the place of an older one.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    out : pathlib.Path
+        A folder that does not exist, is empty, or holds a site.
+    get_task : callable
+        From a task's name to the task.
+    progress : callable
+        Wraps a list whose items take time.
+
+    Returns
+    -------
+    dict of str to int
+        Number of bytes of each file, by its path in the site.
+
+    Raises
+    ------
+    RowError
+        If the folder holds anything else, or what lies beside a row cannot be used.
+    """
+    out = Path(out)
+    _check_free(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        staged = Path(folder) / "site"
+        sizes = {}
+        for name, content in _contents(entries, get_task, progress):
+            path = staged / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            sizes[name] = len(content)
+        if out.exists():
+            shutil.rmtree(out)
+        staged.replace(out)
+    return sizes
+
+
+def _check_free(out: Path) -> None:
+    if not out.exists():
+        return
+    index = out / "index.html"
+    is_site = index.is_file() and MARK in index.read_text(encoding="utf-8", errors="replace")
+    if not is_site and (not out.is_dir() or any(out.iterdir())):
+        raise RowError(
+            f"--out {shown(out)}: holds something else than a site; name a new or an empty folder"
+        )
+
+
+def _contents(
+    entries: Sequence[Entry], get_task: Callable[[str], Any], progress: Callable
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the path and the bytes of every file."""
+    found = tracks(entries, get_task, progress)
+    pages = Pages(found, published_figures())
+    yield "index.html", pages.index().encode()
+    drawn = [figure for job in progress(comparisons(found)) if (figure := job()) is not None]
+    for figure in drawn:
+        yield f"figures/{figure.name}.svg", figure.image
+    yield "figures.html", pages.comparison(drawn).encode()
+    for method in progress(pages.methods):
+        drawn = _method_figures(method, pages.of_method(method))
+        for figure in drawn:
+            yield f"figures/{figure.name}.svg", figure.image
+        yield f"methods/{method}.html", pages.method(method, drawn).encode()
+    for entry in entries:
+        yield f"rows/{entry.path.name}", row_text(entry.row).encode()
+    yield from _static(files("starbench.leaderboard.web").joinpath("static"), "static")
+
+
+def _method_figures(method: str, standings: Sequence[Standing]) -> list[Drawn]:
+    """Draw a method's figures, on each track of its best settings that count."""
+    shown_on: dict[str, Standing] = {}
+    for standing in standings:
+        if standing.current:
+            shown_on.setdefault(standing.row.task, standing)
+    runs: dict[str, list[Trace]] = {
+        task: [read_trace(entry.path) for entry in standing.group.entries]
+        for task, standing in shown_on.items()
+    }
+    examples = {
+        task: next(trace.example for trace in traces if trace.example is not None)
+        for task, traces in runs.items()
+        if any(trace.example is not None for trace in traces)
+    }
+    figures = (
+        method_recovery(method, list(shown_on.values())),
+        method_training(method, runs),
+        method_spectra(method, examples),
+    )
+    return [figure for figure in figures if figure is not None]
+
+
+def _static(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _static(item, f"{name}/{item.name}")
+        else:
+            yield f"{name}/{item.name}", item.read_bytes()

@@ -1,0 +1,262 @@
+"""The pages of the site: what the templates show of the rows, each text escaped by them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from starbench.leaderboard.aggregate import Group, rank_order
+from starbench.leaderboard.board import Entry
+from starbench.leaderboard.columns import COLUMNS, Column, figures_of, figures_of_row
+from starbench.leaderboard.names import task_order
+from starbench.leaderboard.published import Published
+from starbench.leaderboard.render import ACCESS, seeds, spread, with_interval
+from starbench.leaderboard.web.figures import Drawn
+from starbench.leaderboard.web.model import Standing, Track
+from starbench.metrics import METRICS
+from starbench.results import Row
+
+_PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
+_HIGHER = {"recovery"} | {name for name, metric in METRICS.items() if metric.higher_is_better}
+_RULES = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of a table.
+
+    Attributes
+    ----------
+    text : str
+    interval : str
+        Its 95 % interval, empty where there is none.
+    order : float
+        What the column is sorted by; missing figures come last when the best come first.
+    """
+
+    text: str
+    interval: str
+    order: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table of all tracks.
+
+    Attributes
+    ----------
+    method : str
+        Empty for a figure that others published.
+    name, note, track, access, kind : str
+        `note` says where a published figure is from; `kind` is empty, ``"control"`` or
+        ``"published"``.
+    seeds : str
+    rows : tuple of Entry
+    cells : tuple of Cell
+    """
+
+    method: str
+    name: str
+    note: str
+    track: str
+    access: str
+    kind: str
+    seeds: str
+    rows: tuple[Entry, ...]
+    cells: tuple[Cell, ...]
+
+
+class Pages:
+    """Renders pages from the templates that ship with starbench.
+
+    Parameters
+    ----------
+    tracks : sequence of Track
+    published : sequence of Published
+    """
+
+    def __init__(self, tracks: Sequence[Track], published: Sequence[Published]):
+        self._tracks = tracks
+        self._published = published
+        self._templates = jinja2.Environment(
+            loader=jinja2.FunctionLoader(_template),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals |= {
+            "columns": [
+                {"title": column.title, "meaning": _meaning(column), "higher": _is_high(column)}
+                for column in COLUMNS
+            ],
+            "access_titles": ACCESS,
+            "rules": _RULES,
+        }
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that have a page, by name."""
+        return sorted({each.row.method for track in self._tracks for each in track.standings})
+
+    def index(self) -> str:
+        """Return the page of the table."""
+        lines = [line(each) for track in self._tracks for each in track.standings]
+        lines += [_published_line(each) for each in self._published]
+        lines.sort(key=_place)
+        shown = sorted({each.track for each in lines}, key=task_order)
+        accesses = [name for name in ACCESS if any(each.access == name for each in lines)]
+        return self._render(
+            "index.html", root="", lines=lines, tracks=shown, accesses=accesses,
+            methods=self.methods, n_rows=sum(len(each.rows) for each in lines),
+        )  # fmt: skip
+
+    def comparison(self, figures: Sequence[Drawn]) -> str:
+        """Return the page of the figures that compare methods."""
+        return self._render("figures.html", root="", figures=figures)
+
+    def method(self, method: str, figures: Sequence[Drawn]) -> str:
+        """Return the page of a method."""
+        standings = self.of_method(method)
+        by_settings: dict[str, list[Standing]] = {}
+        for each in standings:
+            by_settings.setdefault(each.row.settings_digest, []).append(each)
+        ordered = sorted(
+            by_settings.items(),
+            key=lambda item: (-item[1][0].row.method_version, item[1][0].name, item[0]),
+        )
+        settings = [
+            {
+                "row": members[0].row,
+                "name": members[0].name,
+                "digest": digest[:8],
+                "lines": [line(each) for each in members],
+                "rows": [_run(entry) for each in members for entry in _entries(each.group)],
+            }
+            for digest, members in ordered
+        ]
+        return self._render(
+            "method.html", root="../", row=standings[0].row, settings=settings, figures=figures
+        )
+
+    def of_method(self, method: str) -> list[Standing]:
+        """Return all standings of a method, in the order of the tracks."""
+        return [
+            each for track in self._tracks for each in track.standings
+            if each.row.method == method
+        ]  # fmt: skip
+
+    def _render(self, template: str, **context: Any) -> str:
+        return self._templates.get_template(template).render(context)
+
+
+def line(standing: Standing) -> Line:
+    """Return the line of a group of rows."""
+    row, group = standing.row, standing.group
+    older = "" if standing.current or not group.entries else " (older)"
+    return Line(
+        row.method,
+        standing.name,
+        "",
+        row.task + older,
+        row.label_access,
+        "control" if row.control else "",
+        seeds(group),
+        tuple(_entries(group)),
+        tuple(_cell(standing, column) for column in COLUMNS),
+    )
+
+
+def _cell(standing: Standing, column: Column) -> Cell:
+    text = spread(standing.group, column)
+    value = standing.group.mean.get(column.key)
+    return Cell(text, _interval(standing, column) if text else "", _order(value, column))
+
+
+def _interval(standing: Standing, column: Column) -> str:
+    curve = standing.curve
+    if column.key in _PER_MILLE and curve is not None:
+        n_stars = standing.n_stars
+        (place,) = (curve.k == max(1, _PER_MILLE[column.key] * n_stars // 1000)).nonzero()
+        if len(place):
+            ends = (column.write(float(end[place[0]])) for end in (curve.low, curve.high))
+            return "[{}, {}]".format(*ends)
+    if len(standing.group.entries) == 1:
+        figure = standing.row.metrics.get(column.key)
+        return with_interval(figure, column).partition(" ")[2]
+    return ""
+
+
+def _published_line(line: Published) -> Line:
+    figures = figures_of(line.figures)
+    return Line(
+        "",
+        line.method,
+        f"{line.source}; {line.gallery_size:,} stars",
+        line.task,
+        line.label_access,
+        "published",
+        "",
+        (),
+        tuple(
+            Cell(
+                column.write(figures[column.key]) if column.key in figures else "",
+                "",
+                _order(figures.get(column.key), column),
+            )
+            for column in COLUMNS
+        ),
+    )
+
+
+def _place(line: Line) -> tuple:
+    """Sort lines as the tables of LEADERBOARD.md: by track and access, the best first."""
+    nearest = line.cells[0].order if line.cells[0].text else None
+    return (
+        task_order(line.track),
+        list(ACCESS).index(line.access),
+        rank_order(line.kind == "control", nearest, line.name),
+    )
+
+
+def _order(value: float | None, column: Column) -> float:
+    if value is None:
+        return -1e99 if _is_high(column) else 1e99
+    return value
+
+
+def _is_high(column: Column) -> bool:
+    return column.key in _HIGHER
+
+
+def _meaning(column: Column) -> str:
+    text = column.meaning or METRICS[column.key].definition
+    return text.replace("`", "")
+
+
+def _entries(group: Group) -> list[Entry]:
+    return sorted([*group.entries, *group.diverged], key=lambda entry: entry.row.seed)
+
+
+def _run(entry: Entry) -> dict[str, Any]:
+    row: Row = entry.row
+    figures = figures_of_row(row)
+    first = COLUMNS[0]
+    return {
+        "row": row,
+        "file": entry.path.name,
+        "nearest": with_interval(row.metrics.get(first.key), first),
+        "minutes": f"{figures['minutes']:.1f}" if "minutes" in figures else "",
+        "command": (f"git checkout {row.commit} && " if row.commit else "") + row.command,
+    }
+
+
+def _template(name: str) -> str:
+    return (
+        files("starbench.leaderboard.web").joinpath("templates", name).read_text(encoding="utf-8")
+    )
