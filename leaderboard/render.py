@@ -96,19 +96,15 @@ def spread(group: Group, column: Column, interval: tuple[float, float] | None = 
     return text
 
 
-def seeds(group: Group, page: str = "") -> str:
-    """Return the number of scored seeds, and of those that diverged, as a link to the rows.
-
-    Parameters
-    ----------
-    group : Group
-    page : str
-        Where the single rows are, from the page that the link stands on; by default on that page.
-    """
+def seeds(group: Group) -> str:
+    """Return the number of scored seeds, and of those that diverged."""
     text = str(len(group.entries))
-    if group.diverged:
-        text += f" (+ {len(group.diverged)} diverged)"
-    return f"[{text}]({page}#{group.key})"
+    return f"{text} (+ {len(group.diverged)} diverged)" if group.diverged else text
+
+
+def _linked_seeds(group: Group, page: str) -> str:
+    """Return the number of seeds as a link to the single rows, which stand on a page."""
+    return f"[{seeds(group)}]({page}#{group.key})"
 
 
 def _published(line: Published) -> str:
@@ -140,7 +136,7 @@ class _Lines:
         return (
             str(self.judged.ranks.get(group.key, "")),
             method_name(group, groups),
-            seeds(group, self.page),
+            _linked_seeds(group, self.page),
             *(spread(group, column, intervals.get(column.key)) for column in self.columns),
         )
 

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -92,8 +92,9 @@ def _contents(
     for figure in drawn:
         yield f"figures/{figure.name}.svg", figure.image
     yield "figures.html", pages.comparison(drawn).encode()
+    names = {track.task: track.nuisance_names for track in found}
     for method in progress(pages.methods):
-        drawn = _method_figures(method, pages.of_method(method))
+        drawn = _method_figures(method, pages.of_method(method), names)
         for figure in drawn:
             yield f"figures/{figure.name}.svg", figure.image
         yield f"methods/{method}.html", pages.method(method, drawn).encode()
@@ -102,7 +103,9 @@ def _contents(
     yield from _static(files("starbench.leaderboard.web").joinpath("static"), "static")
 
 
-def _method_figures(method: str, standings: Sequence[Standing]) -> list[Drawn]:
+def _method_figures(
+    method: str, standings: Sequence[Standing], names: Mapping[str, Sequence[str]]
+) -> list[Drawn]:
     """Draw a method's figures, on each track of its best settings that count."""
     shown_on: dict[str, Standing] = {}
     for standing in standings:
@@ -120,7 +123,7 @@ def _method_figures(method: str, standings: Sequence[Standing]) -> list[Drawn]:
     figures = (
         method_recovery(method, list(shown_on.values())),
         method_training(method, runs),
-        method_spectra(method, examples),
+        method_spectra(method, examples, names),
     )
     return [figure for figure in figures if figure is not None]
 

@@ -1,6 +1,6 @@
 """The figures of one method's page: recovery on each track, training, one star's spectra."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -114,7 +114,9 @@ def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | No
     )
 
 
-def method_spectra(method: str, examples: dict[str, Example]) -> Drawn | None:
+def method_spectra(
+    method: str, examples: dict[str, Example], names: Mapping[str, Sequence[str]]
+) -> Drawn | None:
     """Draw one test star of each track: true, reconstructed, and from its twin's latent.
 
     Parameters
@@ -122,6 +124,8 @@ def method_spectra(method: str, examples: dict[str, Example]) -> Drawn | None:
     method : str
     examples : dict of str to Example
         By task.
+    names : mapping of str to sequence of str
+        Of the nuisances, by task; none where they are not known.
     """
     if not examples:
         return None
@@ -140,7 +144,7 @@ def method_spectra(method: str, examples: dict[str, Example]) -> Drawn | None:
                 errors[label] = flux - star.flux
                 top.plot(x, flux, color=colour, lw=0.9, ls=dash, label=label)
                 bottom.plot(x, errors[label], color=colour, lw=0.8, ls=dash)
-            top.set_title(f"{task}: {_star(star)}", loc="left", fontsize=8)
+            top.set_title(f"{task}: {_star(star, names.get(task, ()))}", loc="left", fontsize=8)
             top.set_ylabel("flux")
             bottom.set_ylabel("residual")
             top.tick_params(labelbottom=False)
@@ -167,7 +171,11 @@ def _rms(residual: np.ndarray) -> str:
     return scientific(float(np.sqrt(np.mean(residual.astype(np.float64) ** 2))))
 
 
-def _star(star: Example) -> str:
-    own, twin = (", ".join(f"{value:.4g}" for value in values)
-                 for values in (star.nuisance, star.twin_nuisance))  # fmt: skip
-    return f"test pair {star.pair}, nuisance {own} (twin {twin})"
+def _star(star: Example, names: Sequence[str]) -> str:
+    if len(names) != len(star.nuisance):
+        names = [f"nuisance {place}" for place in range(1, len(star.nuisance) + 1)]
+    own, twin = (
+        ", ".join(f"{name} {value:.4g}" for name, value in zip(names, values, strict=True))
+        for values in (star.nuisance, star.twin_nuisance)
+    )
+    return f"test pair {star.pair}, {own} (twin: {twin})"

@@ -8,6 +8,7 @@ import numpy as np
 
 from starbench.leaderboard.aggregate import Group, Section, sections
 from starbench.leaderboard.board import Entry, ranks_beside
+from starbench.leaderboard.judgement import judge
 from starbench.leaderboard.names import task_order
 from starbench.leaderboard.web.numbers import Curve, nearest, recovery_curve
 from starbench.results import Row, read_ranks
@@ -25,6 +26,8 @@ class Standing:
     section : Section
     name : str
         What tells it from the other groups of its section; foreign text.
+    rank : int or None
+        Its rank among the methods of its track and label access; None for those that have none.
     current : bool
         Whether it is of its method's newest version and of the track's newest data, and scored.
     curve : Curve or None
@@ -38,6 +41,7 @@ class Standing:
     group: Group
     section: Section
     name: str
+    rank: int | None
     current: bool
     curve: Curve | None
     n_stars: int
@@ -93,7 +97,9 @@ def tracks(
         A task before its noise tracks, and those from little noise to much.
     """
     by_task: dict[str, list[Section]] = {}
-    for section in sections(entries):
+    found = sections(entries)
+    judged = judge(found)
+    for section in found:
         by_task.setdefault(section.task, []).append(section)
     jobs = [
         (section, group, place == 0)
@@ -112,7 +118,9 @@ def tracks(
         others = {digest for (_, digest), label in current.items() if label == name}
         if len(others) != 1:  # a name on the site is of one set of settings, on all tracks
             name = f"{group.label} v{group.row.method_version} {group.row.settings_digest[:8]}"
-        standings.setdefault(section.task, []).append(_standing(section, group, name, bool(others)))
+        standings.setdefault(section.task, []).append(
+            _standing(section, group, name, judged.ranks.get(group.key), bool(others))
+        )
     return [
         Track(task, tuple(standings[task]), *_stars(by_task[task][0], get_task))
         for task in sorted(by_task, key=task_order)
@@ -128,12 +136,15 @@ def _is_newest(section: Section, group: Group) -> bool:
     return bool(group.entries) and group.row.method_version == max(versions)
 
 
-def _standing(section: Section, group: Group, name: str, current: bool) -> Standing:
+def _standing(
+    section: Section, group: Group, name: str, rank: int | None, current: bool
+) -> Standing:
     ranks = [read_ranks(ranks_beside(entry.path)).rank for entry in group.entries]
     return Standing(
         group,
         section,
         name,
+        rank,
         current,
         recovery_curve(ranks) if ranks else None,
         ranks[0].size if ranks else 0,

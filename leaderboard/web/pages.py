@@ -55,6 +55,8 @@ class Line:
     name, note, track, access, kind : str
         `note` says where a published figure is from; `kind` is empty, ``"control"`` or
         ``"published"``.
+    rank : int or None
+        None for controls, published figures and older versions.
     seeds : str
     rows : tuple of Entry
     cells : tuple of Cell
@@ -66,6 +68,7 @@ class Line:
     track: str
     access: str
     kind: str
+    rank: int | None
     seeds: str
     rows: tuple[Entry, ...]
     cells: tuple[Cell, ...]
@@ -166,6 +169,7 @@ def line(standing: Standing) -> Line:
         row.task + older,
         row.label_access,
         "control" if row.control else "",
+        standing.rank,
         seeds(group),
         tuple(_entries(group)),
         tuple(_cell(standing, column) for column in COLUMNS),
@@ -201,6 +205,7 @@ def _published_line(line: Published) -> Line:
         line.task,
         line.label_access,
         "published",
+        None,
         "",
         (),
         tuple(

@@ -77,7 +77,7 @@ def methods(page):
 
 
 def shares(page):
-    cells = page.locator("#board tbody td:nth-child(5)").all_inner_texts()
+    cells = page.locator("#board tbody td:nth-child(6)").all_inner_texts()
     return [float(text.split()[0]) for text in cells]
 
 
