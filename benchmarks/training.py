@@ -110,11 +110,11 @@ def _fit(folder: Path, name: str, warm_up: int, steps: int) -> dict:
 
     class TimedFader(Fader):
         # The fit calls it once a step, so two calls lie one whole step apart.
-        def penalty(self, latent, nuisance, share_done):
+        def penalty(self, latent, batch):
             clock.append((time.perf_counter(), time.process_time()))
             if len(clock) > warm_up + steps:
                 raise _Enough
-            return super().penalty(latent, nuisance, share_done)
+            return super().penalty(latent, batch)
 
     flux, nuisance = np.load(folder / "flux.npy"), np.load(folder / "nuisance.npy")
     view = View(flux.reshape(-1, flux.shape[2]), nuisance.reshape(-1, nuisance.shape[2]))

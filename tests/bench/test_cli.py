@@ -284,7 +284,7 @@ def run_folder_of(tmp_path, process):
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_cut_off_ends_like_an_undisturbed_one(arguments, tmp_path, end):
-    settings = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
+    settings = ["--set", "epochs=10", "--set", "pause=0.3", "--quiet"]
     process = subprocess.Popen(
         command(arguments, *settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
