@@ -284,10 +284,12 @@ def run_folder_of(tmp_path, process):
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_cut_off_ends_like_an_undisturbed_one(arguments, tmp_path, end):
-    settings = ["--set", "epochs=10", "--set", "pause=0.3", "--quiet"]
+    settings = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
     process = subprocess.Popen(
-        command(arguments, *settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        command(arguments, *settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell that puts the tests in the background has them ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     folder = run_folder_of(tmp_path, process)
     process.send_signal(end)
     _, said = process.communicate(timeout=30)
