@@ -8,6 +8,7 @@ import click
 
 from starbench import __version__
 from starbench.errors import Report, debugging, report
+from starbench.options import OWN_PAIRS, cache_option
 
 
 class LateGroup(click.Group):
@@ -59,15 +60,8 @@ def main() -> None:
 
 
 # fmt: off
-_cache = click.option(
-    "--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Where data sets are kept; by default the user's cache folder.",
-)
 _data = click.option(
-    "--data", type=click.Path(path_type=Path), metavar="PAIRS",
-    help="Your own pairs instead of a standard task: an HDF5 file, a folder that "
-         "`starbench data export` or Dataset.save_to_disk wrote, or a data set user/name of the "
-         "Hugging Face Hub.",
+    "--data", type=click.Path(path_type=Path), metavar="PAIRS", help=OWN_PAIRS,
 )
 _out = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"),
@@ -96,7 +90,7 @@ def run_options(command: Any) -> Any:
         click.option("--threads", type=click.IntRange(min=1),
                      help="Threads to use; by default the cores that are available."),
         _out,
-        _cache,
+        cache_option,
         click.option("--force", is_flag=True, help="Run again even if the run is finished."),
         _quiet,
     )  # fmt: skip
@@ -225,7 +219,7 @@ def sweep(
     metavar="PAIRS",
     help="The pairs that the run was made on, if they were your own.",
 )
-@_cache
+@cache_option
 def predict(
     run_folder: Path, out: Path, spec: str | None, data: Path | None, cache: Path | None
 ) -> None:
@@ -276,7 +270,7 @@ def predict(
     help="The seed that the method was trained with.",
 )
 @_out
-@_cache
+@cache_option
 @_quiet
 def score(
     predictions: Path,
@@ -335,8 +329,7 @@ def tasks() -> None:
 @main.command()
 @click.argument("name", metavar="METHOD")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a hyperparameter.")
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are kept; by default the user's cache folder.")  # fmt: skip
+@cache_option
 def check(name: str, settings: tuple[str, ...], cache: Path | None) -> None:
     """Examine whether a method keeps the contract, on 256 spectra.
 

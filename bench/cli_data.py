@@ -8,6 +8,7 @@ import numpy as np
 from tabulate import tabulate
 
 from starbench.errors import Report
+from starbench.options import OWN_PAIRS, cache_option
 from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.layout import FORMATS
@@ -24,8 +25,7 @@ def _options(command: Any) -> Any:
     """Add the options that say which data set."""
     for option in (
         click.option("--quiet", is_flag=True, help="Draw no progress."),
-        click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-                     help="Where data sets are kept; by default the user's cache folder."),
+        cache_option,
         click.option("--scale", default="full", show_default=True, metavar="NAME",
                      help="Size of the splits: full, mini or tiny."),
         click.option("--task", "name", metavar="NAME",
@@ -36,10 +36,7 @@ def _options(command: Any) -> Any:
 
 
 _own_data = click.option(
-    "--data", "own", type=click.Path(path_type=Path), metavar="PAIRS",
-    help="Your own pairs instead of a standard task: an HDF5 file, a folder that "
-         "`starbench data export` or Dataset.save_to_disk wrote, or a data set user/name of the "
-         "Hugging Face Hub.",
+    "--data", "own", type=click.Path(path_type=Path), metavar="PAIRS", help=OWN_PAIRS,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from starbench.errors import Report
+from starbench.options import cache_option
 
 _directory = click.option(
     "--directory",
@@ -200,8 +201,7 @@ def compare(a: str, b: str, task_name: str, metric: str, directory: Path | None)
 
 @leaderboard.command()
 @click.argument("row_path", metavar="ROW", type=click.Path(path_type=Path))
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Where data sets are kept; by default the user's cache folder.")  # fmt: skip
+@cache_option
 @click.option("--threads", type=click.IntRange(min=1),
               help="By default as many as the row's run had, or as there are cores.")  # fmt: skip
 @click.option("--device", metavar="NAME", help="By default that of the row.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from starbench.leaderboard.board import Entry
 from starbench.leaderboard.columns import COLUMNS, figures_of_row
-from starbench.metrics import METRICS
+from starbench.metrics import family
 from starbench.results import Row
 
 
@@ -114,8 +114,7 @@ def metric_versions(row: Row) -> dict[str, int]:
     """Return the version of each metric of a row; a family of metrics counts once."""
     versions = {}
     for key, figure in sorted(row.metrics.items()):
-        family = key if key in METRICS else ".".join(key.split(".", 2)[:2])
-        versions[family] = figure.version
+        versions[family(key)] = figure.version
     return versions
 
 

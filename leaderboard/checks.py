@@ -137,6 +137,30 @@ def check_standing(row: Row, name: str) -> None:
         )
 
 
+def check_fields(row: Row, name: str, expected: dict[str, Any], whose: str, mend: str) -> None:
+    """Refuse a row that says something else than what holds here.
+
+    Parameters
+    ----------
+    row : Row
+    name : str
+        What an error calls the row.
+    expected : dict of str to object
+        What its fields should be.
+    whose, mend : str
+        Of the sentence: who says otherwise, and what to do.
+
+    Raises
+    ------
+    RowError
+    """
+    for field, here in expected.items():
+        if getattr(row, field) != here:
+            raise RowError(
+                f"{name}: field `{field}` is {getattr(row, field)}, but {whose} {here}; {mend}"
+            )
+
+
 def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
     """Refuse a row of other data than those of its task here.
 
@@ -154,15 +178,13 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
     ------
     RowError
     """
-    for field, here in (
-        ("task_version", task.version),
-        ("data_fingerprint", task.fingerprint(row.scale)),
-    ):
-        if getattr(row, field) != here:
-            raise RowError(
-                f"{name}: field `{field}` is {getattr(row, field)}, but {row.task} here has "
-                f"{here}; run again on these data"
-            )
+    check_fields(
+        row,
+        name,
+        {"task_version": task.version, "data_fingerprint": task.fingerprint(row.scale)},
+        f"{row.task} here has",
+        "run again on these data",
+    )
     n_pairs = task.sizes(row.scale)["test"]
     if ranks is not None and len(ranks.rank) != n_pairs:
         raise RowError(
@@ -210,11 +232,12 @@ def check_entry(
     check_data(row, ranks, name, task)
     method = declared(row.method)
     if method is not None:
-        for field in ("label_access", "control"):
-            if getattr(row, field) != getattr(method, field):
-                raise RowError(
-                    f"{name}: field `{field}` is {getattr(row, field)}, but {row.method} declares "
-                    f"{getattr(method, field)}; restore the row as the run wrote it"
-                )
+        check_fields(
+            row,
+            name,
+            {"label_access": method.label_access, "control": method.control},
+            f"{row.method} declares",
+            "restore the row as the run wrote it",
+        )
     if ranks is not None:
         check_figures(row, ranks, name, intervals=True)

@@ -28,10 +28,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from starbench.leaderboard.checks import check_data, check_metrics
+from starbench.leaderboard.checks import check_data, check_fields, check_metrics
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import make_hyperparameters
-from starbench.metrics import METRICS, TwinRanks, recovery_figures
+from starbench.metrics import METRICS, TwinRanks, family, metric, recovery_figures
 from starbench.results import Figure, Ranks, Row, RowError
 
 SHARE, LEAST, RELATIVE, R_SQUARED = 0.05, 0.001, 0.2, 0.05
@@ -101,7 +101,7 @@ def agreements(row: Row, again: Row, ranks: Ranks | None = None) -> list[Agreeme
     order = {name: number for number, name in enumerate(METRICS)}
     names = sorted(
         {*row.metrics, *again.metrics},
-        key=lambda name: (order.get(name, order.get(".".join(name.split(".", 2)[:2]))), name),
+        key=lambda name: (order.get(family(name)), name),
     )
     found = []
     for name in names:
@@ -130,21 +130,22 @@ def check_reproducible(row: Row, name: str, method: type[Method], task: Any) -> 
     ------
     RowError
     """
-    for field, here in (
-        ("method", method.name),
-        ("method_version", method.version),
-        ("label_access", method.label_access),
-        ("control", method.control),
-    ):
-        if getattr(row, field) != here:
-            raise RowError(
-                f"{name}: field `{field}` is {getattr(row, field)}, but {method.name} here has "
-                f"{here}; check out the row's commit"
-            )
+    check_fields(
+        row,
+        name,
+        {
+            "method": method.name,
+            "method_version": method.version,
+            "label_access": method.label_access,
+            "control": method.control,
+        },
+        f"{method.name} here has",
+        "check out the row's commit",
+    )
     check_data(row, None, name, task)
     check_metrics(row, name)
     for key, figure in row.metrics.items():
-        known = METRICS.get(key) or METRICS[".".join(key.split(".", 2)[:2])]
+        known = metric(key)
         if figure.version != known.version:
             raise RowError(
                 f"{name}: field `metrics.{key}.version` is {figure.version}, but this starbench "

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from starbench.leaderboard.aggregate import sections
 from starbench.leaderboard.board import Entry
 from starbench.leaderboard.judgement import Judgement
-from starbench.metrics import METRICS
+from starbench.metrics import METRICS, family
 from starbench.results import Row
 
 # Where a spreadsheet expects semicolons, one within a text begins a new cell. Quotes and blanks
@@ -53,7 +53,7 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
     order = {name: number for number, name in enumerate(METRICS)}
     metrics = sorted(
         {name for entry in entries for name in entry.row.metrics},
-        key=lambda name: (order.get(_family(name), len(order)), name),
+        key=lambda name: (order.get(family(name), len(order)), name),
     )
     lines = []
     for number, section in enumerate(sections(entries), 1):
@@ -76,10 +76,6 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
     return text.getvalue()
-
-
-def _family(name: str) -> str:
-    return name if name in METRICS else ".".join(name.split(".", 2)[:2])
 
 
 def _facts(row: Row) -> dict[str, object]:

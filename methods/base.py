@@ -66,6 +66,19 @@ class View:
         return len(self.flux)
 
 
+def known_composition(view: View, method: str) -> np.ndarray:
+    """Return the composition of a view, for a method that cannot do without.
+
+    Raises
+    ------
+    SettingError
+        If the data do not hold it.
+    """
+    if view.composition is None:
+        raise SettingError(f"{method} needs the composition, which these data do not hold.")
+    return view.composition
+
+
 class Monitor(Protocol):
     """What `Method.fit` reports to: it draws progress and writes checkpoints."""
 

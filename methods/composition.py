@@ -6,7 +6,7 @@ a exactly, and no strangers do.
 
 import numpy as np
 
-from starbench.methods.base import Monitor, SettingError, View
+from starbench.methods.base import Monitor, View, known_composition
 from starbench.methods.controls import Stateless
 
 
@@ -25,8 +25,7 @@ class Composition(Stateless):
         SettingError
             If the data do not hold the composition.
         """
-        if train.composition is None:
-            raise SettingError(f"{self.name} needs the composition, which these data do not hold.")
+        known_composition(train, self.name)
 
     def encode(
         self, flux: np.ndarray, nuisance: np.ndarray | None, composition: np.ndarray

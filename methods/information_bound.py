@@ -42,7 +42,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from starbench.methods.base import Method, Monitor, SettingError, View, option
+from starbench.methods.base import Method, Monitor, SettingError, View, known_composition, option
 
 # What every spectrum is taken to say of an element, as a share of what the prior says: an element
 # without a line still has a finite error.
@@ -107,9 +107,7 @@ class InformationBound(Method):
         SettingError
             If the composition is not known, or the spectra have noise but come from elsewhere.
         """
-        if train.composition is None:
-            raise SettingError(f"{self.name} needs the composition, which these data do not hold.")
-        composition = train.composition.astype(np.float64)
+        composition = known_composition(train, self.name).astype(np.float64)
         self._noise = train.noise or 0.0
         self._mean = composition.mean(axis=0)
         covariance = np.cov(composition.T).reshape(len(self._mean), -1)

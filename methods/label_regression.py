@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.base import Monitor, SettingError, View, option
+from starbench.methods.base import Monitor, View, known_composition, option
 from starbench.methods.encoder import Encoder, EncoderSettings, pairs
 from starbench.methods.noise_matching import moved_covariance, noise_matched_map
 
@@ -60,13 +60,11 @@ class LabelRegression(Encoder):
         SettingError
             If the data do not hold the composition.
         """
-        if train.composition is None:
-            raise SettingError(f"{self.name} needs the composition, which these data do not hold.")
+        composition = torch.as_tensor(known_composition(train, self.name))
         both = pairs(torch.as_tensor(train.twin))
         n_held_out = min(_HELD_OUT, len(both) // 8)
         held_out, learned = both[:n_held_out], both[n_held_out:].reshape(-1, 1)
-        self._prepare(train, train.composition.shape[1])
-        composition = torch.as_tensor(train.composition)
+        self._prepare(train, composition.shape[1])
         deviation = composition.std(0).clamp_min(1e-10)
         target = ((composition - composition.mean(0)) / deviation).to(self.device)
 

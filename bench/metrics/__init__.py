@@ -6,7 +6,7 @@ bootstrap over pairs.
 """
 
 from starbench.metrics.bootstrap import resample_pairs
-from starbench.metrics.definitions import METRICS, Figure, Metric, metric
+from starbench.metrics.definitions import METRICS, Figure, Metric, family, metric
 from starbench.metrics.probes import probe_figures
 from starbench.metrics.ranking import TwinRanks, twin_ranks
 from starbench.metrics.reconstruction import per_star_mse, reconstruction_figures
@@ -17,6 +17,7 @@ __all__ = [
     "Figure",
     "Metric",
     "TwinRanks",
+    "family",
     "metric",
     "per_star_mse",
     "probe_figures",

@@ -159,10 +159,19 @@ def metric(name: str) -> Metric:
     >>> metric("nuisance_leakage.ridge.Teff").higher_is_better
     False
     """
-    if name in METRICS:
-        return METRICS[name]
-    # Names of abundances and of a user's own nuisances may hold anything after the second dot.
-    family = ".".join(name.split(".", 2)[:2])
-    if family in METRICS and name.startswith(f"{family}."):
-        return METRICS[family]
+    known = family(name)
+    if known in METRICS and (name == known or name.startswith(f"{known}.")):
+        return METRICS[known]
     raise KeyError(name)
+
+
+def family(name: str) -> str:
+    """Return the name under which `METRICS` holds a figure: its own, or that of its family.
+
+    Examples
+    --------
+    >>> family("doppelganger_0.1"), family("nuisance_leakage.ridge.Teff")
+    ('doppelganger_0.1', 'nuisance_leakage.ridge')
+    """
+    # Names of abundances and of a user's own nuisances may hold anything after the second dot.
+    return name if name in METRICS else ".".join(name.split(".", 2)[:2])

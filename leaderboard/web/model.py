@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from starbench.leaderboard.aggregate import Group, Section, sections
-from starbench.leaderboard.board import Entry, ranks_beside
+from starbench.leaderboard.board import Entry
+from starbench.leaderboard.compare import ranks_of
 from starbench.leaderboard.judgement import judge
 from starbench.leaderboard.names import task_order
 from starbench.leaderboard.web.numbers import Curve, nearest, recovery_curve
-from starbench.results import Row, read_ranks
+from starbench.results import Row
 
 LABEL_LENGTH = 44  # of a name in a figure's legend
 
@@ -98,7 +99,14 @@ def tracks(
     """
     by_task: dict[str, list[Section]] = {}
     found = sections(entries)
-    judged = judge(found)
+    ranks: dict[str, np.ndarray] = {}
+
+    def read(groups: Sequence[Group]) -> list[np.ndarray]:
+        of_groups = ranks_of(groups)
+        ranks.update(zip((group.key for group in groups), of_groups, strict=True))
+        return of_groups
+
+    judged = judge(found, read)
     for section in found:
         by_task.setdefault(section.task, []).append(section)
     jobs = [
@@ -110,16 +118,23 @@ def tracks(
     current = {
         (section.task, group.row.settings_digest): group.label
         for section, group, newest in jobs
-        if newest and _is_newest(section, group)
+        if newest and _counts(section, group)
     }
     standings: dict[str, list[Standing]] = {}
     for section, group, newest in progress(jobs):
-        name = group.label if newest and _is_newest(section, group) else None
+        name = group.label if newest and _counts(section, group) else None
         others = {digest for (_, digest), label in current.items() if label == name}
         if len(others) != 1:  # a name on the site is of one set of settings, on all tracks
             name = f"{group.label} v{group.row.method_version} {group.row.settings_digest[:8]}"
         standings.setdefault(section.task, []).append(
-            _standing(section, group, name, judged.ranks.get(group.key), bool(others))
+            _standing(
+                section,
+                group,
+                name,
+                judged.ranks.get(group.key),
+                bool(others),
+                ranks.get(group.key, ()),
+            )
         )
     return [
         Track(task, tuple(standings[task]), *_stars(by_task[task][0], get_task))
@@ -127,27 +142,27 @@ def tracks(
     ]
 
 
-def _is_newest(section: Section, group: Group) -> bool:
+def _counts(section: Section, group: Group) -> bool:
     """Say whether a group was scored, and its method has no later version in its section."""
-    versions = [
-        other.row.method_version for other in section.groups
-        if other.row.method == group.row.method
-    ]  # fmt: skip
-    return bool(group.entries) and group.row.method_version == max(versions)
+    return bool(group.entries) and not section.superseded(group)
 
 
 def _standing(
-    section: Section, group: Group, name: str, rank: int | None, current: bool
+    section: Section,
+    group: Group,
+    name: str,
+    rank: int | None,
+    current: bool,
+    ranks: Sequence[np.ndarray],
 ) -> Standing:
-    ranks = [read_ranks(ranks_beside(entry.path)).rank for entry in group.entries]
     return Standing(
         group,
         section,
         name,
         rank,
         current,
-        recovery_curve(ranks) if ranks else None,
-        ranks[0].size if ranks else 0,
+        recovery_curve(ranks) if len(ranks) else None,
+        ranks[0].size if len(ranks) else 0,
         nearest(ranks) if current else None,
     )
 
@@ -157,10 +172,9 @@ def _stars(
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Return the nuisance of the test stars, if this starbench draws those that were ranked."""
     task = get_task(section.task)
-    task = getattr(task, "base", task) if _is_same(task, section) else None  # noise has no labels
-    if not hasattr(task, "labels"):
+    if not _is_same(task, section):
         return None, ()
-    nuisance, _ = task.labels("test", 0, task.sizes(section.scale)["test"])
+    nuisance, _ = task.drawn_labels("test", section.scale)
     return nuisance, tuple(task.nuisance_names)
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from starbench.metrics import resample_pairs
+from starbench.leaderboard.compare import resample_all, share_interval
 
 RANKS = (1, 3, 10, 25, 100, 250, 1000, 5000)
 """The ranks k of a curve; 1, 25 and 250 are the three shares of the leaderboard at full scale."""
@@ -42,22 +41,11 @@ def recovery_curve(ranks: Sequence[np.ndarray]) -> Curve:
     ranks : sequence of numpy.ndarray [n_pairs, 2]
         One array a seed.
     """
-    n_pairs = len(ranks[0])
-    k = np.array([rank for rank in RANKS if rank < 2 * n_pairs])
-    found = np.stack([(rank[:, :, None] <= k).mean(axis=1) for rank in ranks], axis=1)
-    # Halves times whole numbers, below 2^24: exact in float32, and so the same on every machine.
-    sums = _counts(n_pairs) @ found.reshape(n_pairs, -1).astype(np.float32)
-    by_seed = sums.reshape(len(sums), len(ranks), len(k)) / np.float64(n_pairs)
-    drawn = np.random.default_rng(0).integers(len(ranks), size=by_seed.shape[:2])
-    resampled = np.take_along_axis(by_seed, drawn[:, :, None], axis=1).mean(axis=1)
-    low, high = np.percentile(resampled, (2.5, 97.5), axis=0)
-    return Curve(k, found.mean(axis=(0, 1)), low, high)
-
-
-@lru_cache(maxsize=1)
-def _counts(n_pairs: int) -> np.ndarray:
-    """Return the resamples of every metric, ready to be multiplied: all methods share them."""
-    return resample_pairs(n_pairs).astype(np.float32)
+    of_seeds = np.stack(ranks)
+    k = np.array([rank for rank in RANKS if rank < of_seeds[0].size])
+    resampled = resample_all([(of_seeds <= rank).mean(axis=2) for rank in k])
+    low, high = np.transpose([share_interval(each) for each in resampled])
+    return Curve(k, np.array([each.share for each in resampled]), low, high)
 
 
 def nearest(ranks: Sequence[np.ndarray]) -> np.ndarray:

@@ -39,8 +39,8 @@ def get_task(fakes):
     class Task(fakes[0]):
         nuisance_names = ("Teff", "logg")
 
-        def labels(self, split, start, stop):
-            draws = np.random.default_rng(0).random((stop - start, 2, 2))
+        def drawn_labels(self, split, scale):
+            draws = np.random.default_rng(0).random((self.sizes(scale)[split], 2, 2))
             return np.array([4000, 1.5]) + draws * np.array([1000, 1.5]), None
 
     return lambda name: Task(name)
