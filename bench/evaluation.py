@@ -272,13 +272,12 @@ def score(
     figures |= metrics.reconstruction_figures(plain_mse, swapped_mse, large_shift(labels))
     if probes is not None:
         known = probes.labels
+        inputs = metrics.ProbeInputs(probes.latent, latent)
         targets = {
             "nuisance_leakage": (labels.nuisance_names, known.nuisance, labels.nuisance),
             "composition_recovery": (labels.elements, known.composition, labels.composition),
         }
         for family, (names, fitted_on, judged_on) in targets.items():
             if fitted_on is not None and judged_on is not None and names:
-                figures |= metrics.probe_figures(
-                    family, names, probes.latent, fitted_on, latent, judged_on
-                )
+                figures |= metrics.probe_figures(family, names, inputs, fitted_on, judged_on)
     return Scores({name: figure for name, figure in figures.items() if figure is not None}, ranks)

@@ -7,7 +7,7 @@ bootstrap over pairs.
 
 from starbench.metrics.bootstrap import resample_pairs
 from starbench.metrics.definitions import METRICS, Figure, Metric, family, metric
-from starbench.metrics.probes import probe_figures
+from starbench.metrics.probes import ProbeInputs, probe_figures
 from starbench.metrics.ranking import TwinRanks, twin_ranks
 from starbench.metrics.reconstruction import per_star_mse, reconstruction_figures
 from starbench.metrics.recovery import recovery_figures
@@ -16,6 +16,7 @@ __all__ = [
     "METRICS",
     "Figure",
     "Metric",
+    "ProbeInputs",
     "TwinRanks",
     "family",
     "metric",

@@ -17,6 +17,7 @@ Neither bounds what a larger one would find.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 
@@ -37,12 +38,102 @@ _WEIGHT_DECAY = 1e-2
 _HELD_OUT = 0.1  # share of the pairs by which the best state of the training is chosen
 
 
+class ProbeInputs:
+    """Latents that probes are fitted and judged on, decomposed once for all probes and targets.
+
+    For a latent of 20 dimensions the decomposition costs next to nothing; for one of thousands (a
+    spectrum itself) it is most of the work.
+
+    Parameters
+    ----------
+    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    test_latent : numpy.ndarray [n_test_pairs, 2, d]
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit; on use, if a latent is not finite.
+    """
+
+    def __init__(self, train_latent: np.ndarray, test_latent: np.ndarray) -> None:
+        self._train, self._test = _stars(train_latent), _stars(test_latent)
+        if self._train.shape[1] != self._test.shape[1]:
+            raise ValueError(
+                f"latents must have as many dimensions in test as in train, "
+                f"{self._train.shape[1]}, not {self._test.shape[1]}"
+            )
+
+    @property
+    def n_train_pairs(self) -> int:
+        """Pairs of the train split."""
+        return len(self._train) // 2
+
+    @property
+    def n_test_pairs(self) -> int:
+        """Pairs of the test split."""
+        return len(self._test) // 2
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether all latents are finite: on others no probe can be fitted."""
+        return bool(np.isfinite(self._train).all() and np.isfinite(self._test).all())
+
+    @property
+    def train(self) -> np.ndarray:
+        """Latents [2 n_train_pairs, d] of the stars of the train split."""
+        return self._checked(self._train)
+
+    @property
+    def test(self) -> np.ndarray:
+        """Latents [2 n_test_pairs, d] of the stars of the test split."""
+        return self._checked(self._test)
+
+    @cached_property
+    def principal_components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Mean and scale [d], eigenvalues [d], rising, and eigenvectors [d, d] of train.
+
+        Those of the matrix of correlations, which is that of (train - mean) / scale.
+        """
+        mean, scale = _mean_and_scale(self.train)
+        n, d = self.train.shape
+        correlation = np.zeros((d, d))
+        for part in _blocks(n, d):
+            x = (self.train[part] - mean) / scale
+            correlation += x.T @ x / n
+        eigenvalues, vectors = np.linalg.eigh(correlation)
+        return mean, scale, np.maximum(eigenvalues, 0), vectors
+
+    @cached_property
+    def whitened(self) -> tuple[np.ndarray, np.ndarray]:
+        """Train and test [n_stars, r], float32, along the axes of train that are not mere rounding.
+
+        r is 0 if all latents of train are the same.
+        """
+        mean, scale, eigenvalues, vectors = self.principal_components
+        # Directions as weak as the rounding of float32 latents hold nothing but that rounding.
+        strong = eigenvalues > 1e-12 * max(eigenvalues[-1], 1)
+        whiten = vectors[:, strong] / np.sqrt(eigenvalues[strong]) / scale[:, None]
+        return tuple(self._projected(latent, mean, whiten) for latent in (self.train, self.test))
+
+    def _checked(self, latent: np.ndarray) -> np.ndarray:
+        if not self.finite:
+            raise ValueError("a probe cannot be fitted on latents that are not finite")
+        return latent
+
+    @staticmethod
+    def _projected(latent: np.ndarray, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
+        result = np.empty((len(latent), axes.shape[1]), np.float32)
+        with np.errstate(over="ignore"):  # a prediction that overflows is no figure
+            for rows in _blocks(*latent.shape):
+                result[rows] = (latent[rows] - mean) @ axes
+        return result
+
+
 def probe_figures(
     family: str,
     names: Sequence[str],
-    train_latent: np.ndarray,
+    inputs: ProbeInputs,
     train_target: np.ndarray,
-    test_latent: np.ndarray,
     test_target: np.ndarray,
     *,
     seed: int = 0,
@@ -54,11 +145,12 @@ def probe_figures(
     ----------
     family : {"nuisance_leakage", "composition_recovery"}
     names : sequence of str [n_targets]
-    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    inputs : ProbeInputs
+        Of n_train_pairs and n_test_pairs; reused for other targets of the same latents, it saves
+        their decomposition.
     train_target : numpy.ndarray [n_train_pairs, 2, n_targets] or [n_train_pairs, n_targets]
         Without the axis of length 2, both stars of a pair share the target, as they do their
         composition.
-    test_latent : numpy.ndarray [n_test_pairs, 2, d]
     test_target : numpy.ndarray [n_test_pairs, 2, n_targets] or [n_test_pairs, n_targets]
     seed : int
         Of the network's start and the order of its batches.
@@ -77,8 +169,8 @@ def probe_figures(
     ValueError
         If shapes do not fit, or a target is not finite.
     """
-    train_target = _for_both(train_target, len(train_latent), len(names))
-    test_target = _for_both(test_target, len(test_latent), len(names))
+    train_target = _for_both(train_target, inputs.n_train_pairs, len(names))
+    test_target = _for_both(test_target, inputs.n_test_pairs, len(names))
     if not (np.isfinite(train_target).all() and np.isfinite(test_target).all()):
         raise ValueError("probe targets must be finite")
     figures: dict[str, Figure | None] = {
@@ -89,16 +181,15 @@ def probe_figures(
         for i in range(len(names))
         if np.ptp(train_target[..., i]) > 0 and np.ptp(test_target[..., i]) > 0
     ]
-    finite = np.isfinite(train_latent).all() and np.isfinite(test_latent).all()
-    if not varies or not finite:
+    if not varies or not inputs.finite:
         return figures
     train_target, test_target = train_target[..., varies], test_target[..., varies]
     predictions = {
-        "ridge": ridge_predict(train_latent, train_target, test_latent),
-        "mlp": mlp_predict(train_latent, train_target, test_latent, seed=seed),
+        "ridge": ridge_predict(inputs, train_target),
+        "mlp": mlp_predict(inputs, train_target, seed=seed),
     }
     if counts is None:
-        counts = resample_pairs(len(test_latent))
+        counts = resample_pairs(inputs.n_test_pairs)
     for probe, prediction in predictions.items():
         values, resampled = r2(test_target, prediction, counts)
         for i, value, estimates in zip(varies, values, resampled.T, strict=True):
@@ -139,9 +230,7 @@ def r2(
         return value, np.where(total > 0, 1 - residual / total, np.nan)
 
 
-def ridge_predict(
-    train_latent: np.ndarray, train_target: np.ndarray, test_latent: np.ndarray
-) -> np.ndarray:
+def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
     """Predict targets by ridge regression on standardised latents.
 
     The penalty is chosen for each target from a grid by generalised cross-validation on the train
@@ -150,9 +239,8 @@ def ridge_predict(
 
     Parameters
     ----------
-    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    inputs : ProbeInputs
     train_target : numpy.ndarray [n_train_pairs, 2, n_targets]
-    test_latent : numpy.ndarray [n_test_pairs, 2, d]
 
     Returns
     -------
@@ -163,9 +251,9 @@ def ridge_predict(
     ValueError
         If a latent is not finite.
     """
-    train, test = _stars(train_latent), _stars(test_latent)
+    train, test = inputs.train, inputs.test
     n, d = train.shape
-    mean, scale, eigenvalues, vectors = _principal_components(train)
+    mean, scale, eigenvalues, vectors = inputs.principal_components
     target = train_target.reshape(n, -1).astype(np.float64)
     target_mean = target.mean(axis=0)
     target = target - target_mean
@@ -187,16 +275,10 @@ def ridge_predict(
     prediction = np.empty((len(test), target.shape[1]))
     for rows in _blocks(len(test), d):
         prediction[rows] = (test[rows] - mean) / scale @ weights + target_mean
-    return prediction.reshape(len(test_latent), 2, -1)
+    return prediction.reshape(inputs.n_test_pairs, 2, -1)
 
 
-def mlp_predict(
-    train_latent: np.ndarray,
-    train_target: np.ndarray,
-    test_latent: np.ndarray,
-    *,
-    seed: int = 0,
-) -> np.ndarray:
+def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Predict targets by a small neural network, one for all of them.
 
     Two hidden layers, SiLU, squared error; targets are standardised. Latents are whitened, so that
@@ -208,9 +290,8 @@ def mlp_predict(
 
     Parameters
     ----------
-    train_latent : numpy.ndarray [n_train_pairs, 2, d]
+    inputs : ProbeInputs
     train_target : numpy.ndarray [n_train_pairs, 2, n_targets]
-    test_latent : numpy.ndarray [n_test_pairs, 2, d]
     seed : int
 
     Returns
@@ -225,29 +306,17 @@ def mlp_predict(
     # Imported here for the sake of everything that fits no network: loading torch takes seconds.
     import torch
 
-    train, test = _stars(train_latent), _stars(test_latent)
-    n, d = train.shape
-    mean, scale, eigenvalues, vectors = _principal_components(train)
-    # Directions as weak as the rounding of float32 latents hold nothing but that rounding.
-    strong = eigenvalues > 1e-12 * max(eigenvalues[-1], 1)
-    if not strong.any():  # the same latent for all stars
-        mean_target = train_target.astype(np.float64).mean(axis=(0, 1))
-        return np.broadcast_to(mean_target, (len(test_latent), 2, len(mean_target))).copy()
-    whiten = vectors[:, strong] / np.sqrt(eigenvalues[strong]) / scale[:, None]
-    target = train_target.reshape(n, -1).astype(np.float64)
+    whitened_train, whitened_test = inputs.whitened
+    target = train_target.reshape(len(whitened_train), -1).astype(np.float64)
     target_mean, target_scale = _mean_and_scale(target)
-
-    def whitened(latent: np.ndarray) -> torch.Tensor:
-        result = torch.empty((len(latent), whiten.shape[1]), dtype=torch.float32)
-        for rows in _blocks(len(latent), d):
-            result[rows] = torch.from_numpy((latent[rows] - mean) @ whiten).float()
-        return result
+    if not whitened_train.shape[1]:  # the same latent for all stars
+        return np.broadcast_to(target_mean, (inputs.n_test_pairs, 2, len(target_mean))).copy()
 
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        x = whitened(train)
+        x = torch.from_numpy(whitened_train)
         y = torch.from_numpy((target - target_mean) / target_scale).float()
-        pairs = torch.randperm(len(train_latent))
+        pairs = torch.randperm(inputs.n_train_pairs)
         n_held_out = int(_HELD_OUT * len(pairs))
         held_out, fitted = (
             (2 * some[:, None] + torch.arange(2)).flatten()
@@ -284,9 +353,10 @@ def mlp_predict(
         if best is not None:
             network.load_state_dict(best)
         with torch.no_grad():
-            prediction = torch.cat([network(part) for part in whitened(test).split(8192)])
+            parts = torch.from_numpy(whitened_test).split(8192)
+            prediction = torch.cat([network(part) for part in parts])
     prediction = prediction.double().numpy() * target_scale + target_mean
-    return prediction.reshape(len(test_latent), 2, -1)
+    return prediction.reshape(inputs.n_test_pairs, 2, -1)
 
 
 @contextmanager
@@ -318,8 +388,6 @@ def _stars(latent: np.ndarray) -> np.ndarray:
     """Return latents [n_pairs, 2, d] as [n_stars, d], checked."""
     if latent.ndim != 3 or latent.shape[1] != 2 or 0 in latent.shape:
         raise ValueError(f"latents must be shaped [n_pairs, 2, d], not {list(latent.shape)}")
-    if not np.isfinite(latent).all():
-        raise ValueError("a probe cannot be fitted on latents that are not finite")
     return latent.reshape(-1, latent.shape[2])
 
 
@@ -327,23 +395,6 @@ def _blocks(n: int, d: int) -> Iterator[slice]:
     """Cut `n` rows of `d` values into ranges whose float64 copies are small."""
     step = max(1, _BLOCK_VALUES // d)
     return (slice(start, start + step) for start in range(0, n, step))
-
-
-def _principal_components(
-    rows: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean and scale [d], and eigenvalues [d], rising, and eigenvectors [d, d] of the rest.
-
-    The rest is (rows - mean) / scale; its matrix of correlations is what is decomposed.
-    """
-    mean, scale = _mean_and_scale(rows)
-    n, d = rows.shape
-    correlation = np.zeros((d, d))
-    for part in _blocks(n, d):
-        x = (rows[part] - mean) / scale
-        correlation += x.T @ x / n
-    eigenvalues, vectors = np.linalg.eigh(correlation)
-    return mean, scale, np.maximum(eigenvalues, 0), vectors
 
 
 def _mean_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

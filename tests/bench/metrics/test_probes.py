@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.metrics import METRICS, probe_figures, resample_pairs
+from starbench.metrics import METRICS, ProbeInputs, probe_figures, resample_pairs
 from starbench.metrics.probes import mlp_predict, r2, ridge_predict
 
 
@@ -27,9 +27,11 @@ def nonlinear(rng, n_pairs):
 @pytest.fixture(scope="module")
 def nonlinear_figures():
     rng = np.random.default_rng(3)
-    train, test = nonlinear(rng, 10_000), nonlinear(rng, 4_000)
+    train, train_target = nonlinear(rng, 10_000)
+    test, test_target = nonlinear(rng, 4_000)
     names = ["cosine", "product", "bent", "straight", "absent"]
-    return probe_figures("nuisance_leakage", names, *train, *test)
+    inputs = ProbeInputs(train, test)
+    return probe_figures("nuisance_leakage", names, inputs, train_target, test_target)
 
 
 @pytest.mark.parametrize("name", ["cosine", "product", "bent"])
@@ -41,7 +43,7 @@ def test_network_finds_what_ridge_cannot_see(nonlinear_figures, name):
 def test_a_sine_of_one_dimension_is_found(rng):
     z = rng.normal(size=(14_000, 2, 20)).astype(np.float32)
     target = np.sin(2 * z[..., :1])
-    prediction = mlp_predict(z[:10_000], target[:10_000], z[10_000:])
+    prediction = mlp_predict(ProbeInputs(z[:10_000], z[10_000:]), target[:10_000])
     assert value(target[10_000:], prediction)[0] > 0.95
 
 
@@ -87,14 +89,14 @@ def test_ridge_equals_normal_equations_at_the_penalty_of_least_gcv(rng):
         fitted = y.mean() + hat @ (y - y.mean())
         gcv = ((y - fitted) ** 2).mean() / (1 - (1 + np.trace(hat)) / 120) ** 2
         candidates.append((gcv, fitted))
-    prediction = ridge_predict(z, target, z).reshape(120)
+    prediction = ridge_predict(ProbeInputs(z, z), target).reshape(120)
     np.testing.assert_allclose(prediction, min(candidates, key=lambda c: c[0])[1], rtol=1e-8)
 
 
 def test_ridge_with_more_dimensions_than_stars_stays_sane(rng):
     z = rng.normal(size=(80, 2, 120)).astype(np.float32)
     target = rng.normal(size=(80, 2, 1))
-    prediction = ridge_predict(z[:40], target[:40], z[40:])
+    prediction = ridge_predict(ProbeInputs(z[:40], z[40:]), target[:40])
     assert np.isfinite(prediction).all()
     assert value(target[40:], prediction)[0] > -1
 
@@ -104,7 +106,7 @@ def test_scale_offset_and_constant_dimensions_do_not_matter(rng, predict):
     z = rng.normal(size=(3_000, 2, 5)).astype(np.float32)
     target = z[..., :2] @ np.array([[1.0], [2.0]]) * 1e-6 + 4500
     moved = np.concatenate([z * 1e-4 + 7, np.full((3_000, 2, 1), 0.1)], axis=2).astype(np.float32)
-    prediction = predict(moved[:2_000], target[:2_000], moved[2_000:])
+    prediction = predict(ProbeInputs(moved[:2_000], moved[2_000:]), target[:2_000])
     assert value(target[2_000:], prediction)[0] > 0.99
 
 
@@ -115,7 +117,7 @@ def test_network_is_not_blinded_by_a_shear_of_the_latent_space(rng):
     z[..., 0] = 30 * z[..., 2] + z[..., 0]
     z[..., 1] = 30 * z[..., 3] + z[..., 1]
     z = z.astype(np.float32)
-    prediction = mlp_predict(z[:4_000], target[:4_000], z[4_000:])
+    prediction = mlp_predict(ProbeInputs(z[:4_000], z[4_000:]), target[:4_000])
     assert value(target[4_000:], prediction)[0] > 0.95
 
 
@@ -123,16 +125,18 @@ def test_network_repeats_with_its_seed_and_leaves_torch_as_it_was(rng):
     z, target = nonlinear(rng, 300)
     torch.manual_seed(11)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    first = mlp_predict(z, target, z, seed=5)
+    first = mlp_predict(ProbeInputs(z, z), target, seed=5)
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
-    np.testing.assert_array_equal(mlp_predict(z, target, z, seed=5), first)
-    assert (mlp_predict(z, target, z, seed=6) != first).any()
+    np.testing.assert_array_equal(mlp_predict(ProbeInputs(z, z), target, seed=5), first)
+    assert (mlp_predict(ProbeInputs(z, z), target, seed=6) != first).any()
 
 
 def test_a_star_s_prediction_does_not_depend_on_the_others(rng):
     z, target = nonlinear(rng, 200)
     np.testing.assert_allclose(
-        ridge_predict(z, target, z[5:6]), ridge_predict(z, target, z)[5:6], rtol=1e-9
+        ridge_predict(ProbeInputs(z, z[5:6]), target),
+        ridge_predict(ProbeInputs(z, z), target)[5:6],
+        rtol=1e-9,
     )
 
 
@@ -143,18 +147,20 @@ def test_no_figure_from_latents_that_are_not_finite(rng, broken):
     bad[3, 1, 2] = broken
     names = list("abcde")
     for train, test in ((bad, z), (z, bad)):
-        figures = probe_figures("nuisance_leakage", names, train, target, test, target)
+        figures = probe_figures("nuisance_leakage", names, ProbeInputs(train, test), target, target)
         assert len(figures) == 10 and set(figures.values()) == {None}
         for predict in (ridge_predict, mlp_predict):
             with pytest.raises(ValueError, match="not finite"):
-                predict(train, target, test)
+                predict(ProbeInputs(train, test), target)
 
 
 def test_no_figure_where_a_network_s_prediction_overflows(rng):
     z, target = nonlinear(rng, 100)
     far = z.copy()
     far[0] = 3e38
-    figures = probe_figures("nuisance_leakage", list("abcde"), z * 1e-10, target, far, target)
+    figures = probe_figures(
+        "nuisance_leakage", list("abcde"), ProbeInputs(z * 1e-10, far), target, target
+    )
     assert all(figures[f"nuisance_leakage.mlp.{name}"] is None for name in "abcde")
     assert all(figures[f"nuisance_leakage.ridge.{name}"].value < -1e9 for name in "abcde")
 
@@ -162,7 +168,9 @@ def test_no_figure_where_a_network_s_prediction_overflows(rng):
 def test_a_constant_latent_leaks_nothing(rng):
     z, target = nonlinear(rng, 500)
     flat = np.full_like(z, 0.1)
-    figures = probe_figures("nuisance_leakage", list("abcde"), flat, target, flat, target)
+    figures = probe_figures(
+        "nuisance_leakage", list("abcde"), ProbeInputs(flat, flat), target, target
+    )
     for figure in figures.values():
         assert figure.value == pytest.approx(0, abs=1e-9)
 
@@ -170,7 +178,7 @@ def test_a_constant_latent_leaks_nothing(rng):
 def test_no_figure_for_a_target_that_does_not_vary(rng):
     z, target = nonlinear(rng, 100)
     target[..., 1] = 2.5
-    figures = probe_figures("nuisance_leakage", list("abcde"), z, target, z, target)
+    figures = probe_figures("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target, target)
     assert [name for name, figure in figures.items() if figure is None] == [
         "nuisance_leakage.ridge.b",
         "nuisance_leakage.mlp.b",
@@ -181,7 +189,9 @@ def test_composition_is_given_once_a_pair(rng):
     composition = rng.normal(size=(500, 2))
     z = np.repeat(composition[:, None], 2, axis=1).astype(np.float32)
     names = ["Fe/H", "Mg/Fe"]
-    figures = probe_figures("composition_recovery", names, z, composition, z, composition)
+    figures = probe_figures(
+        "composition_recovery", names, ProbeInputs(z, z), composition, composition
+    )
     assert set(figures) == {
         f"composition_recovery.{probe}.{name}" for probe in ("ridge", "mlp") for name in names
     }
@@ -191,8 +201,23 @@ def test_composition_is_given_once_a_pair(rng):
 def test_shapes_and_targets_are_checked(rng):
     z, target = nonlinear(rng, 20)
     with pytest.raises(ValueError, match=r"\[20, 2\] or \[20, 2, 2\]"):
-        probe_figures("nuisance_leakage", ["a", "b"], z, target, z, target)
+        probe_figures("nuisance_leakage", ["a", "b"], ProbeInputs(z, z), target, target)
     with pytest.raises(ValueError, match="targets must be finite"):
-        probe_figures("nuisance_leakage", list("abcde"), z, target * np.nan, z, target)
+        probe_figures("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target * np.nan, target)
     with pytest.raises(ValueError, match=r"\[n_pairs, 2, d\]"):
-        ridge_predict(z[:, 0], target, z)
+        ProbeInputs(z[:, 0], z)
+
+
+def test_inputs_used_again_give_the_figures_of_fresh_ones(rng):
+    z, target = nonlinear(rng, 200)
+    shared, names = ProbeInputs(z[:150], z[150:]), list("abcde")
+    split = target[:150], target[150:]
+    first = probe_figures("nuisance_leakage", names, shared, *split)
+    assert probe_figures("nuisance_leakage", names, shared, *split) == first
+    assert probe_figures("nuisance_leakage", names, ProbeInputs(z[:150], z[150:]), *split) == first
+
+
+def test_train_and_test_must_have_the_same_dimensions(rng):
+    z, _ = nonlinear(rng, 20)
+    with pytest.raises(ValueError, match="as in train, 20, not 19"):
+        ProbeInputs(z, z[..., :19])
