@@ -11,6 +11,7 @@ percentile of the resampled estimates (Efron & Tibshirani 1993, An Introduction 
 chapter 13).
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -79,16 +80,42 @@ def resampled_medians(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     order = np.argsort(values, axis=None)
     ordered = values.reshape(-1)[order].astype(np.float64)
     pair = order // values.shape[1]
-    n_stars = values.size  # of each resample as well
-    medians = np.empty(len(counts))
+    # Stars ahead of the middle in a resample: n_pairs draws of 0, 1 or 2, each of a variance of 1
+    # at most. So none but the middle stars can be a median, unless a resample is no random one.
+    n_stars, reach = values.size, 8 * math.isqrt(len(values))
+    for window in (slice(max(0, n_stars // 2 - reach), n_stars // 2 + reach), slice(0, n_stars)):
+        places = _places_of_medians(counts, pair, window)
+        if places is not None:
+            break
+    return ordered[places].mean(axis=1)
+
+
+def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> np.ndarray | None:
+    """Return the ordered stars whose mean is each resample's median, if all lie in the window.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray [n_resamples, n_pairs], int16
+    pair : numpy.ndarray [n_stars]
+        Of each star, in the order of the values.
+    window : slice
+
+    Returns
+    -------
+    numpy.ndarray [n_resamples, 2], int64, or None
+    """
+    n_stars = len(pair)  # of each resample as well
+    middle = np.array([(n_stars + 1) // 2, n_stars // 2 + 1])
+    ahead = np.bincount(pair[: window.start], minlength=counts.shape[1])
+    before = resampled_sums(counts, ahead[:, None].astype(np.float64)).astype(np.int64)
+    places = np.empty((len(counts), 2), np.int64)
     for start in range(0, len(counts), _BLOCK):
         block = slice(start, start + _BLOCK)
-        drawn = np.cumsum(counts[block][:, pair], axis=1, dtype=np.int64)
-        below = [
-            np.argmax(drawn >= place, axis=1) for place in ((n_stars + 1) // 2, n_stars // 2 + 1)
-        ]
-        medians[block] = (ordered[below[0]] + ordered[below[1]]) / 2
-    return medians
+        drawn = np.cumsum(counts[block][:, pair[window]], axis=1, dtype=np.int64) + before[block]
+        if (before[block] >= middle[0]).any() or (drawn[:, -1] < middle[1]).any():
+            return None
+        places[block] = np.stack([np.argmax(drawn >= place, axis=1) for place in middle], axis=1)
+    return places + window.start
 
 
 def interval(estimates: np.ndarray) -> tuple[float, float]:

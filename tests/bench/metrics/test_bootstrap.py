@@ -53,6 +53,16 @@ def test_interval_of_the_mean_covers_the_truth_95_times_in_100(rng):
     assert 0.92 <= covered / trials <= 0.97  # standard deviation 0.009
 
 
+def test_medians_of_resamples_that_left_the_middle_out(rng):
+    values = np.sort(rng.random(800)).reshape(400, 2)
+    counts = np.zeros((3, 400), np.int16)
+    counts[0, 0] = counts[1, -1] = 400
+    counts[2, :200] = 2
+    drawn = [np.repeat(values, row, axis=0) for row in counts]
+    expected = [np.median(stars) for stars in drawn]
+    np.testing.assert_array_equal(resampled_medians(counts, values), expected)
+
+
 def test_interval_of_the_median_covers_the_truth_95_times_in_100(rng):
     n_pairs, trials = 150, 300
     truth = np.median(simulated_pairs(np.random.default_rng(0), 1_000_000))
