@@ -31,13 +31,12 @@ from torch import nn
 from starbench.methods import representation
 from starbench.methods.base import Diverged, Method, Monitor, View, option
 from starbench.methods.networks import ACTIVATIONS, mlp
-from starbench.methods.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.noise_matching import held_out, moved_covariance, noise_matched_map
 from starbench.methods.refinement import gauss_newton_step, noise_covariance
 from starbench.methods.training import Training, batch_generator, one_cycle, run_epochs
 
 _ROWS = 4096  # spectra encoded or decoded at a time
 _JACOBIAN_ENTRIES = 5_000_000  # of decoders differentiated at a time
-_HELD_OUT = 2048  # noisy training spectra at most that teach nothing but what their noise does
 _UNUSED = 0.999  # squared error from a spectrum's own latent, relative to another's
 
 
@@ -98,21 +97,12 @@ class Batch:
         return batch_generator(self.rows)
 
 
-def _held_out(train: View) -> int:
-    """Return how many spectra at the end of a view the networks and components never see.
-
-    They learn some of their spectra's noise by heart, so how much of a latent is noise can only be
-    seen in others. The rows of a view are shuffled, so any will do.
-    """
-    return 0 if train.noise is None else min(_HELD_OUT, len(train) // 8)
-
-
 class Autoencoder(Method):
     """An encoder and a decoder that both know the nuisance; subclasses add a penalty to its loss.
 
-    A subclass may override `extra_networks`, `joint`, `cooling`, `sources` and `penalty`, or `loss`
-    as a whole. All else is shared, so that two of them differ in nothing but what they mean to
-    differ in. With label access `none` neither network is given a nuisance.
+    A subclass may override `extra_networks`, `steps_along`, `cooling`, `sources` and `penalty`, or
+    `loss` as a whole. All else is shared, so that two of them differ in nothing but what they mean
+    to differ in. With label access `none` neither network is given a nuisance.
     """
 
     label_access = "nuisance"
@@ -127,10 +117,10 @@ class Autoencoder(Method):
     # --- what subclasses add
 
     def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return further networks by name; each has an optimiser of its own, but for `joint`."""
+        """Return further networks by name; each has an optimiser of its own; see `steps_along`."""
         return {}
 
-    def joint(self, network: str) -> bool:
+    def steps_along(self, network: str) -> bool:
         """Say whether a further network takes its steps with the autoencoder, on the same loss."""
         return False
 
@@ -177,7 +167,8 @@ class Autoencoder(Method):
         self._weight = self.buffers["loss_weight"].to(self.device) * input_scale**2
         self._flux_weight = input_scale**2 / train.flux.shape[1]
         main = self.training.optimisers["autoencoder"]
-        held_out = _held_out(train)
+        n_held_out = held_out(train)
+        self._n_fitted = len(inputs) - n_held_out
 
         def step(rows: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             rate = one_cycle(share_done) if settings.one_cycle else 1.0
@@ -194,14 +185,14 @@ class Autoencoder(Method):
             self,
             self.training,
             monitor,
-            n_items=len(inputs) - held_out,
+            n_items=self._n_fitted,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             step=step,
         )
         del self._train_inputs, self._train_nuisance
         if train.noise is not None:
-            self._learn_noise(inputs[-held_out:], nuisance[-held_out:], train.noise)
+            self._learn_noise(inputs[-n_held_out:], nuisance[-n_held_out:], train.noise)
         self._check_use(inputs[:_ROWS], nuisance[:_ROWS])
 
     def _errors(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -255,7 +246,7 @@ class Autoencoder(Method):
 
     def _prepare(self, train: View) -> None:
         settings = self.hyperparameters
-        flux = train.flux[: len(train) - _held_out(train)]
+        flux = train.flux[: len(train) - held_out(train)]
         if settings.components:
             self.representation = representation.principal_components(
                 flux,
@@ -296,7 +287,7 @@ class Autoencoder(Method):
             network.to(self.device)
         parameters = {"autoencoder": [*encoder.parameters(), *decoder.parameters()]}
         for name, network in extra.items():
-            group = "autoencoder" if self.joint(name) else name
+            group = "autoencoder" if self.steps_along(name) else name
             parameters.setdefault(group, []).extend(network.parameters())
         optimisers = {
             name: torch.optim.Adam(group, settings.learning_rate, betas=(0.5, 0.999), fused=True)

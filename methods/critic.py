@@ -9,11 +9,13 @@ A network C without a bound on its output tells real samples from fake ones,
     \tilde a = \epsilon a + (1 - \epsilon) \hat a, \quad \epsilon \sim U(0, 1),
 
 where the last term keeps its slope near one, so that the difference of the first two estimates the
-Wasserstein distance between the two distributions.
+Wasserstein distance between the two distributions. In each step of the training the critic takes
+several, all on the samples that it then judges; Gulrajani et al. draw new ones for each, which was
+tried and finds no more twins (`TUNING.md`).
 
 References
 ----------
-Gulrajani et al. (2017), "Improved training of Wasserstein GANs", NeurIPS 30, eq. 3.
+Gulrajani et al. (2017), "Improved training of Wasserstein GANs", NeurIPS 30, eq. 3 and algorithm 1.
 """
 
 from dataclasses import dataclass

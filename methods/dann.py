@@ -62,7 +62,7 @@ class Dann(Autoencoder):
         widths = (settings.latent, *settings.adversary_widths, n_nuisance)
         return {"adversary": mlp(widths, settings.activation)}
 
-    def joint(self, network: str) -> bool:
+    def steps_along(self, network: str) -> bool:
         """Say that the adversary steps with the autoencoder."""
         return True
 

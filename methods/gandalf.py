@@ -14,8 +14,9 @@ of one nuisance only together with another, none of them sees.
 References
 ----------
 Santovena, Dafonte and Manteiga (2024), "A method based on generative adversarial networks for
-disentangling physical and chemical properties of stars in astronomical spectra", Applied Soft
-Computing; and A&A 694, A326 (2025).
+disentangling physical and chemical properties of stars in astronomical spectra", preprint. Applied
+to Gaia's spectra: "Disentangling stellar atmospheric parameters in astronomical spectra using
+generative adversarial neural networks", A&A 694, A326 (2025).
 """
 
 from dataclasses import dataclass

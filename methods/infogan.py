@@ -5,13 +5,13 @@ critic C (`critic.py`) tells them from real ones, and a network Q reads the code
 
 .. math::
 
-    L_{G,Q} = -\langle C(G(c, w)) \rangle + \lambda\, \langle |c - Q(G(c, w))|^2 \rangle,
+    L_{G,Q} = -\langle C(G(c, w)) \rangle + \frac{\lambda}{d} \langle |c - Q(G(c, w))|^2 \rangle,
 
-the second term a bound on the information that the spectrum holds of its code. No real spectrum is
-ever reconstructed in training: its latent is Q(x), its reconstruction G(Q(x), 0). Networks and
-critic work on standardised coefficients as in `autoencoder.py`, Q in place of the encoder and G of
-the decoder. Where the noise of the spectra is known, it is added to what G makes (Bora et al.
-2018), so that the critic compares noisy spectra with noisy ones.
+d the dimensions of c; the second term is a bound on the information that the spectrum holds of its
+code. No real spectrum is ever reconstructed in training: its latent is Q(x), its reconstruction
+G(Q(x), 0). Networks and critic work on standardised coefficients as in `autoencoder.py`, Q in place
+of the encoder and G of the decoder. Where the noise of the spectra is known, it is added to what G
+makes (Bora et al. 2018), so that the critic compares noisy spectra with noisy ones.
 
 References
 ----------

@@ -4,18 +4,18 @@ A network learns to predict the standardised composition a of a spectrum of know
 
 .. math::
 
-    L = |E(x, u) - a|^2, \qquad z = M^T E(x, u).
+    L = \frac{1}{d} |E(x, u) - a|^2, \qquad z = M^T E(x, u),
 
-Predictions scatter by more in one element than in another, and L1 adds up what it is given. So
-after the fit M turns and scales them (`noise_matching.py`) such that what tells the predictions of
-twins apart, measured on pairs that were held out of the fit, is alike along all axes. With noisy
-spectra that is next to all that tells them apart from the truth, but for what is drawn to the mean
-because the spectrum does not tell it, and that twins have in common.
+with d elements. Predictions scatter by more in one element than in another, and L1 adds up what it
+is given. So after the fit M turns and scales them (`noise_matching.py`) such that what tells the
+predictions of twins apart, measured on pairs that the network did not see (though the principal
+components before it did), is alike along all axes. With noisy spectra that is next to all that
+tells them apart from the truth, but for what is drawn to the mean because the spectrum does not
+tell it, and that twins have in common.
 
 References
 ----------
-Leung and Bovy (2019), MNRAS 483, 3255; Ting et al. (2019), ApJ 879, 69: labels from spectra by
-networks.
+Leung and Bovy (2019), MNRAS 483, 3255: abundances from spectra by a network.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class LabelRegression(Encoder):
 
     name = "label-regression"
     label_access = "oracle"
-    reference = "Leung and Bovy 2019, MNRAS 483, 3255; Ting et al. 2019, ApJ 879, 69"
+    reference = "Leung and Bovy 2019, MNRAS 483, 3255"
     Hyperparameters = Settings
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:

@@ -35,7 +35,7 @@ import numpy as np
 import torch
 
 from starbench.methods.base import Method, Monitor, SettingError, View, option
-from starbench.methods.noise_matching import noise_matched_map
+from starbench.methods.noise_matching import held_out, noise_matched_map
 from starbench.methods.polynomial_residual import monomials
 from starbench.methods.representation import Representation, principal_components
 
@@ -63,6 +63,7 @@ class LinearErasure(Method):
     """Principal components from which LEACE has erased the nuisance's monomials."""
 
     name = "linear-erasure"
+    version = 2
     label_access = "nuisance"
     reference = "Belrose et al. 2023, arXiv:2306.03819"
     Hyperparameters = Settings
@@ -77,13 +78,16 @@ class LinearErasure(Method):
         """
         leace = _package()
         settings = self.hyperparameters
-        self._centre = torch.as_tensor(train.nuisance.mean(axis=0, dtype=np.float64))
-        self._spread = torch.as_tensor(train.nuisance.std(axis=0, dtype=np.float64))
-        q = self._monomials(train.nuisance)
+        matching = train.noise is not None and settings.noise_matching
+        fitted = slice(0, len(train) - held_out(train) if matching else len(train))
+        nuisance = train.nuisance[fitted]
+        self._centre = torch.as_tensor(nuisance.mean(axis=0, dtype=np.float64))
+        self._spread = torch.as_tensor(nuisance.std(axis=0, dtype=np.float64))
+        q = self._monomials(nuisance)
         self._mean_monomials = q.mean(0)
         q = q - self._mean_monomials
         self._representation = principal_components(
-            train.flux,
+            train.flux[fitted],
             settings.components,
             self.seed,
             noise=train.noise,
@@ -91,7 +95,7 @@ class LinearErasure(Method):
             at_least=settings.latent + q.shape[1],
         )
         # Some components vary by 1e-4 of the first: float64, and no shrinking of what is known.
-        coefficients = self._representation.coefficients(train.flux).double()
+        coefficients = self._representation.coefficients(train.flux[fitted]).double()
         fitter = leace.LeaceFitter.fit(
             coefficients,
             q / q.std(0),
@@ -106,10 +110,11 @@ class LinearErasure(Method):
         scale = variances[kept].clamp_min(1e-30) ** (settings.whitening / 2)
         self._encoder = (erasure @ axes[:, kept] / scale).float()
         self._decoder = (axes[:, kept] * scale).T.float()
-        if train.noise is not None and settings.noise_matching:
+        if matching:
             encoder = self._encoder.double()
             noise = train.noise**2 * encoder.T @ encoder  # the components are orthonormal
-            matched = noise_matched_map(coefficients @ encoder, noise)
+            others = self._representation.coefficients(train.flux[fitted.stop :]).double()
+            matched = noise_matched_map(others @ encoder, noise)
             self._encoder = self._encoder @ matched
             self._decoder = torch.linalg.solve(matched, self._decoder)
         self._slopes = torch.linalg.lstsq(q, coefficients).solution

@@ -11,7 +11,7 @@ and each group's latents are compared with those of the other stars, by a Gaussi
 
 averages over different stars (the unbiased estimate, whose mean is zero where nothing differs). The
 variational fair autoencoder does so for a nuisance of two values; groups carry it over to
-continuous ones.
+continuous ones. What the latent tells of one nuisance only together with another costs nothing.
 
 References
 ----------

@@ -21,7 +21,19 @@ known level once more to training spectra.
 
 import torch
 
+from starbench.methods.base import View
+
+_HELD_OUT = 2048  # noisy training spectra at most that teach nothing but what their noise does
 _LEAST_SIGNAL = 1e-3  # an axis of noise alone is kept at this weight, so that z can be had back
+
+
+def held_out(train: View) -> int:
+    """Return how many spectra at the end of a view should teach a method nothing but their noise.
+
+    Networks and components learn some of their spectra's noise by heart, so how much of a latent is
+    noise can only be seen in others. The rows of a view are shuffled, so any will do.
+    """
+    return 0 if train.noise is None else min(_HELD_OUT, len(train) // 8)
 
 
 def moved_covariance(latent: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
@@ -36,7 +48,7 @@ def noise_matched_map(latent: torch.Tensor, noise: torch.Tensor) -> torch.Tensor
     Parameters
     ----------
     latent : torch.Tensor [n, d]
-        Latents of training spectra.
+        Latents of spectra that the method was not fitted to; see `held_out`.
     noise : torch.Tensor [d, d]
         The covariance N that the noise gives to a latent.
     """

@@ -8,7 +8,8 @@ With orthonormal components w_k of variance lambda_k,
     \hat x = \bar x + \sum_k \lambda_k^{a/2} z_k w_k.
 
 Temperature and gravity make most of the variance, so the first components hold them. At a = 1 all
-components count alike in a distance, at a = 0 by their variance.
+components count alike in a distance, at a = 0 by their variance. Where the noise is known, they
+count by what they know above it (`noise_matching.py`) instead.
 
 References
 ----------
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from starbench.methods.base import Method, Monitor, View, option
+from starbench.methods.noise_matching import held_out, noise_matched_map
 from starbench.methods.representation import Representation, principal_components
 
 
@@ -32,39 +34,56 @@ class Settings:
     whitening: float = option(
         1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
     )
+    noise_matching: bool = option(
+        True, "whether components of noisy spectra are scaled to their noise instead"
+    )
 
 
 class PrincipalComponents(Method):
     """Principal components, scaled."""
 
     name = "pca"
+    version = 2
     label_access = "none"
     reference = "Pearson 1901"
     Hyperparameters = Settings
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Fit the components to the training flux."""
-        self._set(principal_components(train.flux, self.hyperparameters.latent, self.seed))
+        """Fit the components to the training flux, but for what is held out to see its noise."""
+        settings = self.hyperparameters
+        matching = train.noise is not None and settings.noise_matching
+        n_fitted = len(train) - held_out(train) if matching else len(train)
+        self._set(principal_components(train.flux[:n_fitted], settings.latent, self.seed))
+        if matching:
+            latent = self._representation.coefficients(train.flux[n_fitted:]) / self._scale
+            # The components are orthonormal: noise of one level in the pixels has it in all.
+            noise = torch.diag((train.noise / self._scale) ** 2)
+            self._map = noise_matched_map(latent, noise)
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return scaled coefficients [n, latent]."""
-        return (self._representation.coefficients(flux) / self._scale).numpy()
+        return (self._representation.coefficients(flux) / self._scale @ self._map).numpy()
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the flux [n, n_pixels] that the coefficients make."""
-        return self._representation.flux(torch.as_tensor(latent) * self._scale).numpy()
+        back = torch.linalg.solve(self._map.double(), torch.diag(self._scale).double()).float()
+        return self._representation.flux(torch.as_tensor(latent) @ back).numpy()
 
     def _set(self, representation: Representation) -> None:
         self._representation = representation
         self._scale = representation.deviation**self.hyperparameters.whitening
+        self._map = torch.eye(len(representation))
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return the components."""
-        return self._representation.state()
+        """Return the components, and the map that matches them to their noise."""
+        return self._representation.state() | {"matching": self._map}
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore them."""
+        state = dict(state)
+        matching = state.pop("matching")
         self._set(Representation.from_state(state))
+        self._map = matching
 
     @property
     def n_parameters(self) -> int:

@@ -9,7 +9,8 @@ training flux by least squares, and the residuals are projected on their princip
     \hat x = \beta q(u) + \sum_k \lambda_k^{a/2} z_k w_k.
 
 It removes all that the mean spectrum at (Teff, log g) explains. How strongly a line answers to its
-abundance changes with temperature as well, and that stays in z.
+abundance changes with temperature as well, and that stays in z. Where the noise is known, the
+components are scaled to it (`noise_matching.py`) instead of to their variance.
 
 References
 ----------
@@ -36,7 +37,10 @@ class Settings:
     degree: int = option(4, "highest order of the polynomial in the nuisance", low=0, high=6)
     latent: int = option(20, "components of the residual kept", low=1, high=1024)
     whitening: float = option(
-        0.5, "components are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
+    )
+    noise_matching: bool = option(
+        True, "whether components of noisy spectra are scaled to their noise instead"
     )
 
 
@@ -53,6 +57,7 @@ class PolynomialResidual(Method):
     """Principal components of what a polynomial in the nuisance leaves of each pixel."""
 
     name = "polynomial-residual"
+    version = 2
     label_access = "nuisance"
     reference = "Price-Jones and Bovy 2018, MNRAS 475, 1410"
     Hyperparameters = Settings
@@ -73,7 +78,7 @@ class PolynomialResidual(Method):
             rows = slice(start, start + _CHUNK)
             residual[rows] = train.flux[rows] - self._mean_flux(train.nuisance[rows])
         self._components = self._new_components()
-        view = View(residual)
+        view = View(residual, noise=train.noise)
         self._components.fit(view, view, monitor)
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
@@ -93,7 +98,9 @@ class PolynomialResidual(Method):
     def _new_components(self) -> PrincipalComponents:
         settings = self.hyperparameters
         return PrincipalComponents(
-            pca.Settings(settings.latent, settings.whitening), seed=self.seed, device=self.device
+            pca.Settings(settings.latent, settings.whitening, settings.noise_matching),
+            seed=self.seed,
+            device=self.device,
         )
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -83,7 +83,7 @@ class RelevantScaledComponents(PolynomialResidual):
         return super().decode(latent @ back, nuisance)
 
     def _new_components(self) -> PrincipalComponents:
-        settings = pca.Settings(self.hyperparameters.components, whitening=1.0)
+        settings = pca.Settings(self.hyperparameters.components, 1.0, noise_matching=False)
         return PrincipalComponents(settings, seed=self.seed, device=self.device)
 
     def state(self) -> dict[str, torch.Tensor]:

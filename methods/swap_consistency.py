@@ -38,7 +38,7 @@ class SwapConsistency(Autoencoder):
     """An autoencoder that reconstructs spectra from their twins' latents."""
 
     name = "swap-consistency"
-    version = 1
+    version = 2
     label_access = "pairs"
     reference = "after Mathieu et al. 2016"
     Hyperparameters = Settings
@@ -49,7 +49,11 @@ class SwapConsistency(Autoencoder):
         super().fit(train, validation, monitor)
 
     def sources(self, batch: Batch) -> torch.Tensor:
-        """Return the twins of a share of the batch, and the others themselves."""
+        """Return the twins of a share of the batch, and the others themselves.
+
+        A twin among the spectra that are held out from the fit is not looked at.
+        """
         draws = torch.rand(len(batch.rows), generator=batch.generator())
-        swapped = draws < self.hyperparameters.swap_share
-        return torch.where(swapped, self._twin[batch.rows], batch.rows)
+        twins = self._twin[batch.rows]
+        swapped = (draws < self.hyperparameters.swap_share) & (twins < self._n_fitted)
+        return torch.where(swapped, twins, batch.rows)

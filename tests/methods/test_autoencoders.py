@@ -48,13 +48,19 @@ def test_without_swaps_it_is_the_conditional_autoencoder():
 
 def test_a_share_of_twins_is_swapped():
     instance = SwapConsistency(SwapConsistency.Hyperparameters(swap_share=0.25))
-    instance._twin = torch.arange(4000) ^ 1
+    instance._twin, instance._n_fitted = torch.arange(4000) ^ 1, 4000
     rows = torch.arange(4000)
     batch = Batch(rows, torch.zeros(4000, 1), torch.zeros(4000, 1), 0.0)
     source = instance.sources(batch)
     assert torch.equal(torch.where(source == rows, rows, instance._twin), source)
     assert (source != rows).float().mean().item() == pytest.approx(0.25, abs=0.03)
     assert torch.equal(source, instance.sources(batch))
+    # Of the last 1,000 nothing may be looked at, though they are twins of others.
+    instance._twin, instance._n_fitted = 3999 - torch.arange(4000), 3000
+    rows = rows[:3000]
+    source = instance.sources(Batch(rows, torch.zeros(3000, 1), torch.zeros(3000, 1), 0.0))
+    assert source.max() < 3000
+    assert (source != rows)[1000:].float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
 def test_the_plain_autoencoder_keeps_the_nuisance():

@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
@@ -33,11 +35,31 @@ def test_kernel_does_not_depend_on_the_unit():
     assert torch.allclose(gaussian_kernel(some, (0.5, 2.0)), gaussian_kernel(9 * some, (0.5, 2.0)))
 
 
-def test_hsic_is_the_trace_of_the_centred_kernels():
-    first, second = (gaussian_kernel(points(25, 3, seed), (1.0,)) for seed in (0, 1))
-    centring = torch.eye(25).double() - 1 / 25
-    expected = torch.trace(first @ centring @ second @ centring) / 25**2
-    assert hsic(first, second).item() == pytest.approx(expected.item())
+def test_hsic_is_the_mean_over_different_stars_by_brute_force():
+    first, second = (gaussian_kernel(points(8, 2, seed), (1.0,)).numpy() for seed in (0, 1))
+
+    def mean(term, k):
+        return np.mean([term(*stars) for stars in permutations(range(8), k)])
+
+    expected = (
+        mean(lambda i, j: first[i, j] * second[i, j], 2)
+        + mean(lambda i, j, q, r: first[i, j] * second[q, r], 4)
+        - 2 * mean(lambda i, j, q: first[i, j] * second[i, q], 3)
+    )
+    value = hsic(torch.from_numpy(first), torch.from_numpy(second)).item()
+    assert value == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("dimensions", [1, 20])
+def test_hsic_is_zero_on_average_where_there_is_no_dependence(dimensions):
+    values = [
+        hsic(
+            gaussian_kernel(points(64, dimensions, 2 * seed), (0.5, 1.0)),
+            gaussian_kernel(points(64, 2, 2 * seed + 1), (0.5, 1.0)),
+        ).item()
+        for seed in range(200)
+    ]
+    assert abs(np.mean(values)) < 3 * np.std(values) / 200**0.5
 
 
 def test_hsic_tells_dependence_that_no_correlation_shows():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from spectra import draw, view
+from spectra import N_PIXELS, draw, view
 
 from starbench.methods.base import Silent, View
 from starbench.methods.pca import PrincipalComponents
@@ -27,6 +27,36 @@ def test_whitened_components_have_unit_variance():
     method = PrincipalComponents(PrincipalComponents.Hyperparameters(latent=5))
     method.fit(train, train, Silent())
     assert method.encode(train.flux, None).std(axis=0) == pytest.approx(np.ones(5), rel=1e-3)
+
+
+def test_components_of_noisy_spectra_count_by_what_they_know():
+    flux, _, _ = draw("train", 2000)
+    noise = 0.2 * float(flux.std())
+    noisy = flux.reshape(4000, -1) + noise * np.random.default_rng(0).normal(size=(4000, N_PIXELS))
+    train = View(noisy.astype(np.float32), noise=noise)
+    method = PrincipalComponents(PrincipalComponents.Hyperparameters(latent=40))
+    method.fit(train, train, Silent())
+    again = flux.reshape(4000, -1) + noise * np.random.default_rng(1).normal(size=(4000, N_PIXELS))
+    pure, latent = (
+        method.encode(each.astype(np.float32), None) for each in (flux.reshape(4000, -1), again)
+    )
+    moved = np.cov(latent - pure, rowvar=False)
+    # Of unit noise times the root of the share of signal: noise alone vanishes, sure axes keep 1.
+    share = moved.diagonal()
+    assert share.max() == pytest.approx(1, abs=0.1)
+    assert share.min() < 0.1
+    assert np.abs(moved - np.diag(share)).max() < 0.1
+    # The share of signal was found in 500 other spectra.
+    sure = share > 0.5
+    assert share[sure] == pytest.approx(1 - share[sure] / latent.var(axis=0)[sure], abs=0.1)
+    kept = {"latent": 40, "noise_matching": False}
+    plain = PrincipalComponents(PrincipalComponents.Hyperparameters(**kept))
+    plain.fit(train, train, Silent())
+    assert plain.encode(train.flux, None).std(axis=0) == pytest.approx(np.ones(40), rel=1e-3)
+    rebuilt = method.decode(method.encode(train.flux, None), None)
+    expected = plain.decode(plain.encode(train.flux, None), None)
+    # Of components of other spectra; but next to what noise the components leave out, little.
+    assert np.mean((rebuilt - expected) ** 2) < 0.2 * np.mean((expected - train.flux) ** 2)
 
 
 def quadratic_spectra(n, seed):
