@@ -68,6 +68,8 @@ class Fit:
     validation : Shown
     quiet : bool
         Draw no progress.
+    worker : dict
+        The code and the threads of this process, as a row has them.
 
     Attributes
     ----------
@@ -83,11 +85,21 @@ class Fit:
         Wall time of the fit in the processes before this one; see `total_seconds`.
     peak_memory : int
         Most memory that a process before this one held [bytes].
+    workers : list of dict
+        The code and the threads of all processes that worked on the fit, each different one once.
     """
 
-    def __init__(self, folder: RunFolder, settings: str, validation: Shown, *, quiet: bool):
+    def __init__(
+        self,
+        folder: RunFolder,
+        settings: str,
+        validation: Shown,
+        *,
+        quiet: bool,
+        worker: dict[str, Any],
+    ):
         self._folder, self._settings, self._validation = folder, settings, validation
-        self._quiet = quiet
+        self._quiet, self._worker = quiet, worker
         self._bar = None
         self.reset()
 
@@ -99,6 +111,7 @@ class Fit:
         self.finished = False
         self.seconds = 0.0
         self.peak_memory = 0
+        self.workers = [self._worker]
         self._resumed_at = time.perf_counter()
         self._written_at = -math.inf
         self._write_seconds = 0.0
@@ -202,6 +215,7 @@ class Fit:
             "finished": self.finished,
             "seconds": self.total_seconds(),
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
+            "workers": self.workers,
         }
         checkpoint.save(self._folder.checkpoint, method.state(), metadata)
         if is_best:
@@ -235,6 +249,8 @@ class Fit:
         self.best_epoch, self.best_share = metadata["best_epoch"], metadata["best_share"]
         self.finished, self.seconds = metadata["finished"], metadata["seconds"]
         self.peak_memory = metadata["peak_memory"]
+        earlier = metadata["workers"]
+        self.workers = earlier if self._worker in earlier else [*earlier, self._worker]
         self._resumed_at = self._written_at = time.perf_counter()
         self.history = [
             row for row in read_history(folder.history) if row["epoch"] <= self.epoch_done

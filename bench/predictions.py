@@ -37,7 +37,7 @@ from starbench.evaluation import (
     score,
 )
 from starbench.files import write_hdf5, write_json
-from starbench.methods.base import Method, SettingError
+from starbench.methods.base import Diverged, Method, SettingError
 from starbench.methods.registry import BUILT_IN
 from starbench.provenance import peak_memory_bytes
 from starbench.restore import restore
@@ -289,9 +289,12 @@ def _score(
     latent = predictions.latent(split)
     mse = {}
     if predictions.has(split, _RECONSTRUCTIONS[0]):
-        errors: Errors = reconstruction_errors(
-            task.chunks(split, scale), len(latent), predictions.reconstruct(split)
-        )
+        try:
+            errors: Errors = reconstruction_errors(
+                task.chunks(split, scale), len(latent), predictions.reconstruct(split)
+            )
+        except Diverged as error:  # a method's failure, but here a fault of the file
+            raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
         mse = {"plain_mse": errors.plain, "swapped_mse": errors.swapped}
     labels = _labels(task, split, scale)
     return score(latent, labels, probes=probes, **mse), latent

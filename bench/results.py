@@ -347,6 +347,8 @@ class Row(_Part):
         for key, value in sorted(settings.items()):
             text = value if isinstance(value, str) else json.dumps(value)
             words += ["--set", f"{key}={text}"]
+        if not self.predictions_sha256:  # threads decide how sums are rounded
+            words += ["--threads", str(self.hardware.threads)]
         return shlex.join(words)
 
 

@@ -178,7 +178,9 @@ class _Job:
         """Do all stages; a fit that diverges or breaks makes a row that says so."""
         train, validation = self.show("train"), self.show("validation")
         seconds = {"data": time.perf_counter() - began}
-        fit = Fit(self.folder, digest, validation, quiet=self.quiet)
+        worker = {name: facts[name] for name in ("commit", "dirty")}
+        worker["threads"] = facts["hardware"]["threads"]
+        fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker)
         try:
             method = fit.run(self.make, train)
             began_scoring = time.perf_counter()
@@ -197,6 +199,8 @@ class _Job:
         seconds["fit"] = fit.seconds
         seconds["total"] = sum(seconds.values())
         peak = max(fit.peak_memory, provenance.peak_memory_bytes())
+        if len(fit.workers) > 1:
+            result |= _of_many(fit.workers, result["message"])
         return build_row(
             {
                 **facts,
@@ -370,6 +374,23 @@ def code_and_machine(device: str, threads: int) -> dict[str, Any]:
         "libraries": provenance.library_versions(),
         "hardware": provenance.hardware(device, threads),
     }
+
+
+def _of_many(workers: list[dict[str, Any]], message: str | None) -> dict[str, Any]:
+    """Return what a row says of a run that was continued by other code or on other threads.
+
+    One that no single commit made counts as one of changed code, which nobody can repeat.
+    """
+    told = ", then ".join(
+        f"{(worker['commit'] or 'a release')[:10]}{' (changed)' if worker['dirty'] else ''} on "
+        f"{worker['threads']} thread{'' if worker['threads'] == 1 else 's'}"
+        for worker in workers
+    )
+    message = f"{message}; " if message else ""
+    changed = len({worker["commit"] for worker in workers}) > 1
+    return {"message": f"{message}made in parts: {told}"[:MESSAGE_LENGTH]} | (
+        {"dirty": True} if changed or any(worker["dirty"] for worker in workers) else {}
+    )
 
 
 def _finished_row(folder: RunFolder) -> Row | None:

@@ -1,11 +1,11 @@
 """The leaderboard: rows, their checks, and what is generated from them."""
 
 from starbench.leaderboard.board import Entry, add, find_directory, load
-from starbench.leaderboard.compare import Comparison, compare
-from starbench.leaderboard.judgement import Judgement, judge, verdicts
-from starbench.leaderboard.render import build, differing, leaderboard_page, readme_table
+from starbench.leaderboard.compare import Comparison
+from starbench.leaderboard.judgement import Judgement, judge
+from starbench.leaderboard.render import build, differing, leaderboard_page, readme_part
 from starbench.leaderboard.terminal import table_for_run
-from starbench.leaderboard.verdict import Verdict, verdict
+from starbench.leaderboard.verdict import Verdict
 
 __all__ = [
     "Comparison",
@@ -14,14 +14,11 @@ __all__ = [
     "Verdict",
     "add",
     "build",
-    "compare",
     "differing",
     "find_directory",
     "judge",
     "leaderboard_page",
     "load",
-    "readme_table",
+    "readme_part",
     "table_for_run",
-    "verdict",
-    "verdicts",
 ]

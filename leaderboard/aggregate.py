@@ -15,6 +15,8 @@ from starbench.leaderboard.columns import COLUMNS, figures_of_row
 from starbench.metrics import family
 from starbench.results import Row
 
+_ACCESS = ("nuisance", "none", "pairs", "oracle")  # the question of the benchmark first
+
 
 @dataclass(frozen=True)
 class Group:
@@ -192,7 +194,7 @@ def _groups(entries: list[Entry]) -> tuple[Group, ...]:
         sorted(
             groups,
             key=lambda group: (
-                ("none", "nuisance", "pairs", "oracle").index(group.row.label_access),
+                _ACCESS.index(group.row.label_access),
                 rank_order(
                     group.row.control,
                     group.mean.get("doppelganger_free"),

@@ -2,32 +2,47 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from starbench.results import Row
 
 
-def percent(share: float) -> str:
-    """Write a share as a percentage, without the sign; close to none or all with one digit more.
+def percent(share: float, digits: int | None = None) -> str:
+    """Write a share as a percentage, without the sign.
+
+    Parameters
+    ----------
+    share : float
+    digits : int, optional
+        By default those of `share_digits`.
 
     Examples
     --------
     >>> percent(0.6071), percent(0.9998), percent(1.0)
     ('60.7', '99.98', '100.0')
     """
-    digits = 2 if 0 < share < 0.0005 or 0.9995 <= share < 1 else 1
-    return f"{100 * share:.{digits}f}"
+    return f"{100 * share:.{share_digits(share) if digits is None else digits}f}"
 
 
-def percents(low: float, high: float) -> str:
-    """Write an interval of shares as percentages, with one digit more where it is narrow.
+def share_digits(share: float, *widths: float) -> int:
+    """Return how many digits a percentage takes: one, or more where it would not say enough.
+
+    Parameters
+    ----------
+    share : float
+        Only none and all of the stars may read as 0 or 100 %.
+    *widths : float
+        Of an interval, or deviations: two digits where one is below half a point.
 
     Examples
     --------
-    >>> percents(0.917, 0.925), percents(0.9987, 0.9991)
-    ('91.7, 92.5', '99.87, 99.91')
+    >>> share_digits(0.607), share_digits(0.607, 0.004), share_digits(0.99996)
+    (1, 2, 3)
     """
-    digits = 2 if high - low < 0.005 else 1
-    return f"{100 * low:.{digits}f}, {100 * high:.{digits}f}"
+    digits = 2 if any(0 < width < 0.005 for width in widths) else 1
+    while 0 < share < 1 and digits < 6 and float(f"{100 * share:.{digits}f}") in (0, 100):
+        digits += 1
+    return digits
 
 
 def scientific(value: float) -> str:
@@ -80,6 +95,39 @@ class Column:
     heading: str
     write: Callable[[float], str]
     meaning: str = ""
+
+    def written(
+        self,
+        value: float,
+        deviation: float | None = None,
+        interval: tuple[float, float] | None = None,
+    ) -> "Written":
+        """Write a figure with its spread: a share, its deviation and interval to the same digit."""
+        write = self.write
+        if write is percent:
+            spread = () if deviation is None else (10 * deviation,)
+            spread += () if interval is None else (interval[1] - interval[0],)
+            write = partial(percent, digits=share_digits(value, *spread))
+        return Written(
+            write(value),
+            "" if deviation is None else write(deviation),
+            "" if interval is None else ", ".join(map(write, interval)),
+        )
+
+
+@dataclass(frozen=True)
+class Written:
+    """A figure as text.
+
+    Attributes
+    ----------
+    value, deviation, interval : str
+        Empty where there is none; the interval without its brackets.
+    """
+
+    value: str
+    deviation: str
+    interval: str
 
 
 COLUMNS = (

@@ -1,19 +1,30 @@
 """Two methods on the same stars: how far apart they are, and how sure that is.
 
 The share of a method is the mean, over its seeds and over the pairs, of the part of each pair's two
-stars whose twin ranks low enough. The difference of two methods is resampled a thousand times on
-two levels: seeds, drawn with replacement for each method on its own, and pairs, drawn once for
-both, so that what makes a pair hard for both methods cancels. With a single seed the interval holds
-the spread over pairs alone. (Resampling of nested data: Davison & Hinkley 1997, Bootstrap Methods
-and their Application, section 3.8.)
+stars whose twin ranks low enough. The difference of two methods is drawn a thousand times on two
+levels. Pairs are resampled, once for both methods, so that what makes a pair hard for both cancels.
+Within a resample, the mean over all seeds there could be, not the few that were run, is drawn for
+each method on its own as
+
+    mean + s / sqrt(n) * t,   t ~ Student's t of n - 1 degrees of freedom,
+
+with n seeds and their standard deviation s. (Seeds drawn with replacement instead, as pairs are,
+give a spread too small by (n - 1) / n, and of two to five of them much too few values: 50 to 85 %
+of such intervals hold the truth. The difference of two such means: Behrens and Fisher; Box & Tiao
+1973, Bayesian Inference in Statistical Analysis, section 2.5.) With a single seed the interval
+holds the spread over pairs alone.
 
 The interval of one method alone (`share_interval`) comes from the same two levels. Both need the
 ranks of every star: a mean squared error, of which a row holds one number, has neither.
+
+A bootstrap cannot imagine what it has not seen: where all pairs are found, or two methods differ on
+five pairs of thousands, its interval is too narrow. There an exact binomial bound stands in.
 
 What takes time, summing each method's pairs over the resamples, is done once for all methods of a
 table (`resample_all`), so that they can be compared with each other (`pairwise`).
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +39,10 @@ from starbench.metrics.bootstrap import interval, resampled_sums
 from starbench.metrics.recovery import within
 from starbench.results import RowError, read_ranks, shown
 
-_PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
+PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
+
+TAILS = 0.05  # what lies outside an interval
+_HANDFUL = 10  # pairs; with more of them the bootstrap and the sign test agree
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Comparison:
 
 def found_stars(rank: np.ndarray, metric: str) -> np.ndarray:
     """Tell for each star [n_pairs, 2] whether its twin ranks low enough."""
-    return within(rank, _PER_MILLE[metric])
+    return within(rank, PER_MILLE[metric])
 
 
 def found_share(rank: np.ndarray, metric: str) -> np.ndarray:
@@ -78,11 +92,14 @@ class Resampled:
     ----------
     share : float
         Mean over seeds and pairs.
+    by_pair : numpy.ndarray [n_pairs], float64
+        Mean over seeds of the part of each pair's stars that was found.
     by_seed : numpy.ndarray [n_resamples, n_seeds], float64
         Share of each seed in each resample of the pairs, the same resamples for every method.
     """
 
     share: float
+    by_pair: np.ndarray
     by_seed: np.ndarray
 
 
@@ -103,7 +120,9 @@ def resample_all(found: Sequence[np.ndarray]) -> list[Resampled]:
     shares = resampled_sums(resample_pairs(n_pairs), stacked) / n_pairs
     ends = np.cumsum([len(each) for each in found])
     by_seed = np.split(shares, ends[:-1], axis=1)
-    return [Resampled(float(a.mean()), b) for a, b in zip(found, by_seed, strict=True)]
+    return [
+        Resampled(float(a.mean()), a.mean(axis=0), b) for a, b in zip(found, by_seed, strict=True)
+    ]
 
 
 def resample(found: np.ndarray) -> Resampled:
@@ -111,35 +130,67 @@ def resample(found: np.ndarray) -> Resampled:
     return resample_all([found])[0]
 
 
-def mean_of_drawn_seeds(by_seed: np.ndarray, draws: np.random.Generator) -> np.ndarray:
-    """Draw seeds with replacement within each resample, and return their mean [n_resamples].
+def mean_over_all_seeds(by_seed: np.ndarray, draws: np.random.Generator) -> np.ndarray:
+    """Draw within each resample the share that all seeds would have in the mean [n_resamples].
 
     Parameters
     ----------
     by_seed : numpy.ndarray [n_resamples, n_seeds]
+        With a single seed it is that seed's share.
     draws : numpy.random.Generator
     """
-    drawn = draws.integers(by_seed.shape[1], size=by_seed.shape)
-    return np.take_along_axis(by_seed, drawn, axis=1).mean(axis=1)
+    n_resamples, n_seeds = by_seed.shape
+    mean = by_seed.mean(axis=1)
+    if n_seeds == 1:
+        return mean
+    error = by_seed.std(axis=1, ddof=1) / math.sqrt(n_seeds)
+    return np.clip(mean + error * draws.standard_t(n_seeds - 1, n_resamples), 0, 1)
 
 
 def share_interval(method: Resampled) -> tuple[float, float]:
     """Return the 95 % interval of a method's share: over seeds, and over pairs within them.
 
-    With a single seed it holds the spread over pairs alone.
+    With a single seed it holds the spread over pairs alone. Where all pairs, or none, were found by
+    every seed, it is that of Clopper and Pearson (1934, Biometrika 26, 404).
     """
-    return interval(mean_of_drawn_seeds(method.by_seed, np.random.default_rng(0)))
+    low, high = interval(mean_over_all_seeds(method.by_seed, np.random.default_rng(0)))
+    if low == high and method.share in (0, 1):
+        reach = 1 - (TAILS / 2) ** (1 / len(method.by_pair))
+        return (1 - reach, 1.0) if method.share else (0.0, reach)
+    return low, high
 
 
 def compare_resampled(a: Resampled, b: Resampled) -> Comparison:
-    """Compare two methods by their shares in the same resamples of the same pairs."""
+    """Compare two methods by their shares in the same resamples of the same pairs.
+
+    Where a handful of pairs sets the methods apart, their interval is drawn to 0 unless an exact
+    sign test, too, finds the difference too large for chance.
+    """
     draws = np.random.default_rng(0)
     low, high = interval(
-        mean_of_drawn_seeds(a.by_seed, draws) - mean_of_drawn_seeds(b.by_seed, draws)
+        mean_over_all_seeds(a.by_seed, draws) - mean_over_all_seeds(b.by_seed, draws)
     )
+    better, worse = (
+        int((x > y).sum()) for x, y in ((a.by_pair, b.by_pair), (b.by_pair, a.by_pair))
+    )
+    if better + worse < _HANDFUL and sign_test(better, worse) > TAILS:
+        low, high = min(low, 0.0), max(high, 0.0)
     return Comparison(
         a.share, b.share, a.share - b.share, low, high, a.by_seed.shape[1], b.by_seed.shape[1]
     )
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Return the chance of counts as unequal as these, or more, if either is as likely.
+
+    Examples
+    --------
+    >>> sign_test(5, 0), sign_test(6, 0), sign_test(3, 3)
+    (0.0625, 0.03125, 1.0)
+    """
+    n = better + worse
+    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
+    return min(1.0, 2 * tail / 2**n)
 
 
 def compare_shares(found_a: np.ndarray, found_b: np.ndarray) -> Comparison:
@@ -233,29 +284,6 @@ def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, 
                 "run one of them again"
             )
     return first, second
-
-
-def compare(
-    entries: Sequence[Entry], a: str, b: str, task: str, metric: str = "doppelganger_free"
-) -> Comparison:
-    """Compare two methods of the leaderboard on one task, by their stored ranks.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-    a, b : str
-        Method names, or names with the beginning of the settings' digest as ``fader@1a2b3c4d``
-        where a method has rows of several settings.
-    task : str
-    metric : str
-        One of the three shares.
-
-    Raises
-    ------
-    RowError
-        If a method has no rows, or rows that do not compare.
-    """
-    return compare_ranks(*ranks_of(choose(entries, a, b, task)), metric)
 
 
 def compare_ranks(ranks_a: np.ndarray, ranks_b: np.ndarray, metric: str) -> Comparison:

@@ -78,11 +78,6 @@ def judge(
     return judged
 
 
-def verdicts(found: Sequence[Section], access: str = "nuisance") -> dict[str, Verdict]:
-    """Return the verdict of each task on the methods of a label access."""
-    return judge(found).verdicts.get(access, {})
-
-
 def _resampled(of_groups: Sequence[np.ndarray]) -> dict[str, list[Resampled]]:
     """Resample the three shares of all groups in one go, by metric."""
     found = [

@@ -41,12 +41,14 @@ def seeds_note(groups: Sequence[Group], ranked: Sequence[Group]) -> str:
     told = []
     if len(counts) > 1:
         usual = max(counts, key=lambda seeds: (counts[seeds], len(seeds), seeds))
+        number = "most have" if 2 * counts[usual] > len(of) else "many have"
         others = [
-            f"{method_name(group, groups)} {ranges(seeds)}"
+            f"{method_name(group, groups)} has {ranges(seeds)}"
             for group, seeds in zip(ranked, of, strict=True)
             if seeds != usual
         ]
-        told.append(f"Unequal seeds: most have {ranges(usual)}, but {'; '.join(others)}.")
+        most = f"seed {usual[0]} alone" if len(usual) == 1 else f"seeds {ranges(usual)}"
+        told.append(f"Unequal seeds: {number} {most}, but {'; '.join(others)}.")
     if any(len(seeds) == 1 for seeds in of):
         told.append("With one seed, interval and rank leave out how far trainings differ.")
     return " ".join(told)

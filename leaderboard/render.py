@@ -10,14 +10,14 @@ from pathlib import Path
 
 from starbench.leaderboard.aggregate import Group, Section, rank_order, sections
 from starbench.leaderboard.board import Entry
-from starbench.leaderboard.columns import COLUMNS, Column, figures_of, percents
+from starbench.leaderboard.columns import COLUMNS, Column, figures_of
 from starbench.leaderboard.escape import markdown
 from starbench.leaderboard.judgement import RANKED_BY, Judgement, judge
 from starbench.leaderboard.names import method_name, task_order
 from starbench.leaderboard.notes import seeds_note
 from starbench.leaderboard.published import Published, published_figures
 from starbench.leaderboard.rows_csv import rows_csv
-from starbench.leaderboard.verdict_text import verdict_section
+from starbench.leaderboard.verdict_text import verdict_list, verdict_section
 from starbench.metrics import METRICS
 from starbench.results import Figure, Row, RowError, replacing, shown
 
@@ -26,8 +26,8 @@ BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 README_TASK = "apogee-giants"
 
 ACCESS = {
-    "none": "No labels",
     "nuisance": "Nuisance labels",
+    "none": "No labels",
     "pairs": "Pairs: which spectra are twins",
     "oracle": "Oracle: composition, or the generator",
 }
@@ -48,16 +48,24 @@ _HOW_TO_READ = """\
 Methods are judged on the test split of a task: 12,500 pairs of spectra that share their composition
 and differ in effective temperature and gravity. A figure is the mean over seeds, ± its standard
 deviation over seeds; with one seed there is no ±. The brackets beside the share of nearest twins
-are the 95 % interval of that mean, from a bootstrap over seeds and, within them, over pairs. It
-needs the rank of every star, so that errors and probes have ± alone. The number of seeds leads to
-the single rows that a line sums up. Methods of different label access stand in different tables,
-and rows of different data or metric versions are never averaged or compared.
+are the 95 % interval of the mean that all seeds and all stars would give: pairs are resampled, and
+within each resample the few seeds stand for all by Student's t. It needs the rank of every star, so
+that errors and probes have ± alone. Runs that diverged are in no mean; the seeds say how many they
+are. The number of seeds leads to the single rows that a line sums up. Methods of different label
+access stand in different tables, and rows of different data or metric versions are never averaged
+or compared.
 
 Rank: 1 + the number of methods of the table that find surely more nearest twins on the same stars,
-"surely" meaning that the 95 % interval of the difference, by that bootstrap, leaves out 0. Methods
-that cannot be told apart so share a rank. Being tied is not transitive: where b is tied with a and
-with c, but a is surely better than c, their ranks are 1, 1 and 2. Controls, published figures and
-older versions of a method have no rank.
+"surely" meaning that the 95 % interval of the difference, found in the same way, leaves out 0.
+Other settings of one method count once. A rank says how many methods are better, not that its
+method can be told from those of the next: where b is tied with a and with c, but a is surely better
+than c, their ranks are 1, 1 and 2. Controls, published figures, older versions of a method and
+methods of which more runs diverged than were scored have no rank.
+
+Controls do not compete. They say what chance finds (`random-latent`, `constant-latent`,
+`nuisance-latent`, `twin-by-order`), the spectrum itself (`raw-flux`), the true abundances
+(`composition`), and, with noise, whoever knows how the spectra were made (`information-bound`: the
+most that any latent can find, given Teff and log g; with `nuisance_known = False`, without them).
 
 Lines marked as published are figures that others printed for their own spectra and their own
 networks: they say what to expect, and no rank between them and the rows is implied. The share of
@@ -79,21 +87,20 @@ def table(header: Sequence[str], align: Sequence[str], lines: Iterable[Sequence[
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *lines))
 
 
-def spread(group: Group, column: Column, interval: tuple[float, float] | None = None) -> str:
-    """Return mean ± standard deviation over seeds, and the interval of a share if it is given.
+def spread(
+    group: Group, column: Column, interval: tuple[float, float] | None = None
+) -> tuple[str, str]:
+    """Return mean ± standard deviation over seeds, and the interval of the mean if it is given.
 
     Nothing where the method has no such figure; how many seeds have it where not all of them do.
     """
     if column.key in group.partial:
-        return f"{group.partial[column.key]} of {len(group.entries)} seeds"
+        return f"{group.partial[column.key]} of {len(group.entries)} seeds", ""
     if column.key not in group.mean:
-        return ""
-    text = column.write(group.mean[column.key])
-    if column.key in group.deviation:
-        text += f" ± {column.write(group.deviation[column.key])}"
-    if interval is not None:
-        text += rf" \[{percents(*interval)}\]"
-    return text
+        return "", ""
+    written = column.written(group.mean[column.key], group.deviation.get(column.key), interval)
+    text = f"{written.value} ± {written.deviation}" if written.deviation else written.value
+    return text, written.interval
 
 
 def seeds(group: Group) -> str:
@@ -133,11 +140,12 @@ class _Lines:
     def of_group(self, group: Group, groups: Sequence[Group]) -> tuple[str, ...]:
         # That of the share which ranks go by alone: three intervals a line would be hard to read.
         intervals = {RANKED_BY: self.judged.intervals.get(group.key, {}).get(RANKED_BY)}
+        told = [spread(group, column, intervals.get(column.key)) for column in self.columns]
         return (
             str(self.judged.ranks.get(group.key, "")),
             method_name(group, groups),
             _linked_seeds(group, self.page),
-            *(spread(group, column, intervals.get(column.key)) for column in self.columns),
+            *(rf"{text} \[{interval}\]" if interval else text for text, interval in told),
         )
 
     def of_published(self, line: Published) -> tuple[str, ...]:
@@ -187,8 +195,7 @@ def _tables(
         lines = lines_of.all(groups, [line for line in published if line.label_access == access])
         if lines:
             parts += [f"#### {title}", table(header, align, lines)]
-            ranked = [group for group in groups if group.key in judged.ranks]
-            parts += [note for note in [seeds_note(groups, ranked)] if note]
+            parts += [note for note in [_seeds_note(groups, judged)] if note]
     old = [group for group in (section.groups if section else ()) if section.superseded(group)]
     if old:
         parts += [
@@ -269,10 +276,9 @@ def with_interval(figure: Figure | None, column: Column) -> str:
     """Return a figure with its 95 % interval."""
     if figure is None:
         return ""
-    text = column.write(figure.value)
-    if figure.low is not None:
-        text += f" [{column.write(figure.low)}, {column.write(figure.high)}]"
-    return text
+    interval = None if figure.low is None else (figure.low, figure.high)
+    written = column.written(figure.value, interval=interval)
+    return f"{written.value} [{written.interval}]" if interval else written.value
 
 
 def _commit(row: Row) -> str:
@@ -354,25 +360,35 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
     return "\n\n".join(parts) + "\n"
 
 
-def readme_table(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
-    """Return the short table of the noiseless task that stands in the README.
+def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
+    """Return what the README says of the rows: a short table of the noiseless task, and verdicts.
 
     Superseded versions are left to LEADERBOARD.md.
     """
+    judged = judged or Judgement()
     current = next((section for section in sections(entries) if section.task == README_TASK), None)
     published = [line for line in published_figures() if line.task == README_TASK]
-    lines_of = _Lines(_README_COLUMNS, judged or Judgement(), f"leaderboard/{PAGE}")
-    lines = []
+    lines_of = _Lines(_README_COLUMNS, judged, f"leaderboard/{PAGE}")
+    lines, notes = [], []
     for access in ACCESS:
         told = [line for line in published if line.label_access == access]
         lines += [
             (rank, method, access, *cells)
             for rank, method, *cells in lines_of.all(_groups(current, access), told)
         ]
+        note = _seeds_note(_groups(current, access), judged)
+        notes += [f"{ACCESS[access]}: {note[0].lower()}{note[1:]}"] if note else []
     header = (
         "Rank", "Method", "Label access", "Seeds", *(column.title for column in _README_COLUMNS)
     )  # fmt: skip
-    return table(header, "rll" + "r" * (len(header) - 3), lines)
+    parts = [table(header, "rll" + "r" * (len(header) - 3), lines), *notes]
+    if told := judged.verdicts.get("nuisance"):
+        parts += ["Of the methods that see nuisance labels alone:", verdict_list(told)]
+    return "\n\n".join(parts)
+
+
+def _seeds_note(groups: Sequence[Group], judged: Judgement) -> str:
+    return seeds_note(groups, [group for group in groups if group.key in judged.ranks])
 
 
 def with_table(readme: str, content: str, name: str = "README.md") -> str:
@@ -402,7 +418,7 @@ def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:
     readme = directory.parent / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
-        found[readme] = with_table(text, readme_table(entries, judged), shown(readme))
+        found[readme] = with_table(text, readme_part(entries, judged), shown(readme))
     return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from starbench.leaderboard.compare import mean_of_drawn_seeds
+from starbench.leaderboard.compare import mean_over_all_seeds
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums
 
@@ -125,8 +125,8 @@ def _stratum(
         by_seed = sums[:, 1:] / sums[:, [0]]
     draws = np.random.default_rng(0)
     low, high = interval(
-        mean_of_drawn_seeds(by_seed[:, :seeds_a], draws)
-        - mean_of_drawn_seeds(by_seed[:, seeds_a:], draws)
+        mean_over_all_seeds(by_seed[:, :seeds_a], draws)
+        - mean_over_all_seeds(by_seed[:, seeds_a:], draws)
     )
     share_a, share_b = (float(each[:, inside].mean()) for each in (found_a, found_b))
     of_bin = values[inside]

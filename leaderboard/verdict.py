@@ -2,20 +2,15 @@
 
 The methods of one label access that compete, controls left out, are compared with each other on the
 same stars by the two-level bootstrap of `starbench.leaderboard.compare`. Of a method with rows of
-several versions the newest speaks for it; settings of their own are contenders of their own.
+several versions the newest speaks for it; settings of their own are contenders of their own. One of
+which more runs diverged than were scored does not compete: its mean is of the lucky ones.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from starbench.leaderboard.aggregate import Group, Section
-from starbench.leaderboard.compare import (
-    Comparison,
-    Resampled,
-    found_by,
-    pairwise,
-    resample,
-)
+from starbench.leaderboard.compare import Comparison, Resampled, pairwise
 
 SATURATED = 0.99  # a share of nearest twins from which on it hardly sets methods apart
 
@@ -40,7 +35,8 @@ class Verdict:
         """The rank of each method: 1 + the number of competing methods that are surely better.
 
         One method is surely better than another if the 95 % interval of their difference lies
-        wholly on its side of zero. Methods of one rank form a tie group.
+        wholly on its side of zero. Methods of one rank form a tie group. Several settings of one
+        method count once, and not against each other: nobody is pushed down by a sweep.
 
         "Cannot be told apart" is not transitive: b may be tied with both a and c, and a be surely
         better than c. The ranks of a, b and c are then 1, 1 and 2: a rank says how many methods
@@ -48,11 +44,15 @@ class Verdict:
         highest share has rank 1. A lower share may have the better rank, if its seeds are so few
         or so unlike that nothing is sure of it.
         """
-        beaten_by = [0] * len(self.groups)
-        for (_, worse), comparison in self.comparisons.items():
+        beaten_by: list[set[str]] = [set() for _ in self.groups]
+        for (better, worse), comparison in self.comparisons.items():
             # The shares fall from place to place, so that a sure difference is the earlier's.
-            beaten_by[worse] += comparison.low > 0
-        return tuple(1 + count for count in beaten_by)
+            if comparison.low > 0:
+                beaten_by[worse].add(self.groups[better].row.method)
+        return tuple(
+            1 + len(methods - {group.row.method})
+            for group, methods in zip(self.groups, beaten_by, strict=True)
+        )
 
     task: str
     groups: tuple[Group, ...]
@@ -87,18 +87,17 @@ def contenders(section: Section, access: str) -> tuple[Group, ...]:
         for group in section.groups
         if group.row.label_access == access and not group.row.control
     ]
-    return tuple(group for group in competing if group.entries and not section.superseded(group))
-
-
-def resampled_by(group: Group) -> Resampled:
-    """Resample the share of nearest twins of a group, from the ranks beside its rows."""
-    return resample(found_by(group))
+    return tuple(
+        group
+        for group in competing
+        if group.entries
+        and len(group.entries) >= len(group.diverged)
+        and not section.superseded(group)
+    )
 
 
 def verdict(
-    section: Section,
-    access: str = "nuisance",
-    resampled: Callable[[Group], Resampled] = resampled_by,
+    section: Section, access: str, resampled: Callable[[Group], Resampled]
 ) -> Verdict | None:
     """Compare the competing methods of a section.
 
@@ -108,7 +107,7 @@ def verdict(
     access : str
         Label access.
     resampled : callable
-        From a group to its share of nearest twins; by default from the ranks on disk.
+        From a group to its share of nearest twins.
 
     Returns
     -------

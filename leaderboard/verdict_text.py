@@ -13,10 +13,9 @@ TITLE = "## Which method that sees nuisance labels is best"
 
 _HOW = """\
 A method's share is the mean over its seeds of the stars whose twin is nearest. Points are
-differences of shares, the brackets their 95 % interval from a bootstrap over each method's seeds
-and over the pairs, which are the same for both; it is not widened for the number of methods. Two
-methods are not told apart where it holds 0. Controls are left out; of each method the newest
-version counts."""
+differences of shares, the brackets their 95 % interval over all seeds of either method and over
+pairs, which are the same for both; it is not widened for the number of methods. Two methods are not
+told apart where it holds 0. Controls are left out; of each method the newest version counts."""
 
 
 def verdict_section(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -29,8 +28,12 @@ def verdict_section(verdicts: Mapping[str, Verdict]) -> list[str]:
     """
     if not verdicts:
         return []
-    told = [_sentences(verdicts[task]) for task in sorted(verdicts, key=task_order)]
-    return [TITLE, "\n".join(told), _HOW]
+    return [TITLE, verdict_list(verdicts), _HOW]
+
+
+def verdict_list(verdicts: Mapping[str, Verdict]) -> str:
+    """Return the verdicts as a list of Markdown, from little noise to much."""
+    return "\n".join(f"- {_sentences(verdicts[task])}" for task in sorted(verdicts, key=task_order))
 
 
 def _sentences(verdict: Verdict) -> str:
@@ -41,9 +44,13 @@ def _sentences(verdict: Verdict) -> str:
     if len(names) == 1:
         return f"{best}stands alone, with {share} ({_count(verdict.groups[0])})."
     lead = verdict.comparisons[0, 1]
+    first = (
+        f"has the highest share of {len(names)},"
+        if verdict.tied
+        else f"is best of {len(names)} with"
+    )
     text = (
-        f"{best}is best with {share}, {_points(lead)} over {names[1]} "
-        f"({_seeds(verdict.groups[:2])}); "
+        f"{best}{first} {share}, {_points(lead)} over {names[1]} ({_seeds(verdict.groups[:2])}); "
     )
     if verdict.tied:
         tied = [
@@ -72,18 +79,26 @@ def _behind(verdict: Verdict, place: int) -> str:
 
 
 def _count(group: Group) -> str:
-    return "one seed" if len(group.entries) == 1 else f"{len(group.entries)} seeds"
+    count = "one seed" if len(group.entries) == 1 else f"{len(group.entries)} seeds"
+    return count + _lost(group)
+
+
+def _lost(group: Group) -> str:
+    return f", {len(group.diverged)} more diverged" if group.diverged else ""
 
 
 def _seeds(groups: Sequence[Group]) -> str:
     """Say how many seeds two methods have, and what the interval lacks where that is one."""
     counts = [len(group.entries) for group in groups]
-    if set(counts) == {1}:
+    if any(group.diverged for group in groups):
+        text = " and ".join(map(_count, groups))
+    elif set(counts) == {1}:
         return "one seed each: the interval is of pairs alone"
-    if len(set(counts)) == 1:
+    elif len(set(counts)) == 1:
         return f"{counts[0]} seeds each"
-    text = f"{counts[0]} and {counts[1]} seeds"
-    # The bootstrap draws the one seed every time, as if the next would find the same.
+    else:
+        text = f"{counts[0]} and {counts[1]} seeds"
+    # One seed has no spread, as if the next would find the same.
     return text + ": the spread of the one is not in the interval" if 1 in counts else text
 
 

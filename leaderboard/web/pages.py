@@ -10,6 +10,7 @@ import jinja2
 from starbench.leaderboard.aggregate import Group, rank_order
 from starbench.leaderboard.board import Entry
 from starbench.leaderboard.columns import COLUMNS, Column, figures_of, figures_of_row
+from starbench.leaderboard.compare import PER_MILLE
 from starbench.leaderboard.names import task_order
 from starbench.leaderboard.published import Published
 from starbench.leaderboard.render import ACCESS, seeds, spread, with_interval
@@ -18,7 +19,6 @@ from starbench.leaderboard.web.model import Standing, Track
 from starbench.metrics import METRICS
 from starbench.results import Row
 
-_PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
 _HIGHER = {"recovery"} | {name for name, metric in METRICS.items() if metric.higher_is_better}
 _RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -177,23 +177,23 @@ def line(standing: Standing) -> Line:
 
 
 def _cell(standing: Standing, column: Column) -> Cell:
-    text = spread(standing.group, column)
+    text, interval = spread(standing.group, column, _interval(standing, column))
     value = standing.group.mean.get(column.key)
-    return Cell(text, _interval(standing, column) if text else "", _order(value, column))
+    return Cell(text, f"[{interval}]" if interval else "", _order(value, column))
 
 
-def _interval(standing: Standing, column: Column) -> str:
+def _interval(standing: Standing, column: Column) -> tuple[float, float] | None:
     curve = standing.curve
-    if column.key in _PER_MILLE and curve is not None:
+    if column.key in PER_MILLE and curve is not None:
         n_stars = standing.n_stars
-        (place,) = (curve.k == max(1, _PER_MILLE[column.key] * n_stars // 1000)).nonzero()
+        (place,) = (curve.k == max(1, PER_MILLE[column.key] * n_stars // 1000)).nonzero()
         if len(place):
-            ends = (column.write(float(end[place[0]])) for end in (curve.low, curve.high))
-            return "[{}, {}]".format(*ends)
+            return float(curve.low[place[0]]), float(curve.high[place[0]])
     if len(standing.group.entries) == 1:
         figure = standing.row.metrics.get(column.key)
-        return with_interval(figure, column).partition(" ")[2]
-    return ""
+        if figure is not None and figure.low is not None:
+            return figure.low, figure.high
+    return None
 
 
 def _published_line(line: Published) -> Line:

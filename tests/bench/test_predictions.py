@@ -95,6 +95,12 @@ def replace(name, make):
         (remove("reconstruction"), "has swapped_reconstruction alone; give both"),
         (replace("reconstruction", lambda x: x[..., 1:]), "reconstruction has shape"),
         (replace("validation/latent", lambda z: z[1:]), "validation/latent has shape"),
+        (
+            replace(
+                "swapped_reconstruction", lambda x: np.where(np.arange(len(x[0, 0])), x, np.nan)
+            ),
+            r"split test: \d+ swapped reconstructions are not finite",
+        ),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(written, toy_task, tmp_path, edit, sentence):

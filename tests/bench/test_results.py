@@ -366,6 +366,7 @@ def test_the_command_is_quoted_for_a_shell():
     assert row.command == (
         "starbench run --method fader --task apogee-giants --scale full --seed 0"
         " --preset published --set 'act=; rm -rf ~' --set n_latent=5 --set 'widths=[1, 2]'"
+        " --threads 2"
     )
 
 

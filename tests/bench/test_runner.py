@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from starbench import fitting, runner
+from starbench import fitting, provenance, runner
 from starbench.fitting import measures_after
 from starbench.history import MEASURE, read_history
 from starbench.methods.base import SettingError
@@ -22,11 +22,13 @@ def run(toy_task, linear, tmp_path, monkeypatch):
     monkeypatch.setattr(probes, "_MIN_STEPS", 20)  # their figures are other tests' business
     monkeypatch.setattr(probes, "_EPOCHS", 2)
 
-    def run(out=tmp_path, method=linear, force=False, seed=0, task=toy_task, **settings):
+    def run(
+        out=tmp_path, method=linear, force=False, seed=0, task=toy_task, threads=None, **settings
+    ):
         hyperparameters = method.Hyperparameters(**settings)
         return runner.run(
-            task, method, hyperparameters,
-            seed=seed, scale="tiny", device="cpu", out=out, force=force, quiet=True,
+            task, method, hyperparameters, seed=seed, scale="tiny", device="cpu", threads=threads,
+            out=out, force=force, quiet=True,
         )  # fmt: skip
 
     return run
@@ -145,6 +147,36 @@ def test_an_interrupted_fit_ends_as_if_undisturbed(run, monkeypatch, tmp_path, e
         assert one == other, name
 
 
+@pytest.mark.parametrize(
+    ("later", "threads", "dirty", "told"),
+    [
+        (("a" * 40, False), 1, False, None),
+        (("b" * 40, False), 1, True, "made in parts: aaaaaaaaaa on 1 thread, then bbbbbbbbbb on 1"),
+        (("a" * 40, True), 1, True, "then aaaaaaaaaa (changed) on 1 thread"),
+        (("a" * 40, False), 2, False, "aaaaaaaaaa on 1 thread, then aaaaaaaaaa on 2 threads"),
+    ],
+)
+def test_a_row_says_that_other_code_began_its_fit(run, monkeypatch, later, threads, dirty, told):
+    report = fitting.Fit.epoch
+
+    def interrupted(self, method, number, values):
+        report(self, method, number, values)
+        raise Killed
+
+    monkeypatch.setattr(provenance, "checkout", lambda: ("a" * 40, False))
+    monkeypatch.setattr(fitting, "_CHECKPOINT_SHARE", 1e9)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.Fit, "epoch", interrupted)
+        with pytest.raises(Killed):
+            run(threads=1)
+    monkeypatch.setattr(provenance, "checkout", lambda: later)
+    row = run(threads=threads).row
+    assert row.dirty is dirty
+    message = row.message or ""
+    assert ("in parts" not in message) if told is None else (told in message)
+    assert row.status == "ok" and row.commit == later[0]
+
+
 def test_a_kill_between_the_two_state_files_does_no_harm(run, monkeypatch, tmp_path):
     undisturbed = run(out=tmp_path / "a", mishap="decline")
     copy = fitting._copy
@@ -166,7 +198,7 @@ def test_a_kill_between_the_two_state_files_does_no_harm(run, monkeypatch, tmp_p
 
 def test_of_states_within_a_standard_error_the_latest_is_chosen(tmp_path):
     def chosen(*shares):
-        fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True)
+        fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True, worker={})
         for fit.epoch_done, share in enumerate(shares, 1):
             fit._note_share(share)
         return fit.best_epoch

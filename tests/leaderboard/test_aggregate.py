@@ -161,7 +161,7 @@ def test_controls_come_last_and_label_access_first(fakes):
     ]
     (section,) = sections(entries)
     assert [group.row.method for group in section.groups] == [
-        "sees-nothing", "strong", "weak", "cheat", "sees-all"
+        "strong", "weak", "cheat", "sees-nothing", "sees-all"
     ]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Ranks and intervals from made-up ranks whose order, ties and spread are known."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,9 +87,9 @@ def test_the_interval_is_of_seeds_and_of_pairs_within_them(stand, directory):
     low, high = told.intervals[group.key]["doppelganger_free"]
     share = group.mean["doppelganger_free"]
     assert low < share < high
-    # Pairs alone: sqrt(0.25 / 6000) of the mean of stars that all trainings find alike, and
-    # trainings: 0.3 points over sqrt(5). Together 0.66 points, times 1.96 to either side.
-    assert high - low == pytest.approx(2 * 1.96 * 0.0066, rel=0.2)
+    # Pairs alone: sqrt(0.25 / 6000) of the mean of stars that all trainings find alike, times 1.96;
+    # trainings: 0.3 points over sqrt(5), times 2.78 for five of them.
+    assert high - low == pytest.approx(2 * np.hypot(1.96 * 0.0065, 2.78 * 0.0013), rel=0.2)
     assert set(told.intervals[group.key]) == {
         "doppelganger_free", "doppelganger_0.1", "doppelganger_1"
     }  # fmt: skip
@@ -107,9 +108,10 @@ def test_seeds_that_differ_widen_the_interval():
     alike = np.tile((np.arange(1000) < 500).astype(float), (3, 1))
     unlike = (np.arange(1000) < np.array([400, 500, 600])[:, None]).astype(float)
     narrow, wide = (share_interval(resample(found)) for found in (alike, unlike))
-    # 1,000 pairs found whole or not: sqrt(0.25 / 1000) = 1.58 points; seeds: 8.16 / sqrt(3) = 4.71.
+    # 1,000 pairs found whole or not: sqrt(0.25 / 1000) = 1.58 points, times 1.96; three seeds: 10
+    # points over sqrt(3) times 4.30.
     assert narrow[1] - narrow[0] == pytest.approx(2 * 1.96 * 0.0158, rel=0.1)
-    assert wide[1] - wide[0] == pytest.approx(2 * 1.96 * np.hypot(0.0158, 0.0471), rel=0.12)
+    assert wide[1] - wide[0] == pytest.approx(2 * 4.30 * 0.0577, rel=0.12)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -123,11 +125,11 @@ def test_resampling_together_is_resampling_alone(n_seeds, start):
         np.testing.assert_array_equal(together.by_seed, alone.by_seed)
 
 
-def told(better, n):
+def told(better, n, names=None):
     """Return a verdict on n methods in which those of `better` are surely better."""
     return Verdict(
         "task",
-        (None,) * n,
+        tuple(SimpleNamespace(row=SimpleNamespace(method=name)) for name in names or range(n)),
         tuple(1 - 0.1 * place for place in range(n)),
         {
             (i, j): Comparison(
@@ -145,6 +147,12 @@ def test_ties_that_are_not_transitive_have_ranks_all_the_same():
     assert told({(0, 2), (1, 2)}, 3).ranks == (1, 1, 3)
     # The third is so uncertain that nothing is surely better than it.
     assert told({(0, 1)}, 3).ranks == (1, 2, 1)
+
+
+def test_settings_of_one_method_count_once_and_not_against_each_other():
+    all_of = {(i, j) for i, j in itertools.combinations(range(4), 2)}
+    assert told(all_of, 4, ["a", "a", "a", "b"]).ranks == (1, 1, 1, 2)
+    assert told(all_of, 4, ["a", "b", "a", "b"]).ranks == (1, 2, 2, 2)
 
 
 PAIRS_OF = {n: list(itertools.combinations(range(n), 2)) for n in range(2, 8)}
@@ -191,12 +199,12 @@ def test_unequal_seeds_are_said(stand, directory):
     stand("cheat", 0.9, [0], control=True)
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
-    assert "\nUnequal seeds: most have 0-2, but short 0, 2.\n" in page
+    assert "\nUnequal seeds: most have seeds 0-2, but short has 0, 2.\n" in page
     assert "With one seed" not in page, "a control is not ranked"
     stand("single", 0.2, [4])
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
-    assert "but short 0, 2; single 4. With one seed, interval and rank leave out how" in page
+    assert "but short has 0, 2; single has 4. With one seed, interval and rank leave out" in page
 
 
 @given(st.sets(st.integers(0, 60)))

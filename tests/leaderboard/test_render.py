@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from starbench.leaderboard import board, build, differing, leaderboard_page, load, readme_table
+from starbench.leaderboard import board, build, differing, leaderboard_page, load, readme_part
 from starbench.leaderboard.board import Entry, file_name
 from starbench.leaderboard.columns import one_decimal, percent, scientific, two_decimals
 from starbench.leaderboard.escape import markdown
@@ -150,7 +150,7 @@ def test_single_rows_link_to_their_files_and_say_how_to_repeat_them(fakes):
     assert line[-3] == "`aaaaaaaaaa`"
     assert line[-1] == (
         "<code>starbench run --method fader --task apogee-giants --scale full --seed 4"
-        " --set n\\_latent=20</code>"
+        " --set n\\_latent=20 --threads 2</code>"
     )
 
 
@@ -193,7 +193,7 @@ def test_the_number_of_seeds_leads_to_the_single_rows(fakes):
     entries += [entry(fakes, seed=seed, method="a", hyperparameters={"n": 1}) for seed in range(2)]
     for page, beginning in (
         (leaderboard_page(entries), ""),
-        (readme_table(entries), "leaderboard/LEADERBOARD.md"),
+        (readme_part(entries), "leaderboard/LEADERBOARD.md"),
     ):
         links = re.findall(r"\[\d\]\(([^#)]*)#([^)]*)\)", page)
         assert len(set(links)) == len(links) == 3
@@ -233,7 +233,7 @@ def test_a_label_of_any_length_is_cut(fakes):
 
 def test_a_row_cannot_end_the_readmes_table(fakes):
     sets = {"name": END}
-    table = readme_table([entry(fakes, hyperparameters=sets, overrides=sets)])
+    table = readme_part([entry(fakes, hyperparameters=sets, overrides=sets)])
     assert END not in table
     once = with_table(f"before {BEGIN} old {END} after", table)
     assert with_table(once, "| new |") == with_table(f"before {BEGIN} {END} after", "| new |")
@@ -248,7 +248,7 @@ def test_hostile_text_is_shown_and_not_obeyed(fakes):
         entry(fakes, seed=1, change=lambda c: {**fakes[4](c), "message": HOSTILE}),
     ]
     harmless, page = leaderboard_page([entry(fakes), entries[1]]), leaderboard_page(entries)
-    for text in (page, readme_table(entries)):
+    for text in (page, readme_part(entries)):
         assert "<script" not in text
         assert "<img" not in text
         assert not re.search(r"(?<!\\)\]\(http", text)
@@ -337,7 +337,7 @@ def test_a_readme_without_its_markers_is_refused(readme):
         with_table(readme, "table")
 
 
-def test_the_readme_table_is_put_in_once():
+def test_the_readme_part_is_put_in_once():
     once = with_table(f"before {BEGIN} old {END} after", "| new |")
     assert once == f"before {BEGIN}\n\n| new |\n\n{END} after"
     assert with_table(once, "| new |") == once

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starbench.leaderboard import build, load, verdicts
+from starbench.leaderboard import build, judge, load
 from starbench.leaderboard.aggregate import sections
 from starbench.leaderboard.board import Entry, file_name
 from starbench.leaderboard.compare import compare_shares, pairwise, resample
@@ -55,11 +55,15 @@ class Board:
     def verdict(self, entries=None):
         (section,) = sections(entries or self.entries)
         return verdict(
-            section, resampled=lambda group: resample(self.found[group.row.settings_digest])
+            section, "nuisance", lambda group: resample(self.found[group.row.settings_digest])
         )
 
     def text(self):
-        return verdict_section({"apogee-giants": self.verdict()})[1]
+        return verdict_section({"apogee-giants": self.verdict()})[1].removeprefix("- ")
+
+
+def verdicts(found):
+    return judge(found).verdicts.get("nuisance", {})
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def test_a_copy_is_tied_and_what_is_two_points_worse_is_not(rows):
     told = rows.verdict()
     assert [group.row.method for group in told.groups][2] == "worse"
     assert {group.row.method for group in told.groups[:2]} == {"fader", "copy"}
-    assert told.tied == (1,)
+    assert told.tied == (1,) and told.ranks == (1, 1, 3)
     # At random the difference would deviate by sqrt(2 / 5) * 0.3 points: a tenth of the two.
     lead = told.comparisons[0, 2]
     assert lead.difference == pytest.approx(0.02, abs=0.006)
@@ -149,7 +153,7 @@ def test_the_winner_and_its_lead_are_told(rows):
     rows.add(halves(0.8, 0.8), "second").add(halves(0.9, 0.9), "first")
     # 100 of 1,000 pairs differ, all for the first: sqrt(0.1 * 0.9 / 1000) = 0.95 points.
     text = rows.text()
-    assert text.startswith("On apogee-giants, **first** is best with 90.0 %, 10.00 points [8.")
+    assert text.startswith("On apogee-giants, **first** is best of 2 with 90.0 %, 10.00 points [8.")
     assert text.endswith(" over second (2 seeds each); no other is tied with it.")
     comparison = rows.verdict().comparisons[0, 1]
     assert comparison.high - comparison.low == pytest.approx(2 * 1.96 * 0.0095, rel=0.1)
@@ -222,7 +226,7 @@ def test_the_page_holds_the_verdict_of_each_track_that_has_rows(add, make_run, d
     build(entries, directory)
     page = (directory / "LEADERBOARD.md").read_text()
     section = page.partition(TITLE)[2].partition("\n## ")[0]
-    assert "On apogee-giants, **fader** is best with " in section
+    assert "On apogee-giants, **fader** is best of 2 with " in section
     assert f"On {other}, **baseline** stands alone" in section
     assert "snr100" not in section
     assert page.index(TITLE) < page.index("\n## apogee-giants\n")

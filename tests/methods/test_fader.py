@@ -111,7 +111,7 @@ def test_a_latent_that_the_decoder_does_not_use_is_no_success():
 
 def test_published_preset_works_on_pixels_with_the_published_widths():
     settings = Fader.Hyperparameters(**Fader.presets["published"])
-    assert (settings.components, settings.encoder_widths) == (0, (2048, 512, 128))
+    assert (settings.components, settings.encoder_widths) == (0, (2048, 512, 128, 32))
     assert settings.decoder_widths == (512, 2048, 8192)
 
 
