@@ -50,7 +50,10 @@ class Commands(click.Group):
         except (Exception, KeyboardInterrupt) as error:
             if debugging():
                 raise
-            raise report(error) from error
+            raise report(error, ctx.invoked_subcommand) from error
+
+
+SEED = click.IntRange(0, 2**63 - 1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,7 +105,7 @@ def run_options(command: Any) -> Any:
 @main.command()
 @run_options
 @_task
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
               help="Set a hyperparameter; `starbench methods NAME` lists them.")  # fmt: skip
 def run(task_name: str, seed: int, settings: tuple[str, ...], **options: Any) -> None:
@@ -187,9 +190,11 @@ def sweep(
     from starbench.sweep import combinations, parse_seeds, summary_table
 
     jobs = combinations(task_names or ("apogee-giants",), settings, parse_seeds(seeds))
+    _check_jobs(jobs, options)
     outcomes = []
     for number, job in enumerate(jobs, 1):
-        described = " ".join([job.task_name, *job.settings, f"seed {job.seed}"])
+        pairs = job.task_name if options["data"] is None else str(options["data"])
+        described = " ".join([pairs, *job.settings, f"seed {job.seed}"])
         click.echo(f"[{number} of {len(jobs)}] {options['method_name']} on {described}", err=True)
         outcomes.append(
             _run_one(task_name=job.task_name, seed=job.seed, settings=job.settings, **options)
@@ -197,11 +202,23 @@ def sweep(
     click.echo(
         summary_table([(job, outcome.row) for job, outcome in zip(jobs, outcomes, strict=True)])
     )
-    broken = [outcome.folder for outcome in outcomes if outcome.row.status != "ok"]
-    if broken:
+    failed = [outcome.folder for outcome in outcomes if outcome.row.status != "ok"]
+    if failed:
         raise Report(
-            f"{len(broken)} of {len(jobs)} runs did not end well: {broken[0].row} says why.", 1
+            f"{len(failed)} of {len(jobs)} runs did not end well: {failed[0].row} says why.", 1
         )
+
+
+def _check_jobs(jobs: list[Any], options: dict[str, Any]) -> None:
+    """Find the user's mistakes in any run of a sweep before the first of them takes its minutes."""
+    from starbench.methods.registry import get_method, make_hyperparameters
+    from starbench.tasks.registry import get_task
+
+    method_class = get_method(options["method_name"])
+    for job in jobs:
+        make_hyperparameters(method_class, options["preset"], job.settings)
+        if options["data"] is None:
+            get_task(job.task_name, cache=options["cache"])
 
 
 @main.command()
@@ -219,11 +236,19 @@ def sweep(
     metavar="PAIRS",
     help="The pairs that the run was made on, if they were your own.",
 )
+@click.option("--force", is_flag=True, help="Replace PREDICTIONS if it is there.")
 @cache_option
 def predict(
-    run_folder: Path, out: Path, spec: str | None, data: Path | None, cache: Path | None
+    run_folder: Path,
+    out: Path,
+    spec: str | None,
+    data: Path | None,
+    force: bool,
+    cache: Path | None,
 ) -> None:
     """Write what the method of a finished run predicts, as `starbench score` reads it."""
+    if out.exists() and not force:
+        raise click.UsageError(f"{out} is there already; choose another name, or give --force.")
     from starbench.methods.registry import get_method
     from starbench.predictions import write_predictions
     from starbench.restore import finished_row
@@ -264,7 +289,7 @@ def predict(
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=SEED,
     default=0,
     show_default=True,
     help="The seed that the method was trained with.",
@@ -305,13 +330,21 @@ def score(
 def methods(name: str | None, verbose: bool) -> None:
     """List the methods, or the hyperparameters of one of them."""
     from starbench.listing import describe_method, methods_table
+    from starbench.methods.base import SettingError
     from starbench.methods.registry import get_method, method_names
 
     if name is not None:
         click.echo(describe_method(get_method(name)))
         return
-    found = [get_method(each) for each in method_names()]
+    found, broken = [], []
+    for each in method_names():
+        try:
+            found.append(get_method(each))
+        except SettingError as error:  # of one package; the others are still of use
+            broken.append(str(error))
     click.echo(methods_table(found))
+    for sentence in broken:
+        click.echo(sentence, err=True)
     if verbose:
         for each in found:
             click.echo("\n" + describe_method(each))
@@ -359,8 +392,11 @@ def plot(run_folder: Path) -> None:
     from starbench.plots import draw_run
     from starbench.run_folder import RunFolder
 
-    for path in draw_run(RunFolder(run_folder)):
+    drawn = list(draw_run(RunFolder(run_folder)))
+    for path in drawn:
         click.echo(path)
+    if not drawn:
+        click.echo("Nothing to draw: the method has neither epochs nor a decoder.", err=True)
 
 
 main.add_command(

@@ -132,6 +132,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         try:
             row, ranks = board.read_pair(path)
             checks.check_metrics(row, shown(path))
+            checks.check_declared(row, shown(path), _declared(row.method))
             if row.scale != "own":
                 task = get_task(row.task)
                 if row.task_version >= task.version:  # older data cannot be looked at any more

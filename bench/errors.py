@@ -12,6 +12,7 @@ USER_MISTAKES = (
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results", "RowError"),
 )
+RESUMED = ("run", "sweep")  # commands that go on where they were
 STOPPED = "Stopped; the same command continues from the last checkpoint."
 
 
@@ -23,10 +24,10 @@ class Report(click.ClickException):
         self.exit_code = exit_code
 
 
-def report(error: BaseException) -> Report:
-    """Turn any exception into what the terminal shows of it."""
+def report(error: BaseException, command: str | None = None) -> Report:
+    """Turn any exception into what the terminal shows of it, which may depend on the command."""
     if isinstance(error, KeyboardInterrupt):
-        return Report(STOPPED, 130)
+        return Report(STOPPED if command in RESUMED else "Stopped.", 130)
     if isinstance(error, _loaded(USER_MISTAKES)):
         return Report(_sentence(error), 2)
     if isinstance(error, OSError):

@@ -41,11 +41,12 @@ from starbench.methods.base import Diverged, Method, SettingError
 from starbench.methods.registry import BUILT_IN
 from starbench.provenance import peak_memory_bytes
 from starbench.restore import restore
-from starbench.results import ranks_digest, replacing, write_ranks, write_row
-from starbench.run_folder import RunFolder
+from starbench.results import RowError, ranks_digest, replacing, write_ranks, write_row
+from starbench.run_folder import RunFolder, settings_digest
 from starbench.runner import Outcome, build_row, code_and_machine, plain_figures
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.own_data import plain
 from starbench.views import Labels, show_split
 
 RULE = "chosen by its authors, outside starbench"
@@ -82,6 +83,7 @@ class Predictions:
         with ExitStack() as undo:
             undo.callback(self._file.close)
             self._width = None
+            self._check_names()
             self._check_latent("test", required=True)
             for split in ("train", "validation"):
                 self._check_latent(split, required=False)
@@ -97,7 +99,8 @@ class Predictions:
 
     def has(self, split: str, name: str = "latent") -> bool:
         """Say whether the file holds a dataset of a split."""
-        return isinstance(self._file.get(_place(split, name)), h5py.Dataset)
+        group = self._file if split == "test" else plain(self._file, split)
+        return isinstance(group, h5py.Group) and isinstance(plain(group, name), h5py.Dataset)
 
     def latent(self, split: str) -> np.ndarray:
         """Return the latents [n_pairs, 2, d], float32, of a split."""
@@ -118,6 +121,25 @@ class Predictions:
             ) from error
         with np.errstate(over="ignore"):  # too large for float32 is judged as infinite
             return np.ascontiguousarray(values, np.float32)
+
+    def _check_names(self) -> None:
+        """Refuse names that nothing would read: a misspelt one would leave its figures empty."""
+        known = {_place(split, "latent") for split in ("train", "validation", "test")}
+        known |= {
+            _place(split, name) for split in ("validation", "test") for name in _RECONSTRUCTIONS
+        }
+        found = set(self._file) - {"train", "validation"}
+        for split in {"train", "validation"} & set(self._file):
+            group = plain(self._file, split)
+            if isinstance(group, h5py.Group):
+                found |= {f"{split}/{name}" for name in group}
+            else:
+                found.add(split)
+        if other := sorted(found - known):
+            raise PredictionsError(
+                f"{self.path} holds {other[0]}, which is none of {', '.join(sorted(known))}; "
+                "rename or remove it."
+            )
 
     def _check_latent(self, split: str, *, required: bool) -> None:
         place = _place(split, "latent")
@@ -207,6 +229,22 @@ def score_predictions(
         raise SettingError(
             f"--method-name {method_name} is a method of starbench's own; choose another name."
         )
+    facts = {
+        "task": task.name,
+        "task_version": task.version,
+        "scale": scale,
+        "method": method_name,
+        "method_version": 1,
+        "label_access": label_access,
+        "reference": reference,
+        "hyperparameters": hyperparameters or {},
+        "seed": seed,
+        "selection": {"rule": RULE, "epoch": None},
+        "seconds": {},
+        "n_parameters": 0,
+        **code_and_machine("cpu", 1),
+    }
+    _check_facts(facts)
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
         on_test, latent = _score(
@@ -217,29 +255,20 @@ def score_predictions(
             on_validation, _ = _score(predictions, task, "validation", scale, None)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = RunFolder(Path(out) / task.name / method_name / f"{seed}-{digest[:10]}")
+    identity = [digest, label_access, reference, hyperparameters or {}]
+    folder = RunFolder(
+        Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
+    )
     row = build_row(
         {
-            "task": task.name,
-            "task_version": task.version,
-            "scale": scale,
+            **facts,
             "data_fingerprint": task.fingerprint(scale),
-            "method": method_name,
-            "method_version": 1,
-            "label_access": label_access,
-            "reference": reference,
-            "hyperparameters": hyperparameters or {},
-            "seed": seed,
-            "selection": {"rule": RULE, "epoch": None},
             "status": "ok",
             "metrics": plain_figures(on_test),
             "validation_metrics": plain_figures(on_validation) if on_validation else {},
             "ranks_sha256": ranks_digest(on_test.ranks.rank),
             "predictions_sha256": digest,
-            "seconds": {},
             "peak_memory_mb": round(peak_memory_bytes() / 1e6, 1),
-            "n_parameters": 0,
-            **code_and_machine("cpu", 1),
         },
         str(path),
     )
@@ -250,6 +279,16 @@ def score_predictions(
         write_ranks(folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
         write_row(row, folder.row)
     return Outcome(row, folder, fresh=True)
+
+
+def _check_facts(facts: dict[str, Any]) -> None:
+    """Find out before anything is scored that what was said of a method does not fit into a row."""
+    draft = {"data_fingerprint": "none", "status": "failed", "message": "not scored"}
+    draft["peak_memory_mb"] = 0.0
+    try:
+        build_row({**facts, **draft}, "What the options say of the method")
+    except (RowError, ValueError) as error:  # ValueError: a number that JSON does not have
+        raise SettingError(f"{error}.") from None
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
@@ -275,7 +314,14 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
     if not predictions.has("train"):
         return None
-    return Probes(predictions.latent("train"), _labels(task, "train", scale))
+    latent = predictions.latent("train")
+    if not np.isfinite(latent).all():
+        pair = int(np.argwhere(~np.isfinite(latent))[0, 0])
+        raise PredictionsError(
+            f"{predictions.path}: train/latent of pair {pair} is not finite, so no probe can be "
+            "fitted; mend it, or leave train/latent out."
+        )
+    return Probes(latent, _labels(task, "train", scale))
 
 
 def _labels(task: Task, split: str, scale: str) -> Labels:

@@ -114,8 +114,8 @@ def _bounded(value: float) -> float:
     return value
 
 
-_NAME = r"^[a-z0-9][a-z0-9-]{0,63}(\.[a-z0-9][a-z0-9-]{0,63})?$"
-MethodName = Annotated[str, Field(pattern=_NAME)]
+METHOD_NAME = r"^[a-z0-9][a-z0-9-]{0,63}(\.[a-z0-9][a-z0-9-]{0,63})?$"
+MethodName = Annotated[str, Field(pattern=METHOD_NAME)]
 TaskName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(_no_parent)
 ]
@@ -258,7 +258,7 @@ class Row(_Part):
     control: bool = False
     reference: Label
     hyperparameters: Annotated[dict[Key, Setting], Field(max_length=100)]
-    preset: Annotated[str, Field(pattern=_NAME)] | None = None
+    preset: Annotated[str, Field(pattern=METHOD_NAME)] | None = None
     overrides: Annotated[dict[Key, Setting], Field(max_length=100)] = {}
     task: TaskName
     task_version: Count
@@ -552,9 +552,24 @@ def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
         raise RowError(
             f"{path}: `{name}` should be integers [n_pairs, 2], not {dataset.dtype} {dataset.shape}"
         )
+    refuse_wide_chunks(dataset, path)
     if not 1 <= dataset.shape[0] <= MAX_PAIRS:
         raise RowError(f"{path}: `{name}` should have 1 to {MAX_PAIRS:,} pairs")
     return dataset[()]
+
+
+def refuse_wide_chunks(dataset: h5py.Dataset, path: str) -> None:
+    """Refuse a dataset whose chunks are larger than itself: a small file could unpack to much.
+
+    Raises
+    ------
+    RowError
+    """
+    chunks = dataset.chunks or dataset.shape
+    if any(chunk > max(1, n) for chunk, n in zip(chunks, dataset.shape, strict=True)):
+        raise RowError(
+            f"{path}: `{dataset.name[1:]}` has chunks {dataset.chunks}; write it without"
+        )
 
 
 def _checked_ranks(rank: np.ndarray, tied: np.ndarray, name: str) -> Ranks:

@@ -342,6 +342,7 @@ def _identity(
         "data_fingerprint": task.fingerprint(scale),
         "method": method_class.name,
         "method_version": method_class.version,
+        "method_class": method_class.__qualname__,
         "label_access": method_class.label_access,
         "hyperparameters": dataclasses.asdict(hyperparameters),
         # Another kind of device rounds otherwise, so a fit may not change it half-way.
@@ -350,7 +351,7 @@ def _identity(
     }
 
 
-_NOT_IN_ROW = ("device_type", "source_sha256")
+_NOT_IN_ROW = ("device_type", "method_class", "source_sha256")
 
 
 def _source_digest(method_class: type[Method]) -> str | None:

@@ -82,7 +82,7 @@ def summary_table(results: list[tuple[Job, Row]]) -> str:
         swapped = figures.get("swapped_reconstruction_mse")
         lines.append(
             {
-                "task": job.task_name,
+                "task": row.task,
                 "settings": " ".join(job.settings) or "defaults",
                 "seed": job.seed,
                 "status": row.status,

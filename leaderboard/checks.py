@@ -4,6 +4,7 @@ The schema of `starbench.results` judges a row alone. Here it is held against wh
 ranks beside it, the metrics and tasks of this version of starbench, the declaration of its method.
 """
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,49 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
         )
 
 
+def check_declared(row: Row, name: str, method: Any | None) -> None:
+    """Refuse a row that its method, as installed here, could not have made.
+
+    Parameters
+    ----------
+    row : Row
+    name : str
+        What an error calls the row.
+    method : type of Method or None
+        None where it is not installed here: of its row nothing is known.
+
+    Raises
+    ------
+    RowError
+    """
+    if method is None:
+        return
+    check_fields(
+        row,
+        name,
+        {"label_access": method.label_access, "control": method.control},
+        f"{row.method} declares",
+        "restore the row as the run wrote it",
+    )
+    if row.method_version > method.version:
+        raise RowError(
+            f"{name}: field `method_version` is {row.method_version}, but {row.method} is of "
+            f"version {method.version} here; restore the row, or bring starbench up to date"
+        )
+    if method.__module__.startswith("starbench.") and row.predictions_sha256 is not None:
+        raise RowError(
+            f"{name}: predictions may not have the name of a method of starbench's own; score "
+            "them under another"
+        )
+    known = {field.name for field in dataclasses.fields(method.Hyperparameters)}
+    if row.method_version == method.version and set(row.hyperparameters) != known:
+        other = sorted(known.symmetric_difference(row.hyperparameters))[0]
+        raise RowError(
+            f"{name}: field `hyperparameters` and those of {row.method} differ in `{other}`; "
+            "restore the row as the run wrote it"
+        )
+
+
 def check_entry(
     row: Row,
     ranks: Ranks | None,
@@ -230,14 +274,6 @@ def check_entry(
             "repeat the run; commit and run again, or give --allow-dirty"
         )
     check_data(row, ranks, name, task)
-    method = declared(row.method)
-    if method is not None:
-        check_fields(
-            row,
-            name,
-            {"label_access": method.label_access, "control": method.control},
-            f"{row.method} declares",
-            "restore the row as the run wrote it",
-        )
+    check_declared(row, name, declared(row.method))
     if ranks is not None:
         check_figures(row, ranks, name, intervals=True)

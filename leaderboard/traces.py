@@ -18,7 +18,7 @@ import numpy as np
 
 from starbench.files import write_hdf5
 from starbench.plots import densest_window, segments
-from starbench.results import RowError, replacing, shown
+from starbench.results import RowError, refuse_wide_chunks, replacing, shown
 
 MAX_HISTORY_BYTES = 2_000_000  # of a file that is read
 MAX_EXAMPLE_BYTES = 8_000_000
@@ -216,6 +216,7 @@ def _spectrum(file: h5py.File, field: str, name: str) -> np.ndarray:
         raise RowError(f"{name}: `{field}` should be a plain dataset")
     if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 2 <= len(dataset) <= _MAX_PIXELS:
         raise RowError(f"{name}: `{field}` should be 2 to {_MAX_PIXELS:,} floating-point numbers")
+    refuse_wide_chunks(dataset, name)
     return _finite(dataset[()], field, name)
 
 

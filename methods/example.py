@@ -40,4 +40,5 @@ class MyMethod(Method):
 
     def _quadratic(self, nuisance):
         u = np.column_stack([np.ones(len(nuisance)), (nuisance - self.mean) / self.spread])
-        return np.stack([u[:, i] * u[:, j] for i in range(3) for j in range(i, 3)], 1, dtype="f4")
+        i, j = np.triu_indices(u.shape[1])
+        return (u[:, i] * u[:, j]).astype("f4")

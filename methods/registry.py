@@ -6,12 +6,14 @@ import difflib
 import importlib
 import importlib.util
 import math
+import re
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.methods.base import LABEL_ACCESS, Method, SettingError
+from starbench.results import METHOD_NAME
 
 # Name: where the class lives. Kept as text, so that listing the names imports nothing.
 BUILT_IN = {
@@ -64,6 +66,8 @@ def get_method(spec: str) -> type[Method]:
     elif spec in BUILT_IN:
         module, attribute = BUILT_IN[spec].split(":")
         found = getattr(importlib.import_module(module), attribute)
+    elif spec.endswith(".py"):
+        raise SettingError(f"--method {spec} names no class; give it as {spec}:CLASS.")
     else:
         points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         if spec not in points:
@@ -72,9 +76,9 @@ def get_method(spec: str) -> type[Method]:
             raise SettingError(f"There is no method '{spec}'; {hint}")
         try:
             found = points[spec].load()
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever a stranger's package may raise
             raise SettingError(
-                f"Method '{spec}' of package {points[spec].dist.name} cannot be loaded: {error}"
+                f"Method '{spec}' of package {points[spec].dist.name} cannot be loaded: {error!r}"
             ) from error
     return _checked(found, spec)
 
@@ -102,6 +106,24 @@ def _checked(found: Any, spec: str) -> type[Method]:
     for attribute in ("name", "label_access", "reference", "Hyperparameters"):
         if not hasattr(found, attribute):
             raise SettingError(f"{spec} does not set the class attribute '{attribute}'.")
+    if not isinstance(found.name, str) or not re.fullmatch(METHOD_NAME, found.name):
+        raise SettingError(
+            f"The class attribute 'name' of {spec} is {found.name!a}; "
+            "give it lower-case words joined by hyphens."
+        )
+    own = BUILT_IN.get(found.name)
+    if own is not None and own != f"{found.__module__}:{found.__qualname__}":
+        raise SettingError(
+            f"{spec} has the name of starbench's own method {found.name}; give it another."
+        )
+    if type(found.version) is not int or found.version < 1:
+        raise SettingError(f"The class attribute 'version' of {spec} must be a whole number.")
+    if not isinstance(found.reference, str) or not found.reference.strip():
+        raise SettingError(f"The class attribute 'reference' of {spec} must be a text.")
+    if not (isinstance(found.Hyperparameters, type) and _all_have_defaults(found.Hyperparameters)):
+        raise SettingError(
+            f"Hyperparameters of {spec} must be a dataclass whose fields all have defaults."
+        )
     if found.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
     if found.encodes_composition and found.label_access != "oracle":
@@ -109,6 +131,14 @@ def _checked(found: Any, spec: str) -> type[Method]:
     if found.rank_twins is not Method.rank_twins and not found.control:
         raise SettingError(f"{spec} has its own rank_twins, which only a control may have.")
     return found
+
+
+def _all_have_defaults(kind: type) -> bool:
+    missing = dataclasses.MISSING
+    return dataclasses.is_dataclass(kind) and all(
+        field.default is not missing or field.default_factory is not missing
+        for field in dataclasses.fields(kind)
+    )
 
 
 def make_hyperparameters(

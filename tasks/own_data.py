@@ -25,6 +25,7 @@ from starbench.tasks.files import text_list
 
 SCALE = "full"  # the only scale of own data
 MAX_NUISANCES = 5
+_NAME_LENGTH = 50  # characters of a file's name that become the task's
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
 # HDF5 meets damage with any of these.
@@ -54,7 +55,8 @@ class OwnData:
         self.path = Path(path)
         self._source = self.path if source is None else source
         stem = self.path.stem if source is None else source.name
-        self.name = "own-data-" + (re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "set")
+        words = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
+        self.name = "own-data-" + (words[:_NAME_LENGTH].strip("-") or "set")
         self.reference = f"pairs in {self._source.name}"
         self._digest: str | None = None
         if not self.path.is_file():
@@ -247,15 +249,15 @@ class OwnData:
             )
 
     def _group(self, file: h5py.File, split: str) -> h5py.Group:
-        group = file.get(split)
+        group = plain(file, split)
         if not isinstance(group, h5py.Group):
             raise DataError(f"{self._source} has no group {split}; it needs {', '.join(SPLITS)}.")
         return group
 
     def _dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
-        dataset = group.get(field)
+        dataset = plain(group, field)
         if not isinstance(dataset, h5py.Dataset):
-            raise DataError(f"{self._source} has no dataset {place}; add it.")
+            raise DataError(f"{self._source} has no dataset {place} of its own; add it.")
         if dataset.dtype.kind != "f":
             raise DataError(
                 f"{self._source}: {place} is of type {dataset.dtype}; "
@@ -282,6 +284,22 @@ class OwnData:
     def _stat(self) -> tuple[int, int]:
         found = self.path.stat()
         return found.st_size, found.st_mtime_ns
+
+
+def plain(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """Return what a file itself holds under a name; None for what lies in another file.
+
+    A link, external storage or a virtual dataset of a stranger's file would read other files of
+    this machine.
+    """
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        return None
+    found = group[name]
+    return None if isinstance(found, h5py.Dataset) and _elsewhere(found) else found
+
+
+def _elsewhere(dataset: h5py.Dataset) -> bool:
+    return bool(dataset.external) or dataset.is_virtual
 
 
 def _unit(dataset: h5py.Dataset) -> str:

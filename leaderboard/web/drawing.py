@@ -90,7 +90,9 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 def powers(axis: Axis) -> None:
     """Label the powers of ten of a logarithmic axis in plain text: the style reads no formulae."""
     axis.set_major_formatter(
-        FuncFormatter(lambda x, _: f"{x:,.0f}" if 1 <= x < 1e5 else f"1e{round(math.log10(x))}")
+        FuncFormatter(
+            lambda x, _: f"{x:,.0f}" if 1 <= x < 1e5 or x <= 0 else f"1e{round(math.log10(x))}"
+        )
     )
     axis.set_minor_formatter(NullFormatter())
 

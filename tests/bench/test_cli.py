@@ -237,6 +237,15 @@ def test_sweep_runs_every_combination_once(arguments, tmp_path, short_probes):
     assert times == [path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*/*/row.json")]
 
 
+def test_sweep_finds_a_mistake_before_its_first_run(arguments, tmp_path):
+    sweep = ["sweep", *arguments[1:], "--quiet", "--seeds", 0, "--set", "latent=2,0"]
+    assert invoke(*sweep).exit_code == 2
+    tasks = ["--task", "apogee-giants", "--task", "nosuch", "--scale", "tiny"]
+    result = invoke("sweep", "--method", "pca", *tasks, "--out", tmp_path / "runs")
+    assert result.exit_code == 2 and "no task 'nosuch'" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_sweep_goes_on_after_a_run_that_diverges(arguments, tmp_path, short_probes):
     result = invoke("sweep", *arguments[1:], "--quiet", "--seeds", 0, "--set", "mishap=nan,none")
     assert result.exit_code == 1

@@ -96,6 +96,12 @@ def replace(name, make):
         (replace("reconstruction", lambda x: x[..., 1:]), "reconstruction has shape"),
         (replace("validation/latent", lambda z: z[1:]), "validation/latent has shape"),
         (
+            replace("train/latent", lambda z: np.where(z == z[2, 1, 0], np.nan, z)),
+            "train/latent of pair 2 is not finite",
+        ),
+        (lambda file: file.move("reconstruction", "recon"), "holds recon, which is none of"),
+        (lambda file: file.move("train/latent", "train/latents"), "holds train/latents, which"),
+        (
             replace(
                 "swapped_reconstruction", lambda x: np.where(np.arange(len(x[0, 0])), x, np.nan)
             ),
@@ -109,6 +115,34 @@ def test_a_file_that_does_not_fit_is_refused(written, toy_task, tmp_path, edit, 
     with pytest.raises(PredictionsError, match=sentence):
         scored(written, toy_task, tmp_path)
     assert not list(tmp_path.glob("toy/mine/*/row.json"))
+
+
+def test_another_file_of_the_machine_is_not_read(written, toy_task, tmp_path):
+    with h5py.File(written, "a") as file:
+        file.move("latent", "train/elsewhere")
+        latent = file["train/elsewhere"][()]
+        del file["train/elsewhere"]
+        (tmp_path / "secret.bin").write_bytes(latent.tobytes())
+        file.create_dataset(
+            "latent", latent.shape, latent.dtype, external=str(tmp_path / "secret.bin")
+        )
+    with pytest.raises(PredictionsError, match="has no dataset latent"):
+        scored(written, toy_task, tmp_path)
+    with h5py.File(written, "a") as file:
+        del file["latent"]
+        file["latent"] = h5py.ExternalLink("other.h5", "latent")
+    with pytest.raises(PredictionsError, match="has no dataset latent"):
+        scored(written, toy_task, tmp_path)
+
+
+def test_what_the_options_say_is_checked_before_anything_is_scored(written, toy_task, tmp_path):
+    toy_task.prepare = None  # which scoring would call
+    with pytest.raises(SettingError, match="What the options say of the method: field `method`"):
+        scored(written, toy_task, tmp_path, method_name="NumpyPCA")
+    with pytest.raises(SettingError, match="field `reference`"):
+        scored(written, toy_task, tmp_path, reference="")
+    with pytest.raises(SettingError, match="options say of the method"):
+        scored(written, toy_task, tmp_path, hyperparameters={"a": float("inf")})
 
 
 def test_what_is_no_file_of_predictions(toy_task, tmp_path):

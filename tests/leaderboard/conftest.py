@@ -35,10 +35,17 @@ class FakeTask:
         return draws.uniform(4000, 5000, (n_pairs, 2, 2)), draws.normal(size=(n_pairs, 1))
 
 
+@dataclass(frozen=True)
+class FakeSettings:
+    n_latent: int = 20
+
+
 @dataclass
 class FakeMethod:
     label_access: str = "nuisance"
     control: bool = False
+    version: int = 1
+    Hyperparameters: type = FakeSettings
 
 
 def draw_ranks(seed, nearest, n_pairs=N_PAIRS):

@@ -102,6 +102,26 @@ def test_a_row_may_not_claim_another_label_access_than_its_method(add, make_run,
     assert add(make_run(), declared=lambda name: FakeMethod())
 
 
+def test_a_row_that_its_method_could_not_have_made_is_refused(add, make_run, fakes):
+    FakeMethod = fakes[1]
+    newer = make_run(method_version=7)
+    with pytest.raises(RowError, match="`method_version` is 7, but fader is of version 1 here"):
+        add(newer, declared=lambda name: FakeMethod())
+    with pytest.raises(RowError, match="`hyperparameters` and those of fader differ in `depth`"):
+        add(
+            make_run(hyperparameters={"n_latent": 5, "depth": 3}),
+            declared=lambda name: FakeMethod(),
+        )
+    # What an older version asked for is not known any more.
+    older = make_run(hyperparameters={"depth": 3})
+    assert add(older, declared=lambda name: FakeMethod(version=2))
+    with pytest.raises(RowError, match="predictions may not have the name of a method of star"):
+        add(
+            make_run(predictions_sha256="0" * 64, overrides={}),
+            declared=lambda name: type("Own", (FakeMethod,), {"__module__": "starbench.x"})(),
+        )
+
+
 def test_ranks_of_another_number_of_stars_are_refused(add, make_run, fakes):
     ranks = fakes[2](0, 0.5, n_pairs=59)
     with pytest.raises(RowError, match="of 59 pairs, but the test split of apogee-giants has 60"):

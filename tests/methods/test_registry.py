@@ -44,6 +44,30 @@ def test_a_method_from_a_file(tmp_path):
         get_method(f"{tmp_path / 'other.py'}:Mine")
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("name = 'My Method!'", "'name' of .* is 'My Method!'; give it lower-case words"),
+        ("name = '../../evil'", "'name' of"),
+        ("name = 3", "'name' of .* is 3"),
+        ("name = 'pca'", "has the name of starbench's own method pca; give it another"),
+        ("name = 'mine'; version = '1.0'", "'version' of .* must be a whole number"),
+        ("name = 'mine'; reference = None", "'reference' of .* must be a text"),
+        ("name = 'mine'; Hyperparameters = dict", "must be a dataclass whose fields all have"),
+    ],
+)
+def test_what_a_method_says_of_itself_is_checked_when_it_is_found(tmp_path, body, sentence):
+    path = tmp_path / "mine.py"
+    path.write_text(f"from starbench.methods.fader import Fader\nclass Mine(Fader):\n    {body}\n")
+    with pytest.raises(SettingError, match=sentence):
+        get_method(f"{path}:Mine")
+
+
+def test_a_file_without_a_class_is_told_how(tmp_path):
+    with pytest.raises(SettingError, match=r"mine\.py names no class; give it as .*mine\.py:CLASS"):
+        get_method("mine.py")
+
+
 def test_what_is_not_a_method_is_refused(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("class Mine:\n    pass\n")
@@ -58,8 +82,8 @@ def test_only_controls_that_see_everything_may_bend_the_rules(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "from starbench.methods.fader import Fader\n"
-        "class Peeks(Fader):\n    encodes_composition = True\n"
-        "class Judges(Fader):\n    def rank_twins(self, *latents): return None\n"
+        "class Peeks(Fader):\n    name, encodes_composition = 'peeks', True\n"
+        "class Judges(Fader):\n    name = 'judges'\n    def rank_twins(self, *latents): return None\n"
     )
     with pytest.raises(SettingError, match="needs label_access 'oracle'"):
         get_method(f"{path}:Peeks")

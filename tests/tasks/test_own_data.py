@@ -89,9 +89,9 @@ RNG = np.random.default_rng(1)
 WRONG_STRUCTURE = {
     "a missing group": ({"validation": None}, "has no group validation; it needs train,"),
     "a group that is an array": ({"test": np.ones(3)}, "has no group test"),
-    "missing flux": ({"train/flux": None}, "has no dataset train/flux; add it"),
-    "missing nuisance": ({"test/nuisance": None}, "has no dataset test/nuisance; add it"),
-    "missing wavelengths": ({"wavelength": None}, "has no dataset wavelength; add it"),
+    "missing flux": ({"train/flux": None}, "has no dataset train/flux of its own; add it"),
+    "missing nuisance": ({"test/nuisance": None}, "has no dataset test/nuisance of its own; add it"),
+    "missing wavelengths": ({"wavelength": None}, "has no dataset wavelength of its own; add it"),
     "flux without the axis of twins": (
         {"train/flux": np.ones((6, 12))}, "train/flux has shape (6, 12); give [pairs, 2, pixels]"),
     "flux of triples": (
@@ -230,3 +230,25 @@ def test_a_file_that_changes_under_way_is_named(pairs_file):
     pairs_file(n=(7, 4, 4))
     with pytest.raises(DataError, match="changed after it was opened; start the command again"):
         task.load("train", "full")
+
+
+def test_another_file_of_the_machine_is_not_read(pairs_file, tmp_path):
+    path = pairs_file()
+    with h5py.File(path, "a") as file:
+        flux = file["train/flux"][()]
+        del file["train/flux"]
+        (tmp_path / "secret.bin").write_bytes(flux.tobytes())
+        file["train"].create_dataset(
+            "flux", flux.shape, flux.dtype, external=str(tmp_path / "secret.bin")
+        )
+    with pytest.raises(DataError, match="has no dataset train/flux of its own"):
+        OwnData(path)
+    with h5py.File(path, "a") as file:
+        del file["train/flux"]
+        file["train/flux"] = h5py.ExternalLink("other.h5", "flux")
+    with pytest.raises(DataError, match="has no dataset train/flux of its own"):
+        OwnData(path)
+
+
+def test_a_long_name_is_cut(pairs_file):
+    assert len(OwnData(pairs_file("a" * 200 + ".h5")).name) <= 64
