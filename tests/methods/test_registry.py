@@ -83,7 +83,8 @@ def test_only_controls_that_see_everything_may_bend_the_rules(tmp_path):
     path.write_text(
         "from starbench.methods.fader import Fader\n"
         "class Peeks(Fader):\n    name, encodes_composition = 'peeks', True\n"
-        "class Judges(Fader):\n    name = 'judges'\n    def rank_twins(self, *latents): return None\n"
+        "class Judges(Fader):\n    name = 'judges'\n"
+        "    def rank_twins(self, *latents): return None\n"
     )
     with pytest.raises(SettingError, match="needs label_access 'oracle'"):
         get_method(f"{path}:Peeks")

@@ -90,7 +90,7 @@ WRONG_STRUCTURE = {
     "a missing group": ({"validation": None}, "has no group validation; it needs train,"),
     "a group that is an array": ({"test": np.ones(3)}, "has no group test"),
     "missing flux": ({"train/flux": None}, "has no dataset train/flux of its own; add it"),
-    "missing nuisance": ({"test/nuisance": None}, "has no dataset test/nuisance of its own; add it"),
+    "missing nuisance": ({"test/nuisance": None}, "no dataset test/nuisance of its own; add it"),
     "missing wavelengths": ({"wavelength": None}, "has no dataset wavelength of its own; add it"),
     "flux without the axis of twins": (
         {"train/flux": np.ones((6, 12))}, "train/flux has shape (6, 12); give [pairs, 2, pixels]"),
