@@ -12,6 +12,8 @@ from starbench.leaderboard.published import published_figures
 from starbench.metrics import METRICS
 from starbench.results import Row, RowError
 
+SMALL = ("mini", "tiny")
+
 
 def table_for_run(row: Row, directory: Path | None = None) -> str:
     """Return a run's row as a table for the terminal, beside what there is to compare it with.
@@ -50,6 +52,8 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
         disable_numparse=True,
     )
     scale = row.scale if row.scale == "own" else f"{row.scale} scale"
+    if row.scale in SMALL:
+        note += "\nAmong few stars twins are found more easily: the other lines are of many more."
     return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
 
 

@@ -102,11 +102,12 @@ def test_the_site_works_from_files_alone(site, browser):
     # A heading sorts by figures, the best first, with the keyboard as with the mouse.
     heading = page.locator("#board thead th").nth(5)
     heading.click()
-    assert heading.get_attribute("aria-sort") == "descending"
+    # The page sorts a moment after the event, so that it can be seen to work.
+    playwright.expect(heading).to_have_attribute("aria-sort", "descending", timeout=WAIT)
     assert shares(page) == sorted(shares(page), reverse=True)
     heading.locator("[tabindex='0']").or_(heading.and_(page.locator("[tabindex='0']"))).focus()
     page.keyboard.press("Enter")
-    assert heading.get_attribute("aria-sort") == "ascending"
+    playwright.expect(heading).to_have_attribute("aria-sort", "ascending", timeout=WAIT)
     assert shares(page) == sorted(shares(page))
 
     # A method's page opens, and its figures load.

@@ -218,8 +218,8 @@ def test_settings_of_one_label_are_told_apart_by_their_digest(rows):
 
 
 def test_the_page_holds_the_verdict_of_each_track_that_has_rows(add, make_run, directory, fakes):
-    add(*(make_run(seed=seed, nearest=0.9) for seed in range(2)))
-    add(*(make_run(seed=seed, nearest=0.1, method="baseline") for seed in range(2)))
+    add(*(make_run(seed=seed, nearest=0.9) for seed in range(4)))
+    add(*(make_run(seed=seed, nearest=0.1, method="baseline") for seed in range(4)))
     other = "apogee-giants-snr50"
     add(make_run(task=other, method="baseline"), task=fakes[0](name=other))
     entries = load(directory)
@@ -231,7 +231,7 @@ def test_the_page_holds_the_verdict_of_each_track_that_has_rows(add, make_run, d
     assert "snr100" not in section
     assert page.index(TITLE) < page.index("\n## apogee-giants\n")
     told = verdicts(sections(entries))
-    for order in itertools.islice(itertools.permutations(entries), 0, None, 17):
+    for order in itertools.islice(itertools.permutations(entries), 0, 40_000, 5_003):
         assert verdicts(sections(order)) == told
 
 
