@@ -83,6 +83,7 @@ def _standing(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
         _line(group.label, _seeds(len(group.entries)), group.mean)
         for section in found[:1]
         for group in section.groups
+        if not section.superseded(group)
     ]
 
 
