@@ -39,14 +39,14 @@ from starbench.evaluation import (
 from starbench.files import write_hdf5, write_json
 from starbench.methods.base import Diverged, Method, SettingError
 from starbench.methods.registry import BUILT_IN
+from starbench.plain_hdf5 import plain
 from starbench.provenance import peak_memory_bytes
 from starbench.restore import restore
-from starbench.results import RowError, ranks_digest, replacing, write_ranks, write_row
+from starbench.results import ranks_digest, replacing, write_ranks, write_row
 from starbench.run_folder import RunFolder, settings_digest
-from starbench.runner import Outcome, build_row, code_and_machine, plain_figures
+from starbench.runner import Outcome, build_row, check_draft, code_and_machine, plain_figures
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
-from starbench.tasks.own_data import plain
 from starbench.views import Labels, show_split
 
 RULE = "chosen by its authors, outside starbench"
@@ -244,7 +244,7 @@ def score_predictions(
         "n_parameters": 0,
         **code_and_machine("cpu", 1),
     }
-    _check_facts(facts)
+    check_draft({**facts, "data_fingerprint": "none"}, "What the options say of the method")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
         on_test, latent = _score(
@@ -279,16 +279,6 @@ def score_predictions(
         write_ranks(folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
         write_row(row, folder.row)
     return Outcome(row, folder, fresh=True)
-
-
-def _check_facts(facts: dict[str, Any]) -> None:
-    """Find out before anything is scored that what was said of a method does not fit into a row."""
-    draft = {"data_fingerprint": "none", "status": "failed", "message": "not scored"}
-    draft["peak_memory_mb"] = 0.0
-    try:
-        build_row({**facts, **draft}, "What the options say of the method")
-    except (RowError, ValueError) as error:  # ValueError: a number that JSON does not have
-        raise SettingError(f"{error}.") from None
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:

@@ -38,6 +38,8 @@ from pydantic import (
     model_validator,
 )
 
+from starbench.plain_hdf5 import is_own, plain
+
 SCHEMA_VERSION = 1
 MAX_ROW_BYTES = 1_000_000
 MAX_RANKS_BYTES = 16_000_000
@@ -542,11 +544,10 @@ def _check_size(path: Path, most: int, kind: str) -> None:
 
 def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
     """Read one dataset of a ranks file, once its type and shape are known to be plain."""
-    # A link, external storage or virtual dataset would read another file of this machine.
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+    if not is_own(file, name):
         raise RowError(f"{path}: dataset `{name}` is missing; a ranks file holds `rank` and `tied`")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+    dataset = plain(file, name)
+    if not isinstance(dataset, h5py.Dataset):
         raise RowError(f"{path}: `{name}` should be a plain dataset")
     if dataset.dtype.kind not in "iu" or dataset.ndim != 2 or dataset.shape[1] != 2:
         raise RowError(

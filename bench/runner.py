@@ -136,7 +136,7 @@ def run(
             "n_parameters": 0,
             **code_and_machine(device, threads),
         }
-        _check_draft(facts, method_class)
+        check_draft(facts, f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, {**identity, "seed": seed})
         row = job.run(facts, digest, began)
         write_row(row, folder.row)
@@ -408,11 +408,17 @@ def build_row(content: dict[str, Any], name: str) -> Row:
     return parse_row(json.dumps(content), name)
 
 
-def _check_draft(facts: dict[str, Any], method_class: type[Method]) -> None:
-    """Find out before the fit that what a method says of itself does not fit into a row."""
+def check_draft(facts: dict[str, Any], whose: str) -> None:
+    """Find out before the work that what is said of a method does not fit into a row.
+
+    Raises
+    ------
+    SettingError
+        With `whose` at its beginning.
+    """
     draft = {"status": "failed", "message": "not finished", "seconds": {}}
     try:
-        build_row({**facts, **draft}, f"{method_class.__module__}.{method_class.__qualname__}")
+        build_row({**facts, **draft}, whose)
     except RowError as error:
         raise SettingError(f"{error}.") from None
 

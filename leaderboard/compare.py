@@ -38,10 +38,8 @@ from starbench.leaderboard.aggregate import Group, sections
 from starbench.leaderboard.board import Entry, ranks_beside
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums
-from starbench.metrics.recovery import within
+from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results import RowError, read_ranks, shown
-
-PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
 
 TAILS = 0.05  # what lies outside an interval
 _HANDFUL = 10  # pairs; with more of them the bootstrap and the sign test agree
@@ -258,11 +256,6 @@ def ranks_of(groups: Sequence[Group]) -> list[np.ndarray]:
                     f"rows beside it of {expected:,}; remove the row that is not of this task"
                 )
     return [np.stack(of_group) for of_group in ranks]
-
-
-def found_by(group: Group, metric: str = "doppelganger_free") -> np.ndarray:
-    """Return what each seed of a group found [n_seeds, n_pairs], from the ranks beside its rows."""
-    return np.stack([found_share(rank, metric) for rank in ranks_of([group])[0]])
 
 
 def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, Group]:

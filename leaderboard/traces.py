@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from starbench.files import write_hdf5
+from starbench.plain_hdf5 import plain
 from starbench.plots import densest_window, segments
 from starbench.results import RowError, refuse_wide_chunks, replacing, shown
 
@@ -210,9 +211,8 @@ def read_example(path: Path) -> Example:
 
 def _spectrum(file: h5py.File, field: str, name: str) -> np.ndarray:
     """Read one dataset, once its type and shape are known to be plain."""
-    # A link, external storage or virtual dataset would read another file of this machine.
-    dataset = file[field] if isinstance(file.get(field, getlink=True), h5py.HardLink) else None
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
+    dataset = plain(file, field)
+    if not isinstance(dataset, h5py.Dataset):
         raise RowError(f"{name}: `{field}` should be a plain dataset")
     if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 2 <= len(dataset) <= _MAX_PIXELS:
         raise RowError(f"{name}: `{field}` should be 2 to {_MAX_PIXELS:,} floating-point numbers")

@@ -58,6 +58,7 @@ class RelevantScaledComponents(PolynomialResidual):
     """Components of the residual, turned and scaled by what twins share."""
 
     name = "rsca"
+    version = 2
     label_access = "pairs"
     reference = "de Mijolla and Ness 2022, ApJ 926, 193"
     Hyperparameters = Settings

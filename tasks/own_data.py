@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
+from starbench.plain_hdf5 import plain
 from starbench.tasks.base import SPLITS, Split, assemble
 from starbench.tasks.errors import DataError
 from starbench.tasks.files import text_list
@@ -284,22 +285,6 @@ class OwnData:
     def _stat(self) -> tuple[int, int]:
         found = self.path.stat()
         return found.st_size, found.st_mtime_ns
-
-
-def plain(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what a file itself holds under a name; None for what lies in another file.
-
-    A link, external storage or a virtual dataset of a stranger's file would read other files of
-    this machine.
-    """
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        return None
-    found = group[name]
-    return None if isinstance(found, h5py.Dataset) and _elsewhere(found) else found
-
-
-def _elsewhere(dataset: h5py.Dataset) -> bool:
-    return bool(dataset.external) or dataset.is_virtual
 
 
 def _unit(dataset: h5py.Dataset) -> str:

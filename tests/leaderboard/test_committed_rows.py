@@ -11,7 +11,7 @@ from scipy.stats import binom
 from starbench.leaderboard import load
 from starbench.leaderboard.aggregate import Group, sections
 from starbench.leaderboard.board import ranks_beside
-from starbench.leaderboard.compare import compare_resampled, found_by, resample
+from starbench.leaderboard.compare import compare_resampled, found_share, ranks_of, resample
 from starbench.results import SHARES, read_ranks
 
 LEADERBOARD = Path(__file__).parents[2] / "leaderboard"
@@ -41,7 +41,8 @@ def named(*names: str) -> list:
 
 @cache
 def resampled(place: str, number: int, metric: str):
-    return resample(found_by(scored()[place][number], metric))
+    (ranks,) = ranks_of([scored()[place][number]])
+    return resample(np.stack([found_share(rank, metric) for rank in ranks]))
 
 
 def above(place: str, ceiling: Group, metric: str) -> list[str]:
