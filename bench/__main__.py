@@ -1,5 +1,5 @@
 """``python -m starbench`` is ``starbench``."""
 
-from starbench.cli import main
+from starbench.cli.main import main
 
 main(prog_name="starbench")

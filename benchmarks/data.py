@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Figure, Section, Size, Table, in_child, in_words, middle
-from starbench.provenance import available_cores, peak_memory_bytes
+from starbench.common.provenance import available_cores, peak_memory_bytes
 
 _BEGAN = time.perf_counter()  # before the imports that a child makes
 _SPLITS = ("train", "validation", "test")
@@ -110,7 +110,7 @@ def _agreement(ours: np.ndarray, theirs: np.ndarray) -> str:
 
 def _build(scale: str, stars: int) -> dict:
     """Build a data set from nothing; also return the flux of the stars that PySME gets."""
-    from starbench.tasks.apogee_giants import SCALES, ApogeeGiants
+    from starbench.tasks.apogee_giants.task import SCALES, ApogeeGiants
 
     with tempfile.TemporaryDirectory() as folder:
         task = ApogeeGiants(Path(folder))
@@ -136,8 +136,8 @@ def _build(scale: str, stars: int) -> dict:
 
 def _fit_manifest(task, scale: str) -> None:
     """Make a manifest where the committed one belongs to another emulator, as in development."""
-    from starbench.tasks.apogee_giants import SCALES
-    from starbench.tasks.make_manifest import make_manifest
+    from starbench.tasks.apogee_giants.make_manifest import make_manifest
+    from starbench.tasks.apogee_giants.task import SCALES
 
     try:
         fits = task.manifest.emulator_sha256 == task.emulator.sha256
@@ -149,7 +149,7 @@ def _fit_manifest(task, scale: str) -> None:
 
 def _synthesise(syntheses: int) -> dict:
     """Synthesise the first training stars, one at a time, after the first of them once more."""
-    from starbench.tasks.apogee_giants import ApogeeGiants
+    from starbench.tasks.apogee_giants.task import ApogeeGiants
     from starbench.tasks.synthesis.spectrum import synthesise
 
     nuisance, composition = ApogeeGiants().labels("train", 0, syntheses)

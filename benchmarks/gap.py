@@ -24,17 +24,17 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from starbench.evaluation import encode_split
+from starbench.evaluation.scoring import encode_split
+from starbench.evaluation.views import Shown, show_split
 from starbench.methods.base import Silent, View
-from starbench.methods.information_bound import InformationBound
-from starbench.methods.noise_matching import noise_matched_map
+from starbench.methods.controls.information_bound import InformationBound
+from starbench.methods.parts.noise_matching import noise_matched_map
+from starbench.methods.parts.refinement import noise_covariance
 from starbench.methods.polynomial_residual import monomials
-from starbench.methods.refinement import noise_covariance
 from starbench.metrics import twin_ranks
-from starbench.restore import restore
-from starbench.run_folder import RunFolder
+from starbench.runs.restore import restore
+from starbench.runs.run_folder import RunFolder
 from starbench.tasks.registry import get_task
-from starbench.views import Shown, show_split
 
 
 def without_mean_given_nuisance(

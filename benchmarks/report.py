@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 import starbench
 from benchmarks.measure import Figure, Section, Table
-from starbench.provenance import available_cores, checkout, hardware, library_versions
+from starbench.common.provenance import available_cores, checkout, hardware, library_versions
 
 
 def machine() -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Figure, Section, Size, Table, in_child, in_words, middle
-from starbench.provenance import available_cores, peak_memory_bytes
+from starbench.common.provenance import available_cores, peak_memory_bytes
 
 _TEXT = """\
 An epoch of {spectra:,} training spectra of {pixels:,} pixels: the median of single steps, times the
@@ -81,7 +81,7 @@ def _figure(name: str, measured: dict, spectra: int) -> Figure:
 
 def _draw(folder: Path, spectra: int, pixels: int | None) -> dict:
     """Write the first training spectra of the task, and their nuisance."""
-    from starbench.tasks.apogee_giants import BLOCK_PAIRS, ApogeeGiants
+    from starbench.tasks.apogee_giants.task import BLOCK_PAIRS, ApogeeGiants
 
     task = ApogeeGiants()
     pixels = len(task.wavelength) if pixels is None else pixels

@@ -14,7 +14,7 @@ framework", ICLR.
 from dataclasses import dataclass
 
 from starbench.methods.base import option
-from starbench.methods.variational import Variational, VariationalSettings
+from starbench.methods.parts.variational import Variational, VariationalSettings
 
 
 @dataclass(frozen=True)

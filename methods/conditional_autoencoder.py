@@ -8,7 +8,7 @@ The decoder is given u, so a latent that is short of room gains by leaving u out
 pressure there is.
 """
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings
+from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings
 
 
 class ConditionalAutoencoder(Autoencoder):

@@ -12,7 +12,7 @@ generative models", NeurIPS 28.
 Kingma et al. (2014), "Semi-supervised learning with deep generative models", NeurIPS 27, model M2.
 """
 
-from starbench.methods.variational import Variational, VariationalSettings
+from starbench.methods.parts.variational import Variational, VariationalSettings
 
 
 class ConditionalVae(Variational):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from starbench.methods import checkpoint
+from starbench.common import checkpoint
 from starbench.methods.base import Method, Silent, View
 
 # Latents may move by rounding when the batch changes, because matrix products sum in another order.

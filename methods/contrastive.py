@@ -31,7 +31,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from starbench.methods.base import Monitor, View, option
-from starbench.methods.encoder import Encoder, EncoderSettings, pairs
+from starbench.methods.parts.encoder import Encoder, EncoderSettings, pairs
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
 from starbench.methods.base import option
-from starbench.methods.networks import mlp
+from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings, Batch
+from starbench.methods.parts.networks import mlp
 
 
 @dataclass(frozen=True)

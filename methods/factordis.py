@@ -29,11 +29,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.base import option
-from starbench.methods.critic import CriticSettings, trained_difference
-from starbench.methods.networks import mlp
-from starbench.methods.training import ramp
+from starbench.methods.parts.autoencoder import Autoencoder, Batch
+from starbench.methods.parts.critic import CriticSettings, trained_difference
+from starbench.methods.parts.networks import mlp
+from starbench.methods.parts.training import ramp
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
 from starbench.methods.base import View, option
-from starbench.methods.networks import mlp
-from starbench.methods.training import ramp
+from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings, Batch
+from starbench.methods.parts.networks import mlp
+from starbench.methods.parts.training import ramp
 
 _MAX_JOINT_BINS = 1000  # beyond it, with three or more nuisances, each is classified by itself
 

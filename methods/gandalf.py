@@ -27,7 +27,7 @@ from torch import nn
 
 from starbench.methods.base import option
 from starbench.methods.fader import Fader, FaderSettings
-from starbench.methods.networks import mlp
+from starbench.methods.parts.networks import mlp
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.base import View, option
-from starbench.methods.critic import CriticSettings, trained_difference
-from starbench.methods.networks import mlp
+from starbench.methods.parts.autoencoder import Autoencoder, Batch
+from starbench.methods.parts.critic import CriticSettings, trained_difference
+from starbench.methods.parts.networks import mlp
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.autoencoder import Batch
 from starbench.methods.base import option
-from starbench.methods.training import ramp
-from starbench.methods.variational import Variational, VariationalSettings
+from starbench.methods.parts.autoencoder import Batch
+from starbench.methods.parts.training import ramp
+from starbench.methods.parts.variational import Variational, VariationalSettings
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import torch
 
 from starbench.methods.base import Monitor, View, known_composition, option
-from starbench.methods.encoder import Encoder, EncoderSettings, pairs
-from starbench.methods.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.encoder import Encoder, EncoderSettings, pairs
+from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
 
 _HELD_OUT = 1024  # pairs at most that teach nothing but how much predictions scatter
 

@@ -35,9 +35,9 @@ import numpy as np
 import torch
 
 from starbench.methods.base import Method, Monitor, SettingError, View, option
-from starbench.methods.noise_matching import held_out, noise_matched_map
+from starbench.methods.parts.noise_matching import held_out, noise_matched_map
+from starbench.methods.parts.representation import Representation, principal_components
 from starbench.methods.polynomial_residual import monomials
-from starbench.methods.representation import Representation, principal_components
 
 _LEAST_CORRELATION = 1e-6  # of a direction with the monomials; what lies below is rounding
 

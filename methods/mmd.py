@@ -23,10 +23,10 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.autoencoder import Autoencoder, Batch
 from starbench.methods.base import option
-from starbench.methods.kernels import KernelSettings, gaussian_kernel
-from starbench.methods.training import ramp
+from starbench.methods.parts.autoencoder import Autoencoder, Batch
+from starbench.methods.parts.kernels import KernelSettings, gaussian_kernel
+from starbench.methods.parts.training import ramp
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from starbench.methods.base import Method, Monitor, View, option
-from starbench.methods.noise_matching import held_out, noise_matched_map
-from starbench.methods.representation import Representation, principal_components
+from starbench.methods.parts.noise_matching import held_out, noise_matched_map
+from starbench.methods.parts.representation import Representation, principal_components
 
 
 @dataclass(frozen=True)

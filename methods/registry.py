@@ -13,36 +13,36 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.methods.base import LABEL_ACCESS, Method, SettingError
-from starbench.results import METHOD_NAME
+from starbench.results.schema import METHOD_NAME
 
 # Name: where the class lives. Kept as text, so that listing the names imports nothing.
 BUILT_IN = {
-    "autoencoder": "starbench.methods.plain_autoencoder:PlainAutoencoder",
+    "autoencoder": "starbench.methods.autoencoder:PlainAutoencoder",
     "beta-vae": "starbench.methods.beta_vae:BetaVae",
-    "composition": "starbench.methods.composition:Composition",
+    "composition": "starbench.methods.controls.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
     "conditional-vae": "starbench.methods.conditional_vae:ConditionalVae",
-    "constant-latent": "starbench.methods.controls:ConstantLatent",
+    "constant-latent": "starbench.methods.controls.trivial:ConstantLatent",
     "contrastive": "starbench.methods.contrastive:Contrastive",
     "dann": "starbench.methods.dann:Dann",
     "factordis": "starbench.methods.factordis:FactorDis",
     "fader": "starbench.methods.fader:Fader",
     "gandalf": "starbench.methods.gandalf:Gandalf",
     "hsic": "starbench.methods.hsic:Hsic",
-    "information-bound": "starbench.methods.information_bound:InformationBound",
+    "information-bound": "starbench.methods.controls.information_bound:InformationBound",
     "infogan": "starbench.methods.infogan:InfoGan",
     "invariant-vib": "starbench.methods.invariant_vib:InvariantVib",
     "label-regression": "starbench.methods.label_regression:LabelRegression",
     "linear-erasure": "starbench.methods.linear_erasure:LinearErasure",
     "mmd": "starbench.methods.mmd:Mmd",
-    "nuisance-latent": "starbench.methods.controls:NuisanceLatent",
+    "nuisance-latent": "starbench.methods.controls.trivial:NuisanceLatent",
     "pca": "starbench.methods.pca:PrincipalComponents",
     "polynomial-residual": "starbench.methods.polynomial_residual:PolynomialResidual",
-    "random-latent": "starbench.methods.controls:RandomLatent",
-    "raw-flux": "starbench.methods.controls:RawFlux",
+    "random-latent": "starbench.methods.controls.trivial:RandomLatent",
+    "raw-flux": "starbench.methods.controls.trivial:RawFlux",
     "rsca": "starbench.methods.rsca:RelevantScaledComponents",
     "swap-consistency": "starbench.methods.swap_consistency:SwapConsistency",
-    "twin-by-order": "starbench.methods.controls:TwinByOrder",
+    "twin-by-order": "starbench.methods.controls.trivial:TwinByOrder",
 }
 ENTRY_POINT_GROUP = "starbench.methods"
 

@@ -39,7 +39,7 @@ import torch
 
 from starbench.methods import pca
 from starbench.methods.base import Monitor, View, option
-from starbench.methods.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
 from starbench.methods.pca import PrincipalComponents
 from starbench.methods.polynomial_residual import PolynomialResidual
 

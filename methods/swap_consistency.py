@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import torch
 
-from starbench.methods.autoencoder import Autoencoder, AutoencoderSettings, Batch
 from starbench.methods.base import Monitor, View, option
+from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings, Batch
 
 
 @dataclass(frozen=True)

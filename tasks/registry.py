@@ -3,12 +3,12 @@
 import difflib
 from pathlib import Path
 
-from starbench.tasks.apogee_giants import ApogeeGiants
+from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
-from starbench.tasks.hugging_face import is_rows, open_rows
-from starbench.tasks.noise import SNRS, NoiseTrack
-from starbench.tasks.own_data import OwnData
+from starbench.tasks.observation.noise import SNRS, NoiseTrack
+from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.own.hugging_face import is_rows, open_rows
 
 _DEFAULT = ApogeeGiants.name
 _SNR = {f"{_DEFAULT}-snr{snr}": snr for snr in SNRS}
@@ -34,7 +34,7 @@ def get_task(
         One of `task_names`; ``apogee-giants`` if not given.
     data : pathlib.Path, optional
         Pairs of one's own, instead of a standard task: an HDF5 file, or what
-        `starbench.tasks.hugging_face` reads.
+        `starbench.tasks.own.hugging_face` reads.
     cache : pathlib.Path, optional
         Folder for the data of the standard tasks, and for copies of `data`.
     progress : bool

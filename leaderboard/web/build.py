@@ -8,9 +8,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from starbench.leaderboard.board import Entry
-from starbench.leaderboard.published import published_figures
-from starbench.leaderboard.traces import Trace, read_trace
+from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.published import published_figures
+from starbench.leaderboard.store.traces import Trace, read_trace
 from starbench.leaderboard.web.figures import Drawn, comparisons
 from starbench.leaderboard.web.method_figures import (
     method_recovery,
@@ -19,7 +19,8 @@ from starbench.leaderboard.web.method_figures import (
 )
 from starbench.leaderboard.web.model import Standing, tracks
 from starbench.leaderboard.web.pages import Pages
-from starbench.results import RowError, row_text, shown
+from starbench.results.schema import row_text
+from starbench.results.text import RowError, shown
 
 MARK = "starbench leaderboard site"  # in the pages that this module writes
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from starbench.leaderboard.columns import percent, scientific
+from starbench.leaderboard.statistics.columns import percent, scientific
 from starbench.leaderboard.web.drawing import GREY, Look, looks, powers, style, svg
 from starbench.leaderboard.web.model import Standing, Track, legend_name
 from starbench.leaderboard.web.numbers import SHIFT_EDGES, by_shift, over_plane

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from starbench.history import MEASURE
-from starbench.leaderboard.columns import percent, scientific
-from starbench.leaderboard.traces import Example, Trace
+from starbench.leaderboard.statistics.columns import percent, scientific
+from starbench.leaderboard.store.traces import Example, Trace
 from starbench.leaderboard.web.drawing import GREY, HUES, INK, powers, style, svg
 from starbench.leaderboard.web.figures import Drawn, legend
 from starbench.leaderboard.web.model import Standing
+from starbench.runs.history import MEASURE
 
 _TRUE, _PLAIN, _SWAPPED = INK, HUES[0], HUES[1]
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from starbench.leaderboard.aggregate import Group, Section, sections
-from starbench.leaderboard.board import Entry
-from starbench.leaderboard.compare import ranks_of
-from starbench.leaderboard.judgement import judge
-from starbench.leaderboard.names import task_order
+from starbench.leaderboard.pages.names import task_order
+from starbench.leaderboard.statistics.aggregate import Group, Section, sections
+from starbench.leaderboard.statistics.compare import ranks_of
+from starbench.leaderboard.statistics.judgement import judge
+from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.web.numbers import Curve, nearest, recovery_curve
-from starbench.results import Row
+from starbench.results.schema import Row
 
 LABEL_LENGTH = 44  # of a name in a figure's legend
 

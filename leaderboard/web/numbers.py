@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starbench.leaderboard.compare import resample_all, share_interval
+from starbench.leaderboard.statistics.compare import resample_all, share_interval
 
 RANKS = (1, 3, 10, 25, 100, 250, 1000, 5000)
 """The ranks k of a curve; 1, 25 and 250 are the three shares of the leaderboard at full scale."""

@@ -7,17 +7,17 @@ from typing import Any
 
 import jinja2
 
-from starbench.leaderboard.aggregate import Group, rank_order
-from starbench.leaderboard.board import Entry
-from starbench.leaderboard.columns import COLUMNS, Column, figures_of, figures_of_row
-from starbench.leaderboard.names import task_order
-from starbench.leaderboard.published import Published
-from starbench.leaderboard.render import ACCESS, seeds, spread, with_interval
+from starbench.leaderboard.pages.markdown import ACCESS, seeds, spread, with_interval
+from starbench.leaderboard.pages.names import task_order
+from starbench.leaderboard.statistics.aggregate import Group, rank_order
+from starbench.leaderboard.statistics.columns import COLUMNS, Column, figures_of, figures_of_row
+from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.published import Published
 from starbench.leaderboard.web.figures import Drawn
 from starbench.leaderboard.web.model import Standing, Track
 from starbench.metrics import METRICS
 from starbench.metrics.recovery import PER_MILLE
-from starbench.results import Row
+from starbench.results.schema import Row
 
 _HIGHER = {"recovery"} | {name for name, metric in METRICS.items() if metric.higher_is_better}
 _RULES = (

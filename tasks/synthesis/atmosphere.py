@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from starbench.tasks.synthesis import engine
 
-TEMPERATURES_PATH = Path(__file__).with_name("temperatures.csv")
-PRESSURES_PATH = Path(__file__).with_name("pressures.npz")
+TEMPERATURES_PATH = Path(__file__).resolve().with_name("temperatures.csv")
+PRESSURES_PATH = Path(__file__).resolve().with_name("pressures.npz")
 
 NODES = {
     "Teff": np.linspace(3900, 5100, 5),

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
-PATH = Path(__file__).with_name("temperatures.csv")
+PATH = Path(__file__).resolve().with_name("temperatures.csv")
 DEPTHS = np.round(np.arange(-4.0, 1.71, 0.1), 1)  # log10 of the optical depth at 5000 A
 ANCHOR = "4286g1.66m0.73z-0.52t2.0_C12C13_7_ArcturusDR15_17072018.mod"
 OTHERS = (

@@ -17,13 +17,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from starbench.tasks.emulator import (
+from starbench.tasks.apogee_giants.emulator import (
     SOLAR_CARBON_TO_OXYGEN,
     gaussian,
     inputs,
     quadratic_features,
 )
-from starbench.tasks.population import LOGG_RANGE, TEFF_RANGE
+from starbench.tasks.apogee_giants.population import LOGG_RANGE, TEFF_RANGE
 from starbench.tasks.synthesis.train_emulator import (
     Settings,
     error_statistics,
@@ -32,7 +32,7 @@ from starbench.tasks.synthesis.train_emulator import (
 )
 from starbench.tasks.synthesis.training_set import load_set
 
-PATH = Path(__file__).with_name("comparison.csv")
+PATH = Path(__file__).resolve().with_name("comparison.csv")
 GREATEST_CARBON_TO_OXYGEN = 0.83
 NETWORK_WIDTH, NETWORK_EPOCHS = 256, 300
 

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from starbench.tasks.emulator import Emulator
-from starbench.tasks.population import COMPOSITION_NAMES
+from starbench.tasks.apogee_giants.emulator import Emulator
+from starbench.tasks.apogee_giants.population import COMPOSITION_NAMES
 from starbench.tasks.synthesis import engine, lines, spectrum, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES, synthesise
 from starbench.tasks.synthesis.train_emulator import Settings, error_statistics, fit
 from starbench.tasks.synthesis.wavelengths import CHIPS, aspcap_wavelengths
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).resolve().parent
 NUMBERS_PATH = FOLDER / "fidelity.json"
 ARRAYS_PATH = FOLDER / "fidelity.npz"
 REPORT_PATH = FOLDER / "FIDELITY.md"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-PATH = Path(__file__).with_name("lines.csv.gz")
+PATH = Path(__file__).resolve().with_name("lines.csv.gz")
 
 # species     element or molecule and ionisation stage as SMElib spells them: "Fe 1", "CO 1"
 # wlcent      wavelength in standard air [Angstrom]

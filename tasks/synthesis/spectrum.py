@@ -16,7 +16,7 @@ import functools
 
 import numpy as np
 
-from starbench.tasks.population import ELEMENTS, microturbulence
+from starbench.tasks.apogee_giants.population import ELEMENTS, microturbulence
 from starbench.tasks.synthesis import engine
 from starbench.tasks.synthesis.atmosphere import Atmospheres
 from starbench.tasks.synthesis.lines import load_lines

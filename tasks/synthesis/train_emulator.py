@@ -10,7 +10,8 @@ and cut into groups. Within a group all coefficients are Gaussian processes of t
 
 each with a variance of its own. The length scales in r, w, a and the noise maximise the marginal
 likelihood on the first stars; the processes are then conditioned on all of them. The second term
-makes the quadratic of `starbench.tasks.emulator`, into whose coefficients it is expanded.
+makes the quadratic of `starbench.tasks.apogee_giants.emulator`, into whose coefficients it is
+expanded.
 
 Kernel, inputs and settings were chosen on training stars alone (`compare_emulators`); the held-out
 stars are used for nothing but the errors in the JSON.
@@ -29,7 +30,13 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from starbench.tasks.emulator import PATH, Emulator, gaussian, inputs, quadratic_features
+from starbench.tasks.apogee_giants.emulator import (
+    PATH,
+    Emulator,
+    gaussian,
+    inputs,
+    quadratic_features,
+)
 from starbench.tasks.synthesis import lines, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
@@ -164,7 +171,7 @@ def fit(
     Returns
     -------
     dict of torch.Tensor
-        What `starbench.tasks.emulator.Emulator` is made of.
+        What `starbench.tasks.apogee_giants.emulator.Emulator` is made of.
     """
     raw = inputs(torch.from_numpy(labels))
     centre, scale = raw.mean(0), raw.std(0)

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from starbench.tasks.population import (
+from starbench.tasks.apogee_giants.population import (
     COMPOSITION_NAMES,
     UNIFORMS_PER_PAIR,
     draw_compositions,

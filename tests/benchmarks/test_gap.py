@@ -36,7 +36,7 @@ def test_twins_that_agree_keep_their_noise():
 
 def test_the_pieces_of_a_run(tmp_path):
     from starbench.methods.fader import Fader
-    from starbench.runner import run
+    from starbench.runs.runner import run
     from starbench.tasks.registry import get_task
 
     settings = Fader.Hyperparameters(epochs=3)

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from spectra import draw, view
+from support.spectra import draw, view
 
-from starbench.methods.autoencoder import Batch
+from starbench.methods.autoencoder import PlainAutoencoder
 from starbench.methods.base import Silent
 from starbench.methods.conditional_autoencoder import ConditionalAutoencoder
 from starbench.methods.dann import Dann, _Reversed
 from starbench.methods.gandalf import Gandalf
-from starbench.methods.plain_autoencoder import PlainAutoencoder
+from starbench.methods.parts.autoencoder import Batch
 from starbench.methods.swap_consistency import SwapConsistency
 
 SMALL = {"components": 24, "encoder_widths": (64,), "decoder_widths": (64,), "batch_size": 64}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from spectra import draw, view
+from support.spectra import draw, view
 
 from starbench.methods.base import Method, View, option
 from starbench.methods.contract import Subject, check_method, clauses

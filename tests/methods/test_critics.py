@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from spectra import draw, view
+from support.spectra import draw, view
 from torch import nn
 
 from starbench.methods.base import Silent, View
-from starbench.methods.critic import critic_loss
 from starbench.methods.factordis import FactorDis
 from starbench.methods.infogan import InfoGan
+from starbench.methods.parts.critic import critic_loss
 
 SMALL = {"components": 24, "encoder_widths": (64,), "decoder_widths": (64,), "batch_size": 64}
 

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from spectra import draw, view
+from support.spectra import draw, view
 
 from starbench.methods.base import SettingError, Silent
 from starbench.methods.contrastive import Contrastive, info_nce
-from starbench.methods.encoder import pairs
 from starbench.methods.label_regression import LabelRegression
+from starbench.methods.parts.encoder import pairs
 from starbench.methods.pca import PrincipalComponents
 from starbench.metrics import twin_ranks
 

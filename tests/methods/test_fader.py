@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from spectra import draw, view
+from support.spectra import draw, view
 
 from starbench.methods.base import Diverged, Silent, View
 from starbench.methods.conditional_autoencoder import ConditionalAutoencoder

@@ -3,13 +3,13 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
-from spectra import draw, view
+from support.spectra import draw, view
 
 from starbench.methods.base import Silent
 from starbench.methods.conditional_autoencoder import ConditionalAutoencoder
 from starbench.methods.hsic import Hsic, hsic
-from starbench.methods.kernels import gaussian_kernel, squared_distances
 from starbench.methods.mmd import Mmd, discrepancy
+from starbench.methods.parts.kernels import gaussian_kernel, squared_distances
 
 
 def points(n, d, seed=0):

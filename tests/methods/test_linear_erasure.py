@@ -2,7 +2,7 @@ import sys
 
 import numpy as np
 import pytest
-from spectra import draw, view
+from support.spectra import draw, view
 
 from starbench.methods.base import SettingError, Silent, View
 from starbench.methods.linear_erasure import LinearErasure

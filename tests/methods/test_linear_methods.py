@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from spectra import N_PIXELS, draw, view
+from support.spectra import N_PIXELS, draw, view
 
 from starbench.methods.base import Silent, View
 from starbench.methods.pca import PrincipalComponents

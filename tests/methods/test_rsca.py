@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from spectra import draw, view
+from support.spectra import draw, view
 
 from starbench.methods.base import Silent, View
 from starbench.methods.polynomial_residual import PolynomialResidual

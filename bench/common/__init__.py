@@ -1,0 +1,1 @@
+"""Atomic files, HDF5 guards, checkpoints, the machine, progress bars: used everywhere."""

@@ -1,0 +1,1 @@
+"""What a method may see of a split, and the figures of what it returns."""

@@ -1,0 +1,283 @@
+"""From latents and reconstructions to the figures of a row.
+
+The core, `score`, takes arrays and does not know where they come from, so that predictions made
+with another framework are judged by the same code as a fitted method. Around it, `encode_split` and
+`reconstruction_errors` bring the output of a method, or of a file, into those arrays piece by
+piece: no reconstruction is ever held whole.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from starbench import metrics
+from starbench.evaluation.views import Labels, Shown, unshuffle
+from starbench.methods.base import Diverged, Method, SettingError
+from starbench.tasks.base import Split
+
+BATCH = 4096  # spectra encoded or decoded at a time
+LARGE_SHIFT_KELVIN = 500.0
+
+
+class OutputError(RuntimeError):
+    """A method returned what cannot be scored: one sentence with what it should be."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean squared error of each star's reconstructions, flux units squared.
+
+    Attributes
+    ----------
+    plain : numpy.ndarray [n_pairs, 2], float64
+        From the star's own latent and nuisance.
+    swapped : numpy.ndarray [n_pairs, 2], float64
+        From the twin's latent and the star's own nuisance.
+    """
+
+    plain: np.ndarray
+    swapped: np.ndarray
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What the probes are fitted on: latents [n_pairs, 2, d] of the train split, and its labels."""
+
+    latent: np.ndarray
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All that is found about one split.
+
+    Attributes
+    ----------
+    figures : dict of str to Figure
+    ranks : TwinRanks
+    """
+
+    figures: dict[str, metrics.Figure]
+    ranks: metrics.TwinRanks
+
+
+def checked_output(output: object, n: int, what: str, width: int | None = None) -> np.ndarray:
+    """Return what a method gave back as float32 [n, width], or say what is wrong with it.
+
+    Raises
+    ------
+    OutputError
+        If it is not a real array of that shape.
+    """
+    if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
+        kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
+        raise OutputError(f"{what} must return a NumPy array of float32, but returned {kind}.")
+    expected = f"[{n}, {'n_latent' if width is None else width}]"
+    wrong_width = output.ndim == 2 and width is not None and output.shape[1] != width
+    if output.ndim != 2 or len(output) != n or wrong_width or 0 in output.shape:
+        raise OutputError(f"{what} must return {expected}, but returned {list(output.shape)}.")
+    with np.errstate(over="ignore"):  # too large for float32 is non-finite, and judged as that
+        return output.astype(np.float32, copy=False)
+
+
+def encode_rows(
+    method: Method, shown: Shown, rows: np.ndarray, advance: Callable[[int], None] | None = None
+) -> np.ndarray:
+    """Encode some rows of a view, in batches.
+
+    Parameters
+    ----------
+    method : Method
+    shown : Shown
+    rows : numpy.ndarray [n], int64
+        Rows of the view, in the order to encode them.
+    advance : callable, optional
+        Called with the number of spectra after each batch.
+
+    Returns
+    -------
+    numpy.ndarray [n, n_latent], float32
+    """
+    if method.encodes_composition and shown.view.composition is None:
+        raise SettingError(
+            f"{method.name} needs the composition of every split, and one of these data has none."
+        )
+    latent = None
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        nuisance = None if shown.view.nuisance is None else shown.view.nuisance[batch]
+        arguments = (shown.view.flux[batch], nuisance)
+        if method.encodes_composition:
+            arguments += (shown.view.composition[batch],)
+        width = None if latent is None else latent.shape[1]
+        output = checked_output(
+            method.encode(*arguments), len(batch), f"encode of {method.name}", width
+        )
+        if latent is None:
+            latent = np.empty((len(rows), output.shape[1]), np.float32)
+        latent[start : start + len(batch)] = output
+        if advance:
+            advance(len(batch))
+    return latent
+
+
+def encode_split(
+    method: Method, shown: Shown, advance: Callable[[int], None] | None = None
+) -> np.ndarray:
+    """Encode a split as it is shown; return latents [n_pairs, 2, d] in the order of the data."""
+    return unshuffle(encode_rows(method, shown, np.arange(len(shown.order)), advance), shown.order)
+
+
+def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.TwinRanks:
+    """Rank the twins of a method's latents: by L1, unless the method is a control that does it.
+
+    Parameters
+    ----------
+    method : Method
+    latent : numpy.ndarray [n, 2, d], float32
+        Of the first n pairs.
+    labels : Labels
+        Of the same pairs, and maybe more.
+
+    Raises
+    ------
+    OutputError
+        If a method's own ranks are not ranks of these stars.
+    """
+    pairs = slice(len(latent))
+    own = method.rank_twins(
+        latent,
+        None if method.label_access == "none" else labels.nuisance[pairs],
+        labels.composition[pairs] if method.encodes_composition else None,
+    )
+    if own is None:
+        return metrics.twin_ranks(latent)
+    rank, tied = (np.asarray(part) for part in own)
+    valid = rank.shape == tied.shape == latent.shape[:2]
+    valid = valid and rank.dtype.kind == tied.dtype.kind == "i"
+    valid = valid and ((tied >= 0) & (tied < rank) & (rank < 2 * len(latent))).all()
+    if not valid:
+        raise OutputError(
+            f"rank_twins of {method.name} must return integer ranks and ties [{len(latent)}, 2]."
+        )
+    return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
+
+
+def reconstruction_errors(
+    pieces: Iterable[tuple[slice, Split]],
+    n_pairs: int,
+    reconstruct: Callable[[slice], tuple[np.ndarray, np.ndarray]],
+    advance: Callable[[int], None] | None = None,
+) -> Errors:
+    """Compare reconstructions with the noiseless flux, piece by piece.
+
+    Parameters
+    ----------
+    pieces : iterable of (slice, Split)
+        The split in pieces, as `Task.chunks` yields it.
+    n_pairs : int
+    reconstruct : callable
+        Given a range of pairs, returns their plain and their swapped reconstruction, each
+        [m, 2, n_pixels].
+    advance : callable, optional
+        Called with the number of spectra after each piece.
+
+    Raises
+    ------
+    Diverged
+        If a reconstruction is not finite.
+    """
+    errors = Errors(np.empty((n_pairs, 2)), np.empty((n_pairs, 2)))
+    for pairs, piece in pieces:
+        for step in range(pairs.start, pairs.stop, BATCH // 2):
+            part = slice(step, min(step + BATCH // 2, pairs.stop))
+            truth = piece.noiseless_flux[part.start - pairs.start : part.stop - pairs.start]
+            for kind, flux in zip(("plain", "swapped"), reconstruct(part), strict=True):
+                mse = metrics.per_star_mse(flux, truth)
+                if not np.isfinite(mse).all():
+                    n_bad = int((~np.isfinite(mse)).sum())
+                    raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
+                getattr(errors, kind)[part] = mse
+            if advance:
+                advance(2 * (part.stop - part.start))
+    return errors
+
+
+def decoder(
+    method: Method, latent: np.ndarray, nuisance: np.ndarray, n_pixels: int
+) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
+    """Return what reconstructs a range of pairs with a method, as `reconstruction_errors` wants it.
+
+    Parameters
+    ----------
+    method : Method
+    latent : numpy.ndarray [n_pairs, 2, d]
+    nuisance : numpy.ndarray [n_pairs, 2, n_nuisance]
+    n_pixels : int
+    """
+
+    def reconstruct(pairs: slice) -> tuple[np.ndarray, np.ndarray]:
+        own = latent[pairs]
+        at = None
+        if method.label_access != "none":
+            at = nuisance[pairs].reshape(2 * len(own), -1)
+        fluxes = []
+        for source in (own, own[:, ::-1]):
+            # Contiguous, as torch refuses the negative stride of a swap.
+            source = np.ascontiguousarray(source).reshape(2 * len(own), -1)
+            flux = method.decode(source, at)
+            flux = checked_output(flux, 2 * len(own), f"decode of {method.name}", n_pixels)
+            fluxes.append(flux.reshape(len(own), 2, n_pixels))
+        return tuple(fluxes)
+
+    return reconstruct
+
+
+def large_shift(labels: Labels) -> np.ndarray | None:
+    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None where it is unknown."""
+    names = [name.lower() for name in labels.nuisance_names]
+    if "teff" not in names:
+        return None
+    teff = labels.nuisance[:, :, names.index("teff")]
+    return np.abs(teff[:, 0] - teff[:, 1]) > LARGE_SHIFT_KELVIN
+
+
+def score(
+    latent: np.ndarray,
+    labels: Labels,
+    *,
+    ranks: metrics.TwinRanks | None = None,
+    plain_mse: np.ndarray | None = None,
+    swapped_mse: np.ndarray | None = None,
+    probes: Probes | None = None,
+) -> Scores:
+    """Compute every figure that the arrays allow; the others are absent.
+
+    Parameters
+    ----------
+    latent : numpy.ndarray [n_pairs, 2, d], float32
+        A latent that is not finite ranks last.
+    labels : Labels
+        Of the same pairs.
+    ranks : TwinRanks, optional
+        By L1 in the latents, if not given.
+    plain_mse, swapped_mse : numpy.ndarray [n_pairs, 2], float64, optional
+        Errors of each star's reconstructions, where there are any.
+    probes : Probes, optional
+        What to fit the probes of leakage and recovery on.
+    """
+    ranks = metrics.twin_ranks(latent) if ranks is None else ranks
+    figures = dict(metrics.recovery_figures(ranks))
+    figures |= metrics.reconstruction_figures(plain_mse, swapped_mse, large_shift(labels))
+    if probes is not None:
+        known = probes.labels
+        inputs = metrics.ProbeInputs(probes.latent, latent)
+        targets = {
+            "nuisance_leakage": (labels.nuisance_names, known.nuisance, labels.nuisance),
+            "composition_recovery": (labels.elements, known.composition, labels.composition),
+        }
+        for family, (names, fitted_on, judged_on) in targets.items():
+            if fitted_on is not None and judged_on is not None and names:
+                figures |= metrics.probe_figures(family, names, inputs, fitted_on, judged_on)
+    return Scores({name: figure for name, figure in figures.items() if figure is not None}, ranks)

@@ -1,0 +1,154 @@
+"""The file of a run's ranks: ``rank`` and ``tied`` of each star, checked when read."""
+
+import hashlib
+import io
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from starbench.common.files import replacing
+from starbench.common.plain_hdf5 import is_own, plain
+from starbench.results.text import RowError, shown
+
+MAX_RANKS_BYTES = 16_000_000
+
+
+MAX_PAIRS = 1_000_000
+
+
+class Ranks(NamedTuple):
+    """Each star's twin's ``rank`` and the number ``tied`` with it: integers [n_pairs, 2]."""
+
+    rank: np.ndarray
+    tied: np.ndarray
+
+
+def ranks_digest(rank: np.ndarray) -> str:
+    """Return the SHA-256 of ranks, as hexadecimal digits, whatever integer type holds them."""
+    return hashlib.sha256(np.ascontiguousarray(rank, dtype="<i4").tobytes()).hexdigest()
+
+
+def write_ranks(path: Path, rank: np.ndarray, tied: np.ndarray) -> None:
+    """Write the ranks of a run as HDF5: equal ranks give equal bytes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    rank, tied : numpy.ndarray [n_pairs, 2], integers
+
+    Raises
+    ------
+    RowError
+        If they are not ranks.
+    """
+    rank, tied = _checked_ranks(np.asarray(rank), np.asarray(tied), "ranks")
+    # Laid out in memory: on a full disk the HDF5 library would crash the process as it ends.
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        for name, values in (("rank", rank), ("tied", tied)):
+            # Most ranks are small: with the bytes shuffled, gzip sees runs of zeros.
+            file.create_dataset(
+                name,
+                data=values.astype(np.min_scalar_type(int(values.max()))),
+                chunks=values.shape,
+                compression="gzip",
+                compression_opts=9,
+                shuffle=True,
+                track_times=False,
+            )
+    with replacing(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
+
+
+def read_ranks(path: Path) -> Ranks:
+    """Read and check the ranks of a run.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the file and what is wrong.
+    """
+    check_file_size(Path(path), MAX_RANKS_BYTES, "ranks file")
+    name = shown(path)
+    try:
+        with h5py.File(path, "r") as file:
+            rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
+    except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
+        raise RowError(f"{name}: not a whole HDF5 file; run or copy it again") from None
+    return _checked_ranks(rank, tied, name)
+
+
+def check_file_size(path: Path, most: int, kind: str) -> None:
+    """Refuse what is not a file, or too large to be what it should be, before any of it is read.
+
+    A symbolic link is none: one in a pull request would name a file of whoever checks it.
+    """
+    try:
+        status = path.lstat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no possible path"
+        raise RowError(f"{shown(path)}: cannot be read ({reason})") from None
+    if stat.S_ISLNK(status.st_mode):
+        raise RowError(f"{shown(path)}: a symbolic link; put the file itself there")
+    if not stat.S_ISREG(status.st_mode):
+        raise RowError(f"{shown(path)}: not a file")
+    if status.st_size > most:
+        raise RowError(f"{shown(path)}: {status.st_size:,} bytes; a {kind} holds at most {most:,}")
+
+
+def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
+    """Read one dataset of a ranks file, once its type and shape are known to be plain."""
+    if not is_own(file, name):
+        raise RowError(f"{path}: dataset `{name}` is missing; a ranks file holds `rank` and `tied`")
+    dataset = plain(file, name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise RowError(f"{path}: `{name}` should be a plain dataset")
+    if dataset.dtype.kind not in "iu" or dataset.ndim != 2 or dataset.shape[1] != 2:
+        raise RowError(
+            f"{path}: `{name}` should be integers [n_pairs, 2], not {dataset.dtype} {dataset.shape}"
+        )
+    refuse_wide_chunks(dataset, path)
+    if not 1 <= dataset.shape[0] <= MAX_PAIRS:
+        raise RowError(f"{path}: `{name}` should have 1 to {MAX_PAIRS:,} pairs")
+    return dataset[()]
+
+
+def refuse_wide_chunks(dataset: h5py.Dataset, path: str) -> None:
+    """Refuse a dataset whose chunks are larger than itself: a small file could unpack to much.
+
+    Raises
+    ------
+    RowError
+    """
+    chunks = dataset.chunks or dataset.shape
+    if any(chunk > max(1, n) for chunk, n in zip(chunks, dataset.shape, strict=True)):
+        raise RowError(
+            f"{path}: `{dataset.name[1:]}` has chunks {dataset.chunks}; write it without"
+        )
+
+
+def _checked_ranks(rank: np.ndarray, tied: np.ndarray, name: str) -> Ranks:
+    """Return ranks as int64 if they can be ranks among both spectra of each pair."""
+    for field, values, lowest in (("rank", rank, 1), ("tied", tied, 0)):
+        if (
+            values.dtype.kind not in "iu"
+            or values.ndim != 2
+            or values.shape[1] != 2
+            or not len(values)
+        ):
+            raise RowError(
+                f"{name}: `{field}` should be integers [n_pairs, 2], "
+                f"not {values.dtype} {values.shape}"
+            )
+        if values.min() < lowest or values.max() >= values.size:
+            raise RowError(f"{name}: `{field}` should lie between {lowest} and {values.size - 1}")
+    if rank.shape != tied.shape:
+        raise RowError(
+            f"{name}: `rank` and `tied` should have one shape, not {rank.shape}, {tied.shape}"
+        )
+    if (tied >= rank).any():
+        raise RowError(f"{name}: `tied` should be less than `rank`, which counts the ties")
+    return Ranks(rank.astype(np.int64), tied.astype(np.int64))

@@ -1,0 +1,433 @@
+"""The row: one run's settings, figures and provenance as a JSON file, with its ranks beside it.
+
+A row may come from a stranger, so nothing in one is believed before it is checked: the size before
+the parsing, the types without conversion, every text's length and characters, and the relations
+between figures that hold whatever the method. `read_row` and `read_ranks` are the only doors.
+
+============  ============================================================================
+file          holds
+============  ============================================================================
+``row.json``  a `Row`: sorted keys, two spaces of indentation, the same bytes each time
+``ranks.h5``  ``rank`` and ``tied``, both ``[n_pairs, 2]`` in the smallest integers that do
+============  ============================================================================
+"""
+
+import hashlib
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from starbench.common.files import replacing
+from starbench.results.ranks import check_file_size
+from starbench.results.text import (
+    RowError,
+    json_kind,
+    printable,
+    shorten,
+    shown,
+    validation_sentence,
+)
+
+SCHEMA_VERSION = 1
+MAX_ROW_BYTES = 1_000_000
+
+SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
+"""The rank figures that every scored row holds, each at most the next."""
+
+_RANGES = {
+    "doppelganger_": (0.0, 1.0),
+    "median_normalised_rank": (0.0, 1.0),
+    "mean_reciprocal_rank": (0.0, 1.0),
+    "tied_share": (0.0, 1.0),
+    "reconstruction_mse": (0.0, np.inf),
+    "swapped_reconstruction_mse": (0.0, np.inf),
+    "nuisance_leakage.": (-np.inf, 1.0),  # a held-out R^2 has no lower bound
+    "composition_recovery.": (-np.inf, 1.0),
+}  # by the beginning of a metric's name
+
+
+# -------------------------------------------------------------------------------------- field types
+
+
+def _setting(value: Any) -> Any:
+    """Refuse a hyperparameter that is not a plain, finite, bounded value."""
+    if isinstance(value, list):
+        if len(value) > 256:
+            raise ValueError("should be a list of at most 256 numbers")
+        for item in value:
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                raise ValueError("should be a list of numbers only")
+            _setting(item)
+    elif isinstance(value, str):
+        if len(value) > 300:
+            raise ValueError("should be at most 300 characters long")
+        printable(value)
+    elif isinstance(value, float):
+        if not np.isfinite(value):
+            raise ValueError("should be finite")
+    elif isinstance(value, int):  # a bool is one as well
+        if abs(value) >= 2**63:
+            raise ValueError("should be an integer of at most 63 bits")
+    elif value is not None:
+        raise ValueError("should be true, false, a number, a text, a list of numbers, or null")
+    return value
+
+
+def _no_parent(text: str) -> str:
+    """Refuse `..`: names become parts of file names."""
+    if ".." in text:
+        raise ValueError("should not hold `..`")
+    return text
+
+
+def _bounded(value: float) -> float:
+    """Refuse numbers whose squares or sums would overflow where rows are summed up."""
+    if not abs(value) <= 1e150:
+        raise ValueError(f"should lie between -1e150 and 1e150, not be {value:g}")
+    return value
+
+
+METHOD_NAME = r"^[a-z0-9][a-z0-9-]{0,63}(\.[a-z0-9][a-z0-9-]{0,63})?$"
+MethodName = Annotated[str, Field(pattern=METHOD_NAME)]
+TaskName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(_no_parent)
+]
+Label = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(printable)]
+Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
+Setting = Annotated[Any, AfterValidator(_setting)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0, le=1e15)]
+Number = Annotated[float, AfterValidator(_bounded)]
+
+
+class _Part(BaseModel):
+    # Strict: "0.9" is not 0.9 and true is not 1. No extra keys: a misspelt field is an error.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# ------------------------------------------------------------------------------------------- schema
+
+
+class Figure(_Part):
+    """One metric's value.
+
+    Attributes
+    ----------
+    value : float
+    low, high : float or None
+        Ends of the 95 % interval; both or neither.
+    version : int
+        Version of the metric's definition; figures of different versions never share a table.
+    """
+
+    value: Number
+    low: Number | None = None
+    high: Number | None = None
+    version: Annotated[int, Field(ge=1, lt=2**31)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Figure":
+        if (self.low is None) != (self.high is None):
+            raise ValueError("should hold both `low` and `high` or neither")
+        if self.low is not None:
+            # The ends may be sums in another order than the value's, equal to it but for rounding.
+            slack = 1e-6 * max(abs(self.low), abs(self.value), abs(self.high))
+            if not self.low - slack <= self.value <= self.high + slack:
+                raise ValueError(
+                    "should have low <= value <= high, not "
+                    f"{self.low:g}, {self.value:g}, {self.high:g}"
+                )
+        return self
+
+
+class Selection(_Part):
+    """How the scored state of the method was chosen.
+
+    Attributes
+    ----------
+    rule : str
+        In words, such as ``"last epoch"``.
+    epoch : int or None
+        The epoch chosen, counted from 1; None where there are no epochs.
+    """
+
+    rule: Label
+    epoch: Count | None = None
+
+
+class Hardware(_Part):
+    """The machine of a run.
+
+    Attributes
+    ----------
+    processor : str
+    cores, threads : int
+        Cores that the run could use, and threads that it did use.
+    memory_gib : float
+    device : str
+        The torch device of the method, such as ``"cpu"``.
+    accelerator : str or None
+        The accelerator's model, where there was one.
+    system : str
+        Operating system and architecture.
+    """
+
+    processor: Label
+    cores: Count
+    threads: Count
+    memory_gib: Amount
+    device: Label
+    accelerator: Label | None = None
+    system: Label
+
+
+class Row(_Part):
+    """One run of one method on one task: everything that the leaderboard shows or judges it by.
+
+    Attributes
+    ----------
+    method, method_version, label_access, control, reference
+        As the method declares them.
+    hyperparameters : dict
+        All settings of the run, defaults included.
+    preset : str or None
+        Name of the preset that the settings started from.
+    overrides : dict
+        Those of the `hyperparameters` that were set by hand on top of the preset or the defaults.
+    task, task_version, scale, split, data_fingerprint
+        What was scored; `data_fingerprint` is the task's digest of its data.
+    seed : int
+    selection : Selection
+    status : {"ok", "diverged", "failed"}
+        Only a row that is ``ok`` has `metrics` and `ranks_sha256`; another says why in `message`.
+    message : str or None
+        Why there are no figures, or what to know before trusting them (`starbench.runs.remarks`).
+    metrics : dict of str to Figure
+        On the test split; a metric that a method cannot have, such as a reconstruction without a
+        decoder, is absent.
+    validation_metrics : dict of str to Figure
+        On the validation split.
+    adversary : dict of str to float, or None
+        Where the adversary ended, such as its ``cross_entropy`` and that of ``chance``.
+    ranks_sha256 : str or None
+        `ranks_digest` of the ranks written beside the row.
+    starbench_version, commit, dirty, libraries
+        The code: `commit` is None outside a checkout, `dirty` whether files differed from it.
+    hardware : Hardware
+    seconds : dict of str to float
+        Wall time of each stage and the ``total``.
+    epochs : int or None
+    peak_memory_mb : float or None
+    n_parameters : int
+    predictions_sha256 : str or None
+        Digest of the file of predictions that was scored; None where starbench trained the method.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    method: MethodName
+    method_version: Count
+    label_access: Literal["none", "nuisance", "pairs", "oracle"]
+    control: bool = False
+    reference: Label
+    hyperparameters: Annotated[dict[Key, Setting], Field(max_length=100)]
+    preset: Annotated[str, Field(pattern=METHOD_NAME)] | None = None
+    overrides: Annotated[dict[Key, Setting], Field(max_length=100)] = {}
+    task: TaskName
+    task_version: Count
+    scale: Literal["full", "mini", "tiny", "own"]
+    split: Literal["test"] = "test"
+    data_fingerprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,128}$")]
+    seed: Count
+    selection: Selection
+    status: Literal["ok", "diverged", "failed"]
+    message: Annotated[str, Field(max_length=1000), AfterValidator(printable)] | None = None
+    metrics: Annotated[dict[Key, Figure], Field(max_length=400)] = {}
+    validation_metrics: Annotated[dict[Key, Figure], Field(max_length=400)] = {}
+    adversary: Annotated[dict[Key, float], Field(max_length=32)] | None = None
+    ranks_sha256: Sha256 | None = None
+    starbench_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!_-]{1,64}$")]
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    dirty: bool | None = None
+    libraries: Annotated[dict[Key, Label], Field(max_length=100)]
+    hardware: Hardware
+    seconds: Annotated[dict[Key, Amount], Field(max_length=32)]
+    epochs: Count | None = None
+    peak_memory_mb: Amount | None = None
+    n_parameters: Count
+    predictions_sha256: Sha256 | None = None
+
+    @field_validator("metrics", "validation_metrics")
+    @classmethod
+    def _possible(cls, metrics: dict[str, Figure], info: ValidationInfo) -> dict[str, Figure]:
+        for name, figure in metrics.items():
+            low, high = possible_range(name)
+            for value in (figure.value, figure.low, figure.high):
+                if value is not None and not low <= value <= high:
+                    raise ValueError(
+                        f"`{name}` should lie in [{low:g}, {high:g}], not be {value:g}"
+                    )
+        shares = [metrics[name].value for name in SHARES if name in metrics]
+        if shares != sorted(shares):
+            raise ValueError(f"should have {' <= '.join(SHARES)}")
+        return metrics
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Row":
+        if self.status == "ok":
+            for name in SHARES:
+                if name not in self.metrics:
+                    raise ValueError(f"`metrics` should hold `{name}` in a row whose status is ok")
+            if self.ranks_sha256 is None:
+                raise ValueError("`ranks_sha256` should be given in a row whose status is ok")
+        elif self.metrics or self.ranks_sha256:
+            raise ValueError(
+                "`metrics` and `ranks_sha256` should be empty in a row whose status is "
+                f"{self.status}"
+            )
+        elif not self.message:
+            raise ValueError(f"`message` should say why the status is {self.status}")
+        for key, value in self.overrides.items():
+            if key not in self.hyperparameters or self.hyperparameters[key] != value:
+                raise ValueError(f"`overrides.{key}` should equal `hyperparameters.{key}`")
+        return self
+
+    @property
+    def settings_digest(self) -> str:
+        """Digest of what tells runs apart that differ in neither seed nor data nor code."""
+        settings = {
+            "hyperparameters": self.hyperparameters,
+            "method": self.method,
+            "method_version": self.method_version,
+            "label_access": self.label_access,
+            "rule": self.selection.rule,
+        }
+        return hashlib.sha256(_canonical(settings).encode()).hexdigest()
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the run at the row's commit, quoted for a shell."""
+        if self.predictions_sha256:
+            words = ["starbench", "score", "PREDICTIONS.h5", "--method-name", self.method]
+            words += ["--label-access", self.label_access, "--reference", self.reference]
+        else:
+            words = ["starbench", "run", "--method", self.method]
+        words += ["--task", self.task]
+        words += ["--scale", self.scale, "--seed", str(self.seed)]
+        if self.preset:
+            words += ["--preset", self.preset]
+        settings = self.hyperparameters if self.predictions_sha256 else self.overrides
+        for key, value in sorted(settings.items()):
+            text = value if isinstance(value, str) else json.dumps(value)
+            words += ["--set", f"{key}={text}"]
+        if not self.predictions_sha256:  # threads decide how sums are rounded
+            words += ["--threads", str(self.hardware.threads)]
+        return shlex.join(words)
+
+
+def possible_range(name: str) -> tuple[float, float]:
+    """Return the lowest and highest value that a metric of this name can take."""
+    for beginning, limits in _RANGES.items():
+        if name.startswith(beginning):
+            return limits
+    return -np.inf, np.inf
+
+
+# --------------------------------------------------------------------------------- reading, writing
+
+
+def row_text(row: Row) -> str:
+    """Return a row as JSON: the same text for equal rows."""
+    return _canonical(row.model_dump(mode="python"), indent=2) + "\n"
+
+
+def parse_row(text: str | bytes, name: str = "row") -> Row:
+    """Check the text of a row.
+
+    Parameters
+    ----------
+    text : str or bytes
+    name : str
+        What an error calls it.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the field and what it should be.
+    """
+    if len(text) > MAX_ROW_BYTES:
+        raise RowError(
+            f"{name}: a row holds at most {MAX_ROW_BYTES:,} bytes, this one {len(text):,}"
+        )
+    try:
+        # Of two equal keys a parser keeps one, and which one differs between parsers.
+        content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except RecursionError:
+        raise RowError(f"{name}: a row is not nested this deep") from None
+    except ValueError as error:
+        raise RowError(f"{name}: not a row in JSON ({shorten(str(error))})") from None
+    if not isinstance(content, dict):
+        kind = json_kind(content)
+        raise RowError(f"{name}: a row is a JSON object of named fields, not a {kind}")
+    try:
+        return Row.model_validate(content)
+    except ValidationError as error:
+        raise RowError(f"{name}: {validation_sentence(error)}") from None
+
+
+def read_row(path: Path) -> Row:
+    """Read and check a row.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the file, the field and what it should be.
+    """
+    check_file_size(Path(path), MAX_ROW_BYTES, "row")
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise RowError(f"{shown(path)}: cannot be read ({error.strerror})") from None
+    return parse_row(text, shown(path))
+
+
+def write_row(row: Row, path: Path) -> None:
+    """Write a row, whole or not at all: equal rows give equal bytes."""
+    with replacing(path) as temporary:
+        temporary.write_text(row_text(row), encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------ helpers
+
+
+def _canonical(content: Any, indent: int | None = None) -> str:
+    """Return JSON with sorted keys and no NaN."""
+    return json.dumps(content, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object, refusing a key given twice."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise ValueError(f"key {twice!a} given twice; keep one")
+    return content
+
+
+def _no_constant(name: str) -> float:
+    """Refuse the numbers that JSON does not have but Python's parser takes."""
+    raise ValueError(f"{name} is not a number in JSON; leave the figure out")

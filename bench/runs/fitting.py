@@ -1,0 +1,273 @@
+"""Watching a fit: progress, history, checkpoints to resume from, and the choice of a state.
+
+The rule of selection is the harness's, the same for every method: during the second half of the
+epochs, some seven times, and once after the fit has ended, the share of stars whose twin is nearest
+is measured on the same validation pairs; the latest state within one standard error of the highest
+share is scored (Breiman et al. 1984: of what cannot be told apart, take the preferred; here the one
+whose learning rate has come furthest down).
+
+Two files hold a fit. ``checkpoint.safetensors`` is the newest state, ``best.safetensors`` the best
+measured one. The checkpoint is written first and says which epoch was best as of its own, so that a
+process killed between the two leaves files that still tell the same story.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from starbench.evaluation.scoring import encode_rows, rank_stars
+from starbench.runs.history import MEASURE, read_history, summary, write_history
+from starbench.common import checkpoint
+from starbench.methods.base import Diverged, Method
+from starbench.common.progress import bar, say
+from starbench.common.provenance import peak_memory_bytes
+from starbench.common.files import replacing
+from starbench.runs.run_folder import RunFolder
+from starbench.evaluation.views import Shown, inverse
+
+SELECTION_PAIRS = 2500
+SELECTION_RULE = (
+    "latest epoch within one standard error of the highest doppelganger-free share of the first "
+    f"{SELECTION_PAIRS:,} validation pairs, measured some seven times in the second half and at "
+    "the end"
+)
+
+_SECONDS_BETWEEN_CHECKPOINTS = 15.0
+_CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into writing checkpoints
+
+
+def measures_after(epoch: int, epochs: int) -> bool:
+    """Say whether the selection measures after an epoch (counted from 1) of `epochs`."""
+    step = max(1, math.ceil(epochs / 16))
+    return epochs / 2 < epoch < epochs and (epochs - epoch) % step == 0
+
+
+def twin_share(method: Method, shown: Shown) -> float:
+    """Return the share of stars with the nearest twin in the first `SELECTION_PAIRS` pairs."""
+    n_pairs = min(SELECTION_PAIRS, len(shown.order) // 2)
+    rows = inverse(shown.order)[: 2 * n_pairs]
+    shuffled = np.sort(rows)  # the order of the view again, which tells nothing
+    latent = encode_rows(method, shown, shuffled)[np.searchsorted(shuffled, rows)]
+    ranks = rank_stars(method, latent.reshape(n_pairs, 2, -1), shown.labels)
+    return float((ranks.rank == 1).mean())
+
+
+class Fit:
+    """The monitor of one fit, and its files.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    settings : str
+        Digest of the run's settings; a checkpoint of other settings is not continued.
+    validation : Shown
+    quiet : bool
+        Draw no progress.
+    worker : dict
+        The code and the threads of this process, as a row has them.
+
+    Attributes
+    ----------
+    epoch_done, epochs : int
+        Epochs done, and how many there are to be.
+    history : list of dict
+        One row an epoch.
+    best_epoch, best_share : int, float
+        The chosen epoch so far, and the highest measured share; 0 and -1 if none.
+    finished : bool
+        Whether the fit has ended and its end has been measured.
+    seconds : float
+        Wall time of the fit in the processes before this one; see `total_seconds`.
+    peak_memory : int
+        Most memory that a process before this one held [bytes].
+    workers : list of dict
+        The code and the threads of all processes that worked on the fit, each different one once.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        settings: str,
+        validation: Shown,
+        *,
+        quiet: bool,
+        worker: dict[str, Any],
+    ):
+        self._folder, self._settings, self._validation = folder, settings, validation
+        self._quiet, self._worker = quiet, worker
+        self._bar = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the fit starts at its first epoch."""
+        self.epoch_done = self.epochs = self.best_epoch = 0
+        self.best_share = -1.0
+        self.history: list[dict[str, Any]] = []
+        self.finished = False
+        self.seconds = 0.0
+        self.peak_memory = 0
+        self.workers = [self._worker]
+        self._resumed_at = time.perf_counter()
+        self._written_at = -math.inf
+        self._write_seconds = 0.0
+
+    def start(self, method: Method, epochs: int) -> None:
+        """Begin, or continue, the progress bar."""
+        self.epochs = epochs
+        self._bar = bar(
+            label=f"fit {method.name}",
+            total=epochs, initial=self.epoch_done, unit="epoch", quiet=self._quiet,
+        )  # fmt: skip
+
+    def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
+        """Record an epoch, measure it if it is its turn, and write a checkpoint if it is time.
+
+        Raises
+        ------
+        Diverged
+            If a value is not finite.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise Diverged(f"{name} became {value} in epoch {epoch}")
+        self.epoch_done = epoch
+        row = {"epoch": epoch, **{name: float(value) for name, value in values.items()}}
+        self.history.append(row)
+        is_best = False
+        if measures_after(epoch, self.epochs):
+            row[MEASURE] = twin_share(method, self._validation)
+            is_best = self._note_share(row[MEASURE])
+        if self._bar is not None:
+            self._bar.set_postfix_str(summary(row), refresh=False)
+            self._bar.update(epoch - self._bar.n)
+        pause = max(_SECONDS_BETWEEN_CHECKPOINTS, self._write_seconds / _CHECKPOINT_SHARE)
+        if is_best or time.perf_counter() - self._written_at > pause:
+            self._write(method, is_best)
+
+    def run(self, make: Callable[[], Method], train: Shown) -> Method:
+        """Fit a method, or continue the folder's fit, and return the state that is to be scored.
+
+        Parameters
+        ----------
+        make : callable
+            Makes a fresh instance of the method.
+        train : Shown
+
+        Raises
+        ------
+        Diverged
+            If the method says so, or reports a value that is not finite.
+        """
+        method = self._resumed(make)
+        if not self.finished:
+            try:
+                self._finish(method, train)
+            finally:
+                self.seconds = self.total_seconds()
+        if self.best_epoch == self.epoch_done:
+            return method
+        best = make()
+        best.load_state(checkpoint.load(self._folder.best)[0])
+        return best
+
+    def _finish(self, method: Method, train: Shown) -> None:
+        """Take the fit to its end and measure it there."""
+        try:
+            method.fit(train.view, self._validation.view, self)
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+            write_history(self._folder.history, self.history)
+        share = twin_share(method, self._validation)
+        if self.history:
+            self.history[-1][MEASURE] = share
+        self.finished = True
+        self._write(method, self._note_share(share))
+
+    def _note_share(self, share: float) -> bool:
+        """Choose the newest state unless an earlier one was clearly better; say whether it is."""
+        self.best_share = max(share, self.best_share)
+        n_pairs = min(SELECTION_PAIRS, len(self._validation.order) // 2)
+        if share < self.best_share - math.sqrt(self.best_share * (1 - self.best_share) / n_pairs):
+            return False
+        self.best_epoch = self.epoch_done
+        return True
+
+    def total_seconds(self) -> float:
+        """Return the wall time of the fit, over all processes that worked on it."""
+        return self.seconds + time.perf_counter() - self._resumed_at
+
+    def _write(self, method: Method, is_best: bool) -> None:
+        began = time.perf_counter()
+        # The history first: one that is ahead of its checkpoint is cut when the fit resumes.
+        write_history(self._folder.history, self.history)
+        metadata = {
+            "settings": self._settings,
+            "epoch": self.epoch_done,
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "best_share": self.best_share,
+            "finished": self.finished,
+            "seconds": self.total_seconds(),
+            "peak_memory": max(self.peak_memory, peak_memory_bytes()),
+            "workers": self.workers,
+        }
+        checkpoint.save(self._folder.checkpoint, method.state(), metadata)
+        if is_best:
+            _copy(self._folder.checkpoint, self._folder.best)
+        self._written_at = time.perf_counter()
+        self._write_seconds = self._written_at - began
+
+    def _resumed(self, make: Callable[[], Method]) -> Method:
+        """Return a method with the state of the checkpoint, or a fresh one."""
+        method = make()
+        if not self._folder.checkpoint.exists():
+            return method
+        try:
+            state, metadata = checkpoint.load(self._folder.checkpoint)
+            if metadata["settings"] != self._settings:
+                raise checkpoint.CheckpointError("it belongs to other settings")
+            method.load_state(state)
+            self._restore(metadata)
+        except Exception as error:  # whatever a damaged file makes a method's load_state raise
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            say(f"{self._folder.checkpoint} cannot be continued ({reason}); the fit starts over.")
+            self.reset()
+            return make()
+        if not self._quiet and not self.finished:
+            say(f"continuing after epoch {self.epoch_done} of {self.epochs} ({self._folder.path})")
+        return method
+
+    def _restore(self, metadata: dict[str, Any]) -> None:
+        folder = self._folder
+        self.epoch_done, self.epochs = metadata["epoch"], metadata["epochs"]
+        self.best_epoch, self.best_share = metadata["best_epoch"], metadata["best_share"]
+        self.finished, self.seconds = metadata["finished"], metadata["seconds"]
+        self.peak_memory = metadata["peak_memory"]
+        earlier = metadata["workers"]
+        self.workers = earlier if self._worker in earlier else [*earlier, self._worker]
+        self._resumed_at = self._written_at = time.perf_counter()
+        self.history = [
+            row for row in read_history(folder.history) if row["epoch"] <= self.epoch_done
+        ]
+        if len(self.history) != self.epoch_done:
+            raise checkpoint.CheckpointError(f"{folder.history.name} lacks epochs")
+        if 0 < self.best_epoch < self.epoch_done:
+            # Checks more than it must: that the file can be read, while there is still time to
+            # start over.
+            if checkpoint.load(folder.best)[1]["epoch"] != self.best_epoch:
+                raise checkpoint.CheckpointError(f"{folder.best.name} holds another epoch")
+        elif self.best_epoch:
+            _copy(
+                folder.checkpoint, folder.best
+            )  # the process may have been killed just before it did
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,377 @@
+"""Predictions made anywhere, as a file, and the row that they earn.
+
+A file of predictions is HDF5:
+
+==========================  ======================  =====================================
+dataset                     shape
+==========================  ======================  =====================================
+``latent``                  [n_pairs, 2, d]         of the test split, in its order
+``reconstruction``          [n_pairs, 2, n_pixels]  from a star's own latent; optional
+``swapped_reconstruction``  [n_pairs, 2, n_pixels]  from its twin's; with the other
+``train/latent``            [n_train, 2, d]         for the probes; optional
+``validation/...``          as for test             optional
+==========================  ======================  =====================================
+
+What is absent leaves its figures empty. `score_predictions` computes the rest by the code that
+scores a run, and `write_predictions` makes such a file from a run, so that both can be compared.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from starbench.evaluation.scoring import BATCH, Errors, Probes, Scores, decoder, encode_split, reconstruction_errors, score
+from starbench.common.files import write_hdf5, write_json
+from starbench.methods.base import Diverged, Method, SettingError
+from starbench.methods.registry import BUILT_IN
+from starbench.common.plain_hdf5 import plain
+from starbench.common.provenance import peak_memory_bytes
+from starbench.runs.restore import restore
+from starbench.results.ranks import ranks_digest, write_ranks
+from starbench.common.files import replacing
+from starbench.results.schema import write_row
+from starbench.runs.run_folder import RunFolder, settings_digest
+from starbench.runs.runner import Outcome, build_row, check_draft, code_and_machine, plain_figures
+from starbench.tasks.base import Task
+from starbench.tasks.errors import DataError
+from starbench.evaluation.views import Labels, show_split
+
+RULE = "chosen by its authors, outside starbench"
+_RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
+
+
+class PredictionsError(DataError):
+    """A file of predictions that cannot be scored: one sentence that names what to change."""
+
+
+class Predictions:
+    """A file of predictions, checked against a task as it is read.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    task : Task
+    scale : str
+
+    Raises
+    ------
+    PredictionsError
+        If it is not HDF5, or a dataset has another shape or type than the task asks for.
+    """
+
+    def __init__(self, path: Path, task: Task, scale: str):
+        self.path, self._task, self._sizes = path, task, task.sizes(scale)
+        if not path.is_file():
+            raise PredictionsError(f"{path} is not a file; give an HDF5 file of predictions.")
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise PredictionsError(f"{path} cannot be read as HDF5; write it again.") from error
+        with ExitStack() as undo:
+            undo.callback(self._file.close)
+            self._width = None
+            self._check_names()
+            self._check_latent("test", required=True)
+            for split in ("train", "validation"):
+                self._check_latent(split, required=False)
+            for split in ("validation", "test"):
+                self._check_reconstructions(split)
+            undo.pop_all()
+
+    def __enter__(self) -> "Predictions":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def has(self, split: str, name: str = "latent") -> bool:
+        """Say whether the file holds a dataset of a split."""
+        group = self._file if split == "test" else plain(self._file, split)
+        return isinstance(group, h5py.Group) and isinstance(plain(group, name), h5py.Dataset)
+
+    def latent(self, split: str) -> np.ndarray:
+        """Return the latents [n_pairs, 2, d], float32, of a split."""
+        return self._read(_place(split, "latent"), slice(None))
+
+    def reconstruct(self, split: str) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
+        """Return what reads both reconstructions of a range of pairs."""
+        return lambda pairs: tuple(
+            self._read(_place(split, name), pairs) for name in _RECONSTRUCTIONS
+        )
+
+    def _read(self, place: str, rows: slice) -> np.ndarray:
+        try:
+            values = self._file[place][rows]
+        except (OSError, RuntimeError, ValueError, MemoryError) as error:
+            raise PredictionsError(
+                f"{self.path}: {place} cannot be read; write it again."
+            ) from error
+        with np.errstate(over="ignore"):  # too large for float32 is judged as infinite
+            return np.ascontiguousarray(values, np.float32)
+
+    def _check_names(self) -> None:
+        """Refuse names that nothing would read: a misspelt one would leave its figures empty."""
+        known = {_place(split, "latent") for split in ("train", "validation", "test")}
+        known |= {
+            _place(split, name) for split in ("validation", "test") for name in _RECONSTRUCTIONS
+        }
+        found = set(self._file) - {"train", "validation"}
+        for split in {"train", "validation"} & set(self._file):
+            group = plain(self._file, split)
+            if isinstance(group, h5py.Group):
+                found |= {f"{split}/{name}" for name in group}
+            else:
+                found.add(split)
+        if other := sorted(found - known):
+            raise PredictionsError(
+                f"{self.path} holds {other[0]}, which is none of {', '.join(sorted(known))}; "
+                "rename or remove it."
+            )
+
+    def _check_latent(self, split: str, *, required: bool) -> None:
+        place = _place(split, "latent")
+        if not self.has(split):
+            if required:
+                raise PredictionsError(f"{self.path} has no dataset {place}; it needs one.")
+            return
+        shape, n = self._file[place].shape, self._sizes[split]
+        if len(shape) != 3 or shape[:2] != (n, 2) or not shape[2]:
+            raise PredictionsError(
+                f"{self.path}: {place} has shape {list(shape)}; this task and scale need "
+                f"[{n}, 2, d]."
+            )
+        self._check_type(place)
+        if self._width not in (None, shape[2]):
+            raise PredictionsError(
+                f"{self.path}: {place} has {shape[2]} dimensions, and latent {self._width}; give "
+                "the same latent for all splits."
+            )
+        self._width = shape[2]
+
+    def _check_reconstructions(self, split: str) -> None:
+        present = [name for name in _RECONSTRUCTIONS if self.has(split, name)]
+        if len(present) == 1:
+            raise PredictionsError(
+                f"{self.path} has {_place(split, present[0])} alone; give both "
+                f"{' and '.join(_RECONSTRUCTIONS)}, or neither."
+            )
+        wanted = (self._sizes[split], 2, len(self._task.wavelength))
+        for place in (_place(split, name) for name in present):
+            if self._file[place].shape != wanted:
+                raise PredictionsError(
+                    f"{self.path}: {place} has shape {list(self._file[place].shape)}; this task "
+                    f"and scale need {list(wanted)}."
+                )
+            self._check_type(place)
+
+    def _check_type(self, place: str) -> None:
+        if self._file[place].dtype.kind != "f":
+            raise PredictionsError(
+                f"{self.path}: {place} holds {self._file[place].dtype}; give floating-point "
+                "numbers."
+            )
+
+
+def _place(split: str, name: str) -> str:
+    return name if split == "test" else f"{split}/{name}"
+
+
+def score_predictions(
+    path: Path,
+    task: Task,
+    *,
+    scale: str,
+    method_name: str,
+    label_access: str,
+    reference: str,
+    hyperparameters: dict[str, Any] | None = None,
+    seed: int = 0,
+    out: Path = Path("runs"),
+    quiet: bool = False,
+) -> Outcome:
+    """Score a file of predictions, and write the folder of a run for it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    task : Task
+    scale : str
+    method_name, label_access, reference
+        What the row says of the method; the name may not be one of starbench's own.
+    hyperparameters : dict, optional
+        Settings of the method, for the row.
+    seed : int
+        The seed with which the method was trained.
+    out : pathlib.Path
+        Where run folders go.
+    quiet : bool
+        Draw no progress.
+
+    Raises
+    ------
+    SettingError, PredictionsError
+        If what was given cannot make a row.
+    """
+    if method_name in BUILT_IN:
+        raise SettingError(
+            f"--method-name {method_name} is a method of starbench's own; choose another name."
+        )
+    facts = {
+        "task": task.name,
+        "task_version": task.version,
+        "scale": scale,
+        "method": method_name,
+        "method_version": 1,
+        "label_access": label_access,
+        "reference": reference,
+        "hyperparameters": hyperparameters or {},
+        "seed": seed,
+        "selection": {"rule": RULE, "epoch": None},
+        "seconds": {},
+        "n_parameters": 0,
+        **code_and_machine("cpu", 1),
+    }
+    check_draft({**facts, "data_fingerprint": "none"}, "What the options say of the method")
+    task.prepare(scale, progress=not quiet)
+    with Predictions(path, task, scale) as predictions:
+        on_test, latent = _score(
+            predictions, task, "test", scale, _probes(predictions, task, scale)
+        )
+        on_validation = None
+        if predictions.has("validation"):
+            on_validation, _ = _score(predictions, task, "validation", scale, None)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    identity = [digest, label_access, reference, hyperparameters or {}]
+    folder = RunFolder(
+        Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
+    )
+    row = build_row(
+        {
+            **facts,
+            "data_fingerprint": task.fingerprint(scale),
+            "status": "ok",
+            "metrics": plain_figures(on_test),
+            "validation_metrics": plain_figures(on_validation) if on_validation else {},
+            "ranks_sha256": ranks_digest(on_test.ranks.rank),
+            "predictions_sha256": digest,
+            "peak_memory_mb": round(peak_memory_bytes() / 1e6, 1),
+        },
+        str(path),
+    )
+    with folder.locked():
+        folder.clear()
+        write_json(folder.settings, {"predictions": path.name, "predictions_sha256": digest})
+        write_hdf5(folder.latents, {"latent": latent})
+        write_ranks(folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
+        write_row(row, folder.row)
+    return Outcome(row, folder, fresh=True)
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Turn ``key=value`` texts into settings; what is no JSON value is a text.
+
+    Raises
+    ------
+    SettingError
+        If a text has no ``=``.
+    """
+    parsed = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise SettingError(f"--set needs key=value, but got '{setting}'.")
+        try:
+            parsed[key] = json.loads(text)
+        except json.JSONDecodeError:
+            parsed[key] = text
+    return parsed
+
+
+def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
+    if not predictions.has("train"):
+        return None
+    latent = predictions.latent("train")
+    if not np.isfinite(latent).all():
+        pair = int(np.argwhere(~np.isfinite(latent))[0, 0])
+        raise PredictionsError(
+            f"{predictions.path}: train/latent of pair {pair} is not finite, so no probe can be "
+            "fitted; mend it, or leave train/latent out."
+        )
+    return Probes(latent, _labels(task, "train", scale))
+
+
+def _labels(task: Task, split: str, scale: str) -> Labels:
+    nuisance, composition = task.labels_on_disk(split, scale)
+    return Labels(nuisance, composition, task.nuisance_names, task.elements)
+
+
+def _score(
+    predictions: Predictions, task: Task, split: str, scale: str, probes: Probes | None
+) -> tuple[Scores, np.ndarray]:
+    latent = predictions.latent(split)
+    mse = {}
+    if predictions.has(split, _RECONSTRUCTIONS[0]):
+        try:
+            errors: Errors = reconstruction_errors(
+                task.chunks(split, scale), len(latent), predictions.reconstruct(split)
+            )
+        except Diverged as error:  # a method's failure, but here a fault of the file
+            raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
+        mse = {"plain_mse": errors.plain, "swapped_mse": errors.swapped}
+    labels = _labels(task, split, scale)
+    return score(latent, labels, probes=probes, **mse), latent
+
+
+def write_predictions(
+    run: RunFolder, task: Task, path: Path, method_class: type[Method] | None = None
+) -> None:
+    """Write what a finished run's method predicts of all splits.
+
+    Parameters
+    ----------
+    run : RunFolder
+    task : Task
+        The task of the run.
+    path : pathlib.Path
+        Written whole or not at all; with reconstructions some 3 GB at the full scale.
+    method_class : type of Method, optional
+        By default the method that has the row's name.
+
+    Raises
+    ------
+    SettingError
+        If the folder does not hold a run whose method can be had back, the data are not those of
+        the run, or the method ranks by a distance of its own.
+    """
+    method, row = restore(run, method_class)
+    if row.control:
+        raise SettingError(f"{row.method} is a control; only latents ranked by L1 can be exported.")
+    task.prepare(row.scale)
+    if task.fingerprint(row.scale) != row.data_fingerprint:
+        raise SettingError(f"{run.path} was run on other data than {task.name} now holds.")
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        for split in ("train", "validation", "test"):
+            shown = show_split(task, split, row.scale, method.label_access, row.seed)
+            latent = encode_split(method, shown)
+            file.create_dataset(_place(split, "latent"), data=latent, track_times=False)
+            if split == "train" or not method.has_decoder:
+                continue
+            n, n_pixels = len(latent), len(task.wavelength)
+            reconstruct = decoder(method, latent, shown.labels.nuisance, n_pixels)
+            places = [
+                file.create_dataset(
+                    _place(split, name), (n, 2, n_pixels), np.float32, track_times=False
+                )
+                for name in _RECONSTRUCTIONS
+            ]
+            for start in range(0, n, BATCH // 2):
+                pairs = slice(start, min(start + BATCH // 2, n))
+                for place, flux in zip(places, reconstruct(pairs), strict=True):
+                    place[pairs] = flux

@@ -1,0 +1,57 @@
+"""The fitted method of a finished run, back from its files."""
+
+from starbench.common import checkpoint
+from starbench.methods.base import Method, SettingError
+from starbench.methods.registry import get_method
+from starbench.results.schema import Row, read_row
+from starbench.runs.run_folder import RunFolder
+
+
+def finished_row(folder: RunFolder) -> Row:
+    """Return the row of a finished run.
+
+    Raises
+    ------
+    SettingError
+        If there is none.
+    """
+    if not folder.row.exists():
+        raise SettingError(f"{folder.path} holds no finished run; give the folder of one.")
+    return read_row(folder.row)
+
+
+def restore(
+    folder: RunFolder, method_class: type[Method] | None = None, device: str = "cpu"
+) -> tuple[Method, Row]:
+    """Return the scored state of a run's method, and the run's row.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    method_class : type of Method, optional
+        By default the method that has the row's name.
+    device : str
+
+    Raises
+    ------
+    SettingError
+        If the folder does not hold a finished run that went well, or its method has changed.
+    """
+    row = finished_row(folder)
+    if row.status != "ok" or not folder.best.exists():
+        raise SettingError(f"{folder.path} holds no fitted method; its status is {row.status}.")
+    method_class = get_method(row.method) if method_class is None else method_class
+    if method_class.name != row.method:
+        raise SettingError(f"{folder.path} is a run of {row.method}, not of {method_class.name}.")
+    if method_class.version != row.method_version:
+        raise SettingError(
+            f"{folder.path} was made by version {row.method_version} of {row.method}, and this is "
+            f"version {method_class.version}; run it again."
+        )
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row.hyperparameters.items()
+    }
+    method = method_class(method_class.Hyperparameters(**settings), seed=row.seed, device=device)
+    method.load_state(checkpoint.load(folder.best)[0])
+    return method, row

@@ -1,0 +1,95 @@
+"""Which runs a sweep is made of, and the table of their rows."""
+
+import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from starbench.methods.base import SettingError
+from starbench.results.schema import Row
+
+MAX_RUNS = 1000
+
+
+class Job(NamedTuple):
+    """One run of a sweep."""
+
+    task_name: str
+    settings: tuple[str, ...]
+    seed: int
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Read seeds such as ``0-4`` or ``0,3,7-9``.
+
+    Examples
+    --------
+    >>> parse_seeds("0,3,7-9")
+    (0, 3, 7, 8, 9)
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()):
+            raise SettingError(f"--seeds must be a list such as 0-4 or 0,3,7, but got '{text}'.")
+        last = int(high) if dash else int(low)
+        if not 0 <= last - int(low) < MAX_RUNS:
+            raise SettingError(f"--seeds must rise and be fewer than {MAX_RUNS}, but got '{part}'.")
+        seeds |= dict.fromkeys(range(int(low), last + 1))
+    return tuple(seeds)
+
+
+def _split_values(text: str) -> list[str]:
+    """Split at the commas outside of brackets, so that a tuple stays one value."""
+    values, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            values.append("")
+        else:
+            values[-1] += character
+    return values
+
+
+def combinations(
+    task_names: Iterable[str], settings: Iterable[str], seeds: Iterable[int]
+) -> list[Job]:
+    """Return every task with every combination of the listed values and every seed.
+
+    Examples
+    --------
+    >>> [job.settings for job in combinations(["a"], ["epochs=2,3", "widths=(8,4)"], [0])]
+    [('epochs=2', 'widths=(8,4)'), ('epochs=3', 'widths=(8,4)')]
+    """
+    choices = []
+    for setting in settings:
+        key, equals, values = setting.partition("=")
+        if not equals:
+            raise SettingError(f"--set needs key=value, but got '{setting}'.")
+        choices.append([f"{key}={value}" for value in _split_values(values)])
+    return [
+        Job(task, chosen, seed)
+        for task, chosen, seed in itertools.product(task_names, itertools.product(*choices), seeds)
+    ]
+
+
+def summary_table(results: list[tuple[Job, Row]]) -> str:
+    """Return a table of the main figures, one line a run."""
+    lines = []
+    for job, row in results:
+        figures = {name: figure.value for name, figure in row.metrics.items()}
+        swapped = figures.get("swapped_reconstruction_mse")
+        lines.append(
+            {
+                "task": row.task,
+                "settings": " ".join(job.settings) or "defaults",
+                "seed": job.seed,
+                "status": row.status,
+                "twin nearest": "" if not figures else f"{figures['doppelganger_free']:.1%}",
+                "within 1 %": "" if not figures else f"{figures['doppelganger_1']:.1%}",
+                "swapped MSE": "" if swapped is None else f"{swapped:.2e}",
+                "fit [s]": f"{row.seconds.get('fit', 0):.0f}",
+            }
+        )
+    return tabulate(lines, headers="keys", disable_numparse=True)

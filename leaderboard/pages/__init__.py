@@ -1,0 +1,1 @@
+"""Pages made from the rows: Markdown, CSV and terminal tables."""

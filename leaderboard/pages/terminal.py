@@ -1,0 +1,92 @@
+"""The table that a run ends with: its row beside the leaderboard and the published figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from starbench.leaderboard.statistics.aggregate import sections
+from starbench.leaderboard.statistics.columns import COLUMNS, figures_of, figures_of_row
+from starbench.leaderboard.store.board import Entry, load
+from starbench.leaderboard.store.published import published_figures
+from starbench.metrics import METRICS
+from starbench.results.schema import Row
+from starbench.results.text import RowError
+
+SMALL = ("mini", "tiny")
+
+
+def table_for_run(row: Row, directory: Path | None = None) -> str:
+    """Return a run's row as a table for the terminal, beside what there is to compare it with.
+
+    Parameters
+    ----------
+    row : Row
+    directory : pathlib.Path, optional
+        The leaderboard; by default the one that lies with the installed package, if any.
+
+    Returns
+    -------
+    str
+    """
+    try:
+        entries = load(directory or Path(__file__).resolve().parents[1], checked=False)
+        note = ""
+    except RowError as error:  # a broken leaderboard should not cost the user the run's own figures
+        entries, note = [], f"\nThe leaderboard's rows are left out: {error}."
+    lines = [
+        _line(f"> {row.method}", f"seed {row.seed}", figures_of_row(row)),
+        # The interval says how much of a difference to the lines below is chance.
+        _interval_end("> 95 % interval from", row, "low"),
+        _interval_end(">              to", row, "high"),
+        *_standing(row, entries),
+    ]
+    for line in published_figures():
+        if line.task == row.task:
+            name = f"{line.method}; {line.source}"
+            lines.append(_line(name, "published", figures_of(line.figures)))
+    table = tabulate(
+        lines,
+        headers=["Method", "Seeds", *(column.heading for column in COLUMNS)],
+        colalign=["left", "left", *["right"] * len(COLUMNS)],
+        maxcolwidths=[30, None, *[None] * len(COLUMNS)],
+        disable_numparse=True,
+    )
+    scale = row.scale if row.scale == "own" else f"{row.scale} scale"
+    if row.scale in SMALL:
+        note += "\nAmong few stars twins are found more easily: the other lines are of many more."
+    return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
+
+
+def _line(name: str, described: str, figures: Mapping[str, float]) -> list[str]:
+    cells = [
+        column.write(figures[column.key]) if column.key in figures else "" for column in COLUMNS
+    ]
+    return [name, described, *cells]
+
+
+def _interval_end(name: str, row: Row, end: str) -> list[str]:
+    """Return one end of the intervals; columns that sum up several metrics have none."""
+    ends = {key: getattr(figure, end) for key, figure in row.metrics.items()}
+    known = {key: value for key, value in ends.items() if value is not None and key in METRICS}
+    return _line(name, "", known)
+
+
+def _standing(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
+    """Return the lines of the leaderboard's newest section of the row's task: means over seeds."""
+    # A small run is shown beside the full rows too: they say where its method should end up.
+    found = [
+        section
+        for section in sections(entries)
+        if (section.task, section.task_version) == (row.task, row.task_version)
+    ]
+    return [
+        _line(group.label, _seeds(len(group.entries)), group.mean)
+        for section in found[:1]
+        for group in section.groups
+        if not section.superseded(group)
+    ]
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"

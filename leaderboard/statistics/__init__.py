@@ -1,0 +1,1 @@
+"""Statistics of rows: means over seeds, comparisons, ranks and verdicts."""

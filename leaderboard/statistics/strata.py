@@ -1,0 +1,165 @@
+"""On which stars two methods differ: their shares in five bins of each label.
+
+The bins of a label hold a fifth of the stars each, those with the lowest values first. Within a bin
+the difference has the interval that `starbench.leaderboard.statistics.compare` gives it over all
+stars: seeds and pairs are resampled, pairs for both methods alike, and a share is that of the stars
+of the bin among those drawn. Fifteen intervals are looked at together: a single one that barely
+leaves out 0 says little.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from tabulate import tabulate
+
+from starbench.leaderboard.statistics.compare import mean_over_all_seeds
+from starbench.metrics import resample_pairs
+from starbench.metrics.bootstrap import interval, resampled_sums
+
+BINS = 5
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Two methods on the stars of one bin of a label.
+
+    Attributes
+    ----------
+    label : str
+    lowest, highest : float
+        Of the label among the stars of the bin.
+    n_stars : int
+    share_a, share_b : float
+        Mean over seeds of the stars of the bin that were found.
+    low, high : float
+        95 % interval of the difference.
+    """
+
+    label: str
+    lowest: float
+    highest: float
+    n_stars: int
+    share_a: float
+    share_b: float
+    low: float
+    high: float
+
+    @property
+    def difference(self) -> float:
+        """Of the first method less the second."""
+        return self.share_a - self.share_b
+
+
+def star_labels(
+    nuisance: np.ndarray,
+    composition: np.ndarray,
+    nuisance_names: tuple[str, ...],
+    elements: tuple[str, ...],
+) -> dict[str, np.ndarray]:
+    """Return the labels to look at, of each star: the nuisance factors, and [Fe/H] where known.
+
+    Parameters
+    ----------
+    nuisance : numpy.ndarray [n_pairs, 2, n_nuisance]
+    composition : numpy.ndarray [n_pairs, n_elements]
+    nuisance_names, elements : tuple of str
+
+    Returns
+    -------
+    dict of str to numpy.ndarray [n_pairs, 2]
+    """
+    labels = {name: nuisance[..., i] for i, name in enumerate(nuisance_names)}
+    if "Fe/H" in elements:
+        labels["[Fe/H]"] = np.repeat(composition[:, [elements.index("Fe/H")]], 2, axis=1)
+    return labels
+
+
+def strata(
+    found_a: np.ndarray, found_b: np.ndarray, labels: Mapping[str, np.ndarray], n_bins: int = BINS
+) -> list[Stratum]:
+    """Compare two methods within bins of each label.
+
+    Parameters
+    ----------
+    found_a, found_b : numpy.ndarray [n_seeds, n_pairs, 2], bool
+        Whether each star's twin ranks low enough.
+    labels : mapping of str to numpy.ndarray [n_pairs, 2]
+    n_bins : int
+        Bins of a label; fewer where many stars have one value.
+
+    Returns
+    -------
+    list of Stratum
+        By label, and by its values.
+    """
+    counts = resample_pairs(found_a.shape[1])
+    return [
+        _stratum(name, values, inside, found_a, found_b, counts)
+        for name, values in labels.items()
+        for inside in _bins(values, n_bins)
+    ]
+
+
+def _bins(values: np.ndarray, n_bins: int) -> list[np.ndarray]:
+    """Return which stars lie in each bin [n_pairs, 2], bool; those of one value lie in one bin."""
+    edges = np.quantile(values, np.arange(1, n_bins) / n_bins)
+    number = np.searchsorted(edges, values, side="right")
+    return [number == each for each in np.unique(number)]
+
+
+def _stratum(
+    name: str,
+    values: np.ndarray,
+    inside: np.ndarray,
+    found_a: np.ndarray,
+    found_b: np.ndarray,
+    counts: np.ndarray,
+) -> Stratum:
+    seeds_a = len(found_a)
+    # Of each pair: its stars in the bin, and those that each seed of either method found.
+    found = np.concatenate([found_a, found_b]) & inside
+    columns = np.concatenate([inside[None], found]).sum(axis=2, dtype=np.float64).T
+    sums = resampled_sums(counts, columns)
+    with np.errstate(invalid="ignore"):  # a resample without a star of the bin has no share
+        by_seed = sums[:, 1:] / sums[:, [0]]
+    draws = np.random.default_rng(0)
+    low, high = interval(
+        mean_over_all_seeds(by_seed[:, :seeds_a], draws)
+        - mean_over_all_seeds(by_seed[:, seeds_a:], draws)
+    )
+    share_a, share_b = (float(each[:, inside].mean()) for each in (found_a, found_b))
+    of_bin = values[inside]
+    return Stratum(
+        name, float(of_bin.min()), float(of_bin.max()), of_bin.size, share_a, share_b, low, high
+    )
+
+
+def strata_table(found: list[Stratum]) -> str:
+    """Return the bins as a table for the terminal, each label's largest difference marked."""
+    largest = {}
+    for stratum in found:
+        most = largest.get(stratum.label)
+        if most is None or abs(stratum.difference) > abs(most.difference):
+            largest[stratum.label] = stratum
+    lines = [
+        [
+            stratum.label,
+            _range(stratum.lowest, stratum.highest),
+            f"{stratum.n_stars:,}",
+            f"{100 * stratum.share_a:.1f}",
+            f"{100 * stratum.share_b:.1f}",
+            f"{100 * stratum.difference:+.1f}",
+            f"{100 * stratum.low:+.1f} to {100 * stratum.high:+.1f}",
+            "<" if largest[stratum.label] is stratum else "",
+        ]
+        for stratum in found
+    ]
+    headers = ["Label", "From-to", "Stars", "A [%]", "B [%]", "A - B", "95 %", ""]
+    align = ["left", *["right"] * 6, "left"]
+    return tabulate(lines, headers=headers, colalign=align, disable_numparse=True)
+
+
+def _range(low: float, high: float) -> str:
+    digits = 0 if max(abs(low), abs(high)) >= 100 else 2
+    return f"{low:.{digits}f} to {high:.{digits}f}"

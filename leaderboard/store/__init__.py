@@ -1,0 +1,1 @@
+"""Rows on disk: reading, adding and checking them, and running them again."""

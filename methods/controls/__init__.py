@@ -1,0 +1,1 @@
+"""Controls: methods that calibrate the scale and do not compete."""

@@ -1,0 +1,1 @@
+"""What instrument and catalogue do to the spectra and labels of a task."""

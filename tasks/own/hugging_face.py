@@ -1,0 +1,339 @@
+"""Pairs of one's own from Hugging Face: of the Hub, saved by `datasets`, or as Parquet files.
+
+Splits and columns are those of `starbench.tasks.storage.export`. The rows are copied once into an
+HDF5 file of the layout of `starbench.tasks.own.hdf5`, in the user's cache under a digest of their
+content, and from there on they are a task like any other file of pairs, with all its checks.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from starbench.tasks.base import SPLITS, Split
+from starbench.tasks.errors import DataError
+from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.storage.cache import cache_folder
+from starbench.tasks.storage.files import check_room, room_for, whole
+from starbench.tasks.storage.layout import ABOUT, About, counted, write_hdf5
+
+_COPY = "1"  # raised when the same rows become another file
+_CHUNK_BYTES = 2**25  # of flux that is held at once
+_FIELDS = ("flux", "nuisance", "composition")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILE_NAME = re.compile(r".*\.[A-Za-z]\w*")  # `pairs.h5`, but not `pairs-v1.0`
+
+
+class Rows(Protocol):
+    """Rows of pairs, as tables of Arrow, wherever they lie.
+
+    Attributes
+    ----------
+    sizes : dict of str to int
+        Number of rows of each split that there is.
+    about : str or None
+        The metadata `starbench` of files that have any.
+    """
+
+    sizes: dict[str, int]
+    about: str | None
+
+    def columns(self, split: str) -> list[str]:
+        """Return the names of the columns."""
+
+    def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
+        """Yield some columns in order, at most `n` rows at a time."""
+
+    def digest(self, digest: Any) -> None:
+        """Update a digest with the content."""
+
+
+def is_rows(data: Path) -> bool:
+    """Say whether ``--data`` names a folder or what can only be a data set of the Hub."""
+    return data.is_dir() or (not data.exists() and _is_hub_name(data))
+
+
+def _is_hub_name(data: Path) -> bool:
+    name = data.as_posix()
+    return bool(_HUB_NAME.fullmatch(name)) and not _FILE_NAME.fullmatch(name)
+
+
+def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -> OwnData:
+    """Return the task of rows of pairs.
+
+    Parameters
+    ----------
+    data : pathlib.Path
+        A folder of `Dataset.save_to_disk`, a folder of Parquet files, or a name such as user/pairs
+        of the Hugging Face Hub.
+    cache : pathlib.Path, optional
+        Folder of the HDF5 file.
+    progress : bool
+        Draw a progress bar while rows are copied.
+
+    Raises
+    ------
+    DataError
+        If they cannot be had, or cannot be read as pairs.
+    """
+    source = str(data)
+    rows = _find(data, progress)
+    for split in SPLITS:
+        if split not in rows.sizes:
+            raise DataError(f"{source} has no split {split}; it needs {', '.join(SPLITS)}.")
+        for name in _FIELDS[:2]:
+            if name not in rows.columns(split):
+                raise DataError(f"{source}: {split} has no column {name}; add it.")
+    about = About.from_json(_about(rows, source), source)
+    composed = tuple(split for split in SPLITS if _is_composed(rows, source, split))
+    if composed and not about.elements:
+        raise DataError(
+            f"{source}: its metadata `{ABOUT}` has no elements though {composed[0]} has a "
+            "composition; add one text for each column."
+        )
+    digest = hashlib.sha256(_COPY.encode())
+    rows.digest(digest)
+    path = cache_folder(cache) / f"hugging-face-{digest.hexdigest()[:16]}.h5"
+    if not path.exists():
+        _copy(rows, source, about, composed, path, progress)
+    task = OwnData(path, source=data)
+    if not data.is_dir():
+        task.reference = f"pairs in {source} of the Hugging Face Hub"
+    return task
+
+
+def _find(data: Path, progress: bool) -> Rows:
+    if not data.is_dir():
+        return _Datasets(_from_hub(data.as_posix(), progress), data.as_posix())
+    if (data / "dataset_dict.json").is_file():
+        import datasets
+
+        with _named(str(data), "save it again with DatasetDict.save_to_disk"):
+            return _Datasets(datasets.load_from_disk(str(data)), str(data))
+    if (data / "state.json").is_file():
+        raise DataError(
+            f"{data} holds one split; save a DatasetDict of {', '.join(SPLITS)} with save_to_disk."
+        )
+    files = {split: _parquet_files(data, split) for split in SPLITS}
+    if not any(files.values()):
+        raise DataError(
+            f"{data} holds neither Parquet files of {', '.join(SPLITS)} nor a data set of "
+            "DatasetDict.save_to_disk; give --data an HDF5 file of pairs or such a folder."
+        )
+    return _Parquet(files, data)
+
+
+def _parquet_files(folder: Path, split: str) -> list[Path]:
+    """Return a split's files: one, or pieces as the Hub names them."""
+    return sorted(
+        path
+        for place in (folder, folder / "data")
+        for pattern in (f"{split}.parquet", f"{split}-*-of-*.parquet")
+        for path in place.glob(pattern)
+    )
+
+
+def _from_hub(name: str, progress: bool) -> Any:
+    import datasets
+
+    advice = "check the name, your access and the network, or give --data a file or folder"
+    with _named(name, advice, "is no file or folder here, and cannot be had from the Hub"):
+        if progress:
+            return datasets.load_dataset(name)
+        with no_bars():
+            return datasets.load_dataset(name)
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Keep `datasets` from drawing progress bars."""
+    import datasets
+
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+
+
+@contextmanager
+def _named(source: str, advice: str, what: str = "cannot be read") -> Iterator[None]:
+    """Turn whatever a library says of data it cannot read into one sentence."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # Arrow, `datasets` and the network have many kinds of their own
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise DataError(f"{source} {what} ({reason[:300]}); {advice}.") from error
+
+
+class _Parquet:
+    """Parquet files, read by Arrow itself: `datasets` would copy them into a cache of its own."""
+
+    def __init__(self, files: dict[str, list[Path]], folder: Path):
+        import pyarrow.parquet as pq
+
+        self._files, self._folder = files, folder
+        self._columns: dict[str, list[str]] = {}
+        self.sizes: dict[str, int] = {}
+        self.about = None
+        for split, paths in files.items():
+            for path in paths:
+                with self._named(), pq.ParquetFile(path) as file:
+                    self.sizes[split] = self.sizes.get(split, 0) + file.metadata.num_rows
+                    self._columns[split] = file.schema_arrow.names
+                    if self.about is None:
+                        text = (file.schema_arrow.metadata or {}).get(ABOUT.encode())
+                        self.about = None if text is None else text.decode(errors="replace")
+
+    def columns(self, split: str) -> list[str]:
+        return self._columns[split]
+
+    def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        for path in self._files[split]:
+            with self._named(), pq.ParquetFile(path) as file:
+                # One group at a time: asked for all, Arrow reads ahead to the end of the file.
+                for group in range(file.num_row_groups):
+                    for batch in file.iter_batches(n, row_groups=[group], columns=columns):
+                        yield pa.Table.from_batches([batch])
+
+    def digest(self, digest: Any) -> None:
+        for split, paths in self._files.items():
+            for path in paths:
+                with path.open("rb") as file:
+                    digest.update(split.encode() + hashlib.file_digest(file, "sha256").digest())
+
+    def _named(self) -> Any:
+        return _named(str(self._folder), "write its Parquet files again")
+
+
+class _Datasets:
+    """A `DatasetDict`, of a folder or of the Hub."""
+
+    def __init__(self, splits: Any, source: str):
+        self._splits, self._source = splits, source
+        self.sizes = {split: len(splits[split]) for split in SPLITS if split in splits}
+        self.about = None
+
+    def columns(self, split: str) -> list[str]:
+        return self._splits[split].column_names
+
+    def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
+        chosen = self._splits[split].select_columns(columns).with_format("arrow")
+        with _named(self._source, "save or load the data set again"):
+            yield from chosen.iter(batch_size=n)
+
+    def digest(self, digest: Any) -> None:
+        # Not the fingerprint of `datasets`, which is made up anew whenever it cannot follow how
+        # the rows came about.
+        for split in SPLITS:
+            names = [name for name in (*_FIELDS, ABOUT) if name in self.columns(split)]
+            digest.update(repr((split, names)).encode())
+            for table in self.tables(split, names, 256):
+                for batch in table.combine_chunks().to_batches():
+                    digest.update(batch.serialize())
+
+
+def _about(rows: Rows, source: str) -> str:
+    """Return the metadata `starbench`: the first text in a column, else what the files have."""
+    for split in SPLITS:
+        if ABOUT in rows.columns(split):
+            for table in rows.tables(split, [ABOUT], 4096):
+                for text in table.column(0).drop_null().to_pylist():
+                    return str(text)
+    if rows.about is None:
+        raise DataError(
+            f"{source} does not say its wavelengths and nuisances; add a column `{ABOUT}` with, in "
+            "the first row, JSON of wavelength, nuisance_names, nuisance_units and elements."
+        )
+    return rows.about
+
+
+def _is_composed(rows: Rows, source: str, split: str) -> bool:
+    """Say whether a split has a composition: in all rows or in none."""
+    if "composition" not in rows.columns(split):
+        return False
+    absent = sum(t.column(0).null_count for t in rows.tables(split, ["composition"], 4096))
+    if 0 < absent < rows.sizes[split]:
+        raise DataError(
+            f"{source}: {split} has no composition in {absent} of {rows.sizes[split]} rows; give "
+            "it in all or in none."
+        )
+    return not absent
+
+
+def _copy(
+    rows: Rows, source: str, about: About, composed: tuple[str, ...], path: Path, progress: bool
+) -> None:
+    def chunks(split: str) -> Iterator[tuple[slice, Split]]:
+        names = [name for name in _FIELDS if name != "composition" or split in composed]
+        step, start = _CHUNK_BYTES // (8 * about.shape("flux")[1] or 1) or 1, 0
+        for table in rows.tables(split, names, step):
+            values = {
+                name: _dense(table.column(name), about.shape(name), f"{source}: {split}/{name}")
+                for name in names
+            }
+            stop = start + table.num_rows
+            yield (
+                slice(start, stop),
+                Split(
+                    values["flux"], values["nuisance"], values.get("composition"), values["flux"]
+                ),
+            )
+            start = stop
+
+    n_bytes = about.n_bytes(rows.sizes)
+    total = sum(rows.sizes[split] for split in SPLITS)
+    with (
+        room_for(path, n_bytes, None),
+        whole(path) as new,
+        tqdm(desc=f"copy {source}", total=total, unit="pair", disable=not progress) as bar,
+    ):
+        check_room(new, n_bytes)
+        write_hdf5(new, about, rows.sizes, composed, counted(chunks, bar))
+        OwnData(new, source=Path(source))  # a file that is none of pairs is not kept
+
+
+def _dense(column: Any, shape: tuple[int, ...], place: str) -> np.ndarray:
+    """Return lists of lists of numbers as an array [n, *shape].
+
+    Raises
+    ------
+    DataError
+        If a row holds something else.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    n, words = len(column), " x ".join(map(str, shape))
+    array = pa.concat_arrays([getattr(chunk, "storage", chunk) for chunk in column.chunks])
+    for length in shape:
+        if not isinstance(array, (pa.ListArray, pa.LargeListArray, pa.FixedSizeListArray)):
+            raise DataError(f"{place} holds {array.type}; each row needs {words} numbers.")
+        if array.null_count:
+            raise DataError(f"{place} is empty in some row; each needs {words} numbers.")
+        for found in pc.unique(pc.list_value_length(array)).to_pylist():
+            if found != length:
+                raise DataError(
+                    f"{place} holds {found} values where {length} belong; each row needs {words} "
+                    "numbers, as the metadata say."
+                )
+        array = array.flatten()
+    if not pa.types.is_floating(array.type):
+        raise DataError(f"{place} is of type {array.type}; store it as float32 or float64.")
+    if array.null_count:
+        raise DataError(f"{place} lacks a number in some row; give all of them.")
+    values = array.to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
+        return values.astype(np.float32, copy=False).reshape(n, *shape)

@@ -1,0 +1,238 @@
+"""Pairs kept on disk: built when missing, resumed when interrupted, repaired where damaged."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from starbench.tasks.base import SPLITS, Split
+from starbench.tasks.errors import DataError
+from starbench.tasks.storage.chunks import Damaged, Header, Store
+from starbench.tasks.storage.files import room_for
+
+log = logging.getLogger(__name__)
+
+ENVIRONMENT = "STARBENCH_CACHE"
+
+
+def cache_folder(chosen: Path | None = None) -> Path:
+    """Return the folder that data sets are kept in.
+
+    Parameters
+    ----------
+    chosen : pathlib.Path, optional
+        The user's choice; without it the environment variable ``STARBENCH_CACHE``, and without that
+        the operating system's folder for caches.
+    """
+    if chosen is not None:
+        return Path(chosen)
+    if os.environ.get(ENVIRONMENT):
+        return Path(os.environ[ENVIRONMENT])
+    return Path(platformdirs.user_cache_dir("starbench", appauthor=False))
+
+
+class CachedPairs:
+    """One data set on disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where the finished file lies. While it is built it has the suffix ``.partial``.
+    header : Header
+        What the file says of itself.
+    make : callable (split, start, stop) -> Split
+        Makes any range of pairs.
+    check_labels : callable (split, nuisance, composition) -> None
+        Raises `Damaged` if the labels of a split are not the right ones; cheap.
+    check_flux : callable (split, start, flux) -> None
+        Raises `Damaged` if the flux of the pairs from `start` on is not the right one.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        make: Callable[[str, int, int], Split],
+        check_labels: Callable[[str, np.ndarray, np.ndarray], None],
+        check_flux: Callable[[str, int, np.ndarray], None],
+    ):
+        self.path = Path(path)
+        self.header = header
+        self._make = make
+        self._check_labels = check_labels
+        self._check_flux = check_flux
+        self._store = Store(self.path, header)
+        self._partial = Store(self.path.with_name(self.path.name + ".partial"), header)
+
+    def prepare(self, *, progress: bool = True) -> None:
+        """Build the file if it is missing, cut short, or made from something else; reads no flux.
+
+        An interrupted build goes on where it stopped. Of several processes one builds and the
+        others wait.
+
+        Raises
+        ------
+        OSError
+            If the disk is full; nothing is left behind.
+        DataError
+            If what this machine makes is not what the manifest says.
+        """
+        if self.fault() is None:
+            return
+        with self._locked():
+            fault = self.fault()  # another process may have built it meanwhile
+            if fault is None:
+                return
+            if self.path.exists():
+                log.warning("%s %s; it is rebuilt", self.path, fault)
+            self._build(progress)
+
+    def fault(self) -> str | None:
+        """Say what is wrong with the finished file, as far as shows without reading the flux."""
+        try:
+            self._store.check()
+            for split in SPLITS:
+                self._check_labels(split, *self._store.labels(split))
+        except Damaged as damage:
+            return str(damage)
+        return None
+
+    def chunks(self, split: str) -> Iterator[tuple[slice, Split]]:
+        """Yield a split by chunks, each checked; a damaged one is named in the log and rebuilt."""
+        self.prepare(progress=False)
+        for chunk in self._numbers(split):
+            try:
+                piece = self._store.read(split, chunk)
+            except Damaged:
+                piece = self._mend(split, chunk)
+            yield self.header.rows(split, chunk), piece
+
+    def labels(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Read nuisance and composition of a split without its flux."""
+        self.prepare(progress=False)
+        return self._store.labels(split)
+
+    def rebuild(self, split: str, chunk: int) -> None:
+        """Make one chunk anew, in the finished file or, if there is none, in the unfinished one.
+
+        Raises
+        ------
+        DataError
+            If there is no such chunk.
+        """
+        if split not in SPLITS:
+            raise DataError(f"--split {split} does not exist; choose one of {', '.join(SPLITS)}.")
+        numbers = self._numbers(split)
+        if chunk not in numbers:
+            raise DataError(
+                f"--chunk {chunk} does not exist; {split} has the chunks 0 to {numbers[-1]} "
+                f"of {self.header.chunk_pairs} pairs each."
+            )
+        with self._locked():
+            store = self._store if self.fault() is None else self._unfinished()
+            with self._room(store):
+                store.write(split, chunk, self._made(split, chunk))
+            if store is self._partial:
+                self._finish()
+
+    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, tuple[str, int] | None]]:
+        """Read everything; yield each fault and the chunk it lies in, None for the whole file."""
+        fault = self.fault()
+        if fault is not None:
+            yield f"{self.path} {fault}", None
+            return
+        for split, chunk in self._bar(self.header.chunks, "verify", progress):
+            try:
+                piece = self._store.read(split, chunk)
+                self._check_flux(split, self.header.rows(split, chunk).start, piece.flux)
+            except Damaged as damage:
+                yield f"{self.path}: {damage}", (split, chunk)
+
+    def _numbers(self, split: str) -> range:
+        return range(self.header.shape(split, "digest")[0])
+
+    def _build(self, progress: bool) -> None:
+        store = self._unfinished()
+        todo = [place for place in self.header.chunks if not store.written(*place)]
+        done = len(self.header.chunks) - len(todo)
+        bar = self._bar(todo, f"build {self.path.stem}", progress, initial=done)
+        with self._room(store):
+            for split, chunk in bar:
+                store.write(split, chunk, self._made(split, chunk))
+        self._finish()
+
+    def _unfinished(self) -> Store:
+        """Return the unfinished file: what an interrupted build left, or laid out anew."""
+        try:
+            self._partial.check()
+        except Damaged:
+            with self._room(self._partial):
+                self._partial.create()
+                self._partial.check()
+        return self._partial
+
+    def _finish(self) -> None:
+        """Give the unfinished file its name once all chunks are in it."""
+        if all(self._partial.written(*place) for place in self.header.chunks):
+            # Not flushed to the disk first: if the power fails before the system has done so, the
+            # digests show it.
+            self._partial.path.replace(self.path)
+
+    def _made(self, split: str, chunk: int) -> Split:
+        rows = self.header.rows(split, chunk)
+        piece = self._make(split, rows.start, rows.stop)
+        try:
+            self._check_flux(split, rows.start, piece.flux)
+        except Damaged as damage:
+            raise DataError(
+                f"What this machine makes is not what the manifest says: {damage}; "
+                "install the library versions of constraints.txt, or after a change of the data "
+                "regenerate the manifest with "
+                "`python -m starbench.tasks.apogee_giants.make_manifest`."
+            ) from damage
+        return piece
+
+    def _mend(self, split: str, chunk: int) -> Split:
+        with self._locked():
+            try:
+                return self._store.read(
+                    split, chunk
+                )  # another process may have mended it meanwhile
+            except Damaged as damage:
+                log.warning("%s: %s; it is rebuilt", self.path, damage)
+            piece = self._made(split, chunk)
+            with self._room(self._store):
+                self._store.write(split, chunk, piece)
+        return piece
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the file; the operating system frees it however the process ends."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            log.warning("waiting for another process that works on %s", self.path)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _room(self, store: Store) -> AbstractContextManager[None]:
+        # A finished file stays: a chunk that could not be written there is marked as missing.
+        unfinished = self._partial.path if store is self._partial else None
+        return room_for(self.path, self.header.n_bytes, remove=unfinished)
+
+    def _bar(self, items: list, label: str, progress: bool, **options: int) -> tqdm:
+        total = len(items) + options.get("initial", 0)
+        return tqdm(
+            items, label, total, unit="chunk", disable=not progress, dynamic_ncols=True, **options
+        )

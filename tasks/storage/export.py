@@ -1,0 +1,191 @@
+"""A task's pairs as files that other frameworks read: HDF5, Parquet, or Hugging Face `datasets`.
+
+HDF5 has the layout of `starbench.tasks.own.hdf5`. In the other two a row is a pair, with the
+columns ``flux`` (2 x n_pixels), ``nuisance`` (2 x n_nuisance) and ``composition`` (n_elements; null
+where it is withheld). What holds for the whole set is JSON in the column ``starbench``, in the
+first row of each split and null in the others: neither the metadata of an Arrow table nor a data
+set's description reaches the Hugging Face Hub and back, and a column does. Parquet has the same
+JSON as metadata of each file too.
+
+Tracks with noise export the flux with its noise only.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from starbench.tasks.base import SPLITS, Split, Task
+from starbench.tasks.errors import DataError
+from starbench.tasks.storage.files import check_room, room_for, whole
+from starbench.tasks.storage.layout import ABOUT, About, Chunks, counted, write_hdf5
+
+_HDF5_SUFFIXES = (".h5", ".hdf5")
+# What a folder may hold and still be replaced: the files of an earlier export and nothing else.
+_OWN = (
+    {f"{split}.parquet" for split in SPLITS},
+    {"dataset_dict.json", *SPLITS},
+)
+
+
+def export(
+    task: Task,
+    scale: str,
+    out: Path,
+    form: str | None = None,
+    *,
+    withhold_composition: bool = False,
+    force: bool = False,
+    progress: bool = True,
+) -> None:
+    """Write all splits of a task, whole or not at all.
+
+    Parameters
+    ----------
+    task : Task
+    scale : str
+    out : pathlib.Path
+        A file for HDF5, otherwise a folder.
+    form : {"hdf5", "parquet", "datasets"}, optional
+        By default ``hdf5`` if `out` ends in .h5 or .hdf5, ``parquet`` if it has no suffix.
+    withhold_composition : bool
+        Leave out the composition of the test split.
+    force : bool
+        Replace what an earlier export left at `out`.
+    progress : bool
+        Draw a progress bar.
+
+    Raises
+    ------
+    DataError
+        If `out` is there already, or the format cannot be told from it.
+    OSError
+        If the disk is full; nothing is left behind.
+    """
+    form = _format(out, form)
+    _check_out(out, form, force)
+    sizes = task.sizes(scale)
+    task.prepare(scale, progress=progress)
+    about = About.of_task(task, scale)
+    composed = tuple(split for split in SPLITS if _is_composed(task, scale, split))
+    if withhold_composition:
+        if "test" not in composed:
+            raise DataError(
+                f"{task.name} has no composition of test; leave --withhold-composition out."
+            )
+        composed = tuple(split for split in composed if split != "test")
+    n_bytes = about.n_bytes(sizes)
+    with (
+        room_for(out, n_bytes, None, "choose another OUT"),
+        whole(out) as new,
+        tqdm(desc="export", total=sum(sizes.values()), unit="pair", disable=not progress) as bar,
+    ):
+        # `datasets` copies its files once more, within the same disk.
+        check_room(new, n_bytes * (2 if form == "datasets" else 1))
+        chunks = counted(lambda split: task.chunks(split, scale), bar)
+        if form == "hdf5":
+            write_hdf5(new, about, sizes, composed, chunks)
+        elif form == "parquet":
+            _write_parquet(new, about, composed, chunks)
+        else:
+            _write_datasets(new, about, composed, chunks)
+
+
+def _format(out: Path, form: str | None) -> str:
+    if form is not None:
+        return form
+    if out.suffix.lower() in _HDF5_SUFFIXES:
+        return "hdf5"
+    if re.fullmatch(r"\.[a-zA-Z]\w*", out.suffix):
+        raise DataError(
+            f"The format of OUT {out} cannot be told from {out.suffix}; give a file .h5, a folder "
+            "without a suffix, or --format."
+        )
+    return "parquet"
+
+
+def _check_out(out: Path, form: str, force: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not force:
+        raise DataError(f"OUT {out} is there already; --force replaces it.")
+    # A folder of anything else must not go because of a slip.
+    is_own = out.is_dir() and any({p.name for p in out.iterdir()} <= own for own in _OWN)
+    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not is_own):
+        raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
+
+
+def _is_composed(task: Task, scale: str, split: str) -> bool:
+    return task.labels_on_disk(split, scale)[1] is not None
+
+
+def _schema(about: About) -> pa.Schema:
+    """Return the columns of a row; the same for all splits, as the Hub wants them."""
+    fields = []
+    for name in ("flux", "nuisance", *(["composition"] if about.elements else [])):
+        kind = pa.float32()
+        for length in reversed(about.shape(name)):
+            kind = pa.list_(kind, length)
+        fields.append((name, kind))
+    return pa.schema([*fields, (ABOUT, pa.string())])
+
+
+def _batch(piece: Split, schema: pa.Schema, composed: bool, text: str | None) -> pa.RecordBatch:
+    """Return pairs as rows, `text` in the first of them."""
+    columns = []
+    for field in schema:
+        if field.name == ABOUT:
+            columns.append(pa.array([text] + [None] * (len(piece) - 1), pa.string()))
+        elif field.name == "composition" and not composed:
+            columns.append(pa.nulls(len(piece), field.type))
+        else:
+            columns.append(_lists(getattr(piece, field.name)))
+    return pa.record_batch(columns, schema=schema)
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    """Return an array [n, ...] as lists of lists, without copying the numbers."""
+    array = pa.array(np.ascontiguousarray(values, np.float32).ravel())
+    for length in reversed(values.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, length)
+    return array
+
+
+def _write_rows(
+    writer: Any, split: str, about: About, composed: tuple[str, ...], chunks: Chunks
+) -> None:
+    schema = _schema(about)
+    for rows, piece in chunks(split):
+        text = about.to_json() if rows.start == 0 else None
+        writer.write_batch(_batch(piece, schema, split in composed, text))
+
+
+def _write_parquet(folder: Path, about: About, composed: tuple[str, ...], chunks: Chunks) -> None:
+    folder.mkdir()
+    schema = _schema(about).with_metadata({ABOUT: about.to_json()})
+    for split in SPLITS:
+        # Fluxes hardly repeat: a dictionary of them costs time and saves nothing.
+        with pq.ParquetWriter(folder / f"{split}.parquet", schema, use_dictionary=False) as writer:
+            _write_rows(writer, split, about, composed, chunks)
+
+
+def _write_datasets(folder: Path, about: About, composed: tuple[str, ...], chunks: Chunks) -> None:
+    """Write Arrow files beside `folder`, and have `datasets` save them as it does its own."""
+    from datasets import Dataset, DatasetDict  # takes seconds
+
+    from starbench.tasks.own.hugging_face import no_bars
+
+    schema, splits = _schema(about), {}
+    beside = folder.with_name("arrow")
+    beside.mkdir()
+    for split in SPLITS:
+        path = beside / f"{split}.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            _write_rows(writer, split, about, composed, chunks)
+        splits[split] = Dataset.from_file(str(path))
+    with no_bars():
+        DatasetDict(splits).save_to_disk(str(folder))

@@ -1,0 +1,208 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from starbench.evaluation import scoring as evaluation
+from starbench.evaluation.scoring import (
+    OutputError,
+    checked_output,
+    decoder,
+    encode_split,
+    large_shift,
+    rank_stars,
+    reconstruction_errors,
+    score,
+)
+from starbench.evaluation.views import show_split
+from starbench.methods.base import Diverged
+
+
+class Perfect:
+    """Knows the toy task's linear part: latents are exact, and so are reconstructions, nearly."""
+
+    name = "perfect"
+    label_access = "nuisance"
+    encodes_composition = False
+
+    def __init__(self, task):
+        truth = task.load("train", "tiny")
+        both = np.repeat(truth.composition[:, None], 2, axis=1).reshape(-1, 4)
+        nuisance = truth.nuisance.reshape(-1, 2)
+        flux = truth.flux.reshape(len(both), -1)
+        self.map = np.linalg.lstsq(self._inputs(both, nuisance), flux, rcond=None)[0]
+
+    @staticmethod
+    def _inputs(composition, nuisance):
+        scaled = (nuisance - [4500, 2.25]) / [500, 0.75]
+        product = composition[:, :1] * scaled[:, :1]
+        return np.column_stack([composition, scaled, product, np.ones(len(scaled))])
+
+    def encode(self, flux, nuisance):
+        zero = np.zeros((len(flux), 4))
+        rest = flux - self._inputs(zero, nuisance) @ self.map
+        scaled = (nuisance[:, 0] - 4500) / 500
+        latent = np.empty((len(flux), 4), np.float32)
+        for i, spectrum in enumerate(rest):
+            by_composition = self.map[:4].copy()
+            by_composition[0] += scaled[i] * self.map[6]
+            latent[i] = np.linalg.lstsq(by_composition.T, spectrum, rcond=None)[0]
+        return latent
+
+    def decode(self, latent, nuisance):
+        return (self._inputs(latent, nuisance) @ self.map).astype(np.float32)
+
+
+@pytest.fixture
+def shown(toy_task):
+    return show_split(toy_task, "test", "tiny", "nuisance", seed=1)
+
+
+def errors_of(task, method, latent, shown):
+    reconstruct = decoder(method, latent, shown.labels.nuisance, len(task.wavelength))
+    return reconstruction_errors(task.chunks("test", "tiny"), len(latent), reconstruct)
+
+
+def test_latents_come_back_in_the_order_of_the_data(toy_task, shown, monkeypatch):
+    monkeypatch.setattr(evaluation, "BATCH", 7)  # several batches, the last one short
+    latent = encode_split(Perfect(toy_task), shown)
+    truth = toy_task.load("test", "tiny").composition
+    assert latent.shape == (20, 2, 4)
+    for half in (0, 1):
+        assert np.allclose(latent[:, half], truth, atol=1e-3)
+
+
+def test_a_perfect_method_scores_perfectly(toy_task, shown):
+    method = Perfect(toy_task)
+    latent = encode_split(method, shown)
+    errors = errors_of(toy_task, method, latent, shown)
+    figures = score(
+        latent, shown.labels, plain_mse=errors.plain, swapped_mse=errors.swapped
+    ).figures
+    assert figures["doppelganger_free"].value == 1
+    assert figures["reconstruction_mse"].value < 1e-10
+    assert figures["swapped_reconstruction_mse"].value < 1e-10
+
+
+def test_a_single_pair_can_be_decoded_with_torch(toy_task, shown):
+    class ThroughTorch(Perfect):
+        def decode(self, latent, nuisance):
+            return super().decode(
+                torch.from_numpy(latent).numpy(), torch.from_numpy(nuisance).numpy()
+            )
+
+    method = ThroughTorch(toy_task)
+    reconstruct = decoder(method, encode_split(method, shown), shown.labels.nuisance, 60)
+    plain, swapped = reconstruct(slice(3, 4))
+    assert plain.shape == swapped.shape == (1, 2, 60)
+
+
+def test_errors_are_those_of_whole_arrays(toy_task, shown, monkeypatch):
+    monkeypatch.setattr(evaluation, "BATCH", 6)
+    method = Perfect(toy_task)
+    latent = np.random.default_rng(0).normal(size=(20, 2, 4)).astype(np.float32)
+    errors = errors_of(toy_task, method, latent, shown)
+    truth = toy_task.load("test", "tiny")
+    nuisance = truth.nuisance.reshape(-1, 2)
+    for found, source in ((errors.plain, latent), (errors.swapped, latent[:, ::-1])):
+        whole = method.decode(source.reshape(-1, 4), nuisance).reshape(truth.flux.shape)
+        assert np.allclose(found, ((whole - truth.flux) ** 2).mean(-1), rtol=1e-5)
+
+
+def test_reconstructions_are_judged_against_the_noiseless_flux(toy_task):
+    pieces = []
+    for rows, piece in toy_task.chunks("test", "tiny"):
+        pieces.append((rows, dataclasses.replace(piece, flux=piece.flux + 1)))
+    truth = toy_task.load("test", "tiny").flux
+    errors = reconstruction_errors(pieces, 20, lambda rows: (truth[rows], truth[rows] + 0.5))
+    assert (errors.plain == 0).all()
+    assert np.allclose(errors.swapped, 0.25, rtol=1e-5)
+
+
+def test_reconstructions_that_are_not_finite_are_a_divergence(toy_task):
+    truth = toy_task.load("test", "tiny").flux
+    broken = truth.copy()
+    broken[3, 1, 5] = np.nan
+    with pytest.raises(Diverged, match="1 swapped reconstructions are not finite"):
+        reconstruction_errors(
+            toy_task.chunks("test", "tiny"), 20, lambda rows: (truth[rows], broken[rows])
+        )
+
+
+class Oracle:
+    """A control that is shown the composition, and ranks twins as it is told."""
+
+    name, label_access, encodes_composition = "told", "oracle", True
+
+    def __init__(self, own_ranks=None):
+        self.own_ranks = own_ranks
+
+    def encode(self, flux, nuisance, composition):
+        return composition
+
+    def rank_twins(self, latent, nuisance, composition):
+        assert latent.shape[:2] == nuisance.shape[:2] == (len(composition), 2)
+        assert np.array_equal(latent[:, 0], composition)
+        return self.own_ranks
+
+
+def test_an_oracle_is_shown_the_composition_of_each_spectrum(toy_task):
+    shown = show_split(toy_task, "test", "tiny", "oracle", seed=1)
+    latent = encode_split(Oracle(), shown)
+    assert np.array_equal(latent, np.repeat(shown.labels.composition[:, None], 2, axis=1))
+    assert (rank_stars(Oracle(), latent, shown.labels).rank == 1).all()
+    # the selection ranks the first pairs alone
+    assert (rank_stars(Oracle(), latent[:5], shown.labels).rank == 1).all()
+
+
+def test_ranks_of_a_control_are_taken_as_they_are(shown):
+    latent = np.repeat(shown.labels.composition[:, None], 2, axis=1)
+    rank, tied = np.full((20, 2), 7), np.full((20, 2), 3)
+    ranks = rank_stars(Oracle((rank, tied)), latent, shown.labels)
+    assert np.array_equal(ranks.rank, rank)
+    assert np.array_equal(ranks.tied, tied)
+    assert score(latent, shown.labels, ranks=ranks).figures["doppelganger_free"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("rank", "tied"),
+    [(np.ones((3, 2), int), 0), (np.ones((20, 2)), 0), (np.full((20, 2), 40), 0),
+     (np.zeros((20, 2), int), 0), (np.ones((20, 2), int), 1)],
+)  # fmt: skip
+def test_ranks_that_cannot_be_are_refused(shown, rank, tied):
+    latent = np.repeat(shown.labels.composition[:, None], 2, axis=1)
+    with pytest.raises(OutputError, match="rank_twins of told must return integer ranks"):
+        rank_stars(Oracle((rank, np.full(rank.shape, tied))), latent, shown.labels)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_latents_that_are_not_finite_rank_last(shown, broken):
+    latent = np.repeat(np.random.default_rng(0).normal(size=(20, 1, 4)), 2, axis=1)
+    latent[4, 0, 2] = broken
+    ranks = score(latent.astype(np.float32), shown.labels).ranks.rank
+    assert ranks[4, 0] == 39
+    assert (np.delete(ranks.ravel(), [8, 9]) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [
+        (np.zeros((5, 2)), "must return [6, n_latent], but returned [5, 2]"),
+        (np.zeros(6), "but returned [6]"),
+        (np.zeros((6, 0)), "but returned [6, 0]"),
+        (np.zeros((6, 2), complex), "but returned complex128"),
+        ([[0.0, 1.0]] * 6, "but returned list"),
+    ],
+)
+def test_output_of_another_form_is_named(output, complaint):
+    with pytest.raises(OutputError) as caught:
+        checked_output(output, 6, "encode of x")
+    assert complaint in str(caught.value)
+    assert str(caught.value).startswith("encode of x must return")
+
+
+def test_large_shifts_need_a_nuisance_named_teff(shown):
+    teff = shown.labels.nuisance[:, :, 0]
+    assert np.array_equal(large_shift(shown.labels), np.abs(teff[:, 1] - teff[:, 0]) > 500)
+    assert large_shift(dataclasses.replace(shown.labels, nuisance_names=("age", "logg"))) is None

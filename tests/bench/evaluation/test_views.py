@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from starbench.evaluation.views import show_split, shuffled_order, unshuffle
+
+
+@pytest.mark.parametrize(
+    ("access", "expected"),
+    [
+        ("none", set()),
+        ("nuisance", {"nuisance"}),
+        ("pairs", {"nuisance", "twin"}),
+        ("oracle", {"nuisance", "twin", "composition"}),
+    ],
+)
+def test_a_view_holds_what_its_label_access_allows_and_no_more(toy_task, access, expected):
+    view = show_split(toy_task, "train", "tiny", access, seed=3).view
+    held = {name for name in ("nuisance", "twin", "composition") if getattr(view, name) is not None}
+    assert held == expected
+
+
+def test_the_rows_of_a_view_belong_together(toy_task):
+    shown = show_split(toy_task, "train", "tiny", "oracle", seed=3)
+    truth = toy_task.load("train", "tiny")
+    view = shown.view
+    assert np.array_equal(unshuffle(view.flux, shown.order), truth.flux)
+    assert np.array_equal(unshuffle(view.nuisance, shown.order), truth.nuisance)
+    assert np.array_equal(unshuffle(view.flux[view.twin], shown.order), truth.flux[:, ::-1])
+    for half in (0, 1):
+        composition = unshuffle(view.composition, shown.order)[:, half]
+        assert np.array_equal(composition, truth.composition)
+    assert np.array_equal(shown.labels.nuisance, truth.nuisance)
+
+
+def test_row_order_tells_nothing_of_pairs():
+    n = 20_000
+    order = shuffled_order(0, "test", n)
+    rows = np.empty(2 * n, int)
+    rows[order] = np.arange(2 * n)
+    distance = np.abs(rows[0::2] - rows[1::2])
+    # Of two random rows of 2n the mean distance is 2n / 3, and they are neighbours with probability
+    # 1 / n.
+    assert abs(distance.mean() / (2 * n / 3) - 1) < 0.02
+    assert (distance == 1).sum() < 10
+    # Neither does the first of a pair come first more often, nor does the order follow the data's.
+    assert abs((rows[0::2] < rows[1::2]).mean() - 0.5) < 0.02
+    assert abs(np.corrcoef(order, np.arange(2 * n))[0, 1]) < 0.02
+
+
+def test_order_depends_on_seed_and_split_alone():
+    first = shuffled_order(0, "train", 500)
+    assert np.array_equal(first, shuffled_order(0, "train", 500))
+    for other in (shuffled_order(1, "train", 500), shuffled_order(0, "test", 500)):
+        assert (first == other).mean() < 0.02

@@ -1,0 +1,569 @@
+"""Rows and ranks files: what is taken, what is refused in which words, and stable bytes."""
+
+import copy
+import hashlib
+import json
+import math
+import os
+import string
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from starbench.common.files import replacing
+from starbench.results import schema as results
+from starbench.results.ranks import ranks_digest, read_ranks, write_ranks
+from starbench.results.schema import MAX_ROW_BYTES, Row, parse_row, read_row, row_text, write_row
+from starbench.results.text import RowError
+
+
+def figure(value, low=None, high=None, version=1):
+    return {
+        "value": value,
+        "low": value if low is None else low,
+        "high": value if high is None else high,
+        "version": version,
+    }
+
+
+CONTENT = {
+    "method": "fader",
+    "method_version": 1,
+    "label_access": "nuisance",
+    "control": False,
+    "reference": "Lample et al. 2017, Fader Networks",
+    "hyperparameters": {
+        "n_latent": 20,
+        "rate": 1e-3,
+        "widths": [256, 64],
+        "ramp": None,
+        "act": "elu",
+    },
+    "preset": None,
+    "overrides": {"n_latent": 20},
+    "task": "apogee-giants",
+    "task_version": 1,
+    "scale": "full",
+    "data_fingerprint": "abc123",
+    "seed": 0,
+    "selection": {"rule": "last epoch", "epoch": 60},
+    "status": "ok",
+    "metrics": {
+        "doppelganger_free": figure(0.6, 0.59, 0.61),
+        "doppelganger_0.1": figure(0.8, 0.79, 0.81),
+        "doppelganger_1": figure(0.9, 0.89, 0.91),
+        "reconstruction_mse": figure(2e-6),
+        "nuisance_leakage.mlp.Teff": figure(-0.01, -0.02, 0.0),
+        "composition_recovery.mlp.[Fe/H]": figure(0.99),
+    },
+    "ranks_sha256": "0" * 64,
+    "starbench_version": "0.1.0",
+    "commit": "a" * 40,
+    "dirty": False,
+    "libraries": {"python": "3.12.1", "torch": "2.4.0+cpu"},
+    "hardware": {
+        "processor": "Some processor",
+        "cores": 2,
+        "threads": 2,
+        "memory_gib": 7.8,
+        "device": "cpu",
+        "accelerator": None,
+        "system": "Linux x86_64",
+    },
+    "seconds": {"data": 1.0, "fit": 300.0, "score": 20.0, "total": 321.0},
+    "epochs": 60,
+    "peak_memory_mb": 1900.5,
+    "n_parameters": 1_000_000,
+}
+
+
+def changed(**fields):
+    """Return the content of a good row with fields changed; a dotted name reaches into objects."""
+    content = copy.deepcopy(CONTENT)
+    for name, value in fields.items():
+        content[name] = value
+    return content
+
+
+def with_metric(name, **changes):
+    content = copy.deepcopy(CONTENT)
+    content["metrics"].setdefault(name, figure(0.5))
+    content["metrics"][name] |= changes
+    return content
+
+
+def refusal(content):
+    text = content if isinstance(content, str | bytes) else json.dumps(content)
+    with pytest.raises(RowError) as caught:
+        parse_row(text, "row.json")
+    sentence = str(caught.value)
+    assert sentence.startswith("row.json: ")
+    assert sentence.isprintable(), "an error must not carry control characters to the terminal"
+    assert len(sentence) < 700
+    return sentence
+
+
+def test_a_good_row_is_taken_as_it_is():
+    row = parse_row(json.dumps(CONTENT))
+    assert row.metrics["doppelganger_free"].value == 0.6
+    assert row.hyperparameters["widths"] == [256, 64]
+    assert row.split == "test"
+    assert row.schema_version == 1
+
+
+def test_whole_numbers_are_taken_where_a_real_one_is_meant():
+    row = parse_row(json.dumps(changed(seconds={"total": 3}, peak_memory_mb=1900)))
+    assert row.seconds == {"total": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (changed(seed="0"), "field `seed` should be a valid integer, not '0'"),
+        (changed(seed=True), "field `seed` should be a valid integer"),
+        (changed(seed=-1), "field `seed` should be greater than or equal to 0"),
+        (changed(seed=10**30), "field `seed`"),
+        (with_metric("doppelganger_free", value="0.6"), "`metrics.doppelganger_free.value`"),
+        (with_metric("doppelganger_free", value=None), "`metrics.doppelganger_free.value`"),
+        (with_metric("doppelganger_free", version=0), "`metrics.doppelganger_free.version`"),
+        (changed(schema_version=2), "`schema_version` should be 1"),
+        (changed(split="train"), "`split` should be 'test'"),
+        (changed(label_access="all"), "`label_access` should be 'none', 'nuisance'"),
+        (changed(scale="huge"), "`scale`"),
+        (changed(metod="fader"), "`metod` is not a field of a row"),
+        (changed(commit="HEAD"), "`commit`"),
+        (changed(ranks_sha256="xyz"), "`ranks_sha256`"),
+        (changed(hyperparameters={"a": {"b": 1}}), "`hyperparameters.a` should be true, false"),
+        (changed(hyperparameters={"a": ["1"]}), "`hyperparameters.a` should be a list of numbers"),
+        (changed(hyperparameters={"a": 2**64}), "`hyperparameters.a`"),
+        (changed(hyperparameters={"a": "x" * 301}), "`hyperparameters.a`"),
+        (changed(hyperparameters={str(i): i for i in range(101)}), "`hyperparameters`"),
+        (changed(overrides={"n_latent": 30}), "`overrides.n_latent` should equal"),
+        (changed(overrides={"other": 1}), "`overrides.other` should equal"),
+        (changed(seconds={"fit": -1.0}), "`seconds.fit`"),
+        (changed(seconds={"fit": 1e300}), "`seconds.fit`"),
+        (with_metric("swap_gap", **figure(1e200)), "should lie between -1e150 and 1e150"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused_by_name(content, words):
+    assert words in refusal(content)
+
+
+def test_every_field_without_a_default_is_asked_for():
+    for name, field in Row.model_fields.items():
+        if field.is_required():
+            content = {key: value for key, value in CONTENT.items() if key != name}
+            assert refusal(content) == f"row.json: field `{name}` is missing; add it"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(value):
+    text = json.dumps(CONTENT).replace("0.59", value)
+    assert f"{value} is not a number in JSON" in refusal(text)
+
+
+def test_a_number_beyond_float_is_refused():
+    assert "doppelganger_free" in refusal(json.dumps(CONTENT).replace("0.59", "-1e999"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            with_metric("doppelganger_free", **figure(0.85)),
+            "doppelganger_free <= doppelganger_0.1 <= doppelganger_1",
+        ),
+        (with_metric("doppelganger_0.1", **figure(0.95)), "doppelganger_free <="),
+        (with_metric("doppelganger_1", **figure(1.01)), "should lie in [0, 1]"),
+        (with_metric("doppelganger_free", **figure(-0.1)), "should lie in [0, 1]"),
+        (with_metric("doppelganger_1", high=1.2), "should lie in [0, 1]"),
+        (with_metric("tied_share", **figure(2.0)), "`tied_share` should lie in [0, 1]"),
+        (with_metric("reconstruction_mse", **figure(-1e-9)), "should lie in [0, inf]"),
+        (with_metric("swapped_reconstruction_mse", **figure(-1.0)), "should lie in [0, inf]"),
+        (with_metric("composition_recovery.mlp.[Fe/H]", **figure(1.1)), "[-inf, 1]"),
+        (with_metric("nuisance_leakage.mlp.Teff", **figure(1.1)), "[-inf, 1]"),
+        (with_metric("doppelganger_free", low=0.61, high=0.62), "low <= value <= high"),
+        (with_metric("doppelganger_free", low=None), "both `low` and `high` or neither"),
+    ],
+)
+def test_figures_that_no_method_can_have_are_refused(content, words):
+    assert words in refusal(content)
+
+
+def test_validation_figures_are_held_to_the_same():
+    bad = {"doppelganger_free": figure(1.5)}
+    assert "should lie in [0, 1]" in refusal(changed(validation_metrics=bad))
+
+
+def test_a_scored_row_needs_its_ranks_and_rank_figures():
+    assert "`ranks_sha256` should be given" in refusal(changed(ranks_sha256=None))
+    content = changed()
+    del content["metrics"]["doppelganger_0.1"]
+    assert "`metrics` should hold `doppelganger_0.1`" in refusal(content)
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_broken_run_has_no_figures_and_says_why(status):
+    broken = {"status": status, "metrics": {}, "ranks_sha256": None}
+    assert parse_row(json.dumps(changed(**broken, message="loss is NaN"))).status == status
+    assert "`message` should say why" in refusal(changed(**broken))
+    assert "should be empty" in refusal(changed(status=status, message="loss is NaN"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../etc", "Fader", "", "-fader", "a/b", "a" * 65, "fader\n", "<script>", "a.b.c", "fäder"],
+)
+def test_method_names_are_plain(name):
+    assert "field `method`" in refusal(changed(method=name))
+
+
+def test_a_method_name_may_carry_a_namespace():
+    assert parse_row(json.dumps(changed(method="lab.fader-2"))).method == "lab.fader-2"
+
+
+@pytest.mark.parametrize("name", ["..", "a..b", "/tmp", "a/b", "a\\b", ".hidden", "a b", "x" * 65])
+def test_task_names_are_plain(name):
+    assert "field `task`" in refusal(changed(task=name))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[2Jcleared",
+        "bell\x07",
+        "two\nlines",
+        "tab\t",
+        "\u202eright to left",
+        "zero\u200bwidth",
+        "\x9b31m",
+        "\u2028",
+        "\ufeff",
+        "x" * 301,
+        "",
+    ],
+)
+def test_references_with_control_characters_or_no_end_are_refused(text):
+    assert "field `reference`" in refusal(changed(reference=text))
+    assert "\x1b" not in refusal(changed(reference=text))
+
+
+def test_a_lone_surrogate_is_refused():
+    text = json.dumps(CONTENT).replace("Lample", r"\ud800")
+    assert "field `reference`" in refusal(text)
+
+
+def test_control_characters_in_a_field_name_do_not_reach_the_terminal():
+    assert "is not a field of a row" in refusal(changed(**{"\x1b[31mred": 1}))
+    bad = {"\x1b[31m": figure(0.5)}
+    assert "metrics" in refusal(changed(validation_metrics=bad))
+
+
+def test_html_is_text_to_the_schema():
+    # Rendering escapes it; a reference may well hold an ampersand or a comparison.
+    row = parse_row(json.dumps(changed(reference="A & B <i>2020</i>")))
+    assert row.reference == "A & B <i>2020</i>"
+
+
+def test_a_key_given_twice_is_refused():
+    text = json.dumps(CONTENT)[:-1] + ', "seed": 1}'
+    assert "key 'seed' given twice" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "3", '"row"', "[" * 100_000, b"\xff\xfe\x00", "{'a': 1}", "9" * 5000],
+)
+def test_what_is_no_row_at_all_is_refused(text):
+    refusal(text)
+
+
+def test_a_huge_row_is_refused_unparsed(tmp_path):
+    path = tmp_path / "row.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_ROW_BYTES + 1)
+    with pytest.raises(RowError, match=r"1,000,001 bytes; a row holds at most 1,000,000"):
+        read_row(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "row.json")
+    with pytest.raises(RowError, match="not a file"):
+        read_row(tmp_path / "row.json")
+    with pytest.raises(RowError, match="not a file"):
+        read_row(tmp_path)
+    with pytest.raises(RowError, match="cannot be read"):
+        read_row(tmp_path / "none.json")
+    with pytest.raises(RowError, match="cannot be read"):
+        read_row("a\0b")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights of their own there")
+def test_symbolic_links_are_not_followed(tmp_path):
+    # A link in a pull request would name a file of whoever checks it.
+    write_row(parse_row(json.dumps(CONTENT)), tmp_path / "real.json")
+    write_ranks(tmp_path / "real.h5", *example_ranks())
+    for name, read in (("json", read_row), ("h5", read_ranks)):
+        link = tmp_path / f"link.{name}"
+        link.symlink_to(tmp_path / f"real.{name}")
+        with pytest.raises(RowError, match=f"link.{name}: a symbolic link; put the file itself"):
+            read(link)
+        (tmp_path / f"real.{name}").unlink()  # one that leads nowhere is no other
+        with pytest.raises(RowError, match="a symbolic link"):
+            read(link)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights of their own there")
+def test_what_is_written_takes_the_place_of_a_link_and_spares_its_target(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("precious")
+    (tmp_path / "row.json").symlink_to(target)
+    write_row(parse_row(json.dumps(CONTENT)), tmp_path / "row.json")
+    assert target.read_text() == "precious"
+    assert not (tmp_path / "row.json").is_symlink()
+
+
+def test_written_rows_are_stable_whatever_the_order_of_the_keys(tmp_path):
+    def reordered(value):
+        if isinstance(value, dict):
+            return {key: reordered(value[key]) for key in reversed(value)}
+        return value
+
+    write_row(parse_row(json.dumps(CONTENT)), tmp_path / "a.json")
+    write_row(parse_row(json.dumps(reordered(CONTENT))), tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert (tmp_path / "a.json").read_text().endswith("}\n")
+
+
+def test_the_digest_of_settings_knows_settings_and_not_seeds():
+    row = parse_row(json.dumps(CONTENT))
+    same = parse_row(json.dumps(changed(seed=7, overrides={}, commit="b" * 40)))
+    assert same.settings_digest == row.settings_digest
+    for other in (
+        changed(hyperparameters={"n_latent": 21}, overrides={}),
+        changed(method_version=2),
+        changed(selection={"rule": "best validation", "epoch": 60}),
+    ):
+        assert parse_row(json.dumps(other)).settings_digest != row.settings_digest
+
+
+def test_the_command_is_quoted_for_a_shell():
+    sets = {"act": "; rm -rf ~", "n_latent": 5, "widths": [1, 2]}
+    row = parse_row(json.dumps(changed(hyperparameters=sets, overrides=sets, preset="published")))
+    assert row.command == (
+        "starbench run --method fader --task apogee-giants --scale full --seed 0"
+        " --preset published --set 'act=; rm -rf ~' --set n_latent=5 --set 'widths=[1, 2]'"
+        " --threads 2"
+    )
+
+
+PRINTABLE = st.text(string.ascii_letters + string.digits + " <>&|`'\"äπ[]/", max_size=20)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+SETTINGS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63) + 1, 2**63 - 1),
+    NUMBERS,
+    PRINTABLE,
+    st.lists(st.one_of(st.integers(-(2**53), 2**53), NUMBERS), max_size=4),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hyperparameters=st.dictionaries(PRINTABLE.filter(bool), SETTINGS, max_size=5),
+    reference=PRINTABLE.filter(bool),
+    seed=st.integers(0, 2**63 - 1),
+    swap_gap=st.floats(-1e150, 1e150),
+    shares=st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted),
+)
+def test_rows_survive_writing_and_reading(
+    tmp_path_factory, hyperparameters, reference, seed, swap_gap, shares
+):
+    content = changed(hyperparameters=hyperparameters, overrides={}, reference=reference, seed=seed)
+    content["metrics"]["swap_gap"] = figure(swap_gap)
+    for name, share in zip(results.SHARES, shares, strict=True):
+        content["metrics"][name] = figure(share)
+    row = parse_row(json.dumps(content))
+    path = tmp_path_factory.mktemp("row") / "row.json"
+    write_row(row, path)
+    again = read_row(path)
+    assert again == row
+    assert again.hyperparameters == hyperparameters
+    assert [type(value) for value in again.hyperparameters.values()] == [
+        type(hyperparameters[key]) for key in again.hyperparameters
+    ]
+    assert row_text(again) == path.read_text(encoding="utf-8")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(sorted(CONTENT)),
+)
+def test_any_value_in_any_field_is_taken_or_refused_in_one_sentence(value, name):
+    text = json.dumps(changed(**{name: value}))
+    try:
+        row = parse_row(text, "row.json")
+    except RowError as error:
+        assert str(error).startswith("row.json: ")
+        assert str(error).isprintable()
+    else:
+        assert parse_row(row_text(row)) == row
+
+
+# ---------------------------------------------------------------------------------------- ranks
+
+
+def example_ranks(n_pairs=50, seed=0):
+    draws = np.random.default_rng(seed)
+    rank = draws.integers(1, 2 * n_pairs, (n_pairs, 2))
+    tied = draws.integers(0, rank)
+    return rank, tied
+
+
+def test_ranks_survive_writing_and_reading(tmp_path):
+    rank, tied = example_ranks()
+    write_ranks(tmp_path / "ranks.h5", rank, tied)
+    again = read_ranks(tmp_path / "ranks.h5")
+    np.testing.assert_array_equal(again.rank, rank)
+    np.testing.assert_array_equal(again.tied, tied)
+    with h5py.File(tmp_path / "ranks.h5") as file:
+        assert file["rank"].dtype == np.uint8  # 99 is the highest of 50 pairs
+        # A time of creation would make the bytes differ from one second to the next.
+        assert h5py.h5g.get_objinfo(file["rank"].id).mtime == 0
+
+
+def test_equal_ranks_give_equal_bytes_and_digests(tmp_path):
+    rank, tied = example_ranks()
+    write_ranks(tmp_path / "a.h5", rank, tied)
+    write_ranks(tmp_path / "b.h5", rank.astype(np.int16), np.asfortranarray(tied))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert ranks_digest(rank) == ranks_digest(np.asfortranarray(rank).astype(">i8"))
+    other = rank.copy()
+    other[3, 1] = 1 + other[3, 1] % 90
+    assert ranks_digest(other) != ranks_digest(rank)
+
+
+def test_the_digest_is_of_little_endian_32_bit_integers():
+    expected = hashlib.sha256(b"\x01\x00\x00\x00\x02\x00\x00\x00").hexdigest()
+    assert ranks_digest(np.array([[1, 2]])) == expected
+
+
+def test_the_ranks_of_a_full_run_are_small(tmp_path):
+    # Mostly nearest, with a long tail, as a good method's are.
+    draws = np.random.default_rng(1)
+    rank = np.minimum(np.ceil(draws.pareto(0.7, (12_500, 2))), 24_999).clip(1).astype(np.int64)
+    write_ranks(tmp_path / "ranks.h5", rank, np.zeros_like(rank))
+    assert (tmp_path / "ranks.h5").stat().st_size < 60_000
+
+
+@pytest.mark.parametrize(
+    ("rank", "tied", "words"),
+    [
+        ([[0, 1]], [[0, 0]], "`rank` should lie between 1 and 1"),
+        ([[1, 1], [1, 4]], [[0, 0], [0, 0]], "`rank` should lie between 1 and 3"),
+        ([[1, 1], [1, 3]], [[0, 0], [0, -1]], "`tied` should lie between 0 and 3"),
+        ([[1, 1], [1, 2]], [[0, 0], [0, 2]], "`tied` should be less than `rank`"),
+        ([[1.0, 1.0]], [[0, 0]], "`rank` should be integers"),
+        ([1, 1], [0, 0], "`rank` should be integers"),
+        ([[1, 1], [1, 1]], [[0, 0]], "one shape"),
+        (np.empty((0, 2), int), np.empty((0, 2), int), "`rank` should be integers"),
+    ],
+)
+def test_impossible_ranks_are_not_written(tmp_path, rank, tied, words):
+    with pytest.raises(RowError, match=words):
+        write_ranks(tmp_path / "ranks.h5", np.array(rank), np.array(tied))
+    assert list(tmp_path.iterdir()) == []
+
+
+def ranks_file(path, **datasets):
+    with h5py.File(path, "w") as file:
+        for name, values in datasets.items():
+            file[name] = values
+    return path
+
+
+@pytest.mark.parametrize(
+    ("datasets", "words"),
+    [
+        ({"rank": [[1, 1]]}, "dataset `tied` is missing"),
+        ({"rank": [[1.5, 1.0]], "tied": [[0, 0]]}, "`rank` should be integers"),
+        ({"rank": [[1, 1, 1]], "tied": [[0, 0]]}, "`rank` should be integers"),
+        ({"rank": [[9, 1]], "tied": [[0, 0]]}, "should lie between 1 and 1"),
+        ({"rank": h5py.SoftLink("/tied"), "tied": [[0, 0]]}, "dataset `rank` is missing"),
+        ({"rank": h5py.ExternalLink("other.h5", "x"), "tied": [[0, 0]]}, "`rank` is missing"),
+    ],
+)
+def test_a_ranks_file_that_does_not_fit_is_refused(tmp_path, datasets, words):
+    with pytest.raises(RowError, match=words):
+        read_ranks(ranks_file(tmp_path / "ranks.h5", **datasets))
+
+
+def test_a_ranks_file_cannot_read_other_files_of_the_machine(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(range(16)))
+    with h5py.File(tmp_path / "external.h5", "w") as file:
+        file.create_dataset("rank", (1, 2), "i8", external=[(str(secret), 0, 16)])
+        file["tied"] = [[0, 0]]
+    with pytest.raises(RowError, match="`rank` should be a plain dataset"):
+        read_ranks(tmp_path / "external.h5")
+    ranks_file(tmp_path / "source.h5", rank=np.array([[1, 1]]))
+    layout = h5py.VirtualLayout((1, 2), "i8")
+    layout[:] = h5py.VirtualSource(tmp_path / "source.h5", "rank", (1, 2))
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_virtual_dataset("rank", layout)
+        file["tied"] = [[0, 0]]
+    with pytest.raises(RowError, match="`rank` should be a plain dataset"):
+        read_ranks(tmp_path / "virtual.h5")
+
+
+def test_a_compressed_bomb_is_refused_before_it_unfolds(tmp_path):
+    with h5py.File(tmp_path / "ranks.h5", "w") as file:
+        file.create_dataset("rank", (2**40, 2), "i8", chunks=(2**16, 2), compression="gzip")
+    with pytest.raises(RowError, match="1 to 1,000,000 pairs"):
+        read_ranks(tmp_path / "ranks.h5")
+
+
+@pytest.mark.parametrize("kept", [0, 100, 600, 900])
+def test_a_truncated_ranks_file_is_refused(tmp_path, kept):
+    path = tmp_path / "ranks.h5"
+    write_ranks(path, *example_ranks())
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(RowError, match="not a whole HDF5 file"):
+        read_ranks(path)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "sub" / "file.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("first")
+        assert temporary.parent == path.parent
+        assert not path.exists()
+    with pytest.raises(OSError, match="disk full"), replacing(path) as temporary:
+        temporary.write_text("half of the sec")
+        raise OSError("disk full")
+    assert path.read_text() == "first"
+    assert [each.name for each in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_ranges_cover_every_metric():
+    from starbench.metrics import METRICS
+
+    for name, metric in METRICS.items():
+        low, high = results.possible_range(name)
+        assert low < high
+        if metric.unit == "share of stars":
+            assert (low, high) == (0, 1)
+        if name.endswith("mse") or "mse_" in name:
+            assert (low, high) == (0, math.inf)

@@ -1,0 +1,86 @@
+"""Every method through the harness: nothing above the truth, and no control off its known level.
+
+The standard task's tiny scale at every tenth pixel, and a dozen epochs where a method has such.
+What controls score on spectra made by a formula, without the harness, is in test_controls.py.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from starbench.evaluation.scoring import encode_split, rank_stars
+from starbench.methods.base import Silent
+from starbench.methods.registry import BUILT_IN, get_method
+from starbench.tasks.registry import get_task
+from starbench.evaluation.views import show_split
+
+SMALL = {
+    "epochs": 12,
+    "batch_size": 64,
+    "components": 20,
+    "encoder_widths": (64,),
+    "decoder_widths": (64,),
+    "adversary_widths": (32,),
+}
+CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order")
+RAW_FLUX = 0.2  # of the tiny scale's 128 stars it finds 0.10; chance is 0.008
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """Return a function from a split and a label access to what a method is shown."""
+    task = get_task("apogee-giants", cache=tmp_path_factory.mktemp("cache"))
+    task.prepare("tiny", progress=False)
+
+    def show(split, access):
+        whole = show_split(task, split, "tiny", access, seed=0)
+        flux = np.ascontiguousarray(whole.view.flux[:, ::10])
+        return dataclasses.replace(whole, view=dataclasses.replace(whole.view, flux=flux))
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def rank(shown):
+    """Return a function that fits a method and returns the rank of each star's twin."""
+
+    def ranks(name):
+        method_class = get_method(name)
+        fields = {field.name for field in dataclasses.fields(method_class.Hyperparameters)}
+        small = {key: value for key, value in SMALL.items() if key in fields}
+        method = method_class(method_class.Hyperparameters(**small))
+        train, validation, test = (
+            shown(split, method.label_access) for split in ("train", "validation", "test")
+        )
+        method.fit(train.view, validation.view, Silent())
+        return rank_stars(method, encode_split(method, test), test.labels).rank
+
+    return ranks
+
+
+@pytest.fixture(scope="module")
+def composition(rank):
+    return rank("composition")
+
+
+def test_the_truth_finds_every_twin(composition):
+    assert (composition == 1).all()
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if not get_method(name).control])
+def test_no_method_ranks_twins_above_the_truth(name, rank, composition):
+    assert (rank(name) >= composition).all()
+
+
+@pytest.mark.parametrize("name", CHANCE)
+def test_what_knows_nothing_is_at_chance_or_below(name, rank):
+    found = rank(name)
+    # Two stars that are closest to each other are found both, so that pairs are counted.
+    n_pairs, chance = len(found), 2 / (found.size - 1)
+    assert (found == 1).any(axis=1).sum() <= binom.ppf(1 - 1e-4, n_pairs, chance)
+
+
+def test_spectra_alone_find_few_twins(rank):
+    assert (rank("raw-flux") == 1).mean() < RAW_FLUX

@@ -1,0 +1,179 @@
+"""Predictions of any program earn the figures that a run of the same method earns."""
+
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from starbench.runs import predictions, runner
+from starbench.methods.base import SettingError
+from starbench.metrics import probes
+from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
+from starbench.results.schema import read_row
+
+TITLE = {"method_name": "mine", "label_access": "nuisance", "reference": "tests"}
+
+
+@pytest.fixture
+def finished(toy_task, linear, tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
+    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    return runner.run(toy_task, linear, scale="tiny", device="cpu", out=tmp_path, quiet=True)
+
+
+@pytest.fixture
+def written(finished, toy_task, linear, tmp_path):
+    path = tmp_path / "predictions.h5"
+    write_predictions(finished.folder, toy_task, path, linear)
+    return path
+
+
+def scored(path, task, tmp_path, **changes):
+    arguments = {"scale": "tiny", "out": tmp_path, "quiet": True, **TITLE, **changes}
+    return score_predictions(path, task, **arguments)
+
+
+def test_predictions_of_a_run_earn_its_row(finished, written, toy_task, tmp_path):
+    row, folder, _ = scored(written, toy_task, tmp_path, seed=4, hyperparameters={"depth": 3})
+    assert row.metrics == finished.row.metrics
+    assert row.validation_metrics == finished.row.validation_metrics
+    assert row.ranks_sha256 == finished.row.ranks_sha256
+    assert (row.method, row.seed, row.hyperparameters) == ("mine", 4, {"depth": 3})
+    assert row == read_row(folder.row)
+    with h5py.File(folder.latents) as file, h5py.File(finished.folder.latents) as own:
+        assert np.array_equal(file["latent"], own["latent"])
+    assert row.command.startswith(
+        "starbench score PREDICTIONS.h5 --method-name mine --label-access nuisance"
+    )
+    assert "--set depth=3" in row.command
+
+
+def test_what_is_absent_leaves_its_figures_empty(written, toy_task, tmp_path):
+    bare = tmp_path / "bare.h5"
+    with h5py.File(written) as file, h5py.File(bare, "w") as to:
+        to["latent"] = file["latent"][()]
+    row = scored(bare, toy_task, tmp_path).row
+    whole = scored(written, toy_task, tmp_path).row
+    assert set(row.metrics) < set(whole.metrics)
+    assert not any("mse" in name or "leakage" in name for name in row.metrics)
+    assert row.metrics["doppelganger_free"] == whole.metrics["doppelganger_free"]
+    assert row.validation_metrics == {}
+
+
+def test_a_latent_that_is_not_finite_ranks_last(written, toy_task, tmp_path):
+    with h5py.File(written, "a") as file:
+        file["latent"][3, 0, 0] = np.nan
+    row = scored(written, toy_task, tmp_path).row
+    assert row.metrics["doppelganger_free"].value < 1
+
+
+def remove(name):
+    def edit(file):
+        del file[name]
+
+    return edit
+
+
+def replace(name, make):
+    def edit(file):
+        values = make(file[name][()])
+        del file[name]
+        file[name] = values
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (remove("latent"), "has no dataset latent; it needs one"),
+        (replace("latent", lambda z: z[:-1]), r"latent has shape \[19, 2, 6\]; .* \[20, 2, d\]"),
+        (replace("latent", lambda z: z.reshape(40, -1)), "latent has shape"),
+        (replace("latent", lambda z: z.astype(int)), "latent holds int64; give floating-point"),
+        (replace("train/latent", lambda z: z[:, :, :3]), "train/latent has 3 dimensions, and"),
+        (remove("reconstruction"), "has swapped_reconstruction alone; give both"),
+        (replace("reconstruction", lambda x: x[..., 1:]), "reconstruction has shape"),
+        (replace("validation/latent", lambda z: z[1:]), "validation/latent has shape"),
+        (
+            replace("train/latent", lambda z: np.where(z == z[2, 1, 0], np.nan, z)),
+            "train/latent of pair 2 is not finite",
+        ),
+        (lambda file: file.move("reconstruction", "recon"), "holds recon, which is none of"),
+        (lambda file: file.move("train/latent", "train/latents"), "holds train/latents, which"),
+        (
+            replace(
+                "swapped_reconstruction", lambda x: np.where(np.arange(len(x[0, 0])), x, np.nan)
+            ),
+            r"split test: \d+ swapped reconstructions are not finite",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused(written, toy_task, tmp_path, edit, sentence):
+    with h5py.File(written, "a") as file:
+        edit(file)
+    with pytest.raises(PredictionsError, match=sentence):
+        scored(written, toy_task, tmp_path)
+    assert not list(tmp_path.glob("toy/mine/*/row.json"))
+
+
+def test_another_file_of_the_machine_is_not_read(written, toy_task, tmp_path):
+    with h5py.File(written, "a") as file:
+        file.move("latent", "train/elsewhere")
+        latent = file["train/elsewhere"][()]
+        del file["train/elsewhere"]
+        (tmp_path / "secret.bin").write_bytes(latent.tobytes())
+        file.create_dataset(
+            "latent", latent.shape, latent.dtype, external=str(tmp_path / "secret.bin")
+        )
+    with pytest.raises(PredictionsError, match="has no dataset latent"):
+        scored(written, toy_task, tmp_path)
+    with h5py.File(written, "a") as file:
+        del file["latent"]
+        file["latent"] = h5py.ExternalLink("other.h5", "latent")
+    with pytest.raises(PredictionsError, match="has no dataset latent"):
+        scored(written, toy_task, tmp_path)
+
+
+def test_what_the_options_say_is_checked_before_anything_is_scored(written, toy_task, tmp_path):
+    toy_task.prepare = None  # which scoring would call
+    with pytest.raises(SettingError, match="What the options say of the method: field `method`"):
+        scored(written, toy_task, tmp_path, method_name="NumpyPCA")
+    with pytest.raises(SettingError, match="field `reference`"):
+        scored(written, toy_task, tmp_path, reference="")
+    with pytest.raises(SettingError, match="options say of the method"):
+        scored(written, toy_task, tmp_path, hyperparameters={"a": float("inf")})
+
+
+def test_what_is_no_file_of_predictions(toy_task, tmp_path):
+    with pytest.raises(PredictionsError, match="is not a file"):
+        scored(tmp_path / "nothing.h5", toy_task, tmp_path)
+    (tmp_path / "text.h5").write_text("not HDF5")
+    with pytest.raises(PredictionsError, match="cannot be read as HDF5"):
+        scored(tmp_path / "text.h5", toy_task, tmp_path)
+
+
+def test_names_of_starbenchs_own_methods_are_refused(written, toy_task, tmp_path):
+    with pytest.raises(SettingError, match="--method-name fader is a method of starbench's own"):
+        scored(written, toy_task, tmp_path, method_name="fader")
+
+
+def test_settings_are_json_or_text():
+    assert predictions.parse_settings(("a=3", "b=0.5", "c=deep", "d=true", "e=x=y")) == {
+        "a": 3, "b": 0.5, "c": "deep", "d": True, "e": "x=y",
+    }  # fmt: skip
+    with pytest.raises(SettingError, match="--set needs key=value"):
+        predictions.parse_settings(("deep",))
+
+
+def test_only_the_runs_own_method_and_data_predict(finished, toy_task, blind, linear, tmp_path):
+    path = tmp_path / "predictions.h5"
+    with pytest.raises(SettingError, match="is a run of toy-linear, not of"):
+        write_predictions(finished.folder, toy_task, path, blind)
+    toy_task.fingerprint = lambda scale: "other-data"
+    with pytest.raises(SettingError, match="was run on other data"):
+        write_predictions(finished.folder, toy_task, path, linear)
+    shutil.rmtree(finished.folder.path)
+    with pytest.raises(SettingError, match="holds no finished run"):
+        write_predictions(finished.folder, toy_task, path, linear)
+    assert not path.exists()

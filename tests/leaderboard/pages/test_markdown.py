@@ -1,0 +1,387 @@
+"""The generated pages: stable bytes, harmless text, and figures where they belong."""
+
+import html
+import itertools
+import json
+import re
+import shutil
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.rows import diverged, draw_ranks, row_content
+
+from starbench.leaderboard.pages.escape import markdown
+from starbench.leaderboard.pages.markdown import (
+    BEGIN,
+    END,
+    build,
+    differing,
+    leaderboard_page,
+    readme_part,
+    with_table,
+)
+from starbench.leaderboard.pages.terminal import table_for_run
+from starbench.leaderboard.statistics.columns import one_decimal, percent, scientific, two_decimals
+from starbench.leaderboard.store import board
+from starbench.leaderboard.store.board import Entry, file_name, load
+from starbench.leaderboard.store.published import published_figures
+from starbench.metrics import METRICS
+from starbench.results.schema import parse_row
+from starbench.results.text import RowError
+
+HOSTILE = (
+    "<script>alert('x')</script> | <img src=x onerror=y> [a](http://evil) `b` $c$ @d **e** www.f"
+)
+
+
+def entry(**fields):
+    rank, tied = draw_ranks(fields.get("seed", 0), fields.pop("nearest", 0.5))
+    change = fields.pop("change", lambda content: content)
+    row = parse_row(json.dumps(change(row_content(rank, tied, **fields))))
+    return Entry(row, Path("rows") / file_name(row))
+
+
+def cells(line):
+    """Split a line of a Markdown table as a renderer does, at bars that are not escaped."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def tables(page):
+    """Return each table of a page as lists of cells, without the rule below the header."""
+    blocks = re.findall(r"(?:^\|.*\n?)+", page, re.MULTILINE)
+    return [
+        [cells(line) for line in block.splitlines() if not line.startswith("| :--")]
+        for block in blocks
+    ]
+
+
+ANCHOR = re.compile(r'^<a id="[^"]*"></a>')
+
+
+def line_of(page, start):
+    """Return the cells of the line of a method or a row, without the rank before it."""
+    for table in tables(page):
+        skipped = table[0][0] == "Rank"
+        for line in table[1:]:
+            if ANCHOR.sub("", line[skipped]).startswith(start):
+                return line[skipped:]
+    raise AssertionError(f"no line begins with {start}")
+
+
+def shown_seeds(cell):
+    """Return what the link to a group's rows shows."""
+    return re.fullmatch(r"\[(.*)\]\(#\S+\)", cell)[1]
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "text"),
+    [
+        (percent, 0.607, "60.7"),
+        (percent, 0.9998, "99.98"),
+        (percent, 0.0001, "0.01"),
+        (percent, 0.0, "0.0"),
+        (percent, 1.0, "100.0"),
+        (scientific, 2.2e-6, "2.2e-6"),
+        (scientific, 0.0, "0.0e0"),
+        (scientific, 9.96e-7, "1.0e-6"),
+        (scientific, 3.7e-14, "3.7e-14"),
+        (two_decimals, -0.004, "0.00"),
+        (two_decimals, -0.35, "-0.35"),
+        (one_decimal, 6.04, "6.0"),
+    ],
+)
+def test_numbers_are_written_in_one_way(write, value, text):
+    assert write(value) == text
+
+
+def test_without_rows_the_published_figures_stand_alone():
+    page = leaderboard_page([])
+    assert "No rows yet." in page
+    line = line_of(page, "*fader* (published: Fader paper, Table 1; 25,000 stars)")
+    assert line[1:7] == ["", "60.7", "82.3", "93.7", "2.2e-6", "3.7e-4"]
+    assert line[7:] == ["", "", ""]
+    assert "## Single rows" not in page
+    for task in ("apogee-giants", "apogee-giants-snr100", "apogee-giants-snr30"):
+        assert f"\n## {task}\n" in page
+    # From little noise to much.
+    assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
+
+
+def test_every_published_figure_is_possible_and_has_a_source():
+    lines = published_figures()
+    assert len(lines) == 22
+    for line in lines:
+        shares = [line.figures[name] for name in ("doppelganger_free", "doppelganger_0.1",
+                                                  "doppelganger_1")]  # fmt: skip
+        assert shares == sorted(shares)
+        assert shares[0] >= 0 and shares[-1] <= 1
+        assert line.source and line.gallery_size in (25_000, 50_000)
+        assert line.label_access == "nuisance"
+
+
+def test_every_metric_is_defined_on_the_page():
+    page = leaderboard_page([])
+    for name, metric in METRICS.items():
+        line = line_of(page, f"`{name}`")
+        assert line[1] == markdown(metric.definition)
+        assert line[3] == ("higher" if metric.higher_is_better else "lower")
+
+
+def test_rows_and_published_figures_share_a_table_the_best_first():
+    page = leaderboard_page([entry(seed=seed, nearest=0.7) for seed in range(3)])
+    (table,) = [t for t in tables(page) if any("Table 1" in line[1] for line in t)]
+    names = [line[1].split("(")[0].strip(" *") for line in table[1:]]
+    (ours,) = (number for number, line in enumerate(table[1:]) if line[1] == "fader")
+    assert names.index("factordis") < ours < names.index("polynomial residual + PCA")
+    ours = line_of(page, "fader")
+    assert shown_seeds(ours[1]) == "3"
+    assert re.fullmatch(r"\d\d\.\d ± \d+\.\d", ours[2])
+    assert ours[5] == ours[6] == "", "no decoder: empty, not zero"
+    assert ours[9] == "6.0 ± 0.0"
+
+
+def test_label_access_separates_tables():
+    page = leaderboard_page(
+        [entry(), entry(method="composition", label_access="oracle", nearest=1.0)]
+    )
+    nuisance, oracle = page.index("#### Nuisance labels"), page.index("#### Oracle")
+    assert nuisance < page.index("|  | fader |") < oracle < page.index("|  | composition |")
+
+
+def test_single_rows_link_to_their_files_and_say_how_to_repeat_them():
+    one = entry(seed=4, overrides={"n_latent": 20})
+    line = line_of(leaderboard_page([one]), "[apogee-giants fader 4]")
+    assert line[0].endswith(f"(rows/{one.path.name})")
+    assert line[0].startswith(f'<a id="{one.path.stem}"></a>')
+    assert re.fullmatch(r"\d\d\.\d \\\[\d\d\.\d, \d\d\.\d\\\]", line[1])
+    assert line[-3] == "`aaaaaaaaaa`"
+    assert line[-1] == (
+        "<code>starbench run --method fader --task apogee-giants --scale full --seed 4"
+        " --set n\\_latent=20 --threads 2</code>"
+    )
+
+
+def test_a_diverged_row_says_so():
+    page = leaderboard_page([entry(), entry(seed=1, change=diverged)])
+    assert shown_seeds(line_of(page, "fader")[1]) == "1 (+ 1 diverged)"
+    assert line_of(page, "[apogee-giants fader 1]")[1] == r"diverged: loss \| is NaN"
+
+
+def test_changed_code_and_releases_are_told_apart():
+    page = leaderboard_page([entry(seed=0, dirty=True), entry(seed=1, commit=None, dirty=None)])
+    assert line_of(page, "[apogee-giants fader 0]")[-3] == "`aaaaaaaaaa` (changed)"
+    assert line_of(page, "[apogee-giants fader 1]")[-3] == "release 0.1.0"
+
+
+def test_incomparable_rows_stand_in_sets_of_their_own():
+    page = leaderboard_page([entry(seed=0), entry(seed=1, data_fingerprint="old")])
+    assert "### Comparable rows, set 1 of 2" in page
+    assert "### Comparable rows, set 2 of 2" in page
+    assert page.count("Not to be compared with the other sets.") == 2
+    assert page.count("Fader paper, Table 1; 25,000 stars") == 2, "published figures stand once"
+
+
+def test_settings_set_lines_apart():
+    sets = {"hyperparameters": {"n_latent": 5}, "overrides": {"n_latent": 5}}
+    page = leaderboard_page([entry(), entry(**sets), entry(preset="published")])
+    assert shown_seeds(line_of(page, r"fader (n\_latent = 5)")[1]) == "1"
+    page = leaderboard_page([entry(), entry(hyperparameters={"n_latent": 5})])
+    digests = {file_name(entry(**more).row)[-13:-5]
+               for more in ({}, {"hyperparameters": {"n_latent": 5}})}  # fmt: skip
+    shown = {re.search(r"`(\w{8})`", line[1])[1] for t in tables(page) for line in t
+             if line[1].startswith("fader v1")}  # fmt: skip
+    assert shown == digests
+
+
+def test_the_number_of_seeds_leads_to_the_single_rows():
+    entries = [entry(seed=seed, method=name) for seed in range(3) for name in ("a", "b")]
+    entries += [entry(seed=seed, method="a", hyperparameters={"n": 1}) for seed in range(2)]
+    for page, beginning in (
+        (leaderboard_page(entries), ""),
+        (readme_part(entries), "leaderboard/LEADERBOARD.md"),
+    ):
+        links = re.findall(r"\[\d\]\(([^#)]*)#([^)]*)\)", page)
+        assert len(set(links)) == len(links) == 3
+        assert {file for file, _ in links} == {beginning}
+        anchors = re.findall(r'<a id="([^"]*)">', leaderboard_page(entries))
+        assert len(set(anchors)) == len(anchors) == len(entries)
+        assert {anchor for _, anchor in links} <= set(anchors)
+    # The rows of a line stand together, beginning where its link leads.
+    assert [re.sub(r".*__(\w)__seed(\d)-(\w)\w*", r"\1\2\3", anchor) for anchor in anchors] in (
+        [f"{name}{seed}{digest}" for name, seed, digest in order]
+        for order in orders_of_groups(entries)
+    )
+
+
+def orders_of_groups(entries):
+    """Return the orders of rows in which those of a group stand together, by seed."""
+    by_group = {}
+    for each in entries:
+        key = each.row.method, each.row.settings_digest
+        by_group.setdefault(key, []).append((each.row.method, each.row.seed, key[1][0]))
+    for order in itertools.permutations(by_group.values()):
+        yield [row for group in order for row in group]
+
+
+def test_a_figure_that_some_seeds_lack_says_so():
+    entries = [entry(seed=0, figures={"reconstruction_mse": 1e-6}), entry(seed=1)]
+    assert line_of(leaderboard_page(entries), "fader")[5] == "1 of 2 seeds"
+
+
+def test_a_label_of_any_length_is_cut():
+    sets = {f"key{number}": "x" * 300 for number in range(100)}
+    page = leaderboard_page([entry(hyperparameters=sets, overrides=sets)])
+    line = line_of(page, "fader (key0 = xxx")
+    assert len(line[0]) < 250
+    assert re.search(r" \.\.\. v1 `\w{8}`$", line[0])
+
+
+def test_a_row_cannot_end_the_readmes_table():
+    sets = {"name": END}
+    table = readme_part([entry(hyperparameters=sets, overrides=sets)])
+    assert END not in table
+    once = with_table(f"before {BEGIN} old {END} after", table)
+    assert with_table(once, "| new |") == with_table(f"before {BEGIN} {END} after", "| new |")
+
+
+def test_hostile_text_is_shown_and_not_obeyed():
+    sets = {"name": HOSTILE}
+    hardware = {"processor": HOSTILE, "cores": 1, "threads": 1, "memory_gib": 1,
+                "device": "cpu", "system": "x"}  # fmt: skip
+    entries = [
+        entry(reference=HOSTILE, hyperparameters=sets, overrides=sets, hardware=hardware),
+        entry(seed=1, change=lambda c: {**diverged(c), "message": HOSTILE}),
+    ]
+    harmless, page = leaderboard_page([entry(), entries[1]]), leaderboard_page(entries)
+    for text in (page, readme_part(entries)):
+        assert "<script" not in text
+        assert "<img" not in text
+        assert not re.search(r"(?<!\\)\]\(http", text)
+        assert "://evil" not in text
+        assert "$c$" not in text
+    # The same columns everywhere: no bar of theirs has split a cell.
+    for table in tables(page):
+        assert {len(line) for line in table} == {len(table[0])}
+    assert len(tables(page)) == len(tables(harmless))
+    anchors = {f'<a id="{each.path.stem}">' for each in entries}
+    assert set(re.findall(r"<[^!][^>]*>", page)) == {"<code>", "</code>", "</a>", *anchors}
+
+
+@given(st.text(string.printable[:95] + "äπ", max_size=40))
+@example(HOSTILE)
+@example("\\&amp;\\\\#58;://")
+def test_escaped_text_reads_as_it_was(text):
+    shown = html.unescape(re.sub(r"\\([!-/:-@[-`{-~])", r"\1", markdown(text)))
+    assert shown == text
+    # Nothing is left that CommonMark, its tables or GitHub's additions would act on.
+    left = re.sub(r"\\[\\`*_\[\]|~#!]|&(#?\w+);", "", markdown(text))
+    assert not re.search(r"[\\`*_\[\]|~#!<>$@&]|://|www\.", left)
+
+
+def make_board(add, make_run):
+    add(*(make_run(seed=seed, nearest=0.6) for seed in range(3)))
+    add(make_run(method="conditional-autoencoder", nearest=0.1))
+
+
+def test_building_twice_gives_the_same_bytes(add, make_run, directory):
+    make_board(add, make_run)
+    readme = directory.parent / "README.md"
+    readme.write_text(f"# starbench\n\n{BEGIN}\n{END}\n\nThe end.\n")
+    assert {path.name for path in build(load(directory), directory)} == {
+        "LEADERBOARD.md",
+        "leaderboard.csv",
+        "README.md",
+    }
+    written = (directory / "LEADERBOARD.md", directory / "leaderboard.csv", readme)
+    first = {path: path.read_bytes() for path in written}
+    assert build(load(directory), directory) == []
+    assert differing(load(directory), directory) == {}
+    for path in first:
+        path.unlink() if path != readme else path.write_text(
+            f"# starbench\n\n{BEGIN}\nstale\n{END}\n\nThe end.\n"
+        )
+    build(load(directory), directory)
+    assert {path: path.read_bytes() for path in first} == first
+    assert b"conditional-autoencoder" in first[readme]
+    assert first[readme].startswith(b"# starbench\n")
+    assert first[readme].endswith(b"\n\nThe end.\n")
+
+
+def test_the_page_does_not_depend_on_the_order_of_rows_or_keys(add, make_run, directory, tmp_path):
+    make_board(add, make_run)
+    entries = load(directory)
+    pages = {leaderboard_page(order) for order in itertools.permutations(entries)}
+    assert len(pages) == 1
+    # The same rows, written by something that orders keys the other way round.
+    other = tmp_path / "other" / "leaderboard"
+    shutil.copytree(directory, other)
+    for path in (other / "rows").glob("*.json"):
+
+        def reordered(value):
+            if isinstance(value, dict):
+                return {key: reordered(value[key]) for key in reversed(value)}
+            return value
+
+        path.write_text(json.dumps(reordered(json.loads(path.read_text()))))
+    assert {leaderboard_page(load(other))} == pages
+
+
+def test_a_page_edited_by_hand_is_noticed(add, make_run, directory):
+    make_board(add, make_run)
+    build(load(directory), directory)
+    page = directory / "LEADERBOARD.md"
+    page.write_text(page.read_text().replace("fader", "fader, the best"))
+    assert list(differing(load(directory), directory)) == [page]
+
+
+@pytest.mark.parametrize(
+    "readme", ["no markers", BEGIN, END, END + BEGIN, BEGIN + BEGIN + END, BEGIN + END + END]
+)
+def test_a_readme_without_its_markers_is_refused(readme):
+    with pytest.raises(RowError, match=r"README.md: lines .* once each; add them"):
+        with_table(readme, "table")
+
+
+def test_the_readme_part_is_put_in_once():
+    once = with_table(f"before {BEGIN} old {END} after", "| new |")
+    assert once == f"before {BEGIN}\n\n| new |\n\n{END} after"
+    assert with_table(once, "| new |") == once
+
+
+# ------------------------------------------------------------------------------------- terminal
+
+
+def test_a_run_ends_with_its_row_beside_the_others(add, make_run, directory):
+    make_board(add, make_run)
+    row, _ = board.read_pair(make_run(method="new", seed=7, nearest=0.55) / "row.json")
+    text = table_for_run(row, directory)
+    lines = text.splitlines()
+    assert lines[0] == "apogee-giants, version 1, full scale"
+    value = percent(row.metrics["doppelganger_free"].value)
+    assert re.search(rf"^> new +seed 7 +{value} ", text, re.MULTILINE)
+    figure = row.metrics["doppelganger_free"]
+    assert re.search(rf"interval from +{percent(figure.low)} ", text)
+    assert re.search(rf"^>? +to +{percent(figure.high)} ", text, re.MULTILINE)
+    assert re.search(r"^fader +3 seeds", text, re.MULTILINE)
+    assert re.search(
+        r"^fader; Fader paper, Table 1 +published +60.7 +82.3 +93.7", text, re.MULTILINE
+    )
+
+
+def test_a_run_on_own_data_has_nothing_to_stand_beside(make_run, directory):
+    row, _ = board.read_pair(make_run(task="my_pairs", scale="own") / "row.json")
+    text = table_for_run(row, directory)
+    assert text.startswith("my_pairs, version 1, own")
+    assert "published" not in text
+
+
+def test_a_broken_leaderboard_does_not_cost_the_user_the_table(add, make_run, directory):
+    (path,) = add(make_run())
+    path.write_text("{}")
+    row, _ = board.read_pair(make_run(seed=1) / "row.json")
+    text = table_for_run(row, directory)
+    assert "> fader" in text
+    assert "The leaderboard's rows are left out: " in text

@@ -1,0 +1,124 @@
+"""The rows of this repository: none above what is possible, and controls at their known level."""
+
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from starbench.leaderboard.statistics.aggregate import Group, sections
+from starbench.leaderboard.statistics.compare import (
+    compare_resampled,
+    found_share,
+    ranks_of,
+    resample,
+)
+from starbench.leaderboard.store.board import load, ranks_beside
+from starbench.results.ranks import read_ranks
+from starbench.results.schema import SHARES
+
+LEADERBOARD = Path(__file__).parents[3] / "leaderboard"
+CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order")
+RAW_FLUX = 0.024  # what it finds of the mini scale's 2,500 noiseless stars; of more it finds fewer
+
+
+@cache
+def scored() -> dict[str, tuple[Group, ...]]:
+    """Return the groups that have scores, by task and set of comparable rows."""
+    found = defaultdict(tuple)
+    for section in sections(load(LEADERBOARD, checked=False)):
+        place = f"{section.task}-v{section.task_version}-{section.data_fingerprint}"
+        found[place] += tuple(group for group in section.groups if group.entries)
+    return dict(found)
+
+
+def named(*names: str) -> list:
+    """Return a test's places and groups of controls: those that have rows, whichever they are."""
+    return [
+        pytest.param(place, group, id=f"{place}-{group.label}")
+        for place, groups in scored().items()
+        for group in groups
+        if group.row.method in names
+    ]
+
+
+@cache
+def resampled(place: str, number: int, metric: str):
+    (ranks,) = ranks_of([scored()[place][number]])
+    return resample(np.stack([found_share(rank, metric) for rank in ranks]))
+
+
+def above(place: str, ceiling: Group, metric: str) -> list[str]:
+    """Name the competing methods that are surely above a control, on the same stars."""
+    groups = scored()[place]
+    most = resampled(place, groups.index(ceiling), metric)
+    return [
+        f"{group.label} v{group.row.method_version}: {metric}"
+        for number, group in enumerate(groups)
+        if not group.row.control
+        and compare_resampled(resampled(place, number, metric), most).low > 0
+    ]
+
+
+def test_there_are_rows_to_judge():
+    assert any(not group.row.control for groups in scored().values() for group in groups)
+
+
+def test_a_method_above_a_ceiling_is_named():
+    for place, groups in scored().items():
+        competing = [group for group in groups if not group.row.control]
+        low, high = (
+            choose(competing, key=lambda group: group.mean["doppelganger_free"])
+            for choose in (min, max)
+        )
+        named_above = above(place, low, "doppelganger_free")
+        assert f"{low.label} v{low.row.method_version}: doppelganger_free" not in named_above
+        if low is not high:
+            assert f"{high.label} v{high.row.method_version}: doppelganger_free" in named_above
+
+
+@pytest.mark.parametrize(("place", "group"), named("composition"))
+def test_the_truth_finds_every_twin_and_no_method_more(place, group):
+    for metric in SHARES:
+        assert group.mean[metric] == 1
+        assert above(place, group, metric) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "group"),
+    [
+        param
+        for param in named("information-bound")
+        if param.values[1].row.hyperparameters["nuisance_known"]
+    ],
+)
+def test_no_method_exceeds_what_the_spectra_tell(place, group):
+    for metric in SHARES:
+        assert above(place, group, metric) == []
+
+
+@pytest.mark.parametrize(("place", "group"), named(*CHANCE))
+def test_what_knows_nothing_is_at_chance_or_below(place, group):
+    for entry in group.entries:
+        rank = read_ranks(ranks_beside(entry.path)).rank
+        n_pairs, strangers_and_twin = len(rank), rank.size - 1
+        # Two stars that are closest to each other are found both, so that pairs are counted.
+        limit = binom.ppf(1 - 1e-5, n_pairs, 2 / strangers_and_twin)
+        assert (rank == 1).any(axis=1).sum() <= limit
+        # Uniform ranks have a mean of half the gallery; five standard errors, of pairs.
+        normalised = (rank - 1).mean() / (strangers_and_twin - 1)
+        assert normalised >= 0.5 - 5 * (12 * n_pairs) ** -0.5
+
+
+@pytest.mark.parametrize(("place", "group"), named("constant-latent"))
+def test_a_constant_finds_none(place, group):
+    for entry in group.entries:
+        rank = read_ranks(ranks_beside(entry.path)).rank
+        assert np.all(rank == rank.size - 1)
+
+
+@pytest.mark.parametrize(("place", "group"), named("raw-flux"))
+def test_spectra_alone_find_few_twins(place, group):
+    assert group.mean["doppelganger_free"] < RAW_FLUX

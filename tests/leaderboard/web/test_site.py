@@ -1,0 +1,173 @@
+"""The site: the same rows give the same bytes, nothing in a row is obeyed, pages stay small."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from markupsafe import escape
+from support.rows import FakeTask, diverged, draw_ranks
+
+from starbench.cli.main import main
+from starbench.leaderboard.store import board
+from starbench.leaderboard.web.build import build_site
+from starbench.leaderboard.web.numbers import by_shift, over_plane, recovery_curve
+from starbench.results.text import RowError
+from starbench.tasks import registry
+
+SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)> $x$ {{ 7*7 }}"
+MSE = {"reconstruction_mse": 1e-6, "swapped_reconstruction_mse": 2e-6}
+PROBES = {
+    "nuisance_leakage.mlp.Teff": 0.2,
+    "composition_recovery.mlp.Fe/H": 0.9,
+    "composition_recovery.mlp.C/Fe": 0.5,
+}
+
+
+def tags(text):
+    """Return what a browser sees of a page: each element and the names of its attributes."""
+    found = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser.feed(text)
+    return found
+
+
+@pytest.fixture
+def get_task():
+    class Task(FakeTask):
+        nuisance_names = ("Teff", "logg")
+
+        def drawn_labels(self, split, scale):
+            draws = np.random.default_rng(0).random((self.sizes(scale)[split], 2, 2))
+            return np.array([4000, 1.5]) + draws * np.array([1000, 1.5]), None
+
+    return lambda name: Task(name)
+
+
+@pytest.fixture
+def rows(add, make_run):
+    """Add methods of all kinds: several seeds, one seed, no decoder, diverged, hostile."""
+    add(
+        make_run(seed=0, nearest=0.9, figures=MSE | PROBES),
+        make_run(seed=1, nearest=0.8, figures=MSE | PROBES),
+        make_run(seed=0, nearest=0.7, task="apogee-giants-snr50", figures=MSE | PROBES),
+        make_run(method="no-decoder", nearest=0.4, figures=PROBES),
+        make_run(method="all-diverged", change=diverged),
+        make_run(method="information-bound", control=True, label_access="oracle", nearest=1.0),
+        make_run(
+            method="hostile", nearest=0.1, reference=SCRIPT, message=SCRIPT,
+            hyperparameters={"<b>": SCRIPT}, overrides={"<b>": SCRIPT}, figures=MSE,
+        ),
+    )  # fmt: skip
+
+
+def build(directory, out, get_task):
+    return build_site(board.load(directory), out, get_task=get_task)
+
+
+def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
+    out = tmp_path / "site"
+    sizes = build(directory, out, get_task)
+    pages = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.html")}
+    methods = ("fader", "no-decoder", "all-diverged", "information-bound", "hostile")
+    assert set(pages) == {"index.html", "figures.html", *(f"methods/{m}.html" for m in methods)}
+
+    # Every link leads to a file of the site.
+    for name, text in pages.items():
+        for link in re.findall(r'(?:href|src)="([^"#]+)', text):
+            assert (out / name).parent.joinpath(link).resolve().is_file(), (name, link)
+
+    # Nothing comes from elsewhere, nothing is inline, and foreign text is text.
+    for text in pages.values():
+        assert "http://" not in text and "https://" not in text
+        assert "default-src 'none'" in html.unescape(text)
+        for tag, attributes in tags(text):
+            assert not any(name == "style" or name.startswith("on") for name in attributes)
+            assert tag != "b" and (tag != "script" or "src" in attributes)
+        for image in re.findall(r"<img [^>]*>", text):
+            assert re.search(r'alt="[^"]{20,}"', image)
+    assert pages["methods/hostile.html"].count(str(escape(SCRIPT))) >= 3
+    for path in (out / "figures").iterdir():
+        assert "<script" not in path.read_text() and "alert" not in path.read_text()
+
+    # Figures and files.
+    drawn = {path.stem for path in (out / "figures").iterdir()}
+    assert {"recovery", "snr", "leakage", "swapped", "shift", "fader-recovery"} <= drawn
+    assert {"elements-apogee-giants", "plane-apogee-giants"} <= drawn
+    assert "all-diverged-recovery" not in drawn
+    assert "1 diverged" in pages["methods/all-diverged.html"]
+    assert "loss | is NaN" in pages["methods/all-diverged.html"]
+    assert "starbench run --method fader" in pages["methods/fader.html"]
+    heaviest = max(sum(size for name, size in sizes.items() if name.startswith(kind))
+                   for kind in ("figures/", "static/"))  # fmt: skip
+    assert heaviest + max(map(len, pages.values())) < 5_000_000
+    assert len((out / "index.html").read_bytes()) + sum(
+        size for name, size in sizes.items() if name.startswith("static/")
+    ) < 1_000_000  # fmt: skip
+
+
+def test_the_same_rows_give_the_same_bytes(rows, directory, get_task, tmp_path):
+    def contents(out):
+        build(directory, out, get_task)
+        return {path.relative_to(out): path.read_bytes()
+                for path in out.rglob("*") if path.is_file()}  # fmt: skip
+
+    first = contents(tmp_path / "a")
+    assert contents(tmp_path / "a") == first  # in the place of the older one
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_an_empty_leaderboard_has_a_site(directory, get_task, tmp_path):
+    build(directory, tmp_path / "site", get_task)
+    assert "No rows give a figure yet." in (tmp_path / "site" / "figures.html").read_text()
+
+
+def test_a_folder_of_something_else_is_left_alone(directory, get_task, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RowError, match="holds something else than a site"):
+        build(directory, tmp_path, get_task)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_the_command_builds_beside_the_rows(add, make_run, directory, get_task, monkeypatch):
+    add(make_run())
+    monkeypatch.setattr(registry, "get_task", get_task)
+    arguments = ["leaderboard", "site", "--quiet", "--directory", str(directory)]
+    outcome = CliRunner().invoke(main, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert (directory / "site" / "index.html").is_file()
+    assert "MB; open" in outcome.output
+
+
+def test_data_of_another_version_are_not_drawn(add, make_run, directory, get_task, tmp_path):
+    add(make_run())
+    build(directory, tmp_path / "site", lambda name: FakeTask(name, version=2))
+    drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
+    assert "recovery" in drawn
+    assert "shift" not in drawn
+
+
+def test_a_curve_is_the_mean_of_the_seeds_within_its_interval():
+    ranks = [draw_ranks(seed, 0.5)[0] for seed in range(3)]
+    curve = recovery_curve(ranks)
+    assert curve.k.tolist() == [1, 3, 10, 25, 100]
+    for place, k in enumerate(curve.k):
+        assert curve.share[place] == pytest.approx(np.mean([rank <= k for rank in ranks]))
+    assert (curve.low <= curve.share).all() and (curve.share <= curve.high).all()
+    assert (np.diff(curve.share) >= 0).all()
+
+
+def test_bins_hold_the_stars_that_belong_there():
+    found = np.array([[1.0, 0.0], [1.0, 1.0]])
+    teff = np.array([[4000.0, 4050.0], [4000.0, 4950.0]])
+    means = by_shift(found, teff)
+    assert (means[0], means[-1]) == (0.5, 1.0)
+    assert np.isnan(means[1:-1]).all()
+    nuisance = np.stack([teff, np.array([[1.5, 3.0], [1.5, 3.0]])], axis=-1)
+    first, second, mean = over_plane(found, nuisance)
+    assert mean.shape == (len(second) - 1, len(first) - 1)
+    assert mean[0, 0] == 1.0  # both stars of 4000 K
+    assert (mean[-1, 0], mean[-1, -1]) == (0.0, 1.0)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+import torch
+
+from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+
+
+def cloud(signal, noise, n=200_000, seed=0):
+    """Return latents of Gaussian signal with noise, and the same with the noise added once more."""
+    generator = torch.Generator().manual_seed(seed)
+    draws = [torch.randn(n, len(signal), generator=generator).double() for _ in range(3)]
+    latent = draws[0] * torch.tensor(signal) + draws[1] * torch.tensor(noise)
+    return latent, latent + draws[2] * torch.tensor(noise)
+
+
+def matched(latent, noisier):
+    return noise_matched_map(latent, moved_covariance(latent, noisier))
+
+
+def test_two_axes_worked_by_hand():
+    # Variances: signal 9 and 3, noise 1 and 1. Shares of signal 9/10 and 3/4.
+    matrix = matched(*cloud([3.0, 3**0.5], [1.0, 1.0])).numpy()
+    norms = np.sort(np.linalg.norm(matrix, axis=1))
+    assert norms == pytest.approx([0.75**0.5, 0.9**0.5], abs=0.01)
+
+
+def test_noise_becomes_alike_up_to_the_share_of_signal():
+    latent, noisier = cloud([3.0, 1.0, 0.5], [0.1, 2.0, 0.3])
+    mixing = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [0.0, 1.0, 1.0]]).double()
+    matrix = matched(latent @ mixing, noisier @ mixing).double()
+    moved = (noisier - latent) @ mixing @ matrix
+    covariance = (moved.T @ moved / len(moved)).numpy()
+    signal = [1 / (1 + 4), 0.25 / (0.25 + 0.09), 9 / 9.01]
+    assert np.diag(covariance) == pytest.approx(signal, abs=0.01)
+    assert covariance - np.diag(np.diag(covariance)) == pytest.approx(np.zeros((3, 3)), abs=0.01)
+
+
+def test_an_axis_of_noise_alone_counts_next_to_nothing_but_can_be_had_back():
+    latent, noisier = cloud([1.0, 0.0], [0.2, 5.0])
+    matrix = matched(latent, noisier)
+    moved = (latent.float() @ matrix).std(0).sort().values
+    assert moved[0] < 0.2 < moved[1]
+    back = latent.float() @ matrix @ torch.linalg.inv(matrix)
+    assert torch.allclose(back, latent.float(), atol=0.05)
+
+
+def test_twins_are_found_more_often_than_in_the_raw_latent():
+    rng = np.random.default_rng(0)
+    signal, noise = np.array([3.0, 1.0, 1.0, 1.0]), np.array([2.0, 0.1, 0.1, 0.1])
+    truth = rng.normal(size=(600, 1, 4)) * signal
+    stars = torch.from_numpy(truth + rng.normal(size=(600, 2, 4)) * noise)
+    matrix = matched(*cloud(signal.tolist(), noise.tolist())).double()
+
+    def nearest(latent):
+        distance = torch.cdist(latent[:, 0], latent[:, 1], p=1)
+        return (distance.argmin(1) == torch.arange(len(latent))).double().mean()
+
+    assert nearest(stars @ matrix) > nearest(stars) + 0.1

@@ -1,0 +1,101 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from support.spectra import draw, view
+
+from starbench.methods.base import Silent
+from starbench.methods.conditional_autoencoder import ConditionalAutoencoder
+from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
+
+
+def test_one_number_worked_by_hand():
+    # x = 2 z + noise of 0.5, prior N(1, 4): information 4 / 0.25 = 16, precision 1 / 4.
+    latent, information = gauss_newton_step(
+        lambda z: 2 * z,
+        torch.tensor([[3.0]]),
+        torch.tensor([[-7.0]]),
+        noise=0.5,
+        mean=torch.tensor([1.0]),
+        precision=torch.tensor([[0.25]]),
+    )
+    assert information.item() == pytest.approx(16)
+    assert latent.item() == pytest.approx((16 * 1.5 + 0.25 * 1) / 16.25)
+
+
+def linear(n=50_000, seed=0):
+    """Return a matrix, latents of covariance P, and noisy spectra of a linear decoder."""
+    generator = torch.Generator().manual_seed(seed)
+    draw_normal = lambda *shape: torch.randn(*shape, generator=generator).double()  # noqa: E731
+    matrix, mixing = draw_normal(3, 8), draw_normal(3, 3)
+    latent = draw_normal(n, 3) @ mixing
+    return matrix, mixing.T @ mixing, latent, latent @ matrix + 0.7 * draw_normal(n, 8)
+
+
+def refined(matrix, prior, start, spectra):
+    return gauss_newton_step(
+        lambda z: z @ matrix,
+        spectra,
+        start,
+        noise=0.7,
+        mean=torch.zeros(3).double(),
+        precision=torch.linalg.inv(prior),
+    )
+
+
+def test_of_a_linear_decoder_one_step_is_the_posterior_mean_wherever_it_starts():
+    matrix, prior, truth, spectra = linear()
+    first, _ = refined(matrix, prior, torch.zeros_like(truth), spectra)
+    second, _ = refined(matrix, prior, 10 * truth, spectra)
+    assert torch.allclose(first, second, atol=1e-6)
+    # Of all linear functions of a spectrum the posterior mean errs least: regression finds it.
+    fitted = spectra @ torch.linalg.lstsq(spectra, truth).solution
+    assert torch.allclose(first, fitted, atol=0.05)
+    assert (first - truth).square().mean() <= (fitted - truth).square().mean() * 1.001
+
+
+def test_noise_covariance_is_the_scatter_over_noise():
+    matrix, prior, truth, _ = linear()
+    latent = truth[:1].expand(100_000, 3)
+    noise = torch.randn(len(latent), 8, generator=torch.Generator().manual_seed(1)).double()
+    estimate, information = refined(matrix, prior, latent, latent @ matrix + 0.7 * noise)
+    expected = torch.cov(estimate.T)
+    found = noise_covariance(information[:4], torch.linalg.inv(prior))
+    assert torch.allclose(found, expected, rtol=0.03, atol=0.01 * expected.diagonal().min())
+
+
+def test_a_curved_decoder_is_fitted_by_a_few_steps():
+    truth = torch.linspace(-1, 1, 9).double()[:, None]
+    decode = lambda z: torch.cat([z.exp(), z + 0.3 * z**2], 1)  # noqa: E731
+    latent = truth + 0.3
+    for _ in range(5):
+        latent, _ = gauss_newton_step(
+            decode, decode(truth), latent, noise=1e-3,
+            mean=torch.zeros(1).double(), precision=torch.eye(1).double(),
+        )  # fmt: skip
+    assert torch.allclose(latent, truth, atol=1e-5)
+
+
+def test_refined_latents_of_noisy_spectra_reconstruct_better():
+    rng = np.random.default_rng(0)
+    clean = view("train", 1200, "nuisance")
+    noisy = clean.flux + rng.normal(0, 0.03, clean.flux.shape).astype(np.float32)
+    train = dataclasses.replace(clean, flux=noisy, noise=0.03)
+    flux, nuisance, _ = draw("test", 300)
+    flat, u = flux.reshape(600, -1), nuisance.reshape(600, -1)
+    seen = flat + rng.normal(0, 0.03, flat.shape).astype(np.float32)
+    errors = []
+    for steps in (0, 1):
+        settings = ConditionalAutoencoder.Hyperparameters(
+            refinement=steps,
+            epochs=30,
+            encoder_widths=(64,),
+            decoder_widths=(64,),
+            batch_size=64,
+        )
+        instance = ConditionalAutoencoder(settings, seed=0)
+        instance.fit(train, train, Silent())
+        rebuilt = instance.decode(instance.encode(seen, u), u)
+        errors.append(float(np.mean((rebuilt - flat) ** 2)))
+    assert errors[1] < 0.9 * errors[0]

@@ -1,0 +1,196 @@
+import errno
+import json
+import re
+import shutil
+from types import SimpleNamespace
+
+import datasets
+import h5py
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from starbench.tasks.base import SPLITS
+from starbench.tasks.errors import DataError
+from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.registry import get_task
+from starbench.tasks.storage import export as exporting
+from starbench.tasks.storage.export import export
+
+FIELDS = ("flux", "nuisance", "composition")
+OUTS = {"hdf5": "out.h5", "parquet": "out", "datasets": "out"}
+
+
+@pytest.fixture
+def task(pairs_file, monkeypatch):
+    """Own pairs, read in pieces of three."""
+    monkeypatch.setattr("starbench.tasks.own.hdf5._CHUNK_BYTES", 3 * 8 * 12)
+    task = OwnData(pairs_file(wavelength=np.sort(np.random.default_rng(0).uniform(4e3, 5e3, 12))))
+    return task
+
+
+def write(task, out, form=None, **options):
+    export(task, "full", out, form, progress=False, **options)
+    return out
+
+
+def assert_same(a, b, without=()):
+    for name in ("wavelength_unit", "nuisance_names", "nuisance_units", "elements"):
+        assert getattr(a, name) == getattr(b, name)
+    assert np.array_equal(a.wavelength, b.wavelength)
+    for split in SPLITS:
+        one, two = a.load(split, "full"), b.load(split, "full")
+        for name in FIELDS:
+            if (split, name) not in without:
+                assert np.array_equal(getattr(one, name), getattr(two, name)), (split, name)
+
+
+@pytest.mark.parametrize("form", OUTS)
+def test_what_is_exported_is_read_again_as_it_was(task, form, tmp_path):
+    out = write(task, tmp_path / OUTS[form], form)
+    again = get_task(data=out, cache=tmp_path / "cache", progress=False)
+    assert_same(again, task)
+    assert again.fingerprint("full") == task.fingerprint("full")
+    assert again.name == "own-data-out"
+    assert {p.name for p in tmp_path.iterdir()} <= {task.path.name, out.name, "cache"}
+
+
+@pytest.mark.parametrize("form", OUTS)
+def test_the_composition_of_test_can_be_withheld(task, form, tmp_path):
+    out = write(task, tmp_path / OUTS[form], form, withhold_composition=True)
+    again = get_task(data=out, cache=tmp_path / "cache", progress=False)
+    again.prepare("full", progress=False)
+    assert_same(again, task, without=[("test", "composition")])
+    assert again.load("test", "full").composition is None
+    assert again.labels_on_disk("test", "full")[1] is None
+    composition = task.load("test", "full").composition
+    for path in [out] if out.is_file() else out.rglob("*"):
+        assert path.is_dir() or composition[1].tobytes() not in path.read_bytes()
+    with pytest.raises(DataError, match="has no composition of test; leave --withhold-comp"):
+        write(again, tmp_path / "twice.h5", withhold_composition=True)
+
+
+def test_pairs_without_composition_are_exported(pairs_file, tmp_path):
+    task = OwnData(pairs_file(**{f"{split}/composition": None for split in SPLITS}))
+    for form, name in OUTS.items():
+        out = write(task, tmp_path / form / name, form)
+        assert_same(get_task(data=out, cache=tmp_path, progress=False), task)
+
+
+def test_parquet_has_plain_columns_and_says_what_it_is(task, tmp_path):
+    out = write(task, tmp_path / "out")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "test.parquet", "train.parquet", "validation.parquet",
+    ]  # fmt: skip
+    table = pq.read_table(out / "train.parquet")
+    assert table.column_names == [*FIELDS, "starbench"]
+    about = json.loads(table.schema.metadata[b"starbench"])
+    assert about == json.loads(table["starbench"][0].as_py())
+    assert table["starbench"].null_count == len(table) - 1
+    assert about["wavelength"] == task.wavelength.tolist()
+    assert (about["task"], about["version"], about["scale"]) == (task.name, 1, "full")
+    assert about["fingerprint"] == task.fingerprint("full")
+    train = task.load("train", "full")
+    for name in FIELDS:
+        assert np.array_equal(np.array(table[name].to_pylist(), "f4"), getattr(train, name))
+
+
+def test_what_a_data_set_says_of_itself_survives_the_ways_of_datasets(task, tmp_path):
+    """Of a table's metadata and a data set's description nothing reaches the Hub and back."""
+    out = write(task, tmp_path / "out", "datasets")
+    loaded = datasets.load_from_disk(str(out))
+    flux = loaded["train"].with_format("numpy")[:]["flux"]
+    assert flux.dtype == np.float32
+    assert np.array_equal(flux, task.load("train", "full").flux)
+    # push_to_hub writes Parquet, which load_dataset reads
+    for split in SPLITS:
+        loaded[split].to_parquet(str(tmp_path / "hub" / f"{split}.parquet"))
+    hub = datasets.load_dataset(
+        "parquet", data_dir=str(tmp_path / "hub"), cache_dir=str(tmp_path / "hf")
+    )
+    assert json.loads(hub["test"][0]["starbench"])["nuisance_names"] == ["u0", "u1"]
+    hub.save_to_disk(str(tmp_path / "again"))
+    assert_same(get_task(data=tmp_path / "again", cache=tmp_path / "cache", progress=False), task)
+
+
+def test_out_that_is_there_is_replaced_only_if_forced(task, tmp_path):
+    for form, name in OUTS.items():
+        out = tmp_path / form / name
+        write(task, out, form)
+        with pytest.raises(DataError, match=r"is there already; --force replaces it\."):
+            write(task, out, form)
+        write(task, out, form, withhold_composition=True, force=True)
+        again = get_task(data=out, cache=tmp_path, progress=False)
+        assert again.labels_on_disk("test", "full")[1] is None
+        assert [path.name for path in out.parent.iterdir()] == [name]
+
+
+def test_a_folder_of_other_things_is_never_replaced(task, tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter.tex").write_text("years of work")
+    for form in OUTS:
+        with pytest.raises(DataError, match="is not an earlier export as"):
+            write(task, folder, form, force=True)
+    assert (folder / "chapter.tex").read_text() == "years of work"
+
+
+def test_a_suffix_that_says_nothing_is_named(task, tmp_path):
+    with pytest.raises(DataError, match=r"cannot be told from \.fits; give a file \.h5, a folder"):
+        write(task, tmp_path / "out.fits")
+    write(task, tmp_path / "out.HDF5")
+    assert h5py.is_hdf5(tmp_path / "out.HDF5")
+
+
+@pytest.mark.parametrize("form", OUTS)
+def test_an_interruption_leaves_what_was_there(task, form, tmp_path):
+    out = tmp_path / "new" / OUTS[form]
+
+    def cut_off(split, scale):
+        for rows, piece in task.chunks(split, scale):
+            yield rows, piece
+            if split == "validation":
+                raise KeyboardInterrupt
+
+    broken = SimpleNamespace(
+        **{name: getattr(task, name) for name in dir(task) if not name.startswith("_")}
+    )
+    broken.chunks = cut_off
+    with pytest.raises(KeyboardInterrupt):
+        write(broken, out, form)
+    assert list(out.parent.iterdir()) == []
+
+    write(task, out, form)
+    before = {path: path.read_bytes() for path in out.parent.rglob("*") if path.is_file()}
+    with pytest.raises(KeyboardInterrupt):
+        write(broken, out, form, force=True)
+    assert {p: p.read_bytes() for p in out.parent.rglob("*") if p.is_file()} == before
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(task, tmp_path, monkeypatch):
+    free = SimpleNamespace(free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(OSError, match="free space there, or choose another OUT") as caught:
+        write(task, tmp_path / "new" / "out.h5")
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename.endswith("out.h5")
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_memory_holds_one_piece_at_a_time(task, tmp_path, monkeypatch):
+    sizes, real = [], exporting._batch
+
+    def batch(piece, *rest):
+        sizes.append(len(piece))
+        return real(piece, *rest)
+
+    monkeypatch.setattr(exporting, "_batch", batch)
+    write(task, tmp_path / "out")
+    assert sizes == [3, 3, 3, 1, 3, 1]
+
+
+def test_the_progress_bar_counts_the_pairs(task, tmp_path, capsys):
+    export(task, "full", tmp_path / "out", "datasets")
+    shown = capsys.readouterr().err
+    assert re.search(r"export: 100%\|.*14/14", shown) and "Saving the dataset" not in shown
+    export(task, "full", tmp_path / "more", "datasets", progress=False)
+    assert capsys.readouterr().err == ""
