@@ -25,7 +25,7 @@ import torch
 from tabulate import tabulate
 
 from starbench.evaluation.scoring import encode_split
-from starbench.evaluation.views import Shown, show_split
+from starbench.evaluation.views import SplitView, view_split
 from starbench.methods.base import Silent, View
 from starbench.methods.controls.information_bound import InformationBound
 from starbench.methods.parts.noise_matching import noise_matched_map
@@ -54,7 +54,7 @@ def with_twins_agreeing(noisy: np.ndarray, noiseless: np.ndarray) -> np.ndarray:
     return noiseless.mean(axis=1, keepdims=True) + (noisy - noiseless)
 
 
-def best_latent(bound: InformationBound, train: Shown, shown: Shown) -> np.ndarray:
+def best_latent(bound: InformationBound, train: SplitView, shown: SplitView) -> np.ndarray:
     """Return the bound's compositions [n, 2, n_elements], scaled to their noise for L1."""
     some = slice(4096)
     information, _ = bound._information(train.view.nuisance[some], train.view.composition[some])
@@ -86,10 +86,10 @@ def main(run: Path, with_bound: bool) -> None:
         lines.append([name, *(f"{100 * share:.1f}" for share in shares)])
         click.echo(f"{name}: {lines[-1][1]} %", err=True)
 
-    train = show_split(task, "train", scale, "oracle", row.seed)
-    shown = show_split(task, "validation", scale, "oracle", row.seed)
+    train = view_split(task, "train", scale, "oracle", row.seed)
+    shown = view_split(task, "validation", scale, "oracle", row.seed)
     quiet = get_task(task.base.name)
-    noiseless = show_split(quiet, "validation", scale, "oracle", row.seed)
+    noiseless = view_split(quiet, "validation", scale, "oracle", row.seed)
     noisy = encode_split(method, shown)
     clean = encode_split(method, noiseless)
     say("as it is", twin_ranks(noisy).rank)

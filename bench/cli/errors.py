@@ -7,7 +7,7 @@ import click
 
 # Where each is defined. An error whose module was never imported cannot have been raised, so none
 # is imported here: torch behind some of them takes seconds.
-USER_MISTAKES = (
+USER_ERRORS = (
     ("starbench.methods.base", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
@@ -28,7 +28,7 @@ def report(error: BaseException, command: str | None = None) -> Report:
     """Turn any exception into what the terminal shows of it, which may depend on the command."""
     if isinstance(error, KeyboardInterrupt):
         return Report(STOPPED if command in RESUMED else "Stopped.", 130)
-    if isinstance(error, _loaded(USER_MISTAKES)):
+    if isinstance(error, _loaded(USER_ERRORS)):
         return Report(_sentence(error), 2)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""

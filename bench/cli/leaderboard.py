@@ -119,7 +119,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board, checks
     from starbench.methods.base import Method
-    from starbench.results.text import RowError, shown
+    from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
 
@@ -132,27 +132,27 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
             row, ranks = board.read_pair(path)
-            checks.check_metrics(row, shown(path))
-            checks.check_declared(row, shown(path), _declared(row.method))
+            checks.check_metrics(row, printable(path))
+            checks.check_declared(row, printable(path), _declared(row.method))
             if row.scale != "own":
                 task = get_task(row.task)
                 if row.task_version >= task.version:  # older data cannot be looked at any more
-                    checks.check_data(row, ranks, shown(path), task)
+                    checks.check_data(row, ranks, printable(path), task)
             if ranks is not None:
-                checks.check_figures(row, ranks, shown(path), intervals=True)
+                checks.check_figures(row, ranks, printable(path), intervals=True)
                 if run is not None:
                     method = _declared(row.method)
                     if method is not None and method.rank_twins is not Method.rank_twins:
                         raise RowError(
-                            f"{shown(path)}: {row.method} ranks by a distance of its own, which "
-                            "latents alone do not give; leave out --run"
+                            f"{printable(path)}: {row.method} ranks by a distance of its own, "
+                            "which latents alone do not give; leave out --run"
                         )
                     checks.check_latents(ranks, run / "latents.h5")
         except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
         else:
-            say(f"{row.status:8} {shown(path)}")
+            say(f"{row.status:8} {printable(path)}")
     if refused:
         raise Report(f"{refused} of {len(paths)} rows do not hold.", 1)
 
@@ -237,17 +237,17 @@ def reproduce(
     from starbench.methods.registry import get_method
     from starbench.results.ranks import read_ranks
     from starbench.results.schema import read_row
-    from starbench.results.text import shown
+    from starbench.results.text import printable
     from starbench.runs.runner import run
     from starbench.tasks.registry import get_task
 
     path = board.row_file(row_path)
-    name, row = shown(path), read_row(path)
+    name, row = printable(path), read_row(path)
     reproduce.check_source(row, name)
     method, task = get_method(spec or row.method), get_task(row.task, cache=cache)
     reproduce.check_reproducible(row, name, method, task)
     settings = reproduce.settings_of(row, name, method)
-    click.echo(f"Again: {shown(row.command)}")
+    click.echo(f"Again: {printable(row.command)}")
     with tempfile.TemporaryDirectory(prefix="starbench-") as temporary:
         outcome = run(
             task,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from starbench import metrics
-from starbench.evaluation.views import Labels, Shown, unshuffle
+from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Diverged, Method, SettingError
 from starbench.tasks.base import Split
 
@@ -54,11 +54,11 @@ class Scores:
 
     Attributes
     ----------
-    figures : dict of str to Figure
+    estimates : dict of str to Estimate
     ranks : TwinRanks
     """
 
-    figures: dict[str, metrics.Figure]
+    estimates: dict[str, metrics.Estimate]
     ranks: metrics.TwinRanks
 
 
@@ -82,14 +82,14 @@ def checked_output(output: object, n: int, what: str, width: int | None = None) 
 
 
 def encode_rows(
-    method: Method, shown: Shown, rows: np.ndarray, advance: Callable[[int], None] | None = None
+    method: Method, shown: SplitView, rows: np.ndarray, advance: Callable[[int], None] | None = None
 ) -> np.ndarray:
     """Encode some rows of a view, in batches.
 
     Parameters
     ----------
     method : Method
-    shown : Shown
+    shown : SplitView
     rows : numpy.ndarray [n], int64
         Rows of the view, in the order to encode them.
     advance : callable, optional
@@ -123,7 +123,7 @@ def encode_rows(
 
 
 def encode_split(
-    method: Method, shown: Shown, advance: Callable[[int], None] | None = None
+    method: Method, shown: SplitView, advance: Callable[[int], None] | None = None
 ) -> np.ndarray:
     """Encode a split as it is shown; return latents [n_pairs, 2, d] in the order of the data."""
     return unshuffle(encode_rows(method, shown, np.arange(len(shown.order)), advance), shown.order)
@@ -268,8 +268,8 @@ def score(
         What to fit the probes of leakage and recovery on.
     """
     ranks = metrics.twin_ranks(latent) if ranks is None else ranks
-    figures = dict(metrics.recovery_figures(ranks))
-    figures |= metrics.reconstruction_figures(plain_mse, swapped_mse, large_shift(labels))
+    estimates = dict(metrics.recovery_estimates(ranks))
+    estimates |= metrics.reconstruction_estimates(plain_mse, swapped_mse, large_shift(labels))
     if probes is not None:
         known = probes.labels
         inputs = metrics.ProbeInputs(probes.latent, latent)
@@ -279,5 +279,7 @@ def score(
         }
         for family, (names, fitted_on, judged_on) in targets.items():
             if fitted_on is not None and judged_on is not None and names:
-                figures |= metrics.probe_figures(family, names, inputs, fitted_on, judged_on)
-    return Scores({name: figure for name, figure in figures.items() if figure is not None}, ranks)
+                estimates |= metrics.probe_estimates(family, names, inputs, fitted_on, judged_on)
+    return Scores(
+        {name: estimate for name, estimate in estimates.items() if estimate is not None}, ranks
+    )

@@ -33,7 +33,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Shown:
+class SplitView:
     """A split as a method sees it, and what the harness keeps to itself.
 
     Attributes
@@ -83,7 +83,7 @@ def unshuffle(shuffled: np.ndarray, order: np.ndarray) -> np.ndarray:
     return ordered.reshape(len(order) // 2, 2, *shuffled.shape[1:])
 
 
-def show_split(task: Task, split: str, scale: str, label_access: str, seed: int) -> Shown:
+def view_split(task: Task, split: str, scale: str, label_access: str, seed: int) -> SplitView:
     """Read a split into the view that a method with some label access may see.
 
     Each piece of the split is scattered straight to its shuffled rows: at the full scale the
@@ -123,4 +123,4 @@ def show_split(task: Task, split: str, scale: str, label_access: str, seed: int)
         allowed["composition"] = composition[order // 2]
     labels = Labels(nuisance, composition, task.nuisance_names, task.elements)
     noise = None if task.snr is None else 1 / task.snr
-    return Shown(View(flux, **allowed, noise=noise), order, labels)
+    return SplitView(View(flux, **allowed, noise=noise), order, labels)

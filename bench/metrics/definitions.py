@@ -1,15 +1,17 @@
-"""What each metric means, in one table, and the form of a measured figure.
+"""What each metric means, declared in one place: definition, version, direction, bounds, tolerance.
 
 A metric's version is raised whenever its definition, or the code behind it, changes what it
-measures; figures of different versions never share a table.
+measures; estimates of different versions never share a table.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A measured metric.
+class Estimate:
+    """A metric's value on a sample of stars, with its confidence interval.
 
     Attributes
     ----------
@@ -27,106 +29,147 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """By how much a value may differ when a run is repeated on another kind of machine.
+
+    Attributes
+    ----------
+    allowed : callable
+        From the repeated value to the largest absolute difference.
+    meaning : str
+        The same in words.
+    """
+
+    allowed: Callable[[float], float]
+    meaning: str
+
+
+# Sums are rounded differently elsewhere, and training amplifies that until the run is as good as
+# one of another seed, so these are some spreads over seeds: shares scatter by 0.003 to 0.04 times
+# sqrt(p (1 - p)), squared errors by 2 to 10 %, R^2 by up to 0.05.
+_SHARE = Tolerance(
+    lambda p: max(0.001, 0.05 * math.sqrt(max(p * (1 - p), 0.0))),
+    "0.05 sqrt(p (1 - p)), and at least 0.001",
+)
+_SQUARED_ERROR = Tolerance(lambda value: 0.2 * abs(value), "20 %")
+_R_SQUARED = Tolerance(lambda value: 0.05, "0.05")
+
+
+@dataclass(frozen=True)
 class Metric:
     """The definition of a metric.
 
     Attributes
     ----------
+    label : str
+        Short title for tables and figures.
     definition : str
         One sentence.
     version : int
     higher_is_better : bool
     unit : str
         Empty for a pure number. Shares are between 0 and 1.
+    low, high : float
+        Bounds of the possible values.
+    tolerance : Tolerance
     """
 
+    label: str
     definition: str
     version: int
     higher_is_better: bool
     unit: str
+    low: float
+    high: float
+    tolerance: Tolerance
 
 
-_FLUX_SQUARED = "flux^2"
+def _share(label: str, definition: str, *, higher_is_better: bool = True) -> Metric:
+    return Metric(label, definition, 1, higher_is_better, "share of stars", 0.0, 1.0, _SHARE)
+
+
+def _rank(label: str, definition: str, *, higher_is_better: bool) -> Metric:
+    return Metric(label, definition, 1, higher_is_better, "", 0.0, 1.0, _SHARE)
+
+
+def _squared_error(label: str, definition: str, low: float = 0.0) -> Metric:
+    return Metric(label, definition, 1, False, "flux^2", low, math.inf, _SQUARED_ERROR)
+
+
+def _r_squared(label: str, definition: str, *, higher_is_better: bool) -> Metric:
+    # A held-out R^2 has no lower bound.
+    return Metric(label, definition, 1, higher_is_better, "", -math.inf, 1.0, _R_SQUARED)
+
+
+SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
+"""The shares of stars whose twin is found, each at most the next."""
 
 METRICS: dict[str, Metric] = {
-    "doppelganger_free": Metric(
+    "doppelganger_free": _share(
+        "Nearest",
         "Share of stars whose twin is strictly closer than every stranger (rank 1).",
-        1,
-        True,
-        "share of stars",
     ),
-    "doppelganger_0.1": Metric(
+    "doppelganger_0.1": _share(
+        "Within 0.1 %",
         "Share of stars whose twin ranks within the nearest 0.1 % of the stars, "
         "or nearest of all where that is less than one star.",
-        1,
-        True,
-        "share of stars",
     ),
-    "doppelganger_1": Metric(
+    "doppelganger_1": _share(
+        "Within 1 %",
         "Share of stars whose twin ranks within the nearest 1 % of the stars, "
         "or nearest of all where that is less than one star.",
-        1,
-        True,
-        "share of stars",
     ),
-    "median_normalised_rank": Metric(
+    "median_normalised_rank": _rank(
+        "Median normalised rank",
         "Median over stars of (rank - 1) / (2 n_pairs - 2): 0 for the nearest, 1 for the last, "
         "0.5 by chance.",
-        1,
-        False,
-        "",
+        higher_is_better=False,
     ),
-    "mean_reciprocal_rank": Metric("Mean over stars of 1 / rank.", 1, True, ""),
-    "tied_share": Metric(
+    "mean_reciprocal_rank": _rank(
+        "Mean reciprocal rank", "Mean over stars of 1 / rank.", higher_is_better=True
+    ),
+    "tied_share": _share(
+        "Tied",
         "Share of stars with at least one stranger exactly as far as the twin.",
-        1,
-        False,
-        "share of stars",
+        higher_is_better=False,
     ),
-    "reconstruction_mse": Metric(
+    "reconstruction_mse": _squared_error(
+        "MSE",
         "Mean over stars and pixels of the squared error of the flux decoded from a star's own "
         "latent and nuisance.",
-        1,
-        False,
-        _FLUX_SQUARED,
     ),
-    "swapped_reconstruction_mse": Metric(
+    "swapped_reconstruction_mse": _squared_error(
+        "Swapped MSE",
         "Mean over stars and pixels of the squared error of the flux decoded from the twin's "
         "latent and the star's own nuisance.",
-        1,
-        False,
-        _FLUX_SQUARED,
     ),
-    "swap_gap": Metric(
-        "swapped_reconstruction_mse less reconstruction_mse.", 1, False, _FLUX_SQUARED
+    "swap_gap": _squared_error(
+        "Swap gap", "swapped_reconstruction_mse less reconstruction_mse.", low=-math.inf
     ),
-    "swapped_reconstruction_mse_large_shift": Metric(
+    "swapped_reconstruction_mse_large_shift": _squared_error(
+        "Swapped MSE, large shift",
         "swapped_reconstruction_mse over the pairs whose effective temperatures differ by more "
         "than 500 K.",
-        1,
-        False,
-        _FLUX_SQUARED,
     ),
-    "nuisance_leakage.ridge": Metric(
+    "nuisance_leakage.ridge": _r_squared(
+        "Nuisance leakage (ridge)",
         "Held-out R^2 of a nuisance factor predicted from the latent by ridge regression.",
-        1,
-        False,
-        "",
+        higher_is_better=False,
     ),
-    "nuisance_leakage.mlp": Metric(
+    "nuisance_leakage.mlp": _r_squared(
+        "Nuisance leakage",
         "Held-out R^2 of a nuisance factor predicted from the latent by a small neural network.",
-        1,
-        False,
-        "",
+        higher_is_better=False,
     ),
-    "composition_recovery.ridge": Metric(
-        "Held-out R^2 of an abundance predicted from the latent by ridge regression.", 1, True, ""
+    "composition_recovery.ridge": _r_squared(
+        "Composition recovery (ridge)",
+        "Held-out R^2 of an abundance predicted from the latent by ridge regression.",
+        higher_is_better=True,
     ),
-    "composition_recovery.mlp": Metric(
+    "composition_recovery.mlp": _r_squared(
+        "Composition recovery",
         "Held-out R^2 of an abundance predicted from the latent by a small neural network.",
-        1,
-        True,
-        "",
+        higher_is_better=True,
     ),
 }
 """Every metric by name.

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
-from starbench.metrics.definitions import METRICS, Figure
+from starbench.metrics.definitions import METRICS, Estimate
 
 _BLOCK_VALUES = 1 << 22  # of float64 copies of the latents at a time
 _PENALTIES = np.logspace(-8, 1, 19)  # relative to the number of stars, for standardised inputs
@@ -129,7 +129,7 @@ class ProbeInputs:
         return result
 
 
-def probe_figures(
+def probe_estimates(
     family: str,
     names: Sequence[str],
     inputs: ProbeInputs,
@@ -138,7 +138,7 @@ def probe_figures(
     *,
     seed: int = 0,
     counts: np.ndarray | None = None,
-) -> dict[str, Figure | None]:
+) -> dict[str, Estimate | None]:
     """Compute held-out R^2 of targets from latents, by ridge regression and by a neural network.
 
     Parameters
@@ -159,7 +159,7 @@ def probe_figures(
 
     Returns
     -------
-    dict of str to Figure or None
+    dict of str to Estimate or None
         ``family.ridge.name`` and ``family.mlp.name`` for each name. None is no figure: a latent is
         not finite, the target is the same for all stars of a split, or the prediction
         overflows.
@@ -173,7 +173,7 @@ def probe_figures(
     test_target = _for_both(test_target, inputs.n_test_pairs, len(names))
     if not (np.isfinite(train_target).all() and np.isfinite(test_target).all()):
         raise ValueError("probe targets must be finite")
-    figures: dict[str, Figure | None] = {
+    estimates: dict[str, Estimate | None] = {
         f"{family}.{probe}.{name}": None for probe in ("ridge", "mlp") for name in names
     }
     varies = [
@@ -182,7 +182,7 @@ def probe_figures(
         if np.ptp(train_target[..., i]) > 0 and np.ptp(test_target[..., i]) > 0
     ]
     if not varies or not inputs.finite:
-        return figures
+        return estimates
     train_target, test_target = train_target[..., varies], test_target[..., varies]
     predictions = {
         "ridge": ridge_predict(inputs, train_target),
@@ -192,13 +192,13 @@ def probe_figures(
         counts = resample_pairs(inputs.n_test_pairs)
     for probe, prediction in predictions.items():
         values, resampled = r2(test_target, prediction, counts)
-        for i, value, estimates in zip(varies, values, resampled.T, strict=True):
+        for i, value, draws in zip(varies, values, resampled.T, strict=True):
             if not np.isfinite(value):
                 continue
-            figures[f"{family}.{probe}.{names[i]}"] = Figure(
-                float(value), *interval(estimates), METRICS[f"{family}.{probe}"].version
+            estimates[f"{family}.{probe}.{names[i]}"] = Estimate(
+                float(value), *interval(draws), METRICS[f"{family}.{probe}"].version
             )
-    return figures
+    return estimates
 
 
 def r2(

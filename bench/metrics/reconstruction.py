@@ -12,7 +12,7 @@ continuum-normalised flux squared, and are means over stars.
 import numpy as np
 
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
-from starbench.metrics.definitions import METRICS, Figure
+from starbench.metrics.definitions import METRICS, Estimate
 
 _BLOCK_BYTES = 1 << 20  # of float64 differences at a time: stays in the second-level cache
 
@@ -59,14 +59,14 @@ def per_star_mse(reconstruction: np.ndarray, flux: np.ndarray) -> np.ndarray:
     return mse.reshape(stars)
 
 
-def reconstruction_figures(
+def reconstruction_estimates(
     plain_mse: np.ndarray | None,
     swapped_mse: np.ndarray | None,
     large_shift: np.ndarray | None = None,
     *,
     counts: np.ndarray | None = None,
-) -> dict[str, Figure | None]:
-    """Compute all figures of reconstruction from the errors of single stars.
+) -> dict[str, Estimate | None]:
+    """Compute all estimates of reconstruction from the errors of single stars.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def reconstruction_figures(
 
     Returns
     -------
-    dict of str to Figure or None
+    dict of str to Estimate or None
         ``reconstruction_mse``, ``swapped_reconstruction_mse``, ``swap_gap``,
         ``swapped_reconstruction_mse_large_shift``. None is no figure: the errors it needs are
         missing or not all finite, or no pair has a large shift.
@@ -92,10 +92,10 @@ def reconstruction_figures(
         "swapped_reconstruction_mse": swapped,
         "swap_gap": None if plain is None or swapped is None else swapped - plain,
     }
-    figures = {name: _mean(name, values, None, counts) for name, values in quantities.items()}
+    estimates = {name: _mean(name, values, None, counts) for name, values in quantities.items()}
     name = "swapped_reconstruction_mse_large_shift"
-    figures[name] = None if large_shift is None else _mean(name, swapped, large_shift, counts)
-    return figures
+    estimates[name] = None if large_shift is None else _mean(name, swapped, large_shift, counts)
+    return estimates
 
 
 def _pair_means(mse: np.ndarray | None) -> np.ndarray | None:
@@ -109,7 +109,7 @@ def _pair_means(mse: np.ndarray | None) -> np.ndarray | None:
 
 def _mean(
     name: str, values: np.ndarray | None, subset: np.ndarray | None, counts: np.ndarray | None
-) -> Figure | None:
+) -> Estimate | None:
     """Average one value a pair over a subset of the pairs, itself resampled."""
     if values is None:
         return None
@@ -123,4 +123,4 @@ def _mean(
     sums = resampled_sums(counts, np.stack([values * inside, inside.astype(np.float64)], axis=1))
     with np.errstate(invalid="ignore"):  # a resample may draw none of a small subset
         resampled = sums[:, 0] / sums[:, 1]
-    return Figure(float(values[inside].mean()), *interval(resampled), METRICS[name].version)
+    return Estimate(float(values[inside].mean()), *interval(resampled), METRICS[name].version)

@@ -1,4 +1,4 @@
-"""How well twins are recovered: figures from the ranks of `starbench.metrics.ranking`.
+"""How well twins are recovered: estimates from the ranks of `starbench.metrics.ranking`.
 
 n = 2 n_pairs is the number of stars. "Within p %" means a rank of at most max(1, floor(p n / 100)),
 so that for very few stars it means the nearest; hence doppelganger_free <= doppelganger_0.1 <=
@@ -8,7 +8,7 @@ doppelganger_1 always. With a single pair there are no strangers and every rank 
 import numpy as np
 
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
-from starbench.metrics.definitions import METRICS, Figure
+from starbench.metrics.definitions import METRICS, Estimate
 from starbench.metrics.ranking import TwinRanks
 
 PER_MILLE = {
@@ -41,8 +41,10 @@ def normalised_rank(rank: np.ndarray) -> np.ndarray:
     return (rank - 1) / max(1, rank.size - 2)
 
 
-def recovery_figures(ranks: TwinRanks, *, counts: np.ndarray | None = None) -> dict[str, Figure]:
-    """Compute all figures of twin recovery.
+def recovery_estimates(
+    ranks: TwinRanks, *, counts: np.ndarray | None = None
+) -> dict[str, Estimate]:
+    """Compute all estimates of twin recovery.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def recovery_figures(ranks: TwinRanks, *, counts: np.ndarray | None = None) -> d
 
     Returns
     -------
-    dict of str to Figure
+    dict of str to Estimate
         ``doppelganger_free``, ``doppelganger_0.1``, ``doppelganger_1``, ``median_normalised_rank``,
         ``mean_reciprocal_rank``, ``tied_share``.
 
@@ -64,7 +66,7 @@ def recovery_figures(ranks: TwinRanks, *, counts: np.ndarray | None = None) -> d
     Examples
     --------
     >>> ranks = TwinRanks(rank=np.array([[1, 2], [1, 3]]), tied=np.array([[0, 1], [0, 0]]))
-    >>> for name, figure in recovery_figures(ranks).items():
+    >>> for name, figure in recovery_estimates(ranks).items():
     ...     print(f"{name:22} {figure.value:.3f}")
     doppelganger_free      0.500
     doppelganger_0.1       0.500
@@ -97,14 +99,14 @@ def recovery_figures(ranks: TwinRanks, *, counts: np.ndarray | None = None) -> d
     }
     columns = np.stack([values.mean(axis=1) for values in stars.values()], axis=1)
     means = resampled_sums(counts, columns) / n_pairs
-    estimates = {name: (float(columns[:, i].mean()), means[:, i]) for i, name in enumerate(stars)}
+    found = {name: (float(columns[:, i].mean()), means[:, i]) for i, name in enumerate(stars)}
     normalised = normalised_rank(rank)
-    estimates["median_normalised_rank"] = (
+    found["median_normalised_rank"] = (
         float(np.median(normalised)),
         resampled_medians(counts, normalised),
     )
-    figures = {}
-    for name in (name for name in METRICS if name in estimates):
-        value, resampled = estimates[name]
-        figures[name] = Figure(value, *interval(resampled), METRICS[name].version)
-    return figures
+    estimates = {}
+    for name in (name for name in METRICS if name in found):
+        value, resampled = found[name]
+        estimates[name] = Estimate(value, *interval(resampled), METRICS[name].version)
+    return estimates

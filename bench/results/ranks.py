@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from starbench.common.files import replacing
-from starbench.common.plain_hdf5 import is_own, plain
-from starbench.results.text import RowError, shown
+from starbench.common.hdf5_guards import holds_itself, local_object
+from starbench.results.text import RowError, printable
 
 MAX_RANKS_BYTES = 16_000_000
 
@@ -72,7 +72,7 @@ def read_ranks(path: Path) -> Ranks:
         With one sentence that names the file and what is wrong.
     """
     check_file_size(Path(path), MAX_RANKS_BYTES, "ranks file")
-    name = shown(path)
+    name = printable(path)
     try:
         with h5py.File(path, "r") as file:
             rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
@@ -90,20 +90,22 @@ def check_file_size(path: Path, most: int, kind: str) -> None:
         status = path.lstat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no possible path"
-        raise RowError(f"{shown(path)}: cannot be read ({reason})") from None
+        raise RowError(f"{printable(path)}: cannot be read ({reason})") from None
     if stat.S_ISLNK(status.st_mode):
-        raise RowError(f"{shown(path)}: a symbolic link; put the file itself there")
+        raise RowError(f"{printable(path)}: a symbolic link; put the file itself there")
     if not stat.S_ISREG(status.st_mode):
-        raise RowError(f"{shown(path)}: not a file")
+        raise RowError(f"{printable(path)}: not a file")
     if status.st_size > most:
-        raise RowError(f"{shown(path)}: {status.st_size:,} bytes; a {kind} holds at most {most:,}")
+        raise RowError(
+            f"{printable(path)}: {status.st_size:,} bytes; a {kind} holds at most {most:,}"
+        )
 
 
 def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
     """Read one dataset of a ranks file, once its type and shape are known to be plain."""
-    if not is_own(file, name):
+    if not holds_itself(file, name):
         raise RowError(f"{path}: dataset `{name}` is missing; a ranks file holds `rank` and `tied`")
-    dataset = plain(file, name)
+    dataset = local_object(file, name)
     if not isinstance(dataset, h5py.Dataset):
         raise RowError(f"{path}: `{name}` should be a plain dataset")
     if dataset.dtype.kind not in "iu" or dataset.ndim != 2 or dataset.shape[1] != 2:

@@ -25,38 +25,24 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from starbench.common.files import replacing
+from starbench.metrics import SHARES, metric
 from starbench.results.ranks import check_file_size
 from starbench.results.text import (
     RowError,
     json_kind,
     printable,
+    require_printable,
     shorten,
-    shown,
     validation_sentence,
 )
 
 SCHEMA_VERSION = 1
 MAX_ROW_BYTES = 1_000_000
-
-SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
-"""The rank figures that every scored row holds, each at most the next."""
-
-_RANGES = {
-    "doppelganger_": (0.0, 1.0),
-    "median_normalised_rank": (0.0, 1.0),
-    "mean_reciprocal_rank": (0.0, 1.0),
-    "tied_share": (0.0, 1.0),
-    "reconstruction_mse": (0.0, np.inf),
-    "swapped_reconstruction_mse": (0.0, np.inf),
-    "nuisance_leakage.": (-np.inf, 1.0),  # a held-out R^2 has no lower bound
-    "composition_recovery.": (-np.inf, 1.0),
-}  # by the beginning of a metric's name
 
 
 # -------------------------------------------------------------------------------------- field types
@@ -74,7 +60,7 @@ def _setting(value: Any) -> Any:
     elif isinstance(value, str):
         if len(value) > 300:
             raise ValueError("should be at most 300 characters long")
-        printable(value)
+        require_printable(value)
     elif isinstance(value, float):
         if not np.isfinite(value):
             raise ValueError("should be finite")
@@ -105,8 +91,8 @@ MethodName = Annotated[str, Field(pattern=METHOD_NAME)]
 TaskName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(_no_parent)
 ]
-Label = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(printable)]
-Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
+Label = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(require_printable)]
+Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(require_printable)]
 Setting = Annotated[Any, AfterValidator(_setting)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -122,7 +108,7 @@ class _Part(BaseModel):
 # ------------------------------------------------------------------------------------------- schema
 
 
-class Figure(_Part):
+class RecordedEstimate(_Part):
     """One metric's value.
 
     Attributes
@@ -140,7 +126,7 @@ class Figure(_Part):
     version: Annotated[int, Field(ge=1, lt=2**31)]
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Figure":
+    def _ordered(self) -> "RecordedEstimate":
         if (self.low is None) != (self.high is None):
             raise ValueError("should hold both `low` and `high` or neither")
         if self.low is not None:
@@ -216,10 +202,10 @@ class Row(_Part):
         Only a row that is ``ok`` has `metrics` and `ranks_sha256`; another says why in `message`.
     message : str or None
         Why there are no figures, or what to know before trusting them (`starbench.runs.remarks`).
-    metrics : dict of str to Figure
+    metrics : dict of str to RecordedEstimate
         On the test split; a metric that a method cannot have, such as a reconstruction without a
         decoder, is absent.
-    validation_metrics : dict of str to Figure
+    validation_metrics : dict of str to RecordedEstimate
         On the validation split.
     adversary : dict of str to float, or None
         Where the adversary ended, such as its ``cross_entropy`` and that of ``chance``.
@@ -254,9 +240,9 @@ class Row(_Part):
     seed: Count
     selection: Selection
     status: Literal["ok", "diverged", "failed"]
-    message: Annotated[str, Field(max_length=1000), AfterValidator(printable)] | None = None
-    metrics: Annotated[dict[Key, Figure], Field(max_length=400)] = {}
-    validation_metrics: Annotated[dict[Key, Figure], Field(max_length=400)] = {}
+    message: Annotated[str, Field(max_length=1000), AfterValidator(require_printable)] | None = None
+    metrics: Annotated[dict[Key, RecordedEstimate], Field(max_length=400)] = {}
+    validation_metrics: Annotated[dict[Key, RecordedEstimate], Field(max_length=400)] = {}
     adversary: Annotated[dict[Key, float], Field(max_length=32)] | None = None
     ranks_sha256: Sha256 | None = None
     starbench_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!_-]{1,64}$")]
@@ -272,7 +258,7 @@ class Row(_Part):
 
     @field_validator("metrics", "validation_metrics")
     @classmethod
-    def _possible(cls, metrics: dict[str, Figure], info: ValidationInfo) -> dict[str, Figure]:
+    def _possible(cls, metrics: dict[str, RecordedEstimate]) -> dict[str, RecordedEstimate]:
         for name, figure in metrics.items():
             low, high = possible_range(name)
             for value in (figure.value, figure.low, figure.high):
@@ -339,11 +325,12 @@ class Row(_Part):
 
 
 def possible_range(name: str) -> tuple[float, float]:
-    """Return the lowest and highest value that a metric of this name can take."""
-    for beginning, limits in _RANGES.items():
-        if name.startswith(beginning):
-            return limits
-    return -np.inf, np.inf
+    """Return the bounds of a metric's values; none for a metric that this version lacks."""
+    try:
+        declared = metric(name)
+    except KeyError:
+        return -np.inf, np.inf
+    return declared.low, declared.high
 
 
 # --------------------------------------------------------------------------------- reading, writing
@@ -400,8 +387,8 @@ def read_row(path: Path) -> Row:
     try:
         text = Path(path).read_bytes()
     except OSError as error:
-        raise RowError(f"{shown(path)}: cannot be read ({error.strerror})") from None
-    return parse_row(text, shown(path))
+        raise RowError(f"{printable(path)}: cannot be read ({error.strerror})") from None
+    return parse_row(text, printable(path))
 
 
 def write_row(row: Row, path: Path) -> None:

@@ -10,18 +10,18 @@ class RowError(ValueError):
     """A row or ranks file that cannot be used: one sentence naming file, field and cure."""
 
 
-def printable(text: str) -> str:
+def require_printable(text: str) -> str:
     """Refuse what could move a cursor, reorder a line or hide: control and invisible characters."""
     for character in text:
         # Cc and Cf hold escape, bell, bidirectional overrides and zero-width characters.
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
             raise ValueError(
-                f"should hold printable characters only, without {character!a}; remove it"
+                f"should hold require_printable characters only, without {character!a}; remove it"
             )
     return text
 
 
-def shown(text: object) -> str:
+def printable(text: object) -> str:
     """Return a path or another foreign text with what a terminal would obey replaced by `?`."""
     return "".join(character if character.isprintable() else "?" for character in str(text))
 

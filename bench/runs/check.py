@@ -6,7 +6,7 @@ from typing import Any
 from starbench.methods.base import Method
 from starbench.methods.contract import Subject, check_method
 from starbench.tasks.base import Task
-from starbench.evaluation.views import show_split
+from starbench.evaluation.views import view_split
 
 SCALE = "tiny"
 ENCODED = 64  # spectra the clauses on encode and decode look at
@@ -32,7 +32,7 @@ def check(
     """
     task.prepare(SCALE, progress=False)
     train, validation, test = (
-        show_split(task, split, SCALE, method_class.label_access, seed=0).view
+        view_split(task, split, SCALE, method_class.label_access, seed=0).view
         for split in ("train", "validation", "test")
     )
     flux, nuisance, composition = (

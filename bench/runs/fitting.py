@@ -28,7 +28,7 @@ from starbench.common.progress import bar, say
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.files import replacing
 from starbench.runs.run_folder import RunFolder
-from starbench.evaluation.views import Shown, inverse
+from starbench.evaluation.views import SplitView, inverse
 
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
@@ -47,7 +47,7 @@ def measures_after(epoch: int, epochs: int) -> bool:
     return epochs / 2 < epoch < epochs and (epochs - epoch) % step == 0
 
 
-def twin_share(method: Method, shown: Shown) -> float:
+def twin_share(method: Method, shown: SplitView) -> float:
     """Return the share of stars with the nearest twin in the first `SELECTION_PAIRS` pairs."""
     n_pairs = min(SELECTION_PAIRS, len(shown.order) // 2)
     rows = inverse(shown.order)[: 2 * n_pairs]
@@ -65,7 +65,7 @@ class Fit:
     folder : RunFolder
     settings : str
         Digest of the run's settings; a checkpoint of other settings is not continued.
-    validation : Shown
+    validation : SplitView
     quiet : bool
         Draw no progress.
     worker : dict
@@ -93,7 +93,7 @@ class Fit:
         self,
         folder: RunFolder,
         settings: str,
-        validation: Shown,
+        validation: SplitView,
         *,
         quiet: bool,
         worker: dict[str, Any],
@@ -149,14 +149,14 @@ class Fit:
         if is_best or time.perf_counter() - self._written_at > pause:
             self._write(method, is_best)
 
-    def run(self, make: Callable[[], Method], train: Shown) -> Method:
+    def run(self, make: Callable[[], Method], train: SplitView) -> Method:
         """Fit a method, or continue the folder's fit, and return the state that is to be scored.
 
         Parameters
         ----------
         make : callable
             Makes a fresh instance of the method.
-        train : Shown
+        train : SplitView
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Fit:
         best.load_state(checkpoint.load(self._folder.best)[0])
         return best
 
-    def _finish(self, method: Method, train: Shown) -> None:
+    def _finish(self, method: Method, train: SplitView) -> None:
         """Take the fit to its end and measure it there."""
         try:
             method.fit(train.view, self._validation.view, self)

@@ -30,17 +30,17 @@ from starbench.evaluation.scoring import BATCH, Errors, Probes, Scores, decoder,
 from starbench.common.files import write_hdf5, write_json
 from starbench.methods.base import Diverged, Method, SettingError
 from starbench.methods.registry import BUILT_IN
-from starbench.common.plain_hdf5 import plain
+from starbench.common.hdf5_guards import local_object
 from starbench.common.provenance import peak_memory_bytes
 from starbench.runs.restore import restore
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.common.files import replacing
 from starbench.results.schema import write_row
 from starbench.runs.run_folder import RunFolder, settings_digest
-from starbench.runs.runner import Outcome, build_row, check_draft, code_and_machine, plain_figures
+from starbench.runs.runner import Outcome, build_row, check_draft, code_and_machine, recorded_estimates
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
-from starbench.evaluation.views import Labels, show_split
+from starbench.evaluation.views import Labels, view_split
 
 RULE = "chosen by its authors, outside starbench"
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
@@ -92,8 +92,8 @@ class Predictions:
 
     def has(self, split: str, name: str = "latent") -> bool:
         """Say whether the file holds a dataset of a split."""
-        group = self._file if split == "test" else plain(self._file, split)
-        return isinstance(group, h5py.Group) and isinstance(plain(group, name), h5py.Dataset)
+        group = self._file if split == "test" else local_object(self._file, split)
+        return isinstance(group, h5py.Group) and isinstance(local_object(group, name), h5py.Dataset)
 
     def latent(self, split: str) -> np.ndarray:
         """Return the latents [n_pairs, 2, d], float32, of a split."""
@@ -123,7 +123,7 @@ class Predictions:
         }
         found = set(self._file) - {"train", "validation"}
         for split in {"train", "validation"} & set(self._file):
-            group = plain(self._file, split)
+            group = local_object(self._file, split)
             if isinstance(group, h5py.Group):
                 found |= {f"{split}/{name}" for name in group}
             else:
@@ -257,8 +257,8 @@ def score_predictions(
             **facts,
             "data_fingerprint": task.fingerprint(scale),
             "status": "ok",
-            "metrics": plain_figures(on_test),
-            "validation_metrics": plain_figures(on_validation) if on_validation else {},
+            "metrics": recorded_estimates(on_test),
+            "validation_metrics": recorded_estimates(on_validation) if on_validation else {},
             "ranks_sha256": ranks_digest(on_test.ranks.rank),
             "predictions_sha256": digest,
             "peak_memory_mb": round(peak_memory_bytes() / 1e6, 1),
@@ -358,7 +358,7 @@ def write_predictions(
         raise SettingError(f"{run.path} was run on other data than {task.name} now holds.")
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         for split in ("train", "validation", "test"):
-            shown = show_split(task, split, row.scale, method.label_access, row.seed)
+            shown = view_split(task, split, row.scale, method.label_access, row.seed)
             latent = encode_split(method, shown)
             file.create_dataset(_place(split, "latent"), data=latent, track_times=False)
             if split == "train" or not method.has_decoder:

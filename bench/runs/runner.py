@@ -33,7 +33,7 @@ from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.runs.run_folder import RunFolder, settings_digest
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
-from starbench.evaluation.views import Shown, show_split
+from starbench.evaluation.views import SplitView, view_split
 from starbench.runs.remarks import remark
 
 MESSAGE_LENGTH = 900
@@ -155,8 +155,8 @@ class _Job:
     def make(self) -> Method:
         return self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
 
-    def show(self, split: str) -> Shown:
-        return show_split(self.task, split, self.scale, self.method_class.label_access, self.seed)
+    def show(self, split: str) -> SplitView:
+        return view_split(self.task, split, self.scale, self.method_class.label_access, self.seed)
 
     def run(self, facts: dict[str, Any], digest: str, began: float) -> Row:
         """Do all stages; a fit that diverges or breaks makes a row that says so."""
@@ -196,7 +196,7 @@ class _Job:
         )
 
     def _score_all(
-        self, method: Method, train: Shown, validation: Shown, fit: Fit
+        self, method: Method, train: SplitView, validation: SplitView, fit: Fit
     ) -> dict[str, Any]:
         """Score validation and test, write what stays with the run, and return the row's part."""
         sizes = self.task.sizes(self.scale)
@@ -233,8 +233,8 @@ class _Job:
         return {
             "status": "ok",
             "message": remark(chosen),
-            "metrics": plain_figures(on_test),
-            "validation_metrics": plain_figures(on_validation),
+            "metrics": recorded_estimates(on_test),
+            "validation_metrics": recorded_estimates(on_validation),
             "ranks_sha256": ranks_digest(on_test.ranks.rank),
             "selection": {"rule": SELECTION_RULE, "epoch": fit.best_epoch or None},
             "adversary": adversary or None,
@@ -243,7 +243,7 @@ class _Job:
         }
 
     def _score(
-        self, method: Method, split: str, shown: Shown, probes: Probes | None, advance: Any
+        self, method: Method, split: str, shown: SplitView, probes: Probes | None, advance: Any
     ) -> tuple[Scores, np.ndarray, Errors | None]:
         latent = encode_split(method, shown, advance)
         errors = None
@@ -407,9 +407,9 @@ def check_draft(facts: dict[str, Any], whose: str) -> None:
         raise SettingError(f"{error}.") from None
 
 
-def plain_figures(scores: Scores) -> dict[str, dict[str, float | int]]:
+def recorded_estimates(scores: Scores) -> dict[str, dict[str, float | int]]:
     """Return figures as a row holds them."""
-    return {name: dataclasses.asdict(figure) for name, figure in scores.figures.items()}
+    return {name: dataclasses.asdict(figure) for name, figure in scores.estimates.items()}
 
 
 def _one_line(error: BaseException) -> str:

@@ -20,8 +20,8 @@ from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement, jud
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import Published, published_figures
 from starbench.metrics import METRICS
-from starbench.results.schema import Figure, Row
-from starbench.results.text import RowError, shown
+from starbench.results.schema import RecordedEstimate, Row
+from starbench.results.text import RowError, printable
 
 PAGE, CSV = "LEADERBOARD.md", "leaderboard.csv"
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
@@ -274,7 +274,7 @@ def _legend() -> list[str]:
     return ["## What the columns mean", "\n".join(named + summed), table(header, "lllrr", lines)]
 
 
-def with_interval(figure: Figure | None, column: Column) -> str:
+def with_interval(figure: RecordedEstimate | None, column: Column) -> str:
     """Return a figure with its 95 % interval."""
     if figure is None:
         return ""
@@ -420,7 +420,7 @@ def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:
     readme = directory.parent / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
-        found[readme] = with_table(text, readme_part(entries, judged), shown(readme))
+        found[readme] = with_table(text, readme_part(entries, judged), printable(readme))
     return found
 
 

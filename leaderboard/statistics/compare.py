@@ -40,7 +40,7 @@ from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums
 from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results.ranks import read_ranks
-from starbench.results.text import RowError, shown
+from starbench.results.text import RowError, printable
 
 TAILS = 0.05  # what lies outside an interval
 _HANDFUL = 10  # pairs; with more of them the bootstrap and the sign test agree
@@ -253,8 +253,8 @@ def ranks_of(groups: Sequence[Group]) -> list[np.ndarray]:
         for entry, rank in zip(group.entries, of_group, strict=True):
             if len(rank) != expected:
                 raise RowError(
-                    f"{shown(entry.path)}: the ranks are of {len(rank):,} pairs, but those of the "
-                    f"rows beside it of {expected:,}; remove the row that is not of this task"
+                    f"{printable(entry.path)}: the ranks are of {len(rank):,} pairs, but those of "
+                    f"the rows beside it of {expected:,}; remove the row that is not of this task"
                 )
     return [np.stack(of_group) for of_group in ranks]
 

@@ -19,7 +19,7 @@ from starbench.leaderboard.statistics.compare import (
     share_interval,
 )
 from starbench.leaderboard.statistics.verdict import Verdict, verdict
-from starbench.results.schema import SHARES
+from starbench.metrics import SHARES
 
 RANKED_BY = "doppelganger_free"
 

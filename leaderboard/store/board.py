@@ -20,7 +20,7 @@ from starbench.leaderboard.store.checks import (
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
 from starbench.results.ranks import Ranks, read_ranks, write_ranks
 from starbench.results.schema import Row, read_row, write_row
-from starbench.results.text import RowError, shown
+from starbench.results.text import RowError, printable
 
 MARKER = "published.csv"  # a file that every checkout's leaderboard folder has
 
@@ -47,7 +47,8 @@ def find_directory(start: Path) -> Path:
             if candidate.name == "leaderboard" and (candidate / MARKER).is_file():
                 return candidate
     raise RowError(
-        f"{shown(start)}: not inside a checkout of starbench; change into one, or give --directory"
+        f"{printable(start)}: not inside a checkout of starbench; change into one, "
+        "or give --directory"
     )
 
 
@@ -102,7 +103,7 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
             row, ranks = read_pair(path)
         else:
             row, ranks = read_row(path), None
-        name = shown(path)
+        name = printable(path)
         if path.name != file_name(row):
             raise RowError(f"{name}: a file of this row is named {file_name(row)}; rename it")
         check_standing(row, name)
@@ -154,7 +155,7 @@ def add(
     planned: dict[Path, tuple[Row, Ranks | None, Trace]] = {}
     for run in runs:
         source = row_file(Path(run))
-        name = shown(source)
+        name = printable(source)
         row, ranks = read_pair(source)
         check_standing(row, name)  # before the task is asked for: own data have none of that name
         check_entry(

@@ -13,10 +13,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from starbench.metrics import TwinRanks, metric, recovery_figures, resample_pairs, twin_ranks
+from starbench.metrics import TwinRanks, metric, recovery_estimates, resample_pairs, twin_ranks
 from starbench.results.ranks import Ranks, ranks_digest
 from starbench.results.schema import Row
-from starbench.results.text import RowError, shown
+from starbench.results.text import RowError, printable
 
 _ROUNDING = 1e-9
 
@@ -67,7 +67,7 @@ def check_figures(row: Row, ranks: Ranks, name: str, *, intervals: bool = False)
         )
     # The values do not depend on the resamples, so one is enough where only they are compared.
     counts = None if intervals else resample_pairs(len(ranks.rank), 1)
-    for key, found in recovery_figures(TwinRanks(*ranks), counts=counts).items():
+    for key, found in recovery_estimates(TwinRanks(*ranks), counts=counts).items():
         given = row.metrics.get(key)
         if given is None or given.version != found.version:
             continue
@@ -100,7 +100,7 @@ def check_latents(ranks: Ranks, path: Path) -> None:
     ------
     RowError
     """
-    name = shown(path)
+    name = printable(path)
     if not path.is_file():
         raise RowError(f"{name}: there is no such file; give the folder of a run that has latents")
     try:

@@ -38,9 +38,7 @@ class Published:
 
 def published_figures() -> list[Published]:
     """Return all published figures, in the order of the table that ships with starbench."""
-    text = (
-        files("starbench.leaderboard.store").joinpath("published.csv").read_text(encoding="utf-8")
-    )
+    text = files("starbench.leaderboard").joinpath("published.csv").read_text(encoding="utf-8")
     return [
         Published(
             task=line["task"],

@@ -3,25 +3,13 @@
 On the same kind of machine with the same number of threads a run gives the same ranks, star by
 star; then every figure that follows from them must be equal. Elsewhere sums are rounded otherwise,
 which training amplifies until the run is as good as one of another seed. So figures then agree if
-they differ by no more than trainings do:
-
-==================================  ============================================================
-figure                              tolerance
-==================================  ============================================================
-shares p of stars, reciprocal and   0.05 sqrt(p (1 - p)), and at least 0.001: 2.5 points at 50 %,
-normalised ranks                    0.5 at 1 % (seeds: a standard deviation of 0.003 to 0.04 times
-                                    that root)
-mean squared errors, `swap_gap`     20 % (seeds: some 2 to 10 %)
-R^2 of leakage and recovery         0.05 (seeds: up to 0.05)
-==================================  ============================================================
-
+they differ by no more than the tolerance that each metric declares (`starbench.metrics.METRICS`),
 or by no more than half the width of the figure's 95 % interval, where that is larger. Value and
 interval are those of the run made again: a stranger's row does not set its own tolerance.
 """
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,18 +19,24 @@ from tabulate import tabulate
 from starbench.leaderboard.store.checks import check_data, check_fields, check_metrics
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import make_hyperparameters
-from starbench.metrics import METRICS, TwinRanks, family, metric, recovery_figures
+from starbench.metrics import METRICS, TwinRanks, family, metric, recovery_estimates
 from starbench.results.ranks import Ranks
-from starbench.results.schema import Figure, Row
+from starbench.results.schema import RecordedEstimate, Row
 from starbench.results.text import RowError
 
-SHARE, LEAST, RELATIVE, R_SQUARED = 0.05, 0.001, 0.2, 0.05
 _SAME = 1e-9  # of figures that follow from the same ranks
 
 TOLERANCES = (
-    f"Tolerance: with the same ranks {_SAME:g} for what follows from them; otherwise {SHARE:g} "
-    f"sqrt(p (1 - p)) and at least {LEAST:g} for shares and ranks, {RELATIVE:.0%} for squared "
-    f"errors, {R_SQUARED:g} for R^2, or half the 95 % interval where that is wider."
+    f"Tolerance: with the same ranks {_SAME:g} for what follows from them; otherwise "
+    + "; ".join(
+        f"{METRICS[name].tolerance.meaning} for {kind}"
+        for name, kind in (
+            ("doppelganger_free", "shares and ranks"),
+            ("reconstruction_mse", "squared errors"),
+            ("nuisance_leakage.mlp", "R^2"),
+        )
+    )
+    + "; or half the 95 % interval where that is wider."
 )
 
 
@@ -53,14 +47,14 @@ class Agreement:
     Attributes
     ----------
     name : str
-    row, again : Figure or None
+    row, again : RecordedEstimate or None
         None where one of the two lacks it.
     tolerance : float
     """
 
     name: str
-    row: Figure | None
-    again: Figure | None
+    row: RecordedEstimate | None
+    again: RecordedEstimate | None
     tolerance: float
 
     @property
@@ -71,14 +65,9 @@ class Agreement:
         return abs(self.again.value - self.row.value) <= self.tolerance
 
 
-def tolerance(name: str, figure: Figure) -> float:
+def tolerance(name: str, figure: RecordedEstimate) -> float:
     """Return by how much a row may differ from a figure that was measured on another machine."""
-    if "mse" in name or name == "swap_gap":
-        allowed = RELATIVE * abs(figure.value)
-    elif name.startswith(("nuisance_leakage.", "composition_recovery.")):
-        allowed = R_SQUARED
-    else:
-        allowed = max(LEAST, SHARE * math.sqrt(figure.value * (1 - figure.value)))
+    allowed = metric(name).tolerance.allowed(figure.value)
     half = 0.0 if figure.low is None else (figure.high - figure.low) / 2
     return max(allowed, half)
 
@@ -99,7 +88,7 @@ def agreements(row: Row, again: Row, ranks: Ranks | None = None) -> list[Agreeme
         In the order of the metrics' definitions.
     """
     same = row.ranks_sha256 == again.ranks_sha256
-    from_ranks = () if ranks is None or not same else recovery_figures(TwinRanks(*ranks))
+    from_ranks = () if ranks is None or not same else recovery_estimates(TwinRanks(*ranks))
     order = {name: number for number, name in enumerate(METRICS)}
     names = sorted(
         {*row.metrics, *again.metrics},

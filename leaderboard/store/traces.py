@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 
 from starbench.common.files import replacing, write_hdf5
-from starbench.common.plain_hdf5 import plain
+from starbench.common.hdf5_guards import local_object
 from starbench.results.ranks import refuse_wide_chunks
-from starbench.results.text import RowError, shown
+from starbench.results.text import RowError, printable
 from starbench.runs.plots import densest_window, segments
 
 MAX_HISTORY_BYTES = 2_000_000  # of a file that is read
@@ -118,7 +118,7 @@ def read_history(path: Path) -> tuple[dict[str, float], ...]:
     ------
     RowError
     """
-    name = shown(path)
+    name = printable(path)
     _check_size(path, MAX_HISTORY_BYTES)
     try:
         lines = list(csv.reader(io.StringIO(path.read_bytes().decode("ascii")), strict=True))
@@ -189,7 +189,7 @@ def read_example(path: Path) -> Example:
     ------
     RowError
     """
-    name = shown(path)
+    name = printable(path)
     _check_size(path, MAX_EXAMPLE_BYTES)
     try:
         with h5py.File(path, "r") as file:
@@ -212,7 +212,7 @@ def read_example(path: Path) -> Example:
 
 def _spectrum(file: h5py.File, field: str, name: str) -> np.ndarray:
     """Read one dataset, once its type and shape are known to be plain."""
-    dataset = plain(file, field)
+    dataset = local_object(file, field)
     if not isinstance(dataset, h5py.Dataset):
         raise RowError(f"{name}: `{field}` should be a plain dataset")
     if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 2 <= len(dataset) <= _MAX_PIXELS:
@@ -257,4 +257,4 @@ def _write_example(path: Path, example: Example) -> None:
 
 def _check_size(path: Path, most: int) -> None:
     if not path.is_file() or path.stat().st_size > most:
-        raise RowError(f"{shown(path)}: not a file of at most {most:,} bytes; remove it")
+        raise RowError(f"{printable(path)}: not a file of at most {most:,} bytes; remove it")

@@ -20,7 +20,7 @@ from starbench.leaderboard.web.method_figures import (
 from starbench.leaderboard.web.model import Standing, tracks
 from starbench.leaderboard.web.pages import Pages
 from starbench.results.schema import row_text
-from starbench.results.text import RowError, shown
+from starbench.results.text import RowError, printable
 
 MARK = "starbench leaderboard site"  # in the pages that this module writes
 
@@ -78,7 +78,8 @@ def _check_free(out: Path) -> None:
     is_site = index.is_file() and MARK in index.read_text(encoding="utf-8", errors="replace")
     if not is_site and (not out.is_dir() or any(out.iterdir())):
         raise RowError(
-            f"--out {shown(out)}: holds something else than a site; name a new or an empty folder"
+            f"--out {printable(out)}: holds something else than a site; name a new or an "
+            "empty folder"
         )
 
 

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from starbench.common.plain_hdf5 import plain
+from starbench.common.hdf5_guards import local_object
 from starbench.tasks.base import SPLITS, Split, assemble
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.files import text_list
@@ -250,13 +250,13 @@ class OwnData:
             )
 
     def _group(self, file: h5py.File, split: str) -> h5py.Group:
-        group = plain(file, split)
+        group = local_object(file, split)
         if not isinstance(group, h5py.Group):
             raise DataError(f"{self._source} has no group {split}; it needs {', '.join(SPLITS)}.")
         return group
 
     def _dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
-        dataset = plain(group, field)
+        dataset = local_object(group, field)
         if not isinstance(dataset, h5py.Dataset):
             raise DataError(f"{self._source} has no dataset {place} of its own; add it.")
         if dataset.dtype.kind != "f":

@@ -114,8 +114,8 @@ def _check_out(out: Path, form: str, force: bool) -> None:
     if not force:
         raise DataError(f"OUT {out} is there already; --force replaces it.")
     # A folder of anything else must not go because of a slip.
-    is_own = out.is_dir() and any({p.name for p in out.iterdir()} <= own for own in _OWN)
-    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not is_own):
+    holds_itself = out.is_dir() and any({p.name for p in out.iterdir()} <= own for own in _OWN)
+    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not holds_itself):
         raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
 
 

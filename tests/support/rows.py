@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starbench.metrics import TwinRanks, recovery_figures
+from starbench.metrics import TwinRanks, recovery_estimates
 from starbench.results.ranks import ranks_digest
 
 N_PAIRS = 60
@@ -58,7 +58,7 @@ def row_content(rank, tied, *, seed=0, figures=None, **fields):
     """Return the content of a row whose rank figures follow from ranks."""
     metrics = {
         name: {"value": f.value, "low": f.low, "high": f.high, "version": f.version}
-        for name, f in recovery_figures(TwinRanks(rank, tied)).items()
+        for name, f in recovery_estimates(TwinRanks(rank, tied)).items()
     }
     for name, value in (figures or {}).items():
         metrics[name] = {"value": value, "low": value, "high": value, "version": 1}

@@ -15,7 +15,7 @@ from starbench.evaluation.scoring import (
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import show_split
+from starbench.evaluation.views import view_split
 from starbench.methods.base import Diverged
 
 
@@ -56,7 +56,7 @@ class Perfect:
 
 @pytest.fixture
 def shown(toy_task):
-    return show_split(toy_task, "test", "tiny", "nuisance", seed=1)
+    return view_split(toy_task, "test", "tiny", "nuisance", seed=1)
 
 
 def errors_of(task, method, latent, shown):
@@ -79,7 +79,7 @@ def test_a_perfect_method_scores_perfectly(toy_task, shown):
     errors = errors_of(toy_task, method, latent, shown)
     figures = score(
         latent, shown.labels, plain_mse=errors.plain, swapped_mse=errors.swapped
-    ).figures
+    ).estimates
     assert figures["doppelganger_free"].value == 1
     assert figures["reconstruction_mse"].value < 1e-10
     assert figures["swapped_reconstruction_mse"].value < 1e-10
@@ -148,7 +148,7 @@ class Oracle:
 
 
 def test_an_oracle_is_shown_the_composition_of_each_spectrum(toy_task):
-    shown = show_split(toy_task, "test", "tiny", "oracle", seed=1)
+    shown = view_split(toy_task, "test", "tiny", "oracle", seed=1)
     latent = encode_split(Oracle(), shown)
     assert np.array_equal(latent, np.repeat(shown.labels.composition[:, None], 2, axis=1))
     assert (rank_stars(Oracle(), latent, shown.labels).rank == 1).all()
@@ -162,7 +162,7 @@ def test_ranks_of_a_control_are_taken_as_they_are(shown):
     ranks = rank_stars(Oracle((rank, tied)), latent, shown.labels)
     assert np.array_equal(ranks.rank, rank)
     assert np.array_equal(ranks.tied, tied)
-    assert score(latent, shown.labels, ranks=ranks).figures["doppelganger_free"].value == 0
+    assert score(latent, shown.labels, ranks=ranks).estimates["doppelganger_free"].value == 0
 
 
 @pytest.mark.parametrize(

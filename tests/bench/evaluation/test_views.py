@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from starbench.evaluation.views import show_split, shuffled_order, unshuffle
+from starbench.evaluation.views import shuffled_order, unshuffle, view_split
 
 
 @pytest.mark.parametrize(
@@ -14,13 +14,13 @@ from starbench.evaluation.views import show_split, shuffled_order, unshuffle
     ],
 )
 def test_a_view_holds_what_its_label_access_allows_and_no_more(toy_task, access, expected):
-    view = show_split(toy_task, "train", "tiny", access, seed=3).view
+    view = view_split(toy_task, "train", "tiny", access, seed=3).view
     held = {name for name in ("nuisance", "twin", "composition") if getattr(view, name) is not None}
     assert held == expected
 
 
 def test_the_rows_of_a_view_belong_together(toy_task):
-    shown = show_split(toy_task, "train", "tiny", "oracle", seed=3)
+    shown = view_split(toy_task, "train", "tiny", "oracle", seed=3)
     truth = toy_task.load("train", "tiny")
     view = shown.view
     assert np.array_equal(unshuffle(view.flux, shown.order), truth.flux)

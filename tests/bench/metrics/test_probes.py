@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.metrics import METRICS, ProbeInputs, probe_figures, resample_pairs
+from starbench.metrics import METRICS, ProbeInputs, probe_estimates, resample_pairs
 from starbench.metrics.probes import mlp_predict, r2, ridge_predict
 
 
@@ -31,7 +31,7 @@ def nonlinear_figures():
     test, test_target = nonlinear(rng, 4_000)
     names = ["cosine", "product", "bent", "straight", "absent"]
     inputs = ProbeInputs(train, test)
-    return probe_figures("nuisance_leakage", names, inputs, train_target, test_target)
+    return probe_estimates("nuisance_leakage", names, inputs, train_target, test_target)
 
 
 @pytest.mark.parametrize("name", ["cosine", "product", "bent"])
@@ -147,7 +147,9 @@ def test_no_figure_from_latents_that_are_not_finite(rng, broken):
     bad[3, 1, 2] = broken
     names = list("abcde")
     for train, test in ((bad, z), (z, bad)):
-        figures = probe_figures("nuisance_leakage", names, ProbeInputs(train, test), target, target)
+        figures = probe_estimates(
+            "nuisance_leakage", names, ProbeInputs(train, test), target, target
+        )
         assert len(figures) == 10 and set(figures.values()) == {None}
         for predict in (ridge_predict, mlp_predict):
             with pytest.raises(ValueError, match="not finite"):
@@ -158,7 +160,7 @@ def test_no_figure_where_a_network_s_prediction_overflows(rng):
     z, target = nonlinear(rng, 100)
     far = z.copy()
     far[0] = 3e38
-    figures = probe_figures(
+    figures = probe_estimates(
         "nuisance_leakage", list("abcde"), ProbeInputs(z * 1e-10, far), target, target
     )
     assert all(figures[f"nuisance_leakage.mlp.{name}"] is None for name in "abcde")
@@ -168,7 +170,7 @@ def test_no_figure_where_a_network_s_prediction_overflows(rng):
 def test_a_constant_latent_leaks_nothing(rng):
     z, target = nonlinear(rng, 500)
     flat = np.full_like(z, 0.1)
-    figures = probe_figures(
+    figures = probe_estimates(
         "nuisance_leakage", list("abcde"), ProbeInputs(flat, flat), target, target
     )
     for figure in figures.values():
@@ -178,7 +180,7 @@ def test_a_constant_latent_leaks_nothing(rng):
 def test_no_figure_for_a_target_that_does_not_vary(rng):
     z, target = nonlinear(rng, 100)
     target[..., 1] = 2.5
-    figures = probe_figures("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target, target)
+    figures = probe_estimates("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target, target)
     assert [name for name, figure in figures.items() if figure is None] == [
         "nuisance_leakage.ridge.b",
         "nuisance_leakage.mlp.b",
@@ -189,7 +191,7 @@ def test_composition_is_given_once_a_pair(rng):
     composition = rng.normal(size=(500, 2))
     z = np.repeat(composition[:, None], 2, axis=1).astype(np.float32)
     names = ["Fe/H", "Mg/Fe"]
-    figures = probe_figures(
+    figures = probe_estimates(
         "composition_recovery", names, ProbeInputs(z, z), composition, composition
     )
     assert set(figures) == {
@@ -201,9 +203,11 @@ def test_composition_is_given_once_a_pair(rng):
 def test_shapes_and_targets_are_checked(rng):
     z, target = nonlinear(rng, 20)
     with pytest.raises(ValueError, match=r"\[20, 2\] or \[20, 2, 2\]"):
-        probe_figures("nuisance_leakage", ["a", "b"], ProbeInputs(z, z), target, target)
+        probe_estimates("nuisance_leakage", ["a", "b"], ProbeInputs(z, z), target, target)
     with pytest.raises(ValueError, match="targets must be finite"):
-        probe_figures("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target * np.nan, target)
+        probe_estimates(
+            "nuisance_leakage", list("abcde"), ProbeInputs(z, z), target * np.nan, target
+        )
     with pytest.raises(ValueError, match=r"\[n_pairs, 2, d\]"):
         ProbeInputs(z[:, 0], z)
 
@@ -212,9 +216,11 @@ def test_inputs_used_again_give_the_figures_of_fresh_ones(rng):
     z, target = nonlinear(rng, 200)
     shared, names = ProbeInputs(z[:150], z[150:]), list("abcde")
     split = target[:150], target[150:]
-    first = probe_figures("nuisance_leakage", names, shared, *split)
-    assert probe_figures("nuisance_leakage", names, shared, *split) == first
-    assert probe_figures("nuisance_leakage", names, ProbeInputs(z[:150], z[150:]), *split) == first
+    first = probe_estimates("nuisance_leakage", names, shared, *split)
+    assert probe_estimates("nuisance_leakage", names, shared, *split) == first
+    assert (
+        probe_estimates("nuisance_leakage", names, ProbeInputs(z[:150], z[150:]), *split) == first
+    )
 
 
 def test_train_and_test_must_have_the_same_dimensions(rng):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
 
-from starbench.metrics import METRICS, per_star_mse, reconstruction_figures
+from starbench.metrics import METRICS, per_star_mse, reconstruction_estimates
 
 
 def test_per_star_mse_equals_float64_arithmetic_across_blocks(rng):
@@ -56,7 +56,7 @@ def test_per_star_mse_refuses_shapes_that_do_not_match():
 def test_figures_by_hand():
     plain = np.array([[1.0, 3.0], [2.0, 2.0], [0.0, 4.0]])
     swapped = np.array([[5.0, 7.0], [2.0, 4.0], [9.0, 9.0]])
-    figures = reconstruction_figures(plain, swapped, np.array([True, False, True]))
+    figures = reconstruction_estimates(plain, swapped, np.array([True, False, True]))
     assert figures["reconstruction_mse"].value == 2
     assert figures["swapped_reconstruction_mse"].value == 6
     assert figures["swap_gap"].value == 4
@@ -73,7 +73,7 @@ def test_gap_is_paired(rng):
     """The gap of a pair varies less than either error: its interval says so."""
     difficulty = rng.exponential(size=(400, 1))
     plain = difficulty + 0.01 * rng.random((400, 2))
-    figures = reconstruction_figures(plain, plain + 0.1, None)
+    figures = reconstruction_estimates(plain, plain + 0.1, None)
     width = {name: f.high - f.low for name, f in figures.items() if f is not None}
     assert figures["swap_gap"].value == pytest.approx(0.1)
     assert width["swap_gap"] < 1e-3 * width["reconstruction_mse"]
@@ -86,7 +86,7 @@ def test_missing_or_broken_reconstructions_have_no_figure():
     everyone, no_one = np.ones(4, bool), np.zeros(4, bool)
 
     def present(*arguments):
-        return [figure is not None for figure in reconstruction_figures(*arguments).values()]
+        return [figure is not None for figure in reconstruction_estimates(*arguments).values()]
 
     assert present(mse, mse, everyone) == [True, True, True, True]
     assert present(mse, mse, no_one) == [True, True, True, False]
@@ -101,7 +101,7 @@ def test_a_subset_so_small_that_resamples_miss_it_still_has_an_interval(rng):
     swapped = rng.random((50, 2))
     subset = np.zeros(50, bool)
     subset[3] = True
-    figure = reconstruction_figures(swapped, swapped, subset)[
+    figure = reconstruction_estimates(swapped, swapped, subset)[
         "swapped_reconstruction_mse_large_shift"
     ]
     assert figure.value == pytest.approx(swapped[3].mean())
@@ -110,8 +110,8 @@ def test_a_subset_so_small_that_resamples_miss_it_still_has_an_interval(rng):
 
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match=r"\[n_pairs, 2\]"):
-        reconstruction_figures(np.ones(4), None)
+        reconstruction_estimates(np.ones(4), None)
     with pytest.raises(ValueError, match="4 and 5 pairs"):
-        reconstruction_figures(np.ones((4, 2)), np.ones((5, 2)))
+        reconstruction_estimates(np.ones((4, 2)), np.ones((5, 2)))
     with pytest.raises(ValueError, match=r"subset must be shaped \[4\]"):
-        reconstruction_figures(np.ones((4, 2)), np.ones((4, 2)), np.ones(5, bool))
+        reconstruction_estimates(np.ones((4, 2)), np.ones((4, 2)), np.ones(5, bool))

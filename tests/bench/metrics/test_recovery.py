@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starbench.metrics import METRICS, TwinRanks, recovery_figures, twin_ranks
-
-SHARES = ["doppelganger_free", "doppelganger_0.1", "doppelganger_1"]
+from starbench.metrics import METRICS, SHARES, TwinRanks, recovery_estimates, twin_ranks
 
 
 def ranks_of(rank, tied=None):
@@ -16,7 +14,7 @@ def ranks_of(rank, tied=None):
 
 
 def test_by_hand():
-    figures = recovery_figures(ranks_of([[1, 2], [2, 1], [5, 3]], [[0, 1], [1, 0], [0, 0]]))
+    figures = recovery_estimates(ranks_of([[1, 2], [2, 1], [5, 3]], [[0, 1], [1, 0], [0, 0]]))
     value = {name: figure.value for name, figure in figures.items()}
     assert value["doppelganger_free"] == pytest.approx(2 / 6)
     assert value["tied_share"] == pytest.approx(2 / 6)
@@ -39,14 +37,14 @@ def test_by_hand():
 def test_thresholds_of_the_protocol(n_pairs, tenth, one):
     """A twin at the threshold counts, one behind it does not; small galleries count only rank 1."""
     for name, threshold in (("doppelganger_0.1", tenth), ("doppelganger_1", one)):
-        at = recovery_figures(ranks_of(np.full((n_pairs, 2), threshold)))
-        behind = recovery_figures(ranks_of(np.full((n_pairs, 2), threshold + 1)))
+        at = recovery_estimates(ranks_of(np.full((n_pairs, 2), threshold)))
+        behind = recovery_estimates(ranks_of(np.full((n_pairs, 2), threshold + 1)))
         assert (at[name].value, behind[name].value) == (1, 0)
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 def test_a_latent_without_information_scores_zero(value):
-    figures = recovery_figures(twin_ranks(np.full((300, 2, 20), value, np.float32)))
+    figures = recovery_estimates(twin_ranks(np.full((300, 2, 20), value, np.float32)))
     for name in SHARES:
         assert (figures[name].value, figures[name].low, figures[name].high) == (0, 0, 0)
     assert figures["median_normalised_rank"].value == 1
@@ -55,7 +53,7 @@ def test_a_latent_without_information_scores_zero(value):
 
 
 def test_chance_is_half_the_gallery_and_the_expected_shares(rng):
-    figures = recovery_figures(twin_ranks(rng.normal(size=(3000, 2, 20)).astype(np.float32)))
+    figures = recovery_estimates(twin_ranks(rng.normal(size=(3000, 2, 20)).astype(np.float32)))
     assert figures["median_normalised_rank"].value == pytest.approx(0.5, abs=0.03)
     assert figures["doppelganger_1"].value == pytest.approx(0.01, abs=0.006)
     assert figures["doppelganger_free"].value < 0.002
@@ -69,7 +67,7 @@ possible_ranks = st.integers(1, 60).flatmap(
 @settings(deadline=None, max_examples=60)
 @given(possible_ranks)
 def test_shares_are_nested_and_intervals_hold_their_order(rank):
-    figures = recovery_figures(ranks_of(rank))
+    figures = recovery_estimates(ranks_of(rank))
     shares = [figures[name] for name in SHARES]
     for narrow, wide in pairwise(shares):
         assert narrow.value <= wide.value
@@ -87,13 +85,16 @@ def test_order_of_the_pairs_does_not_change_values(rank, random):
     pairs = np.asarray(rank).reshape(-1, 2)
     order = list(range(len(pairs)))
     random.shuffle(order)
-    figures, permuted = recovery_figures(ranks_of(pairs)), recovery_figures(ranks_of(pairs[order]))
+    figures, permuted = (
+        recovery_estimates(ranks_of(pairs)),
+        recovery_estimates(ranks_of(pairs[order])),
+    )
     for name, figure in figures.items():
         assert permuted[name].value == pytest.approx(figure.value)
 
 
 def test_one_pair_has_no_strangers():
-    figures = recovery_figures(twin_ranks(np.array([[[0.0], [1.0]]], np.float32)))
+    figures = recovery_estimates(twin_ranks(np.array([[[0.0], [1.0]]], np.float32)))
     assert [figures[name].value for name in SHARES] == [1, 1, 1]
     assert figures["median_normalised_rank"].value == 0
 
@@ -110,4 +111,4 @@ def test_one_pair_has_no_strangers():
 )
 def test_impossible_ranks_are_refused(rank, tied):
     with pytest.raises(ValueError, match="ranks of 2 pairs must lie between 1 and 3"):
-        recovery_figures(ranks_of(rank, tied))
+        recovery_estimates(ranks_of(rank, tied))

@@ -14,7 +14,7 @@ from starbench.evaluation.scoring import encode_split, rank_stars
 from starbench.methods.base import Silent
 from starbench.methods.registry import BUILT_IN, get_method
 from starbench.tasks.registry import get_task
-from starbench.evaluation.views import show_split
+from starbench.evaluation.views import view_split
 
 SMALL = {
     "epochs": 12,
@@ -35,7 +35,7 @@ def shown(tmp_path_factory):
     task.prepare("tiny", progress=False)
 
     def show(split, access):
-        whole = show_split(task, split, "tiny", access, seed=0)
+        whole = view_split(task, split, "tiny", access, seed=0)
         flux = np.ascontiguousarray(whole.view.flux[:, ::10])
         return dataclasses.replace(whole, view=dataclasses.replace(whole.view, flux=flux))
 

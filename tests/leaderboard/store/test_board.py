@@ -8,7 +8,7 @@ import pytest
 from support.rows import FakeMethod, diverged, draw_ranks
 
 from starbench.leaderboard.store import board
-from starbench.metrics import TwinRanks, recovery_figures, twin_ranks
+from starbench.metrics import TwinRanks, recovery_estimates, twin_ranks
 from starbench.results.ranks import ranks_digest, read_ranks, write_ranks
 from starbench.results.schema import read_row
 from starbench.results.text import RowError
@@ -301,5 +301,5 @@ def test_the_digest_in_a_row_is_of_its_ranks(make_run):
     run = make_run()
     row, ranks = board.read_pair(run / "row.json")
     assert row.ranks_sha256 == ranks_digest(ranks.rank)
-    found = recovery_figures(TwinRanks(*ranks))
+    found = recovery_estimates(TwinRanks(*ranks))
     assert row.metrics["doppelganger_free"].value == found["doppelganger_free"].value

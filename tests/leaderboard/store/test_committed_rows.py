@@ -16,8 +16,8 @@ from starbench.leaderboard.statistics.compare import (
     resample,
 )
 from starbench.leaderboard.store.board import load, ranks_beside
+from starbench.metrics import SHARES
 from starbench.results.ranks import read_ranks
-from starbench.results.schema import SHARES
 
 LEADERBOARD = Path(__file__).parents[3] / "leaderboard"
 CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order")

@@ -19,7 +19,7 @@ from starbench.leaderboard.store.reproduce import (
 )
 from starbench.methods.polynomial_residual import PolynomialResidual
 from starbench.results.ranks import Ranks
-from starbench.results.schema import Figure, parse_row
+from starbench.results.schema import RecordedEstimate, parse_row
 from starbench.results.text import RowError
 
 SIGNIFICANT = "doppelganger_free"
@@ -84,7 +84,7 @@ def rows(again=None, **figures):
 
 def test_each_kind_of_figure_has_its_tolerance():
     def figure(value, half=0.0):
-        return Figure(value=value, low=value - half, high=value + half, version=1)
+        return RecordedEstimate(value=value, low=value - half, high=value + half, version=1)
 
     assert tolerance("doppelganger_free", figure(0.5)) == pytest.approx(0.025)
     assert tolerance("doppelganger_free", figure(0.01)) == pytest.approx(0.05 * 0.0995, rel=1e-3)
@@ -95,7 +95,9 @@ def test_each_kind_of_figure_has_its_tolerance():
     assert tolerance("swapped_reconstruction_mse", figure(2e-6, half=1e-6)) == pytest.approx(1e-6)
     assert tolerance("swap_gap", figure(-2e-6)) == pytest.approx(4e-7)
     assert tolerance("nuisance_leakage.mlp.Teff", figure(-0.3)) == 0.05
-    assert tolerance("doppelganger_free", Figure(value=0.5, version=1)) == pytest.approx(0.025)
+    assert tolerance("doppelganger_free", RecordedEstimate(value=0.5, version=1)) == pytest.approx(
+        0.025
+    )
 
 
 def test_a_stranger_does_not_set_the_tolerance():
@@ -108,7 +110,7 @@ def test_a_stranger_does_not_set_the_tolerance():
 
 @given(st.floats(1e-9, 1e-3), st.floats(0.81, 1.19))
 def test_errors_within_a_fifth_agree(value, factor):
-    figures = {"reconstruction_mse": Figure(value=value, version=1)}
+    figures = {"reconstruction_mse": RecordedEstimate(value=value, version=1)}
     allowed = tolerance("reconstruction_mse", figures["reconstruction_mse"])
     assert abs(value * factor - value) <= allowed < abs(value * 1.21 - value)
 
