@@ -105,6 +105,37 @@ class Silent:
         """Do nothing."""
 
 
+@dataclass(frozen=True)
+class Diagnostic:
+    """A quantity watched in training that tells whether a fit went as it is meant to.
+
+    The harness knows no method's quantities by name: it draws what is declared here in the
+    progress bar and the training figure, keeps the value of the chosen epoch in the row, and
+    remarks on one outside its bounds.
+
+    Attributes
+    ----------
+    name : str
+        Key under which `Method.fit` reports it to the monitor.
+    label : str
+        Short name for progress bars and figures.
+    reference : str or None
+        Key of the watched quantity that it is compared with, such as its value by chance.
+    low, high : float or None
+        Bounds of the quantity, in units of the reference where there is one.
+    below, above : str
+        What a value outside the bounds means, for a remark in the row.
+    """
+
+    name: str
+    label: str
+    reference: str | None = None
+    low: float | None = None
+    high: float | None = None
+    below: str = ""
+    above: str = ""
+
+
 class Method(ABC):
     """A way to encode spectra into latents that hold the chemistry and not the nuisance.
 
@@ -134,6 +165,8 @@ class Method(ABC):
         Whether it is there to calibrate the scale rather than to compete.
     presets : dict of str to dict
         Named changes of the defaults, such as a published configuration.
+    diagnostics : tuple of Diagnostic
+        Watched quantities that tell whether a fit went as it is meant to.
     encodes_composition : bool
         Whether `encode` takes the composition [n, n_elements] as a third argument; only for label
         access `oracle`.
@@ -146,6 +179,7 @@ class Method(ABC):
     control: ClassVar[bool] = False
     Hyperparameters: ClassVar[type]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = ()
     encodes_composition: ClassVar[bool] = False
 
     def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu"):
