@@ -5,22 +5,22 @@ from textwrap import fill
 
 from tabulate import tabulate
 
-import starbench
 from benchmarks.measure import Figure, Section, Table
-from starbench.common.provenance import available_cores, checkout, hardware, library_versions
+from starbench.common.provenance import available_cores, current_provenance
 
 
 def machine() -> list[str]:
     """Describe the machine, how busy it is, and the code."""
-    facts = hardware("cpu", available_cores())
-    commit, dirty = checkout()
-    code = f"starbench {starbench.__version__}"
-    if commit:
-        code += f" at {commit[:12]}{', with uncommitted changes' if dirty else ''}"
-    versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+    about = current_provenance("cpu", available_cores())
+    code = f"starbench {about.starbench_version}"
+    if about.commit:
+        changes = ", with uncommitted changes" if about.dirty else ""
+        code += f" at {about.commit[:12]}{changes}"
+    versions = ", ".join(f"{name} {number}" for name, number in about.libraries.items())
+    computer = about.hardware
     return [
-        f"- machine: {facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
-        f"{facts['system']}",
+        f"- machine: {computer.processor}, {computer.cores} cores, {computer.memory_gib} GiB, "
+        f"{computer.system}",
         f"- load average of the minute before: {os.getloadavg()[0]:.1f}",
         f"- code: {code}; {versions}",
     ]

@@ -7,16 +7,14 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import torch
 
+from starbench.common.settings import SettingError as SettingError
+
 LABEL_ACCESS = (
     "none",
     "nuisance",
     "pairs",
     "oracle",
 )  # what a method may learn from, in rising order
-
-
-class SettingError(ValueError):
-    """A method or setting that does not fit: one sentence that names what to change."""
 
 
 class Diverged(RuntimeError):

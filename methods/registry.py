@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from starbench.common.settings import split_setting
 from starbench.methods.base import LABEL_ACCESS, Method, SettingError
 from starbench.results.schema import METHOD_NAME
 
@@ -160,9 +161,7 @@ def make_hyperparameters(
             raise SettingError(f"{method.name} has no preset '{preset}'; it has: {known}.")
         values.update(method.presets[preset])
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise SettingError(f"--set needs key=value, but got '{setting}'.")
+        key, text = split_setting(setting)
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=3, cutoff=0.4)
             names = " or ".join(near) if near else ", ".join(fields)

@@ -8,7 +8,7 @@ import click
 # Where each is defined. An error whose module was never imported cannot have been raised, so none
 # is imported here: torch behind some of them takes seconds.
 USER_ERRORS = (
-    ("starbench.methods.base", "SettingError"),
+    ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
 )

@@ -167,12 +167,14 @@ def _run_one(
         **options,
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
-        draw_run(outcome.folder)
+        draw_run(outcome.folder, method_class.diagnostics)
     return outcome
 
 
 def _keys(settings: tuple[str, ...]) -> list[str]:
-    return [setting.partition("=")[0] for setting in settings]
+    from starbench.common.settings import split_setting
+
+    return [split_setting(setting)[0] for setting in settings]
 
 
 @main.command()

@@ -1,36 +1,34 @@
-"""Weights and training state on disk: named tensors in safetensors, never pickle."""
+"""Checkpoints: named tensors and JSON metadata in safetensors files, never pickle."""
 
 import json
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, safe_open, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from starbench.common.files import atomic_path
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read."""
+    """A checkpoint that cannot be read or does not belong to the run."""
 
 
-def save(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
-    """Write named tensors and JSON metadata to `path`, whole or not at all."""
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+def save(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write named tensors and JSON metadata atomically."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(contiguous, temporary, {"starbench": json.dumps(metadata, sort_keys=True)})
-        temporary.replace(path)
-    except (
-        SafetensorError
-    ) as error:  # the library hides the operating system's error, such as a full disk
-        raise OSError(f"could not write {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        try:
+            save_file(contiguous, temporary, {"starbench": json.dumps(metadata, sort_keys=True)})
+        except SafetensorError as error:
+            # The library hides the operating system's error, such as a full disk.
+            raise OSError(f"could not write {path}: {error}") from error
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what `save` wrote.
+    """Read the tensors and the metadata that `save` wrote.
 
     Raises
     ------

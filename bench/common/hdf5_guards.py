@@ -1,20 +1,21 @@
-"""What an HDF5 file itself holds: a stranger's may point at other files of this machine."""
+"""Guards for untrusted HDF5 files, which may point at other files of this machine."""
 
 import h5py
 
 
 def holds_itself(group: h5py.Group, name: str) -> bool:
-    """Say whether a group holds something under a name, rather than a link to elsewhere."""
+    """Return whether a group holds an object under a name, rather than a link to another file."""
     return isinstance(group.get(name, getlink=True), h5py.HardLink)
 
 
 def local_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what a file itself holds under a name; None for what lies in another file.
+    """Return the object that a file itself holds under a name.
 
-    A link, external storage or a virtual dataset would read that other file.
+    None if there is none, or if reading it would read another file: links, external storage and
+    virtual datasets are refused.
     """
     if not holds_itself(group, name):
         return None
-    found = group[name]
-    elsewhere = isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)
-    return None if elsewhere else found
+    item = group[name]
+    elsewhere = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
+    return None if elsewhere else item

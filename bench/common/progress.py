@@ -1,29 +1,31 @@
-"""Progress bars on standard error, or none at all."""
+"""Progress bars and messages on the terminal."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+T = TypeVar("T")
+
 
 def bar(
-    items: Iterable | None = None,
+    items: Iterable[T] | None = None,
     *,
     label: str,
     total: int | None = None,
     quiet: bool,
     **options: Any,
-) -> tqdm:
-    """Return a progress bar, or one that draws nothing.
+) -> "tqdm[T]":
+    """Return a progress bar on standard error, or one that draws nothing.
 
     Parameters
     ----------
     items : iterable, optional
-        What to count through; without it the caller advances the bar.
+        Items to iterate over; without it the caller advances the bar.
     label : str
-        What is being done.
+        Name of the work, drawn before the bar.
     total : int, optional
-        How many items there are.
+        Number of items.
     quiet : bool
         Draw nothing.
     **options

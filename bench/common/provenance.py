@@ -1,21 +1,71 @@
-"""What a row says of where it comes from: versions, commit, machine, memory."""
+"""The provenance of a row: versions, commit, machine and peak memory."""
 
 import importlib.metadata
 import os
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-LIBRARIES = (
-    "h5py",
-    "numba",
-    "numpy",
-    "safetensors",
-    "torch",
-)  # those whose version can change a figure
+import starbench
+
+# Those whose version can change a figure.
+LIBRARIES = ("h5py", "numba", "numpy", "safetensors", "torch")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine of a run; the attributes are those of `starbench.results.schema.Hardware`."""
+
+    processor: str
+    cores: int
+    threads: int
+    memory_gib: float
+    device: str
+    accelerator: str | None
+    system: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The code and the machine that made a row.
+
+    Attributes
+    ----------
+    starbench_version : str
+    commit : str or None
+        None outside a git checkout.
+    dirty : bool or None
+        Whether tracked files differed from the commit.
+    libraries : dict of str to str
+        Versions by name.
+    hardware : Machine
+    """
+
+    starbench_version: str
+    commit: str | None
+    dirty: bool | None
+    libraries: dict[str, str]
+    hardware: Machine
+
+
+def current_provenance(device: str, threads: int) -> Provenance:
+    """Describe the code and the machine of this process.
+
+    Parameters
+    ----------
+    device : str
+        The torch device of the method.
+    threads : int
+        Threads that the run uses.
+    """
+    commit, dirty = checkout()
+    return Provenance(
+        starbench.__version__, commit, dirty, library_versions(), hardware(device, threads)
+    )
 
 
 def library_versions() -> dict[str, str]:
@@ -35,23 +85,23 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
-    """Return the commit of starbench's own checkout and whether tracked files differ from it.
+    """Return the commit of starbench's checkout and whether tracked files differ from it.
 
     Parameters
     ----------
     folder : pathlib.Path, optional
-        Root of the checkout; where this package lies, if not given.
+        Root of the checkout, by default that of this package.
 
     Returns
     -------
     commit : str or None
-        None where starbench does not run from a git checkout, such as after an install from a
+        None if starbench does not run from a git checkout, such as after an install from a
         package index.
     dirty : bool or None
     """
     root = folder.resolve() if folder else Path(__file__).resolve().parents[2]
     top = _git(root, "rev-parse", "--show-toplevel")
-    # An installed copy may lie inside somebody else's repository, whose commit would say nothing.
+    # An installed copy may lie inside another repository, whose commit says nothing of starbench.
     if top is None or Path(top).resolve() != root:
         return None, None
     commit = _git(root, "rev-parse", "HEAD")
@@ -60,7 +110,7 @@ def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -76,30 +126,30 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def hardware(device: str, threads: int) -> dict[str, str | int | float | None]:
-    """Describe the machine as `starbench.results.schema.Hardware` has it."""
+def hardware(device: str, threads: int) -> Machine:
+    """Describe the machine of this process, for a run on a torch device with some threads."""
     accelerator = None
     if device.startswith("cuda"):
         import torch
 
         accelerator = torch.cuda.get_device_name(torch.device(device))
-    return {
-        "processor": _processor(),
-        "cores": available_cores(),
-        "threads": threads,
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "device": device,
-        "accelerator": accelerator,
-        "system": f"{platform.system()} {platform.machine()}",
-    }
+    return Machine(
+        processor=_processor(),
+        cores=available_cores(),
+        threads=threads,
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        device=device,
+        accelerator=accelerator,
+        system=f"{platform.system()} {platform.machine()}",
+    )
 
 
 def peak_memory_bytes() -> int:
-    """Return the most main memory that this process has held so far [bytes]."""
+    """Return the largest main memory that this process has held so far [bytes]."""
     if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
+        return int(psutil.Process().memory_info().peak_wset)
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage would also count what the shell that started Python once held
+    if status.exists():  # getrusage would also count the shell that started Python
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024

@@ -1,1 +1,1 @@
-"""What a method may see of a split, and the figures of what it returns."""
+"""Views of a split for methods, and scores of what methods return."""

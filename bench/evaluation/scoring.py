@@ -1,19 +1,20 @@
-"""From latents and reconstructions to the figures of a row.
+"""Scoring: from latents and reconstructions to the estimates of a row.
 
-The core, `score`, takes arrays and does not know where they come from, so that predictions made
-with another framework are judged by the same code as a fitted method. Around it, `encode_split` and
-`reconstruction_errors` bring the output of a method, or of a file, into those arrays piece by
-piece: no reconstruction is ever held whole.
+The core, `score`, takes arrays, so that predictions made with another framework are scored by the
+same code as a fitted method. `encode_split` and `reconstruction_errors` bring the output of a
+method, or of a file, into those arrays piece by piece: the reconstructions of a split are never in
+memory all at once.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from starbench import metrics
 from starbench.evaluation.views import Labels, SplitView, unshuffle
-from starbench.methods.base import Diverged, Method, SettingError
+from starbench.methods.base import Diverged, Method, SettingError, View
 from starbench.tasks.base import Split
 
 BATCH = 4096  # spectra encoded or decoded at a time
@@ -21,7 +22,7 @@ LARGE_SHIFT_KELVIN = 500.0
 
 
 class OutputError(RuntimeError):
-    """A method returned what cannot be scored: one sentence with what it should be."""
+    """A method returned what cannot be scored: one sentence that says what it must return."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Probes:
-    """What the probes are fitted on: latents [n_pairs, 2, d] of the train split, and its labels."""
+    """What the probes are fitted on: the latents [n_pairs, 2, d] and labels of the train split."""
 
     latent: np.ndarray
     labels: Labels
@@ -50,7 +51,7 @@ class Probes:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is found about one split.
+    """The scores of one split.
 
     Attributes
     ----------
@@ -63,7 +64,17 @@ class Scores:
 
 
 def checked_output(output: object, n: int, what: str, width: int | None = None) -> np.ndarray:
-    """Return what a method gave back as float32 [n, width], or say what is wrong with it.
+    """Return the output of a method as float32 [n, width].
+
+    Parameters
+    ----------
+    output : object
+        Returned by the method.
+    n : int
+    what : str
+        What an error calls the method's function.
+    width : int, optional
+        Any width, if not given.
 
     Raises
     ------
@@ -77,19 +88,22 @@ def checked_output(output: object, n: int, what: str, width: int | None = None) 
     wrong_width = output.ndim == 2 and width is not None and output.shape[1] != width
     if output.ndim != 2 or len(output) != n or wrong_width or 0 in output.shape:
         raise OutputError(f"{what} must return {expected}, but returned {list(output.shape)}.")
-    with np.errstate(over="ignore"):  # too large for float32 is non-finite, and judged as that
+    with np.errstate(over="ignore"):  # what overflows float32 is scored as not finite
         return output.astype(np.float32, copy=False)
 
 
 def encode_rows(
-    method: Method, shown: SplitView, rows: np.ndarray, advance: Callable[[int], None] | None = None
+    method: Method,
+    split_view: SplitView,
+    rows: np.ndarray,
+    advance: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Encode some rows of a view, in batches.
 
     Parameters
     ----------
     method : Method
-    shown : SplitView
+    split_view : SplitView
     rows : numpy.ndarray [n], int64
         Rows of the view, in the order to encode them.
     advance : callable, optional
@@ -99,38 +113,54 @@ def encode_rows(
     -------
     numpy.ndarray [n, n_latent], float32
     """
-    if method.encodes_composition and shown.view.composition is None:
-        raise SettingError(
-            f"{method.name} needs the composition of every split, and one of these data has none."
-        )
-    latent = None
+    latent: np.ndarray | None = None
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
-        nuisance = None if shown.view.nuisance is None else shown.view.nuisance[batch]
-        arguments = (shown.view.flux[batch], nuisance)
-        if method.encodes_composition:
-            arguments += (shown.view.composition[batch],)
         width = None if latent is None else latent.shape[1]
-        output = checked_output(
-            method.encode(*arguments), len(batch), f"encode of {method.name}", width
-        )
+        output = _encode(method, split_view.view, batch)
+        output = checked_output(output, len(batch), f"encode of {method.name}", width)
         if latent is None:
             latent = np.empty((len(rows), output.shape[1]), np.float32)
         latent[start : start + len(batch)] = output
         if advance:
             advance(len(batch))
+    if latent is None:
+        raise ValueError("there are no rows to encode")
     return latent
 
 
+def _encode(method: Method, view: View, batch: np.ndarray) -> object:
+    """Return what a method encodes some rows of a view into, unchecked."""
+    nuisance = None if view.nuisance is None else view.nuisance[batch]
+    arguments: list[Any] = [view.flux[batch], nuisance]
+    if method.encodes_composition:
+        if view.composition is None:
+            raise SettingError(
+                f"{method.name} needs the composition of every split, but a split of these data "
+                "has none."
+            )
+        arguments.append(view.composition[batch])
+    return method.encode(*arguments)
+
+
 def encode_split(
-    method: Method, shown: SplitView, advance: Callable[[int], None] | None = None
+    method: Method, split_view: SplitView, advance: Callable[[int], None] | None = None
 ) -> np.ndarray:
-    """Encode a split as it is shown; return latents [n_pairs, 2, d] in the order of the data."""
-    return unshuffle(encode_rows(method, shown, np.arange(len(shown.order)), advance), shown.order)
+    """Encode the shuffled spectra of a split; return latents [n_pairs, 2, d] in the data's order.
+
+    Parameters
+    ----------
+    method : Method
+    split_view : SplitView
+    advance : callable, optional
+        Called with the number of spectra after each batch.
+    """
+    order = split_view.order
+    return unshuffle(encode_rows(method, split_view, np.arange(len(order)), advance), order)
 
 
 def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.TwinRanks:
-    """Rank the twins of a method's latents: by L1, unless the method is a control that does it.
+    """Rank the twins of a method's latents: by L1, or as a control with its own distance does.
 
     Parameters
     ----------
@@ -138,7 +168,7 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
     latent : numpy.ndarray [n, 2, d], float32
         Of the first n pairs.
     labels : Labels
-        Of the same pairs, and maybe more.
+        Of these pairs, which come first, and maybe of more.
 
     Raises
     ------
@@ -149,19 +179,26 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
     own = method.rank_twins(
         latent,
         None if method.label_access == "none" else labels.nuisance[pairs],
-        labels.composition[pairs] if method.encodes_composition else None,
+        _composition(labels)[pairs] if method.encodes_composition else None,
     )
     if own is None:
         return metrics.twin_ranks(latent)
     rank, tied = (np.asarray(part) for part in own)
-    valid = rank.shape == tied.shape == latent.shape[:2]
-    valid = valid and rank.dtype.kind == tied.dtype.kind == "i"
-    valid = valid and ((tied >= 0) & (tied < rank) & (rank < 2 * len(latent))).all()
-    if not valid:
+    if (
+        not (rank.shape == tied.shape == latent.shape[:2])
+        or not (rank.dtype.kind == tied.dtype.kind == "i")
+        or not ((tied >= 0) & (tied < rank) & (rank < 2 * len(latent))).all()
+    ):
         raise OutputError(
             f"rank_twins of {method.name} must return integer ranks and ties [{len(latent)}, 2]."
         )
     return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
+
+
+def _composition(labels: Labels) -> np.ndarray:
+    if labels.composition is None:
+        raise SettingError("These data have no composition, which the method needs.")
+    return labels.composition
 
 
 def reconstruction_errors(
@@ -193,12 +230,16 @@ def reconstruction_errors(
         for step in range(pairs.start, pairs.stop, BATCH // 2):
             part = slice(step, min(step + BATCH // 2, pairs.stop))
             truth = piece.noiseless_flux[part.start - pairs.start : part.stop - pairs.start]
-            for kind, flux in zip(("plain", "swapped"), reconstruct(part), strict=True):
+            plain, swapped = reconstruct(part)
+            for kind, flux, of_kind in (
+                ("plain", plain, errors.plain),
+                ("swapped", swapped, errors.swapped),
+            ):
                 mse = metrics.per_star_mse(flux, truth)
                 if not np.isfinite(mse).all():
                     n_bad = int((~np.isfinite(mse)).sum())
                     raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
-                getattr(errors, kind)[part] = mse
+                of_kind[part] = mse
             if advance:
                 advance(2 * (part.stop - part.start))
     return errors
@@ -207,7 +248,7 @@ def reconstruction_errors(
 def decoder(
     method: Method, latent: np.ndarray, nuisance: np.ndarray, n_pixels: int
 ) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
-    """Return what reconstructs a range of pairs with a method, as `reconstruction_errors` wants it.
+    """Return a function that reconstructs a range of pairs, for `reconstruction_errors`.
 
     Parameters
     ----------
@@ -222,25 +263,28 @@ def decoder(
         at = None
         if method.label_access != "none":
             at = nuisance[pairs].reshape(2 * len(own), -1)
-        fluxes = []
-        for source in (own, own[:, ::-1]):
+
+        def decoded(source: np.ndarray) -> np.ndarray:
             # Contiguous, as torch refuses the negative stride of a swap.
-            source = np.ascontiguousarray(source).reshape(2 * len(own), -1)
-            flux = method.decode(source, at)
-            flux = checked_output(flux, 2 * len(own), f"decode of {method.name}", n_pixels)
-            fluxes.append(flux.reshape(len(own), 2, n_pixels))
-        return tuple(fluxes)
+            stars = np.ascontiguousarray(source).reshape(2 * len(own), -1)
+            flux = checked_output(
+                method.decode(stars, at), len(stars), f"decode of {method.name}", n_pixels
+            )
+            return flux.reshape(len(own), 2, n_pixels)
+
+        return decoded(own), decoded(own[:, ::-1])
 
     return reconstruct
 
 
 def large_shift(labels: Labels) -> np.ndarray | None:
-    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None where it is unknown."""
+    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None if Teff is no label."""
     names = [name.lower() for name in labels.nuisance_names]
     if "teff" not in names:
         return None
     teff = labels.nuisance[:, :, names.index("teff")]
-    return np.abs(teff[:, 0] - teff[:, 1]) > LARGE_SHIFT_KELVIN
+    large: np.ndarray = np.abs(teff[:, 0] - teff[:, 1]) > LARGE_SHIFT_KELVIN
+    return large
 
 
 def score(
@@ -248,11 +292,10 @@ def score(
     labels: Labels,
     *,
     ranks: metrics.TwinRanks | None = None,
-    plain_mse: np.ndarray | None = None,
-    swapped_mse: np.ndarray | None = None,
+    errors: Errors | None = None,
     probes: Probes | None = None,
 ) -> Scores:
-    """Compute every figure that the arrays allow; the others are absent.
+    """Compute every estimate that the arrays allow; the others are absent.
 
     Parameters
     ----------
@@ -261,21 +304,25 @@ def score(
     labels : Labels
         Of the same pairs.
     ranks : TwinRanks, optional
-        By L1 in the latents, if not given.
-    plain_mse, swapped_mse : numpy.ndarray [n_pairs, 2], float64, optional
-        Errors of each star's reconstructions, where there are any.
+        By default by L1 in the latents.
+    errors : Errors, optional
+        Of the reconstructions, if there are any.
     probes : Probes, optional
-        What to fit the probes of leakage and recovery on.
+        What to fit the probes of leakage and recovery on; without it there are none.
     """
     ranks = metrics.twin_ranks(latent) if ranks is None else ranks
-    estimates = dict(metrics.recovery_estimates(ranks))
-    estimates |= metrics.reconstruction_estimates(plain_mse, swapped_mse, large_shift(labels))
+    estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))
+    estimates |= metrics.reconstruction_estimates(
+        None if errors is None else errors.plain,
+        None if errors is None else errors.swapped,
+        large_shift(labels),
+    )
     if probes is not None:
-        known = probes.labels
+        train = probes.labels
         inputs = metrics.ProbeInputs(probes.latent, latent)
         targets = {
-            "nuisance_leakage": (labels.nuisance_names, known.nuisance, labels.nuisance),
-            "composition_recovery": (labels.elements, known.composition, labels.composition),
+            "nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance),
+            "composition_recovery": (labels.elements, train.composition, labels.composition),
         }
         for family, (names, fitted_on, judged_on) in targets.items():
             if fitted_on is not None and judged_on is not None and names:

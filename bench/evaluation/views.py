@@ -1,7 +1,7 @@
-"""What a method sees of a split: shuffled spectra and the labels that its label access allows.
+"""Views of a split: shuffled spectra with the labels that a method's label access allows.
 
-The two spectra of a pair lie side by side in the data, so the rows are shuffled before a method
-gets them; the order stays with the harness, which undoes it.
+The two spectra of a pair are neighbours in the data, so the spectra are shuffled before a method
+gets them. The harness keeps the order, and restores it in what the method returns.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from starbench.tasks.streams import uniforms
 
 @dataclass(frozen=True)
 class Labels:
-    """What the harness knows of the pairs it scores, in the order of the data.
+    """The labels of the pairs of a split, in the order of the data.
 
     Attributes
     ----------
     nuisance : numpy.ndarray [n_pairs, 2, n_nuisance], float32
         In the task's units.
     composition : numpy.ndarray [n_pairs, n_elements], float32, or None
-        [dex]; None where it is not known.
+        [dex]; None if the data do not hold it.
     nuisance_names, elements : tuple of str
     """
 
@@ -34,15 +34,16 @@ class Labels:
 
 @dataclass(frozen=True)
 class SplitView:
-    """A split as a method sees it, and what the harness keeps to itself.
+    """A split as a method sees it, with the order and the labels that only the harness has.
 
     Attributes
     ----------
     view : View
         All that the method gets.
     order : numpy.ndarray [2 n_pairs], int64
-        For each row of the view, the spectrum it shows (see `shuffled_order`).
+        For each row of the view, its spectrum in the data, as `shuffled_order` numbers them.
     labels : Labels
+        All labels, whatever the method's label access.
     """
 
     view: View
@@ -51,7 +52,7 @@ class SplitView:
 
 
 def shuffled_order(seed: int, split: str, n_pairs: int) -> np.ndarray:
-    """Return the order in which the spectra of a split are shown.
+    """Return the random order in which a view holds the spectra of a split.
 
     Parameters
     ----------
@@ -63,31 +64,48 @@ def shuffled_order(seed: int, split: str, n_pairs: int) -> np.ndarray:
     Returns
     -------
     numpy.ndarray [2 n_pairs], int64
-        For each row of the view, the spectrum it shows, counted as 2 * pair + half.
+        For each row of the view, its spectrum in the data, numbered 2 * pair + half.
+
+    Examples
+    --------
+    >>> sorted(shuffled_order(0, "train", n_pairs=2).tolist())
+    [0, 1, 2, 3]
     """
     keys = uniforms(f"starbench/order/{seed}/{split}", 0, 2 * n_pairs, 1)[:, 0]
     return np.argsort(keys, kind="stable")
 
 
 def inverse(order: np.ndarray) -> np.ndarray:
-    """Return the row of the view that shows each spectrum."""
+    """Return the inverse of an order: for each spectrum in the data, its row of the view.
+
+    Examples
+    --------
+    >>> inverse(np.array([2, 0, 1])).tolist()
+    [1, 2, 0]
+    """
     rows = np.empty_like(order)
     rows[order] = np.arange(len(order))
     return rows
 
 
 def unshuffle(shuffled: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Bring one value or vector a spectrum [2n, ...] from a view's order to pairs [n, 2, ...]."""
+    """Bring values of spectra [2n, ...] from a view's order into pairs [n, 2, ...].
+
+    Examples
+    --------
+    >>> unshuffle(np.array([10, 11, 12, 13]), order=np.array([3, 0, 2, 1])).tolist()
+    [[11, 13], [12, 10]]
+    """
     ordered = np.empty_like(shuffled)
     ordered[order] = shuffled
     return ordered.reshape(len(order) // 2, 2, *shuffled.shape[1:])
 
 
 def view_split(task: Task, split: str, scale: str, label_access: str, seed: int) -> SplitView:
-    """Read a split into the view that a method with some label access may see.
+    """Read a split into the view of a method with some label access.
 
-    Each piece of the split is scattered straight to its shuffled rows: at the full scale the
-    spectra take 1.4 GB, and a second copy would double what a run needs.
+    Each piece of the split is written straight to its shuffled rows: at the full scale the spectra
+    take 1.4 GB, and a second copy would double the memory of a run.
 
     Parameters
     ----------
@@ -114,13 +132,16 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
                 composition = np.empty((n_pairs, len(task.elements)), np.float32)
             composition[pairs] = piece.composition
 
-    allowed = {}
-    if label_access != "none":
-        allowed["nuisance"] = nuisance.reshape(2 * n_pairs, -1)[order]
-    if label_access in ("pairs", "oracle"):
-        allowed["twin"] = rows_of_pair[:, ::-1].reshape(-1)[order]
-    if label_access == "oracle" and composition is not None:
-        allowed["composition"] = composition[order // 2]
-    labels = Labels(nuisance, composition, task.nuisance_names, task.elements)
-    noise = None if task.snr is None else 1 / task.snr
-    return SplitView(View(flux, **allowed, noise=noise), order, labels)
+    sees_nuisance = label_access != "none"
+    sees_twins = label_access in ("pairs", "oracle")
+    sees_composition = label_access == "oracle"
+    view = View(
+        flux,
+        nuisance=nuisance.reshape(2 * n_pairs, -1)[order] if sees_nuisance else None,
+        twin=rows_of_pair[:, ::-1].reshape(-1)[order] if sees_twins else None,
+        composition=None
+        if composition is None or not sees_composition
+        else composition[order // 2],
+        noise=None if task.snr is None else 1 / task.snr,
+    )
+    return SplitView(view, order, Labels(nuisance, composition, task.nuisance_names, task.elements))

@@ -27,11 +27,12 @@ The twin as ground truth for chemical similarity, and "doppelgangers": Mijolla, 
 2021, ApJ 913, 12 (arXiv:2103.06377).
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+
+from starbench.common.provenance import available_cores
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,6 @@ class TwinRanks:
     def __len__(self) -> int:
         """Return the number of pairs."""
         return len(self.rank)
-
-
-def usable_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks:
@@ -121,7 +115,7 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
     # Threads of Python's own, as the kernel lets go of the interpreter: numba's pool would not
     # survive a fork.
     n_tiles = -(-n_stars // TILE)
-    n_workers = max(1, min(usable_cores() if n_threads is None else n_threads, n_tiles))
+    n_workers = max(1, min(available_cores() if n_threads is None else n_threads, n_tiles))
     with ThreadPoolExecutor(n_workers) as pool:
         counts = list(
             pool.map(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from starbench.common.files import replacing
+from starbench.common.files import atomic_path
 from starbench.common.hdf5_guards import holds_itself, local_object
 from starbench.results.text import RowError, printable
 
@@ -59,7 +59,7 @@ def write_ranks(path: Path, rank: np.ndarray, tied: np.ndarray) -> None:
                 shuffle=True,
                 track_times=False,
             )
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_bytes(image.getbuffer())
 
 

@@ -29,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-from starbench.common.files import replacing
+from starbench.common.files import atomic_path
 from starbench.metrics import SHARES, metric
 from starbench.results.ranks import check_file_size
 from starbench.results.text import (
@@ -41,7 +41,7 @@ from starbench.results.text import (
     validation_sentence,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 MAX_ROW_BYTES = 1_000_000
 
 
@@ -129,7 +129,7 @@ class RecordedEstimate(_Part):
     def _ordered(self) -> "RecordedEstimate":
         if (self.low is None) != (self.high is None):
             raise ValueError("should hold both `low` and `high` or neither")
-        if self.low is not None:
+        if self.low is not None and self.high is not None:
             # The ends may be sums in another order than the value's, equal to it but for rounding.
             slack = 1e-6 * max(abs(self.low), abs(self.value), abs(self.high))
             if not self.low - slack <= self.value <= self.high + slack:
@@ -181,6 +181,10 @@ class Hardware(_Part):
     system: Label
 
 
+_ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
+"""Names of the diagnostics in the field `adversary`, which rows had before `diagnostics`."""
+
+
 class Row(_Part):
     """One run of one method on one task: everything that the leaderboard shows or judges it by.
 
@@ -201,14 +205,15 @@ class Row(_Part):
     status : {"ok", "diverged", "failed"}
         Only a row that is ``ok`` has `metrics` and `ranks_sha256`; another says why in `message`.
     message : str or None
-        Why there are no figures, or what to know before trusting them (`starbench.runs.remarks`).
+        Why there are no figures, or what to know before trusting them, such as a
+        `starbench.runs.diagnostics.remark`.
     metrics : dict of str to RecordedEstimate
         On the test split; a metric that a method cannot have, such as a reconstruction without a
         decoder, is absent.
     validation_metrics : dict of str to RecordedEstimate
         On the validation split.
-    adversary : dict of str to float, or None
-        Where the adversary ended, such as its ``cross_entropy`` and that of ``chance``.
+    diagnostics : dict of str to float
+        Watched quantities of the scored epoch that the method declares, and their references.
     ranks_sha256 : str or None
         `ranks_digest` of the ranks written beside the row.
     starbench_version, commit, dirty, libraries
@@ -243,7 +248,7 @@ class Row(_Part):
     message: Annotated[str, Field(max_length=1000), AfterValidator(require_printable)] | None = None
     metrics: Annotated[dict[Key, RecordedEstimate], Field(max_length=400)] = {}
     validation_metrics: Annotated[dict[Key, RecordedEstimate], Field(max_length=400)] = {}
-    adversary: Annotated[dict[Key, float], Field(max_length=32)] | None = None
+    diagnostics: Annotated[dict[Key, Number], Field(max_length=64)] = {}
     ranks_sha256: Sha256 | None = None
     starbench_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!_-]{1,64}$")]
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
@@ -255,6 +260,20 @@ class Row(_Part):
     peak_memory_mb: Amount | None = None
     n_parameters: Count
     predictions_sha256: Sha256 | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_diagnostics(cls, content: Any) -> Any:
+        """Read the field `adversary` of older rows as diagnostics."""
+        if not isinstance(content, dict) or "adversary" not in content:
+            return content
+        content = dict(content)
+        adversary = content.pop("adversary")
+        if adversary is not None and "diagnostics" not in content:
+            if not isinstance(adversary, dict) or not adversary.keys() <= _ADVERSARY.keys():
+                raise ValueError(f"`adversary` should hold {' and '.join(_ADVERSARY)} or be null")
+            content["diagnostics"] = {_ADVERSARY[key]: adversary[key] for key in adversary}
+        return content
 
     @field_validator("metrics", "validation_metrics")
     @classmethod
@@ -393,7 +412,7 @@ def read_row(path: Path) -> Row:
 
 def write_row(row: Row, path: Path) -> None:
     """Write a row, whole or not at all: equal rows give equal bytes."""
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(row_text(row), encoding="utf-8")
 
 
@@ -409,8 +428,8 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Build a JSON object, refusing a key given twice."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        keys = [key for key, _ in pairs]
+        twice = next(key for place, (key, _) in enumerate(pairs) if key in keys[:place])
         raise ValueError(f"key {twice!a} given twice; keep one")
     return content
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from starbench.evaluation.views import view_split
 from starbench.methods.base import Method
 from starbench.methods.contract import Subject, check_method
 from starbench.tasks.base import Task
-from starbench.evaluation.views import view_split
 
 SCALE = "tiny"
 ENCODED = 64  # spectra the clauses on encode and decode look at

@@ -1,34 +1,40 @@
-"""Watching a fit: progress, history, checkpoints to resume from, and the choice of a state.
+"""The monitor of a fit: progress, history, checkpoints to resume from, and selection of a state.
 
-The rule of selection is the harness's, the same for every method: during the second half of the
-epochs, some seven times, and once after the fit has ended, the share of stars whose twin is nearest
-is measured on the same validation pairs; the latest state within one standard error of the highest
-share is scored (Breiman et al. 1984: of what cannot be told apart, take the preferred; here the one
-whose learning rate has come furthest down).
+The selection rule is the same for every method. Some seven times during the second half of the
+epochs, and once after the fit, the share of stars whose twin is nearest is measured on the same
+validation pairs. The latest state within one standard error of the highest share is scored: of
+statistically tied models the preferred one is taken (Breiman et al. 1984), here the one whose
+learning rate has fallen furthest.
 
-Two files hold a fit. ``checkpoint.safetensors`` is the newest state, ``best.safetensors`` the best
-measured one. The checkpoint is written first and says which epoch was best as of its own, so that a
-process killed between the two leaves files that still tell the same story.
+Two files hold a fit: ``checkpoint.safetensors`` the newest state, ``best.safetensors`` the selected
+one. The checkpoint is written first and names the selected epoch, so that a process killed between
+the two writes leaves consistent files.
 """
 
 import math
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from starbench.evaluation.scoring import encode_rows, rank_stars
-from starbench.runs.history import MEASURE, read_history, summary, write_history
 from starbench.common import checkpoint
-from starbench.methods.base import Diverged, Method
+from starbench.common.files import atomic_path
 from starbench.common.progress import bar, say
 from starbench.common.provenance import peak_memory_bytes
-from starbench.common.files import replacing
-from starbench.runs.run_folder import RunFolder
+from starbench.evaluation.scoring import encode_rows, rank_stars
 from starbench.evaluation.views import SplitView, inverse
+from starbench.methods.base import Diverged, Method
+from starbench.results.history import MEASURE, Epoch, read_history, write_history
+from starbench.runs.diagnostics import summary
+from starbench.runs.draft import Worker
+from starbench.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
@@ -42,23 +48,23 @@ _CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into writing checkpoints
 
 
 def measures_after(epoch: int, epochs: int) -> bool:
-    """Say whether the selection measures after an epoch (counted from 1) of `epochs`."""
+    """Return whether the selection measures after an epoch, counted from 1, of `epochs`."""
     step = max(1, math.ceil(epochs / 16))
     return epochs / 2 < epoch < epochs and (epochs - epoch) % step == 0
 
 
-def twin_share(method: Method, shown: SplitView) -> float:
-    """Return the share of stars with the nearest twin in the first `SELECTION_PAIRS` pairs."""
-    n_pairs = min(SELECTION_PAIRS, len(shown.order) // 2)
-    rows = inverse(shown.order)[: 2 * n_pairs]
-    shuffled = np.sort(rows)  # the order of the view again, which tells nothing
-    latent = encode_rows(method, shown, shuffled)[np.searchsorted(shuffled, rows)]
-    ranks = rank_stars(method, latent.reshape(n_pairs, 2, -1), shown.labels)
+def twin_share(method: Method, split_view: SplitView) -> float:
+    """Return the share of stars whose twin is nearest among the first `SELECTION_PAIRS` pairs."""
+    n_pairs = min(SELECTION_PAIRS, len(split_view.order) // 2)
+    rows = inverse(split_view.order)[: 2 * n_pairs]
+    shuffled = np.sort(rows)  # in the order of the view, which carries no information
+    latent = encode_rows(method, split_view, shuffled)[np.searchsorted(shuffled, rows)]
+    ranks = rank_stars(method, latent.reshape(n_pairs, 2, -1), split_view.labels)
     return float((ranks.rank == 1).mean())
 
 
 class Fit:
-    """The monitor of one fit, and its files.
+    """The monitor of one fit, which writes its files.
 
     Parameters
     ----------
@@ -68,25 +74,25 @@ class Fit:
     validation : SplitView
     quiet : bool
         Draw no progress.
-    worker : dict
-        The code and the threads of this process, as a row has them.
+    worker : Worker
+        The code and the threads of this process.
 
     Attributes
     ----------
     epoch_done, epochs : int
-        Epochs done, and how many there are to be.
-    history : list of dict
+        Number of epochs done, and of epochs in all.
+    history : list of Epoch
         One row an epoch.
     best_epoch, best_share : int, float
-        The chosen epoch so far, and the highest measured share; 0 and -1 if none.
+        The selected epoch so far, and the highest measured share; 0 and -1 if none.
     finished : bool
         Whether the fit has ended and its end has been measured.
     seconds : float
-        Wall time of the fit in the processes before this one; see `total_seconds`.
+        Wall time of the fit in earlier processes; see `total_seconds`.
     peak_memory : int
-        Most memory that a process before this one held [bytes].
-    workers : list of dict
-        The code and the threads of all processes that worked on the fit, each different one once.
+        Largest memory of an earlier process [bytes].
+    workers : list of Worker
+        Those of all processes that worked on the fit, without repetitions.
     """
 
     def __init__(
@@ -96,18 +102,18 @@ class Fit:
         validation: SplitView,
         *,
         quiet: bool,
-        worker: dict[str, Any],
-    ):
+        worker: Worker,
+    ) -> None:
         self._folder, self._settings, self._validation = folder, settings, validation
         self._quiet, self._worker = quiet, worker
-        self._bar = None
+        self._bar: tqdm[object] | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: the fit starts at its first epoch."""
         self.epoch_done = self.epochs = self.best_epoch = 0
         self.best_share = -1.0
-        self.history: list[dict[str, Any]] = []
+        self.history: list[Epoch] = []
         self.finished = False
         self.seconds = 0.0
         self.peak_memory = 0
@@ -125,7 +131,7 @@ class Fit:
         )  # fmt: skip
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
-        """Record an epoch, measure it if it is its turn, and write a checkpoint if it is time.
+        """Record an epoch, measure it for the selection, and write a checkpoint, as they are due.
 
         Raises
         ------
@@ -136,26 +142,26 @@ class Fit:
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch}")
         self.epoch_done = epoch
-        row = {"epoch": epoch, **{name: float(value) for name, value in values.items()}}
+        row: Epoch = {"epoch": epoch, **{name: float(value) for name, value in values.items()}}
         self.history.append(row)
         is_best = False
         if measures_after(epoch, self.epochs):
             row[MEASURE] = twin_share(method, self._validation)
             is_best = self._note_share(row[MEASURE])
         if self._bar is not None:
-            self._bar.set_postfix_str(summary(row), refresh=False)
+            self._bar.set_postfix_str(summary(row, method.diagnostics), refresh=False)
             self._bar.update(epoch - self._bar.n)
         pause = max(_SECONDS_BETWEEN_CHECKPOINTS, self._write_seconds / _CHECKPOINT_SHARE)
         if is_best or time.perf_counter() - self._written_at > pause:
             self._write(method, is_best)
 
     def run(self, make: Callable[[], Method], train: SplitView) -> Method:
-        """Fit a method, or continue the folder's fit, and return the state that is to be scored.
+        """Fit a method, or continue the folder's fit, and return the selected state.
 
         Parameters
         ----------
         make : callable
-            Makes a fresh instance of the method.
+            Returns an unfitted instance of the method.
         train : SplitView
 
         Raises
@@ -176,7 +182,7 @@ class Fit:
         return best
 
     def _finish(self, method: Method, train: SplitView) -> None:
-        """Take the fit to its end and measure it there."""
+        """Run the fit to its end and measure it there."""
         try:
             method.fit(train.view, self._validation.view, self)
         finally:
@@ -190,7 +196,7 @@ class Fit:
         self._write(method, self._note_share(share))
 
     def _note_share(self, share: float) -> bool:
-        """Choose the newest state unless an earlier one was clearly better; say whether it is."""
+        """Select the newest state unless its share is too low; return whether it is selected."""
         self.best_share = max(share, self.best_share)
         n_pairs = min(SELECTION_PAIRS, len(self._validation.order) // 2)
         if share < self.best_share - math.sqrt(self.best_share * (1 - self.best_share) / n_pairs):
@@ -204,7 +210,7 @@ class Fit:
 
     def _write(self, method: Method, is_best: bool) -> None:
         began = time.perf_counter()
-        # The history first: one that is ahead of its checkpoint is cut when the fit resumes.
+        # The history first: the epochs after its checkpoint are dropped when the fit resumes.
         write_history(self._folder.history, self.history)
         metadata = {
             "settings": self._settings,
@@ -215,7 +221,7 @@ class Fit:
             "finished": self.finished,
             "seconds": self.total_seconds(),
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
-            "workers": self.workers,
+            "workers": [asdict(worker) for worker in self.workers],
         }
         checkpoint.save(self._folder.checkpoint, method.state(), metadata)
         if is_best:
@@ -234,7 +240,7 @@ class Fit:
                 raise checkpoint.CheckpointError("it belongs to other settings")
             method.load_state(state)
             self._restore(metadata)
-        except Exception as error:  # whatever a damaged file makes a method's load_state raise
+        except Exception as error:  # a damaged file can make load_state raise anything
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             say(f"{self._folder.checkpoint} cannot be continued ({reason}); the fit starts over.")
             self.reset()
@@ -249,7 +255,7 @@ class Fit:
         self.best_epoch, self.best_share = metadata["best_epoch"], metadata["best_share"]
         self.finished, self.seconds = metadata["finished"], metadata["seconds"]
         self.peak_memory = metadata["peak_memory"]
-        earlier = metadata["workers"]
+        earlier = [Worker(**worker) for worker in metadata["workers"]]
         self.workers = earlier if self._worker in earlier else [*earlier, self._worker]
         self._resumed_at = self._written_at = time.perf_counter()
         self.history = [
@@ -258,16 +264,13 @@ class Fit:
         if len(self.history) != self.epoch_done:
             raise checkpoint.CheckpointError(f"{folder.history.name} lacks epochs")
         if 0 < self.best_epoch < self.epoch_done:
-            # Checks more than it must: that the file can be read, while there is still time to
-            # start over.
+            # Also checks that the file can be read, while the fit can still start over.
             if checkpoint.load(folder.best)[1]["epoch"] != self.best_epoch:
                 raise checkpoint.CheckpointError(f"{folder.best.name} holds another epoch")
         elif self.best_epoch:
-            _copy(
-                folder.checkpoint, folder.best
-            )  # the process may have been killed just before it did
+            _copy(folder.checkpoint, folder.best)  # a process may have been killed before it did
 
 
 def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
+    with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)

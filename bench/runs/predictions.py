@@ -1,4 +1,4 @@
-"""Predictions made anywhere, as a file, and the row that they earn.
+"""Predictions as a file: scored into a row, whatever program made them, or written from a run.
 
 A file of predictions is HDF5:
 
@@ -12,35 +12,45 @@ dataset                     shape
 ``validation/...``          as for test             optional
 ==========================  ======================  =====================================
 
-What is absent leaves its figures empty. `score_predictions` computes the rest by the code that
-scores a run, and `write_predictions` makes such a file from a run, so that both can be compared.
+Metrics whose data are missing are left out. `score_predictions` uses the code that scores a run,
+and `write_predictions` writes such a file from a run, so that the two can be compared.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from starbench.evaluation.scoring import BATCH, Errors, Probes, Scores, decoder, encode_split, reconstruction_errors, score
-from starbench.common.files import write_hdf5, write_json
-from starbench.methods.base import Diverged, Method, SettingError
-from starbench.methods.registry import BUILT_IN
+from starbench.common.files import atomic_path, write_hdf5, write_json
 from starbench.common.hdf5_guards import local_object
-from starbench.common.provenance import peak_memory_bytes
-from starbench.runs.restore import restore
+from starbench.common.provenance import current_provenance, peak_memory_bytes
+from starbench.common.settings import SettingError, split_setting
+from starbench.evaluation.scoring import (
+    BATCH,
+    Probes,
+    Scores,
+    decoder,
+    encode_split,
+    reconstruction_errors,
+    score,
+)
+from starbench.evaluation.views import Labels, view_split
+from starbench.methods.base import Diverged, Method
+from starbench.methods.registry import BUILT_IN
 from starbench.results.ranks import ranks_digest, write_ranks
-from starbench.common.files import replacing
 from starbench.results.schema import write_row
+from starbench.runs.draft import Result, RowDraft, Subject
+from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
-from starbench.runs.runner import Outcome, build_row, check_draft, code_and_machine, recorded_estimates
+from starbench.runs.runner import Outcome
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
-from starbench.evaluation.views import Labels, view_split
 
 RULE = "chosen by its authors, outside starbench"
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
@@ -65,7 +75,7 @@ class Predictions:
         If it is not HDF5, or a dataset has another shape or type than the task asks for.
     """
 
-    def __init__(self, path: Path, task: Task, scale: str):
+    def __init__(self, path: Path, task: Task, scale: str) -> None:
         self.path, self._task, self._sizes = path, task, task.sizes(scale)
         if not path.is_file():
             raise PredictionsError(f"{path} is not a file; give an HDF5 file of predictions.")
@@ -75,7 +85,7 @@ class Predictions:
             raise PredictionsError(f"{path} cannot be read as HDF5; write it again.") from error
         with ExitStack() as undo:
             undo.callback(self._file.close)
-            self._width = None
+            self._width: int | None = None
             self._check_names()
             self._check_latent("test", required=True)
             for split in ("train", "validation"):
@@ -91,7 +101,7 @@ class Predictions:
         self._file.close()
 
     def has(self, split: str, name: str = "latent") -> bool:
-        """Say whether the file holds a dataset of a split."""
+        """Return whether the file holds a dataset of a split."""
         group = self._file if split == "test" else local_object(self._file, split)
         return isinstance(group, h5py.Group) and isinstance(local_object(group, name), h5py.Dataset)
 
@@ -100,10 +110,13 @@ class Predictions:
         return self._read(_place(split, "latent"), slice(None))
 
     def reconstruct(self, split: str) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
-        """Return what reads both reconstructions of a range of pairs."""
-        return lambda pairs: tuple(
-            self._read(_place(split, name), pairs) for name in _RECONSTRUCTIONS
-        )
+        """Return a function that reads the two reconstructions of a range of pairs."""
+
+        def read(pairs: slice) -> tuple[np.ndarray, np.ndarray]:
+            plain, swapped = (self._read(_place(split, name), pairs) for name in _RECONSTRUCTIONS)
+            return plain, swapped
+
+        return read
 
     def _read(self, place: str, rows: slice) -> np.ndarray:
         try:
@@ -112,25 +125,25 @@ class Predictions:
             raise PredictionsError(
                 f"{self.path}: {place} cannot be read; write it again."
             ) from error
-        with np.errstate(over="ignore"):  # too large for float32 is judged as infinite
+        with np.errstate(over="ignore"):  # what overflows float32 is scored as infinite
             return np.ascontiguousarray(values, np.float32)
 
     def _check_names(self) -> None:
-        """Refuse names that nothing would read: a misspelt one would leave its figures empty."""
-        known = {_place(split, "latent") for split in ("train", "validation", "test")}
-        known |= {
+        """Refuse unknown names: a misspelt one would leave its metrics out."""
+        allowed = {_place(split, "latent") for split in ("train", "validation", "test")}
+        allowed |= {
             _place(split, name) for split in ("validation", "test") for name in _RECONSTRUCTIONS
         }
-        found = set(self._file) - {"train", "validation"}
+        names = set(self._file) - {"train", "validation"}
         for split in {"train", "validation"} & set(self._file):
             group = local_object(self._file, split)
             if isinstance(group, h5py.Group):
-                found |= {f"{split}/{name}" for name in group}
+                names |= {f"{split}/{name}" for name in group}
             else:
-                found.add(split)
-        if other := sorted(found - known):
+                names.add(split)
+        if other := sorted(names - allowed):
             raise PredictionsError(
-                f"{self.path} holds {other[0]}, which is none of {', '.join(sorted(known))}; "
+                f"{self.path} holds {other[0]}, which is none of {', '.join(sorted(allowed))}; "
                 "rename or remove it."
             )
 
@@ -149,8 +162,8 @@ class Predictions:
         self._check_type(place)
         if self._width not in (None, shape[2]):
             raise PredictionsError(
-                f"{self.path}: {place} has {shape[2]} dimensions, and latent {self._width}; give "
-                "the same latent for all splits."
+                f"{self.path}: {place} has {shape[2]} dimensions, but latent has {self._width}; "
+                "give the latents of one encoder for all splits."
             )
         self._width = shape[2]
 
@@ -158,15 +171,15 @@ class Predictions:
         present = [name for name in _RECONSTRUCTIONS if self.has(split, name)]
         if len(present) == 1:
             raise PredictionsError(
-                f"{self.path} has {_place(split, present[0])} alone; give both "
+                f"{self.path} has only {_place(split, present[0])}; give both "
                 f"{' and '.join(_RECONSTRUCTIONS)}, or neither."
             )
-        wanted = (self._sizes[split], 2, len(self._task.wavelength))
+        expected = (self._sizes[split], 2, len(self._task.wavelength))
         for place in (_place(split, name) for name in present):
-            if self._file[place].shape != wanted:
+            if self._file[place].shape != expected:
                 raise PredictionsError(
                     f"{self.path}: {place} has shape {list(self._file[place].shape)}; this task "
-                    f"and scale need {list(wanted)}."
+                    f"and scale need {list(expected)}."
                 )
             self._check_type(place)
 
@@ -203,7 +216,7 @@ def score_predictions(
     task : Task
     scale : str
     method_name, label_access, reference
-        What the row says of the method; the name may not be one of starbench's own.
+        What the row says of the method; the name may not be that of a built-in method.
     hyperparameters : dict, optional
         Settings of the method, for the row.
     seed : int
@@ -216,28 +229,25 @@ def score_predictions(
     Raises
     ------
     SettingError, PredictionsError
-        If what was given cannot make a row.
+        If the description or the file does not make a row.
     """
     if method_name in BUILT_IN:
         raise SettingError(
-            f"--method-name {method_name} is a method of starbench's own; choose another name."
+            f"--method-name {method_name} is a built-in method; choose another name."
         )
-    facts = {
-        "task": task.name,
-        "task_version": task.version,
-        "scale": scale,
-        "method": method_name,
-        "method_version": 1,
-        "label_access": label_access,
-        "reference": reference,
-        "hyperparameters": hyperparameters or {},
-        "seed": seed,
-        "selection": {"rule": RULE, "epoch": None},
-        "seconds": {},
-        "n_parameters": 0,
-        **code_and_machine("cpu", 1),
-    }
-    check_draft({**facts, "data_fingerprint": "none"}, "What the options say of the method")
+    subject = Subject(
+        method=method_name,
+        method_version=1,
+        label_access=label_access,
+        hyperparameters=hyperparameters or {},
+        task=task.name,
+        task_version=task.version,
+        scale=scale,
+        data_fingerprint="unknown",  # until the data are prepared
+        seed=seed,
+    )
+    draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1))
+    draft.check("What the options say of the method")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
         on_test, latent = _score(
@@ -252,19 +262,16 @@ def score_predictions(
     folder = RunFolder(
         Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
     )
-    row = build_row(
-        {
-            **facts,
-            "data_fingerprint": task.fingerprint(scale),
-            "status": "ok",
-            "metrics": recorded_estimates(on_test),
-            "validation_metrics": recorded_estimates(on_validation) if on_validation else {},
-            "ranks_sha256": ranks_digest(on_test.ranks.rank),
-            "predictions_sha256": digest,
-            "peak_memory_mb": round(peak_memory_bytes() / 1e6, 1),
-        },
-        str(path),
+    result = Result(
+        "ok",
+        metrics=on_test.estimates,
+        validation_metrics={} if on_validation is None else on_validation.estimates,
+        ranks_sha256=ranks_digest(on_test.ranks.rank),
+        peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
+        predictions_sha256=digest,
     )
+    subject = replace(subject, data_fingerprint=task.fingerprint(scale))
+    row = replace(draft, subject=subject).row(result, str(path))
     with folder.locked():
         folder.clear()
         write_json(folder.settings, {"predictions": path.name, "predictions_sha256": digest})
@@ -275,18 +282,21 @@ def score_predictions(
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Turn ``key=value`` texts into settings; what is no JSON value is a text.
+    """Return settings from ``key=value`` texts; a value that is not JSON is a text.
 
     Raises
     ------
     SettingError
-        If a text has no ``=``.
+        If a text is not ``key=value``.
+
+    Examples
+    --------
+    >>> parse_settings(("depth=3", "activation=silu"))
+    {'depth': 3, 'activation': 'silu'}
     """
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise SettingError(f"--set needs key=value, but got '{setting}'.")
+        key, text = split_setting(setting)
         try:
             parsed[key] = json.loads(text)
         except json.JSONDecodeError:
@@ -302,7 +312,7 @@ def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
         pair = int(np.argwhere(~np.isfinite(latent))[0, 0])
         raise PredictionsError(
             f"{predictions.path}: train/latent of pair {pair} is not finite, so no probe can be "
-            "fitted; mend it, or leave train/latent out."
+            "fitted; correct it, or leave train/latent out."
         )
     return Probes(latent, _labels(task, "train", scale))
 
@@ -316,23 +326,22 @@ def _score(
     predictions: Predictions, task: Task, split: str, scale: str, probes: Probes | None
 ) -> tuple[Scores, np.ndarray]:
     latent = predictions.latent(split)
-    mse = {}
+    errors = None
     if predictions.has(split, _RECONSTRUCTIONS[0]):
         try:
-            errors: Errors = reconstruction_errors(
+            errors = reconstruction_errors(
                 task.chunks(split, scale), len(latent), predictions.reconstruct(split)
             )
-        except Diverged as error:  # a method's failure, but here a fault of the file
+        except Diverged as error:  # here a fault of the file
             raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
-        mse = {"plain_mse": errors.plain, "swapped_mse": errors.swapped}
     labels = _labels(task, split, scale)
-    return score(latent, labels, probes=probes, **mse), latent
+    return score(latent, labels, errors=errors, probes=probes), latent
 
 
 def write_predictions(
     run: RunFolder, task: Task, path: Path, method_class: type[Method] | None = None
 ) -> None:
-    """Write what a finished run's method predicts of all splits.
+    """Write the predictions of a finished run's method for all splits, atomically.
 
     Parameters
     ----------
@@ -340,15 +349,15 @@ def write_predictions(
     task : Task
         The task of the run.
     path : pathlib.Path
-        Written whole or not at all; with reconstructions some 3 GB at the full scale.
+        With reconstructions some 3 GB at the full scale.
     method_class : type of Method, optional
         By default the method that has the row's name.
 
     Raises
     ------
     SettingError
-        If the folder does not hold a run whose method can be had back, the data are not those of
-        the run, or the method ranks by a distance of its own.
+        If the folder does not hold a run whose method can be restored, the data are not those of
+        the run, or the method is a control.
     """
     method, row = restore(run, method_class)
     if row.control:
@@ -356,15 +365,15 @@ def write_predictions(
     task.prepare(row.scale)
     if task.fingerprint(row.scale) != row.data_fingerprint:
         raise SettingError(f"{run.path} was run on other data than {task.name} now holds.")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for split in ("train", "validation", "test"):
-            shown = view_split(task, split, row.scale, method.label_access, row.seed)
-            latent = encode_split(method, shown)
+            split_view = view_split(task, split, row.scale, method.label_access, row.seed)
+            latent = encode_split(method, split_view)
             file.create_dataset(_place(split, "latent"), data=latent, track_times=False)
             if split == "train" or not method.has_decoder:
                 continue
             n, n_pixels = len(latent), len(task.wavelength)
-            reconstruct = decoder(method, latent, shown.labels.nuisance, n_pixels)
+            reconstruct = decoder(method, latent, split_view.labels.nuisance, n_pixels)
             places = [
                 file.create_dataset(
                     _place(split, name), (n, 2, n_pixels), np.float32, track_times=False

@@ -5,38 +5,51 @@ checkpoint and ends with the same figures. ``row.json`` is written last, so a fo
 finished.
 """
 
-import dataclasses
-import hashlib
-import inspect
-import json
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 
-import starbench
-from starbench.common import provenance
-from starbench.evaluation.scoring import Errors, OutputError, Probes, Scores, decoder, encode_split, rank_stars, reconstruction_errors, score
 from starbench.common.files import write_hdf5, write_json
-from starbench.runs.fitting import SELECTION_RULE, Fit
-from starbench.methods.base import Diverged, Method, SettingError
 from starbench.common.progress import bar
-from starbench.results.schema import Row, parse_row, read_row, write_row
-from starbench.results.text import RowError
+from starbench.common.provenance import available_cores, current_provenance, peak_memory_bytes
+from starbench.common.settings import SettingError
+from starbench.evaluation.scoring import (
+    Errors,
+    OutputError,
+    Probes,
+    Scores,
+    decoder,
+    encode_split,
+    rank_stars,
+    reconstruction_errors,
+    score,
+)
+from starbench.evaluation.views import SplitView, view_split
+from starbench.methods.base import Diverged, Method
+from starbench.results.example import Example, write_example
 from starbench.results.ranks import ranks_digest, write_ranks
-from starbench.runs.run_folder import RunFolder, settings_digest
+from starbench.results.schema import Row, read_row, write_row
+from starbench.runs.diagnostics import recorded_diagnostics, remark
+from starbench.runs.draft import (
+    MESSAGE_LENGTH,
+    Identity,
+    Result,
+    RowDraft,
+    Worker,
+    parts_message,
+)
+from starbench.runs.fitting import SELECTION_RULE, Fit
+from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
-from starbench.evaluation.views import SplitView, view_split
-from starbench.runs.remarks import remark
-
-MESSAGE_LENGTH = 900
 
 
 class Outcome(NamedTuple):
@@ -98,9 +111,10 @@ def run(
     threads = _settle_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
-    identity = _identity(task, method_class, hyperparameters, scale, device)
-    digest = settings_digest({**identity, "seed": seed})
-    folder = RunFolder(Path(out) / task.name / method_class.name / f"{seed}-{digest}")
+    identity = Identity.of(
+        task, method_class, hyperparameters, scale=scale, seed=seed, device=device
+    )
+    folder = RunFolder(Path(out) / task.name / method_class.name / f"{seed}-{identity.digest}")
 
     with _named_errors(folder.path), folder.locked():
         if force:
@@ -108,21 +122,19 @@ def run(
         if (row := _finished_row(folder)) is not None:
             return Outcome(row, folder, fresh=False)
         folder.row.unlink(missing_ok=True)
+        draft = RowDraft(
+            identity.subject,
+            method_class.reference,
+            SELECTION_RULE,
+            current_provenance(device, threads),
+            control=method_class.control,
+            preset=preset,
+            overrides=overrides or {},
+        )
+        draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
+        write_json(folder.settings, identity.settings())
         job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
-        facts = {
-            **identity,
-            "reference": method_class.reference,
-            "control": method_class.control,
-            "preset": preset,
-            "overrides": overrides or {},
-            "seed": seed,
-            "selection": {"rule": SELECTION_RULE, "epoch": None},
-            "n_parameters": 0,
-            **code_and_machine(device, threads),
-        }
-        check_draft(facts, f"{method_class.__module__}.{method_class.__qualname__}")
-        write_json(folder.settings, {**identity, "seed": seed})
-        row = job.run(facts, digest, began)
+        row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
     return Outcome(row, folder, fresh=True)
 
@@ -139,7 +151,7 @@ def _named_errors(path: Path) -> Iterator[None]:
         raise
 
 
-@dataclasses.dataclass
+@dataclass
 class _Job:
     """What the stages of a run share."""
 
@@ -155,15 +167,15 @@ class _Job:
     def make(self) -> Method:
         return self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
 
-    def show(self, split: str) -> SplitView:
+    def view(self, split: str) -> SplitView:
+        """Return a split as the method may see it."""
         return view_split(self.task, split, self.scale, self.method_class.label_access, self.seed)
 
-    def run(self, facts: dict[str, Any], digest: str, began: float) -> Row:
-        """Do all stages; a fit that diverges or breaks makes a row that says so."""
-        train, validation = self.show("train"), self.show("validation")
+    def run(self, draft: RowDraft, digest: str, began: float) -> Row:
+        """Run all stages; a fit that diverges or fails gives a row that says so."""
+        train, validation = self.view("train"), self.view("validation")
         seconds = {"data": time.perf_counter() - began}
-        worker = {name: facts[name] for name in ("commit", "dirty")}
-        worker["threads"] = facts["hardware"]["threads"]
+        worker = Worker.of(draft.provenance)
         fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker)
         try:
             method = fit.run(self.make, train)
@@ -171,34 +183,31 @@ class _Job:
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
         except (SettingError, DataError, OSError):
-            raise  # the user's mistakes and the machine's: nothing to say of the method
+            raise  # user-fixable errors and the machine's, which say nothing of the method
         except Exception as error:
             if os.environ.get("STARBENCH_DEBUG"):
                 traceback.print_exc()
-            result = {
-                "status": "diverged" if isinstance(error, Diverged) else "failed",
-                "message": _one_line(error),
-                "epochs": fit.epoch_done,
-            }
+            status: Literal["diverged", "failed"] = (
+                "diverged" if isinstance(error, Diverged) else "failed"
+            )
+            result = Result(status, _one_line(error), epochs=fit.epoch_done)
         seconds["fit"] = fit.seconds
         seconds["total"] = sum(seconds.values())
-        peak = max(fit.peak_memory, provenance.peak_memory_bytes())
-        if len(fit.workers) > 1:
-            result |= _of_many(fit.workers, result["message"])
-        return build_row(
-            {
-                **facts,
-                **result,
-                "seconds": {name: round(value, 2) for name, value in seconds.items()},
-                "peak_memory_mb": round(peak / 1e6, 1),
-            },
-            str(self.folder.row),
+        peak = max(fit.peak_memory, peak_memory_bytes())
+        result = replace(
+            result,
+            seconds={name: round(value, 2) for name, value in seconds.items()},
+            peak_memory_mb=round(peak / 1e6, 1),
         )
+        if len(fit.workers) > 1:
+            draft = draft.made_in_parts(fit.workers)
+            result = replace(result, message=parts_message(fit.workers, result.message))
+        return draft.row(result, str(self.folder.row))
 
     def _score_all(
         self, method: Method, train: SplitView, validation: SplitView, fit: Fit
-    ) -> dict[str, Any]:
-        """Score validation and test, write what stays with the run, and return the row's part."""
+    ) -> Result:
+        """Score validation and test, and write the files that stay with the run."""
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
@@ -209,60 +218,59 @@ class _Job:
             unit_scale=True,
             quiet=self.quiet,
         ) as progress:
-            probes = Probes(encode_split(method, train, progress.update), train.labels)
-            # The probes are judged on test alone: each costs seconds, and nothing is chosen by
+
+            def advance(n_spectra: int) -> None:
+                progress.update(n_spectra)
+
+            probes = Probes(encode_split(method, train, advance), train.labels)
+            # The probes are judged on test alone: each costs seconds, and nothing is selected by
             # them.
-            on_validation, _, _ = self._score(
-                method, "validation", validation, None, progress.update
-            )
-            test = self.show("test")
-            on_test, latent, errors = self._score(method, "test", test, probes, progress.update)
+            on_validation, _, _ = self._score(method, "validation", validation, None, advance)
+            test = self.view("test")
+            on_test, latent, errors = self._score(method, "test", test, probes, advance)
         write_hdf5(self.folder.latents, {"latent": latent})
         write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
         if errors is not None:
             self._write_example(method, latent, test.labels.nuisance, errors)
-        chosen = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
-        adversary = {
-            short: chosen[name]
-            for short, name in (
-                ("cross_entropy", "adversary_cross_entropy"),
-                ("chance", "chance_cross_entropy"),
-            )
-            if name in chosen
-        }
-        return {
-            "status": "ok",
-            "message": remark(chosen),
-            "metrics": recorded_estimates(on_test),
-            "validation_metrics": recorded_estimates(on_validation),
-            "ranks_sha256": ranks_digest(on_test.ranks.rank),
-            "selection": {"rule": SELECTION_RULE, "epoch": fit.best_epoch or None},
-            "adversary": adversary or None,
-            "epochs": fit.epoch_done,
-            "n_parameters": method.n_parameters,
-        }
+        selected = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
+        return Result(
+            "ok",
+            remark(selected, method.diagnostics),
+            on_test.estimates,
+            on_validation.estimates,
+            recorded_diagnostics(selected, method.diagnostics),
+            ranks_digest(on_test.ranks.rank),
+            epoch=fit.best_epoch or None,
+            epochs=fit.epoch_done,
+            n_parameters=method.n_parameters,
+        )
 
     def _score(
-        self, method: Method, split: str, shown: SplitView, probes: Probes | None, advance: Any
+        self,
+        method: Method,
+        split: str,
+        split_view: SplitView,
+        probes: Probes | None,
+        advance: Callable[[int], None],
     ) -> tuple[Scores, np.ndarray, Errors | None]:
-        latent = encode_split(method, shown, advance)
+        labels = split_view.labels
+        latent = encode_split(method, split_view, advance)
         errors = None
         if method.has_decoder:
             errors = reconstruction_errors(
                 self.task.chunks(split, self.scale),
                 len(latent),
-                decoder(method, latent, shown.labels.nuisance, len(self.task.wavelength)),
+                decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
                 advance,
             )
-        mse = {"plain_mse": errors.plain, "swapped_mse": errors.swapped} if errors else {}
-        ranks = rank_stars(method, latent, shown.labels)
-        scores = score(latent, shown.labels, ranks=ranks, probes=probes, **mse)
+        ranks = rank_stars(method, latent, labels)
+        scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
         return scores, latent, errors
 
     def _write_example(
         self, method: Method, latent: np.ndarray, nuisance: np.ndarray, errors: Errors
     ) -> None:
-        """Keep the spectra of the test star with the median swapped error, for the figure."""
+        """Write the spectra of the test star with the median swapped error, for the figure."""
         star = np.argsort(errors.swapped, axis=None, kind="stable")[errors.swapped.size // 2]
         pair, half = divmod(int(star), 2)
         reconstruct = decoder(method, latent, nuisance, len(self.task.wavelength))
@@ -271,23 +279,21 @@ class _Job:
             if rows.start <= pair < rows.stop:
                 truth = piece.noiseless_flux[pair - rows.start, half]
                 break
-        write_hdf5(
+        write_example(
             self.folder.example,
-            {
-                "wavelength": self.task.wavelength,
-                "flux": truth,
-                "reconstruction": plain,
-                "swapped_reconstruction": swapped,
-            },
-            {
-                "pair": pair,
-                "half": half,
-                "nuisance": nuisance[pair, half],
-                "twin_nuisance": nuisance[pair, 1 - half],
-                "nuisance_names": list(self.task.nuisance_names),
-                "nuisance_units": list(self.task.nuisance_units),
-                "wavelength_unit": getattr(self.task, "wavelength_unit", "Angstrom"),
-            },
+            Example(
+                pair,
+                half,
+                tuple(nuisance[pair, half].tolist()),
+                tuple(nuisance[pair, 1 - half].tolist()),
+                self.task.wavelength,
+                truth,
+                plain,
+                swapped,
+                tuple(self.task.nuisance_names),
+                tuple(self.task.nuisance_units),
+                getattr(self.task, "wavelength_unit", "Angstrom"),
+            ),
         )
 
 
@@ -305,7 +311,7 @@ def _resolved_device(device: str) -> str:
 
 def _settle_torch(seed: int, threads: int | None) -> int:
     """Fix what torch would otherwise choose for itself, and return the number of threads."""
-    threads = threads or provenance.available_cores()
+    threads = threads or available_cores()
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     # cuBLAS reads this when it starts; without it, it refuses to be deterministic.
@@ -315,101 +321,12 @@ def _settle_torch(seed: int, threads: int | None) -> int:
     return threads
 
 
-def _identity(
-    task: Task, method_class: type[Method], hyperparameters: Any, scale: str, device: str
-) -> dict[str, Any]:
-    """Return what tells runs apart, under the row's names; see `_NOT_IN_ROW`."""
-    return {
-        "task": task.name,
-        "task_version": task.version,
-        "scale": scale,
-        "data_fingerprint": task.fingerprint(scale),
-        "method": method_class.name,
-        "method_version": method_class.version,
-        "method_class": method_class.__qualname__,
-        "label_access": method_class.label_access,
-        "hyperparameters": dataclasses.asdict(hyperparameters),
-        # Another kind of device rounds otherwise, so a fit may not change it half-way.
-        "device_type": torch.device(device).type,
-        "source_sha256": _source_digest(method_class),
-    }
-
-
-_NOT_IN_ROW = ("device_type", "method_class", "source_sha256")
-
-
-def _source_digest(method_class: type[Method]) -> str | None:
-    """Return a digest of a third party's file, which may change without a new version number."""
-    if method_class.__module__.startswith("starbench."):
-        return None
-    try:
-        source = inspect.getsourcefile(method_class)
-    except TypeError:
-        return None
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
-
-
-def code_and_machine(device: str, threads: int) -> dict[str, Any]:
-    """Return what a row says of the code and the machine that made it."""
-    commit, dirty = provenance.checkout()
-    return {
-        "starbench_version": starbench.__version__,
-        "commit": commit,
-        "dirty": dirty,
-        "libraries": provenance.library_versions(),
-        "hardware": provenance.hardware(device, threads),
-    }
-
-
-def _of_many(workers: list[dict[str, Any]], message: str | None) -> dict[str, Any]:
-    """Return what a row says of a run that was continued by other code or on other threads.
-
-    One that no single commit made counts as one of changed code, which nobody can repeat.
-    """
-    told = ", then ".join(
-        f"{(worker['commit'] or 'a release')[:10]}{' (changed)' if worker['dirty'] else ''} on "
-        f"{worker['threads']} thread{'' if worker['threads'] == 1 else 's'}"
-        for worker in workers
-    )
-    message = f"{message}; " if message else ""
-    changed = len({worker["commit"] for worker in workers}) > 1
-    return {"message": f"{message}made in parts: {told}"[:MESSAGE_LENGTH]} | (
-        {"dirty": True} if changed or any(worker["dirty"] for worker in workers) else {}
-    )
-
-
 def _finished_row(folder: RunFolder) -> Row | None:
     """Return the row of a finished run; one that failed is run again, as its cause may be gone."""
     if not folder.row.exists():
         return None
     row = read_row(folder.row)
     return None if row.status == "failed" else row
-
-
-def build_row(content: dict[str, Any], name: str) -> Row:
-    """Build a row through the same checks that a stranger's row passes."""
-    content = {key: value for key, value in content.items() if key not in _NOT_IN_ROW}
-    return parse_row(json.dumps(content), name)
-
-
-def check_draft(facts: dict[str, Any], whose: str) -> None:
-    """Find out before the work that what is said of a method does not fit into a row.
-
-    Raises
-    ------
-    SettingError
-        With `whose` at its beginning.
-    """
-    draft = {"status": "failed", "message": "not finished", "seconds": {}}
-    try:
-        build_row({**facts, **draft}, whose)
-    except RowError as error:
-        raise SettingError(f"{error}.") from None
-
-
-def recorded_estimates(scores: Scores) -> dict[str, dict[str, float | int]]:
-    """Return figures as a row holds them."""
-    return {name: dataclasses.asdict(figure) for name, figure in scores.estimates.items()}
 
 
 def _one_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from starbench.methods.base import SettingError
+from starbench.common.settings import SettingError, split_setting
 from starbench.results.schema import Row
 
 MAX_RUNS = 1000
@@ -64,9 +64,7 @@ def combinations(
     """
     choices = []
     for setting in settings:
-        key, equals, values = setting.partition("=")
-        if not equals:
-            raise SettingError(f"--set needs key=value, but got '{setting}'.")
+        key, values = split_setting(setting)
         choices.append([f"{key}={value}" for value in _split_values(values)])
     return [
         Job(task, chosen, seed)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from starbench.common.files import replacing
+from starbench.common.files import atomic_path
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import method_name, task_order
 from starbench.leaderboard.pages.notes import seeds_note
@@ -428,7 +428,7 @@ def build(entries: Sequence[Entry], directory: Path) -> list[Path]:
     """Write the generated files that are not as they should be, and return those."""
     outdated = differing(entries, directory)
     for path, text in outdated.items():
-        with replacing(path) as temporary:
+        with atomic_path(path) as temporary:
             temporary.write_bytes(text.encode())
     return list(outdated)
 

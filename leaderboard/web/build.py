@@ -1,13 +1,12 @@
 """Writing the site: pages, figures, rows and what the pages load, into a folder of their own."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from starbench.common.files import atomic_path
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import published_figures
 from starbench.leaderboard.store.traces import Trace, read_trace
@@ -56,18 +55,13 @@ def build_site(
     """
     out = Path(out)
     _check_free(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        staged = Path(folder) / "site"
+    with atomic_path(out) as staged:
         sizes = {}
         for name, content in _contents(entries, get_task, progress):
             path = staged / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             sizes[name] = len(content)
-        if out.exists():
-            shutil.rmtree(out)
-        staged.replace(out)
     return sizes
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from starbench.leaderboard.statistics.columns import percent, scientific
-from starbench.leaderboard.store.traces import Example, Trace
+from starbench.leaderboard.store.traces import Trace
 from starbench.leaderboard.web.drawing import GREY, HUES, INK, powers, style, svg
 from starbench.leaderboard.web.figures import Drawn, legend
 from starbench.leaderboard.web.model import Standing
-from starbench.runs.history import MEASURE
+from starbench.results.example import Example
+from starbench.results.history import MEASURE
+from starbench.runs.diagnostics import declared_diagnostics
+from starbench.runs.panels import draw_star, history_panels, rms_residuals, series
 
 _TRUE, _PLAIN, _SWAPPED = INK, HUES[0], HUES[1]
 
@@ -63,42 +65,36 @@ def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | No
     runs : dict of str to sequence of Trace
         By task.
     """
-    names = {name for traces in runs.values() for trace in traces for row in trace.history
-             for name in row}  # fmt: skip
-    panels = [
-        (MEASURE, "validation stars\nwith twin nearest"),
-        ("reconstruction_mse", "training MSE"),
-        ("adversary_cross_entropy", "adversary's\ncross-entropy [nat]"),
-        ("loss", "loss"),
-    ]
-    panels = [(name, label) for name, label in panels if name in names]
+    diagnostics = declared_diagnostics(method)
+    reported = dict.fromkeys(
+        name for traces in runs.values() for trace in traces for row in trace.history
+        for name in row
+    )  # fmt: skip
+    wanted = {MEASURE, "reconstruction_mse", "loss"}
+    wanted |= {name for each in diagnostics for name in (each.name, each.reference) if name}
+    panels = history_panels([name for name in reported if name in wanted], diagnostics)
     if not panels:
         return None
     with style():
         figure = Figure(figsize=(6.6, 0.7 + 1.7 * len(panels)), layout="constrained")
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (name, label) in zip(grid, panels, strict=True):
-            smallest = 1.0
+        for axes, panel in zip(grid, panels, strict=True):
+            drawn: list[float] = []
             for (task, traces), colour in zip(runs.items(), HUES * len(runs), strict=False):
                 for number, trace in enumerate(traces):
-                    points = [(row["epoch"], row[name]) for row in trace.history if name in row]
-                    if points:
-                        smallest = min(smallest, *(value for _, value in points))
-                        axes.plot(
-                            *zip(*points, strict=True), color=colour, lw=0.9,
-                            marker="o" if name == MEASURE else None, ms=2.5,
-                            label=task,
-                        )  # fmt: skip
-                    chance = [(row["epoch"], row["chance_cross_entropy"]) for row in trace.history
-                              if "chance_cross_entropy" in row]  # fmt: skip
-                    if name == "adversary_cross_entropy" and chance and number == 0:
-                        axes.plot(*zip(*chance, strict=True), color=GREY, lw=0.9, ls="--")
-            if name == MEASURE:
-                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-            elif smallest > 0 and name == "reconstruction_mse":
-                axes.set_yscale("log")
+                    for name in panel.quantities:
+                        epochs, values = series(trace.history, name)
+                        drawn += values
+                        if epochs:
+                            axes.plot(
+                                epochs, values, color=colour, lw=0.9,
+                                marker="o" if name == MEASURE else None, ms=2.5,
+                                label=task,
+                            )  # fmt: skip
+                    for name in panel.references if number == 0 else ():
+                        axes.plot(*series(trace.history, name), color=GREY, lw=0.9, ls="--")
+            if panel.scale(axes, drawn):
                 powers(axes.yaxis)
-            axes.set_ylabel(label)
         grid[-1].set_xlabel("epoch")
         grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         legend(figure, grid, loc="outside upper center", ncols=2)
@@ -106,10 +102,10 @@ def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | No
     return Drawn(
         f"{method}-training",
         "Training",
-        "What each fit reported over its epochs, a line for each seed; the dashed line is what an "
-        "adversary reaches by chance.",
+        "What each fit reported over its epochs, a line for each seed; a dashed line is what a "
+        "quantity is compared with, such as its value by chance.",
         f"Line charts over epochs of {kept} fits of {method}: "
-        f"{', '.join(' '.join(label.split()) for _, label in panels)}.",
+        f"{', '.join(' '.join(panel.label.split()) for panel in panels)}.",
         svg(figure),
     )
 
@@ -135,27 +131,28 @@ def method_spectra(
             2 * len(examples), 1, squeeze=False, height_ratios=(2, 1) * len(examples)
         )[:, 0]
         for (task, star), top, bottom in zip(examples.items(), grid[::2], grid[1::2], strict=True):
-            x, errors = star.wavelength, {}
-            top.plot(x, star.flux, color=_TRUE, lw=1.8, label="true")
-            for flux, colour, dash, label in (
-                (star.reconstruction, _PLAIN, "-", "reconstructed"),
-                (star.swapped_reconstruction, _SWAPPED, (0, (4, 1.5)), "from the twin's latent"),
-            ):
-                errors[label] = flux - star.flux
-                top.plot(x, flux, color=colour, lw=0.9, ls=dash, label=label)
-                bottom.plot(x, errors[label], color=colour, lw=0.8, ls=dash)
+            draw_star(
+                top,
+                (bottom, bottom),
+                star,
+                slice(None),
+                (_TRUE, _PLAIN, _SWAPPED),
+                ("true", "reconstructed", "from the twin's latent"),
+            )
             top.set_title(f"{task}: {_star(star, names.get(task, ()))}", loc="left", fontsize=8)
             top.set_ylabel("flux")
             bottom.set_ylabel("residual")
             top.tick_params(labelbottom=False)
             for axes in (top, bottom):
-                axes.set_xlim(x[0], x[-1])
+                axes.set_xlim(*star.wavelength[[0, -1]])
         grid[-1].set_xlabel("vacuum wavelength [Å]")
         legend(figure, grid, loc="outside upper center")
+    residuals = {
+        task: [scientific(rms) for rms in rms_residuals(star)] for task, star in examples.items()
+    }
     told = "; ".join(
-        f"on {task}, root mean square residual {_rms(star.reconstruction - star.flux)}, swapped "
-        f"{_rms(star.swapped_reconstruction - star.flux)}"
-        for task, star in examples.items()
+        f"on {task}, root mean square residual {plain}, swapped {swapped}"
+        for task, (plain, swapped) in residuals.items()
     )
     return Drawn(
         f"{method}-spectra",
@@ -165,10 +162,6 @@ def method_spectra(
         f"Spectra and residuals of one star a track, by {method}: {told}.",
         svg(figure),
     )
-
-
-def _rms(residual: np.ndarray) -> str:
-    return scientific(float(np.sqrt(np.mean(residual.astype(np.float64) ** 2))))
 
 
 def _star(star: Example, names: Sequence[str]) -> str:

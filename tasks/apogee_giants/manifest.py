@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from starbench.common.files import atomic_path
 from starbench.tasks.apogee_giants.population import DEX_DECIMALS, TEFF_DECIMALS
 from starbench.tasks.storage.chunks import Damaged
 from starbench.tasks.streams import uniforms
@@ -119,13 +120,9 @@ class Manifest:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def write(self, path: Path = PATH) -> None:
-        """Write the manifest, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
+        """Write the manifest atomically."""
+        with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def check_labels(
         self, scale: str, split: str, nuisance: np.ndarray, composition: np.ndarray

@@ -15,11 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from starbench.common.files import atomic_path
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.cache import cache_folder
-from starbench.tasks.storage.files import check_room, room_for, whole
+from starbench.tasks.storage.files import check_room, room_for
 from starbench.tasks.storage.layout import ABOUT, About, counted, write_hdf5
 
 _COPY = "1"  # raised when the same rows become another file
@@ -297,7 +298,7 @@ def _copy(
     total = sum(rows.sizes[split] for split in SPLITS)
     with (
         room_for(path, n_bytes, None),
-        whole(path) as new,
+        atomic_path(path) as new,
         tqdm(desc=f"copy {source}", total=total, unit="pair", disable=not progress) as bar,
     ):
         check_room(new, n_bytes)

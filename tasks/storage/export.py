@@ -12,6 +12,7 @@ Tracks with noise export the flux with its noise only.
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from starbench.common.files import atomic_path
 from starbench.tasks.base import SPLITS, Split, Task
 from starbench.tasks.errors import DataError
-from starbench.tasks.storage.files import check_room, room_for, whole
+from starbench.tasks.storage.files import check_room, room_for
 from starbench.tasks.storage.layout import ABOUT, About, Chunks, counted, write_hdf5
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -81,7 +83,7 @@ def export(
     n_bytes = about.n_bytes(sizes)
     with (
         room_for(out, n_bytes, None, "choose another OUT"),
-        whole(out) as new,
+        atomic_path(out) as new,
         tqdm(desc="export", total=sum(sizes.values()), unit="pair", disable=not progress) as bar,
     ):
         # `datasets` copies its files once more, within the same disk.
@@ -180,12 +182,11 @@ def _write_datasets(folder: Path, about: About, composed: tuple[str, ...], chunk
     from starbench.tasks.own.hugging_face import no_bars
 
     schema, splits = _schema(about), {}
-    beside = folder.with_name("arrow")
-    beside.mkdir()
-    for split in SPLITS:
-        path = beside / f"{split}.arrow"
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            _write_rows(writer, split, about, composed, chunks)
-        splits[split] = Dataset.from_file(str(path))
-    with no_bars():
-        DatasetDict(splits).save_to_disk(str(folder))
+    with TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
+        for split in SPLITS:
+            path = Path(beside) / f"{split}.arrow"
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+                _write_rows(writer, split, about, composed, chunks)
+            splits[split] = Dataset.from_file(str(path))
+        with no_bars():
+            DatasetDict(splits).save_to_disk(str(folder))

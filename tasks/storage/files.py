@@ -1,9 +1,8 @@
-"""Files written whole, errors of the file system in one sentence, text of HDF5 attributes."""
+"""Room on the disk, full disks in one sentence, and text of HDF5 attributes."""
 
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,39 +13,6 @@ import numpy as np
 # A quota or a limit on the size of files ends a write as a full disk does, and asks the same of the
 # user.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a place beside `path` to make a file or folder in, moved onto `path` if all went well.
-
-    What lies at `path` stays until then, and nothing of the new one if anything goes wrong.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Its folder is made if it does not exist.
-
-    Yields
-    ------
-    pathlib.Path
-        Where nothing lies yet.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{path.name}.", suffix=".partial", dir=path.parent
-    ) as beside:
-        new, old = Path(beside) / "new", Path(beside) / "old"
-        yield new
-        if not path.is_dir():
-            new.replace(path)
-            return
-        path.rename(old)  # a folder that holds something cannot be replaced in one step
-        try:
-            new.rename(path)
-        except BaseException:
-            old.rename(path)
-            raise
 
 
 @contextmanager

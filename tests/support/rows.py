@@ -54,6 +54,14 @@ def draw_ranks(seed, nearest, n_pairs=N_PAIRS):
     return rank, np.minimum(draws.integers(0, 2, rank.shape), rank - 1)
 
 
+def example_ranks(n_pairs=50, seed=0):
+    """Draw possible ranks and numbers of ties [n_pairs, 2]."""
+    draws = np.random.default_rng(seed)
+    rank = draws.integers(1, 2 * n_pairs, (n_pairs, 2))
+    tied = draws.integers(0, rank)
+    return rank, tied
+
+
 def row_content(rank, tied, *, seed=0, figures=None, **fields):
     """Return the content of a row whose rank figures follow from ranks."""
     metrics = {

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from starbench.methods.base import Diverged, Method, option
+from starbench.methods.base import Diagnostic, Diverged, Method, option
 
 
 def design(nuisance):
@@ -30,6 +30,9 @@ class Linear(Method):
         mishap: str = option("none", "what goes wrong: none, diverge, nan, error, shape, decline")
 
     presets: ClassVar = {"short": {"epochs": 2}}
+    diagnostics: ClassVar = (
+        Diagnostic("adversary_cross_entropy", "adversary", reference="chance_cross_entropy"),
+    )
     _done = 0
 
     def fit(self, train, validation, monitor):

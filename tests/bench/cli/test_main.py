@@ -317,7 +317,7 @@ def test_a_run_cut_off_ends_like_an_undisturbed_one(arguments, tmp_path, end):
         json.loads(next((tmp_path / name).rglob("row.json")).read_text())
         for name in ("runs", "undisturbed")
     )
-    same = ("metrics", "validation_metrics", "ranks_sha256", "selection", "adversary", "epochs")
+    same = ("metrics", "validation_metrics", "ranks_sha256", "selection", "diagnostics", "epochs")
     assert {key: row[key] for key in same} == {key: whole[key] for key in same}
     assert row["epochs"] == 10
 

@@ -55,37 +55,35 @@ class Perfect:
 
 
 @pytest.fixture
-def shown(toy_task):
+def split_view(toy_task):
     return view_split(toy_task, "test", "tiny", "nuisance", seed=1)
 
 
-def errors_of(task, method, latent, shown):
-    reconstruct = decoder(method, latent, shown.labels.nuisance, len(task.wavelength))
+def errors_of(task, method, latent, split_view):
+    reconstruct = decoder(method, latent, split_view.labels.nuisance, len(task.wavelength))
     return reconstruction_errors(task.chunks("test", "tiny"), len(latent), reconstruct)
 
 
-def test_latents_come_back_in_the_order_of_the_data(toy_task, shown, monkeypatch):
+def test_latents_come_back_in_the_order_of_the_data(toy_task, split_view, monkeypatch):
     monkeypatch.setattr(evaluation, "BATCH", 7)  # several batches, the last one short
-    latent = encode_split(Perfect(toy_task), shown)
+    latent = encode_split(Perfect(toy_task), split_view)
     truth = toy_task.load("test", "tiny").composition
     assert latent.shape == (20, 2, 4)
     for half in (0, 1):
         assert np.allclose(latent[:, half], truth, atol=1e-3)
 
 
-def test_a_perfect_method_scores_perfectly(toy_task, shown):
+def test_a_perfect_method_scores_perfectly(toy_task, split_view):
     method = Perfect(toy_task)
-    latent = encode_split(method, shown)
-    errors = errors_of(toy_task, method, latent, shown)
-    figures = score(
-        latent, shown.labels, plain_mse=errors.plain, swapped_mse=errors.swapped
-    ).estimates
+    latent = encode_split(method, split_view)
+    errors = errors_of(toy_task, method, latent, split_view)
+    figures = score(latent, split_view.labels, errors=errors).estimates
     assert figures["doppelganger_free"].value == 1
     assert figures["reconstruction_mse"].value < 1e-10
     assert figures["swapped_reconstruction_mse"].value < 1e-10
 
 
-def test_a_single_pair_can_be_decoded_with_torch(toy_task, shown):
+def test_a_single_pair_can_be_decoded_with_torch(toy_task, split_view):
     class ThroughTorch(Perfect):
         def decode(self, latent, nuisance):
             return super().decode(
@@ -93,16 +91,16 @@ def test_a_single_pair_can_be_decoded_with_torch(toy_task, shown):
             )
 
     method = ThroughTorch(toy_task)
-    reconstruct = decoder(method, encode_split(method, shown), shown.labels.nuisance, 60)
+    reconstruct = decoder(method, encode_split(method, split_view), split_view.labels.nuisance, 60)
     plain, swapped = reconstruct(slice(3, 4))
     assert plain.shape == swapped.shape == (1, 2, 60)
 
 
-def test_errors_are_those_of_whole_arrays(toy_task, shown, monkeypatch):
+def test_errors_are_those_of_whole_arrays(toy_task, split_view, monkeypatch):
     monkeypatch.setattr(evaluation, "BATCH", 6)
     method = Perfect(toy_task)
     latent = np.random.default_rng(0).normal(size=(20, 2, 4)).astype(np.float32)
-    errors = errors_of(toy_task, method, latent, shown)
+    errors = errors_of(toy_task, method, latent, split_view)
     truth = toy_task.load("test", "tiny")
     nuisance = truth.nuisance.reshape(-1, 2)
     for found, source in ((errors.plain, latent), (errors.swapped, latent[:, ::-1])):
@@ -131,7 +129,7 @@ def test_reconstructions_that_are_not_finite_are_a_divergence(toy_task):
 
 
 class Oracle:
-    """A control that is shown the composition, and ranks twins as it is told."""
+    """A control that is split_view the composition, and ranks twins as it is told."""
 
     name, label_access, encodes_composition = "told", "oracle", True
 
@@ -148,21 +146,21 @@ class Oracle:
 
 
 def test_an_oracle_is_shown_the_composition_of_each_spectrum(toy_task):
-    shown = view_split(toy_task, "test", "tiny", "oracle", seed=1)
-    latent = encode_split(Oracle(), shown)
-    assert np.array_equal(latent, np.repeat(shown.labels.composition[:, None], 2, axis=1))
-    assert (rank_stars(Oracle(), latent, shown.labels).rank == 1).all()
+    split_view = view_split(toy_task, "test", "tiny", "oracle", seed=1)
+    latent = encode_split(Oracle(), split_view)
+    assert np.array_equal(latent, np.repeat(split_view.labels.composition[:, None], 2, axis=1))
+    assert (rank_stars(Oracle(), latent, split_view.labels).rank == 1).all()
     # the selection ranks the first pairs alone
-    assert (rank_stars(Oracle(), latent[:5], shown.labels).rank == 1).all()
+    assert (rank_stars(Oracle(), latent[:5], split_view.labels).rank == 1).all()
 
 
-def test_ranks_of_a_control_are_taken_as_they_are(shown):
-    latent = np.repeat(shown.labels.composition[:, None], 2, axis=1)
+def test_ranks_of_a_control_are_taken_as_they_are(split_view):
+    latent = np.repeat(split_view.labels.composition[:, None], 2, axis=1)
     rank, tied = np.full((20, 2), 7), np.full((20, 2), 3)
-    ranks = rank_stars(Oracle((rank, tied)), latent, shown.labels)
+    ranks = rank_stars(Oracle((rank, tied)), latent, split_view.labels)
     assert np.array_equal(ranks.rank, rank)
     assert np.array_equal(ranks.tied, tied)
-    assert score(latent, shown.labels, ranks=ranks).estimates["doppelganger_free"].value == 0
+    assert score(latent, split_view.labels, ranks=ranks).estimates["doppelganger_free"].value == 0
 
 
 @pytest.mark.parametrize(
@@ -170,17 +168,17 @@ def test_ranks_of_a_control_are_taken_as_they_are(shown):
     [(np.ones((3, 2), int), 0), (np.ones((20, 2)), 0), (np.full((20, 2), 40), 0),
      (np.zeros((20, 2), int), 0), (np.ones((20, 2), int), 1)],
 )  # fmt: skip
-def test_ranks_that_cannot_be_are_refused(shown, rank, tied):
-    latent = np.repeat(shown.labels.composition[:, None], 2, axis=1)
+def test_ranks_that_cannot_be_are_refused(split_view, rank, tied):
+    latent = np.repeat(split_view.labels.composition[:, None], 2, axis=1)
     with pytest.raises(OutputError, match="rank_twins of told must return integer ranks"):
-        rank_stars(Oracle((rank, np.full(rank.shape, tied))), latent, shown.labels)
+        rank_stars(Oracle((rank, np.full(rank.shape, tied))), latent, split_view.labels)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_latents_that_are_not_finite_rank_last(shown, broken):
+def test_latents_that_are_not_finite_rank_last(split_view, broken):
     latent = np.repeat(np.random.default_rng(0).normal(size=(20, 1, 4)), 2, axis=1)
     latent[4, 0, 2] = broken
-    ranks = score(latent.astype(np.float32), shown.labels).ranks.rank
+    ranks = score(latent.astype(np.float32), split_view.labels).ranks.rank
     assert ranks[4, 0] == 39
     assert (np.delete(ranks.ravel(), [8, 9]) == 1).all()
 
@@ -202,7 +200,9 @@ def test_output_of_another_form_is_named(output, complaint):
     assert str(caught.value).startswith("encode of x must return")
 
 
-def test_large_shifts_need_a_nuisance_named_teff(shown):
-    teff = shown.labels.nuisance[:, :, 0]
-    assert np.array_equal(large_shift(shown.labels), np.abs(teff[:, 1] - teff[:, 0]) > 500)
-    assert large_shift(dataclasses.replace(shown.labels, nuisance_names=("age", "logg"))) is None
+def test_large_shifts_need_a_nuisance_named_teff(split_view):
+    teff = split_view.labels.nuisance[:, :, 0]
+    assert np.array_equal(large_shift(split_view.labels), np.abs(teff[:, 1] - teff[:, 0]) > 500)
+    assert (
+        large_shift(dataclasses.replace(split_view.labels, nuisance_names=("age", "logg"))) is None
+    )

@@ -20,16 +20,16 @@ def test_a_view_holds_what_its_label_access_allows_and_no_more(toy_task, access,
 
 
 def test_the_rows_of_a_view_belong_together(toy_task):
-    shown = view_split(toy_task, "train", "tiny", "oracle", seed=3)
+    split_view = view_split(toy_task, "train", "tiny", "oracle", seed=3)
     truth = toy_task.load("train", "tiny")
-    view = shown.view
-    assert np.array_equal(unshuffle(view.flux, shown.order), truth.flux)
-    assert np.array_equal(unshuffle(view.nuisance, shown.order), truth.nuisance)
-    assert np.array_equal(unshuffle(view.flux[view.twin], shown.order), truth.flux[:, ::-1])
+    view = split_view.view
+    assert np.array_equal(unshuffle(view.flux, split_view.order), truth.flux)
+    assert np.array_equal(unshuffle(view.nuisance, split_view.order), truth.nuisance)
+    assert np.array_equal(unshuffle(view.flux[view.twin], split_view.order), truth.flux[:, ::-1])
     for half in (0, 1):
-        composition = unshuffle(view.composition, shown.order)[:, half]
+        composition = unshuffle(view.composition, split_view.order)[:, half]
         assert np.array_equal(composition, truth.composition)
-    assert np.array_equal(shown.labels.nuisance, truth.nuisance)
+    assert np.array_equal(split_view.labels.nuisance, truth.nuisance)
 
 
 def test_row_order_tells_nothing_of_pairs():

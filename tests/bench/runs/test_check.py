@@ -4,10 +4,10 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from starbench.runs.check import check
 from starbench.cli.main import main
 from starbench.methods import example
 from starbench.methods.contract import clauses
+from starbench.runs.check import check
 
 BROKEN = '''
 from starbench.methods.example import MyMethod

@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import binom
 
 from starbench.evaluation.scoring import encode_split, rank_stars
+from starbench.evaluation.views import view_split
 from starbench.methods.base import Silent
 from starbench.methods.registry import BUILT_IN, get_method
 from starbench.tasks.registry import get_task
-from starbench.evaluation.views import view_split
 
 SMALL = {
     "epochs": 12,

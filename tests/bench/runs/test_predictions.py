@@ -1,4 +1,4 @@
-"""Predictions of any program earn the figures that a run of the same method earns."""
+"""Predictions of any program get the scores that a run of the same method gets."""
 
 import shutil
 
@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from starbench.runs import predictions, runner
 from starbench.methods.base import SettingError
 from starbench.metrics import probes
-from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
 from starbench.results.schema import read_row
+from starbench.runs import predictions, runner
+from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
 
 TITLE = {"method_name": "mine", "label_access": "nuisance", "reference": "tests"}
 
@@ -34,7 +34,7 @@ def scored(path, task, tmp_path, **changes):
     return score_predictions(path, task, **arguments)
 
 
-def test_predictions_of_a_run_earn_its_row(finished, written, toy_task, tmp_path):
+def test_predictions_of_a_run_give_its_row(finished, written, toy_task, tmp_path):
     row, folder, _ = scored(written, toy_task, tmp_path, seed=4, hyperparameters={"depth": 3})
     assert row.metrics == finished.row.metrics
     assert row.validation_metrics == finished.row.validation_metrics
@@ -49,15 +49,15 @@ def test_predictions_of_a_run_earn_its_row(finished, written, toy_task, tmp_path
     assert "--set depth=3" in row.command
 
 
-def test_what_is_absent_leaves_its_figures_empty(written, toy_task, tmp_path):
+def test_metrics_whose_data_are_missing_are_left_out(written, toy_task, tmp_path):
     bare = tmp_path / "bare.h5"
     with h5py.File(written) as file, h5py.File(bare, "w") as to:
         to["latent"] = file["latent"][()]
     row = scored(bare, toy_task, tmp_path).row
-    whole = scored(written, toy_task, tmp_path).row
-    assert set(row.metrics) < set(whole.metrics)
+    full = scored(written, toy_task, tmp_path).row
+    assert set(row.metrics) < set(full.metrics)
     assert not any("mse" in name or "leakage" in name for name in row.metrics)
-    assert row.metrics["doppelganger_free"] == whole.metrics["doppelganger_free"]
+    assert row.metrics["doppelganger_free"] == full.metrics["doppelganger_free"]
     assert row.validation_metrics == {}
 
 
@@ -91,8 +91,11 @@ def replace(name, make):
         (replace("latent", lambda z: z[:-1]), r"latent has shape \[19, 2, 6\]; .* \[20, 2, d\]"),
         (replace("latent", lambda z: z.reshape(40, -1)), "latent has shape"),
         (replace("latent", lambda z: z.astype(int)), "latent holds int64; give floating-point"),
-        (replace("train/latent", lambda z: z[:, :, :3]), "train/latent has 3 dimensions, and"),
-        (remove("reconstruction"), "has swapped_reconstruction alone; give both"),
+        (
+            replace("train/latent", lambda z: z[:, :, :3]),
+            "train/latent has 3 dimensions, but latent has 6",
+        ),
+        (remove("reconstruction"), "has only swapped_reconstruction; give both"),
         (replace("reconstruction", lambda x: x[..., 1:]), "reconstruction has shape"),
         (replace("validation/latent", lambda z: z[1:]), "validation/latent has shape"),
         (
@@ -117,7 +120,7 @@ def test_a_file_that_does_not_fit_is_refused(written, toy_task, tmp_path, edit, 
     assert not list(tmp_path.glob("toy/mine/*/row.json"))
 
 
-def test_another_file_of_the_machine_is_not_read(written, toy_task, tmp_path):
+def test_links_to_other_files_are_refused(written, toy_task, tmp_path):
     with h5py.File(written, "a") as file:
         file.move("latent", "train/elsewhere")
         latent = file["train/elsewhere"][()]
@@ -145,7 +148,7 @@ def test_what_the_options_say_is_checked_before_anything_is_scored(written, toy_
         scored(written, toy_task, tmp_path, hyperparameters={"a": float("inf")})
 
 
-def test_what_is_no_file_of_predictions(toy_task, tmp_path):
+def test_a_file_that_is_missing_or_not_hdf5_is_refused(toy_task, tmp_path):
     with pytest.raises(PredictionsError, match="is not a file"):
         scored(tmp_path / "nothing.h5", toy_task, tmp_path)
     (tmp_path / "text.h5").write_text("not HDF5")
@@ -153,12 +156,12 @@ def test_what_is_no_file_of_predictions(toy_task, tmp_path):
         scored(tmp_path / "text.h5", toy_task, tmp_path)
 
 
-def test_names_of_starbenchs_own_methods_are_refused(written, toy_task, tmp_path):
-    with pytest.raises(SettingError, match="--method-name fader is a method of starbench's own"):
+def test_the_name_of_a_built_in_method_is_refused(written, toy_task, tmp_path):
+    with pytest.raises(SettingError, match="--method-name fader is a built-in method"):
         scored(written, toy_task, tmp_path, method_name="fader")
 
 
-def test_settings_are_json_or_text():
+def test_a_setting_that_is_not_json_is_a_text():
     assert predictions.parse_settings(("a=3", "b=0.5", "c=deep", "d=true", "e=x=y")) == {
         "a": 3, "b": 0.5, "c": "deep", "d": True, "e": "x=y",
     }  # fmt: skip
@@ -166,7 +169,9 @@ def test_settings_are_json_or_text():
         predictions.parse_settings(("deep",))
 
 
-def test_only_the_runs_own_method_and_data_predict(finished, toy_task, blind, linear, tmp_path):
+def test_predictions_are_written_only_with_the_method_and_data_of_the_run(
+    finished, toy_task, blind, linear, tmp_path
+):
     path = tmp_path / "predictions.h5"
     with pytest.raises(SettingError, match="is a run of toy-linear, not of"):
         write_predictions(finished.folder, toy_task, path, blind)

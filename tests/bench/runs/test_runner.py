@@ -7,14 +7,14 @@ import h5py
 import numpy as np
 import pytest
 
-from starbench.runs import fitting, runner
 from starbench.common import provenance
-from starbench.runs.fitting import measures_after
-from starbench.runs.history import MEASURE, read_history
 from starbench.methods.base import SettingError
 from starbench.metrics import probes
+from starbench.results.history import MEASURE, read_history
 from starbench.results.ranks import ranks_digest, read_ranks
 from starbench.results.schema import read_row
+from starbench.runs import fitting, runner
+from starbench.runs.fitting import measures_after
 from starbench.runs.run_folder import RunFolder, RunFolderBusy
 
 
@@ -54,7 +54,9 @@ def test_a_run_leaves_a_row_and_its_files(run):
     with h5py.File(folder.latents) as file:
         assert file["latent"].shape == (20, 2, 6)
     assert [line["epoch"] for line in read_history(folder.history)] == list(range(1, 13))
-    assert row.adversary == {"cross_entropy": pytest.approx(4.12), "chance": 4.6}
+    assert row.diagnostics == {
+        "adversary_cross_entropy": pytest.approx(4.12), "chance_cross_entropy": 4.6,
+    }  # fmt: skip
     assert row.n_parameters == 6 * 60 + 3 * 60
     assert row.seconds["total"] >= row.seconds["fit"] > 0
     assert row.peak_memory_mb > 50
@@ -200,7 +202,7 @@ def test_a_kill_between_the_two_state_files_does_no_harm(run, monkeypatch, tmp_p
 
 def test_of_states_within_a_standard_error_the_latest_is_chosen(tmp_path):
     def chosen(*shares):
-        fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True, worker={})
+        fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True, worker=None)
         for fit.epoch_done, share in enumerate(shares, 1):
             fit._note_share(share)
         return fit.best_epoch

@@ -262,7 +262,7 @@ def test_what_is_not_understood_does_not_travel(add, make_run, directory):
     (path,) = add(run)
     with h5py.File(board.ranks_beside(path)) as file:
         assert sorted(file) == ["rank", "tied"]
-    assert path.read_text().startswith('{\n  "adversary"')
+    assert path.read_text().startswith('{\n  "commit"')
 
 
 def test_the_checkout_is_found_from_within(directory, tmp_path):

@@ -1,0 +1,189 @@
+"""The example of a run: spectra of one test star, as its figures draw them.
+
+The star is the one with the median swapped reconstruction error. A run's folder holds its whole
+spectra as ``example.h5``; beside a row of the leaderboard lies the stretch that a figure shows.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from starbench.common.files import write_hdf5
+from starbench.common.hdf5_guards import local_object
+from starbench.results.ranks import refuse_wide_chunks
+from starbench.results.text import RowError, printable
+
+WINDOW_PIXELS = 300  # some 60 Angstrom of an APOGEE spectrum, enough to tell lines apart
+GAP_FACTOR = 5.0  # a step in wavelength this many times the usual one separates two detector chips
+MAX_EXAMPLE_BYTES = 8_000_000
+_MAX_PIXELS = 100_000
+_MAX_NUISANCE = 8
+_MAX_NAME = 64
+_LARGEST = 1e30  # larger numbers cannot be drawn
+_SPECTRA = ("wavelength", "flux", "reconstruction", "swapped_reconstruction")
+_TEXTS = ("nuisance_names", "nuisance_units", "wavelength_unit")
+
+Spectrum = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test star: its noiseless, reconstructed and swapped spectrum.
+
+    Attributes
+    ----------
+    pair, half : int
+        Which star of the test split it is.
+    nuisance, twin_nuisance : tuple of float
+        Of the star and of its twin, in the task's units.
+    wavelength : numpy.ndarray [n_pixels], floating
+    flux, reconstruction, swapped_reconstruction : numpy.ndarray [n_pixels], floating
+        Noiseless, decoded from the star's own latent, and decoded from its twin's.
+    nuisance_names, nuisance_units : tuple of str
+        Empty if the file does not say.
+    wavelength_unit : str
+        Empty if the file does not say.
+    """
+
+    pair: int
+    half: int
+    nuisance: tuple[float, ...]
+    twin_nuisance: tuple[float, ...]
+    wavelength: Spectrum
+    flux: Spectrum
+    reconstruction: Spectrum
+    swapped_reconstruction: Spectrum
+    nuisance_names: tuple[str, ...] = ()
+    nuisance_units: tuple[str, ...] = ()
+    wavelength_unit: str = ""
+
+    def stretch(self) -> "Example":
+        """Return the `WINDOW_PIXELS` pixels that vary most, without names and units."""
+        # A window across the gap between two detector chips would show the gap.
+        windows = [densest_window(self.flux, part) for part in segments(self.wavelength)]
+        window = max(windows, key=lambda part: float(np.var(self.flux[part])))
+        spectra = {name: getattr(self, name)[window] for name in _SPECTRA}
+        return replace(self, **spectra, nuisance_names=(), nuisance_units=(), wavelength_unit="")
+
+
+def segments(wavelength: Spectrum) -> list[slice]:
+    """Cut a wavelength grid [n_pixels] at its gaps, as between the chips of a detector."""
+    step = np.diff(wavelength)
+    cuts = (np.flatnonzero(step > GAP_FACTOR * np.median(step)) + 1).tolist() if len(step) else []
+    return [slice(low, high) for low, high in pairwise([0, *cuts, len(wavelength)])]
+
+
+def densest_window(flux: Spectrum, part: slice) -> slice:
+    """Return the `WINDOW_PIXELS` pixels of a segment in which the flux varies most."""
+    if part.stop - part.start <= WINDOW_PIXELS:
+        return part
+    deviation = (flux[part] - np.median(flux[part])) ** 2
+    sums = np.convolve(deviation, np.ones(WINDOW_PIXELS), mode="valid")
+    start = part.start + int(np.argmax(sums))
+    return slice(start, start + WINDOW_PIXELS)
+
+
+def write_example(path: Path, example: Example) -> None:
+    """Write an example as HDF5, atomically."""
+    attributes: dict[str, Any] = {
+        "pair": example.pair,
+        "half": example.half,
+        "nuisance": np.array(example.nuisance),
+        "twin_nuisance": np.array(example.twin_nuisance),
+    }
+    texts = {name: getattr(example, name) for name in _TEXTS}
+    attributes |= {
+        name: value if isinstance(value, str) else list(value)
+        for name, value in texts.items()
+        if value
+    }
+    write_hdf5(path, {name: getattr(example, name) for name in _SPECTRA}, attributes)
+
+
+def read_example(path: Path) -> Example:
+    """Read and check an example.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the file and what is wrong.
+    """
+    name = printable(path)
+    if not path.is_file() or path.stat().st_size > MAX_EXAMPLE_BYTES:
+        raise RowError(f"{name}: not a file of at most {MAX_EXAMPLE_BYTES:,} bytes; remove it")
+    try:
+        with h5py.File(path, "r") as file:
+            spectra = {field: _spectrum(file, field, name) for field in _SPECTRA}
+            pair, half = (int(_attribute(file, field, "iu", 0, name)) for field in ("pair", "half"))
+            nuisance, twin = (
+                tuple(float(value) for value in _attribute(file, field, "f", 1, name))
+                for field in ("nuisance", "twin_nuisance")
+            )
+            names, units = (_texts(file, field, name) for field in _TEXTS[:2])
+            wavelength_unit = "".join(_texts(file, _TEXTS[2], name))
+    except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
+        raise RowError(f"{name}: not an intact HDF5 file; remove it to do without") from None
+    if len({len(values) for values in spectra.values()}) > 1 or len(nuisance) != len(twin):
+        raise RowError(f"{name}: spectra, and nuisances, should be of one length")
+    if not (np.diff(spectra["wavelength"]) > 0).all():
+        raise RowError(f"{name}: `wavelength` should rise")
+    if any(texts and len(texts) != len(nuisance) for texts in (names, units)):
+        raise RowError(f"{name}: nuisances, their names and their units should be of one length")
+    if pair < 0 or half not in (0, 1):
+        raise RowError(f"{name}: `pair` should be 0 or more, and `half` 0 or 1")
+    return Example(
+        pair,
+        half,
+        nuisance,
+        twin,
+        **spectra,
+        nuisance_names=names,
+        nuisance_units=units,
+        wavelength_unit=wavelength_unit,
+    )
+
+
+def _spectrum(file: h5py.File, field: str, name: str) -> npt.NDArray[np.float32]:
+    """Read one dataset, after a check of its type and shape."""
+    dataset = local_object(file, field)
+    if not isinstance(dataset, h5py.Dataset):
+        raise RowError(f"{name}: `{field}` should be a plain dataset")
+    if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 2 <= len(dataset) <= _MAX_PIXELS:
+        raise RowError(f"{name}: `{field}` should be 2 to {_MAX_PIXELS:,} floating-point numbers")
+    refuse_wide_chunks(dataset, name)
+    return _drawable(dataset[()], field, name)
+
+
+def _attribute(file: h5py.File, field: str, kind: str, ndim: int, name: str) -> Any:
+    described = file.attrs.get_id(field)
+    if (
+        described.dtype.kind not in kind
+        or len(described.shape) != ndim
+        or np.prod(described.shape, dtype=int) > _MAX_NUISANCE
+    ):
+        raise RowError(f"{name}: attribute `{field}` is not of the type that a run writes")
+    value = file.attrs[field]
+    return _drawable(np.asarray(value), field, name) if kind == "f" else value
+
+
+def _texts(file: h5py.File, field: str, name: str) -> tuple[str, ...]:
+    """Read an attribute of one or several short texts; none if it is missing."""
+    if field not in file.attrs:
+        return ()
+    ndim = 0 if field == "wavelength_unit" else 1
+    texts = tuple(np.atleast_1d(_attribute(file, field, "OS", ndim, name)).tolist())
+    if not all(isinstance(text, str) and text.isprintable() and len(text) <= _MAX_NAME
+               for text in texts):  # fmt: skip
+        raise RowError(f"{name}: attribute `{field}` should be short, printable texts")
+    return texts
+
+
+def _drawable(values: Spectrum, field: str, name: str) -> npt.NDArray[np.float32]:
+    if not (np.abs(values) < _LARGEST).all():
+        raise RowError(f"{name}: `{field}` should be numbers below 1e30")
+    return values.astype(np.float32)

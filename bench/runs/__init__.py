@@ -1,0 +1,1 @@
+"""Runs: one run and its folder, sweeps, predictions, and the figures of a run."""

@@ -1,0 +1,253 @@
+"""A row on its way: what is known before a run, what the run gives, and the row of both."""
+
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from starbench.common.provenance import Provenance
+from starbench.common.settings import SettingError
+from starbench.methods.base import Method
+from starbench.metrics import Estimate
+from starbench.results.schema import Row, parse_row
+from starbench.results.text import RowError
+from starbench.runs.run_folder import settings_digest
+from starbench.tasks.base import Task
+
+MESSAGE_LENGTH = 900
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which method was run, with which settings, on which data; attributes are named as in `Row`.
+
+    Attributes
+    ----------
+    method : str
+    method_version : int
+    label_access : str
+    hyperparameters : mapping of str to value
+        All of them, defaults included.
+    task : str
+    task_version : int
+    scale : str
+    data_fingerprint : str
+    seed : int
+    """
+
+    method: str
+    method_version: int
+    label_access: str
+    hyperparameters: Mapping[str, Any]
+    task: str
+    task_version: int
+    scale: str
+    data_fingerprint: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells runs apart: runs of one identity have one folder and give one result.
+
+    Attributes
+    ----------
+    subject : Subject
+    method_class : str
+        Qualified name of the method's class.
+    device_type : str
+        Such as ``"cpu"``: another kind of device rounds differently, so a fit may not move to one.
+    source_sha256 : str or None
+        Digest of a third party's file, which may change without a new version number.
+    """
+
+    subject: Subject
+    method_class: str
+    device_type: str
+    source_sha256: str | None
+
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        method_class: type[Method],
+        hyperparameters: Any,
+        *,
+        scale: str,
+        seed: int,
+        device: str,
+    ) -> "Identity":
+        """Return the identity of a run of a method, with an instance of its hyperparameters."""
+        subject = Subject(
+            method=method_class.name,
+            method_version=method_class.version,
+            label_access=method_class.label_access,
+            hyperparameters=dataclasses.asdict(hyperparameters),
+            task=task.name,
+            task_version=task.version,
+            scale=scale,
+            data_fingerprint=task.fingerprint(scale),
+            seed=seed,
+        )
+        return cls(
+            subject,
+            method_class.__qualname__,
+            torch.device(device).type,
+            _source_digest(method_class),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Return all values by name, as ``settings.json`` holds them."""
+        return dataclasses.asdict(self.subject) | {
+            "method_class": self.method_class,
+            "device_type": self.device_type,
+            "source_sha256": self.source_sha256,
+        }
+
+    @property
+    def digest(self) -> str:
+        """Short digest of the settings, which names the run's folder."""
+        return settings_digest(self.settings())
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The code and the threads of one process that worked on a fit.
+
+    Attributes
+    ----------
+    commit, dirty
+        As `starbench.common.provenance.checkout` returns them.
+    threads : int
+    """
+
+    commit: str | None
+    dirty: bool | None
+    threads: int
+
+    @classmethod
+    def of(cls, provenance: Provenance) -> "Worker":
+        """Return the worker that a process is, by its provenance."""
+        return cls(provenance.commit, provenance.dirty, provenance.hardware.threads)
+
+    def __str__(self) -> str:
+        commit = (self.commit or "a release")[:10]
+        changed = " (changed)" if self.dirty else ""
+        return f"{commit}{changed} on {self.threads} thread{'' if self.threads == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave; the attributes are those of `Row`, and `epoch` is the selected one."""
+
+    status: Literal["ok", "diverged", "failed"]
+    message: str | None = None
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    validation_metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    ranks_sha256: str | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    n_parameters: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    predictions_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class RowDraft:
+    """The part of a row that is known before the run.
+
+    Attributes
+    ----------
+    subject : Subject
+    reference : str
+        Where the method comes from.
+    selection_rule : str
+        How the scored state of the method is chosen, in words.
+    provenance : Provenance
+    control : bool
+    preset : str or None
+    overrides : mapping of str to value
+        Hyperparameters set by hand on top of the preset or the defaults.
+    """
+
+    subject: Subject
+    reference: str
+    selection_rule: str
+    provenance: Provenance
+    control: bool = False
+    preset: str | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, whose: str) -> None:
+        """Refuse, before the work, what does not fit into a row.
+
+        Raises
+        ------
+        SettingError
+            A sentence that begins with `whose`.
+        """
+        try:
+            self.row(Result("failed", "not finished"), whose)
+        except RowError as error:
+            raise SettingError(f"{error}.") from None
+
+    def row(self, result: Result, name: str) -> Row:
+        """Return the row of a result, through the same checks that an untrusted row passes.
+
+        Parameters
+        ----------
+        result : Result
+        name : str
+            What an error calls the row.
+
+        Raises
+        ------
+        RowError
+            With one sentence that names the field and what it should be.
+        """
+        facts, results = dataclasses.asdict(self), dataclasses.asdict(result)
+        selection = {"rule": facts.pop("selection_rule"), "epoch": results.pop("epoch")}
+        content = {
+            **facts.pop("subject"),
+            **facts.pop("provenance"),
+            **facts,
+            **results,
+            "selection": selection,
+        }
+        return parse_row(json.dumps(content), name)
+
+    def made_in_parts(self, workers: Sequence[Worker]) -> "RowDraft":
+        """Return the draft of a run on which several processes worked.
+
+        A run that no single commit made counts as one of changed code, which nobody can repeat.
+        """
+        changed = len({worker.commit for worker in workers}) > 1
+        if not changed and not any(worker.dirty for worker in workers):
+            return self
+        return dataclasses.replace(
+            self, provenance=dataclasses.replace(self.provenance, dirty=True)
+        )
+
+
+def parts_message(workers: Sequence[Worker], message: str | None) -> str:
+    """Return the message of a row on whose fit several processes worked."""
+    before = f"{message}; " if message else ""
+    return f"{before}made in parts: {', then '.join(map(str, workers))}"[:MESSAGE_LENGTH]
+
+
+def _source_digest(method_class: type[Method]) -> str | None:
+    if method_class.__module__.startswith("starbench."):
+        return None
+    try:
+        source = inspect.getsourcefile(method_class)
+    except TypeError:
+        return None
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None

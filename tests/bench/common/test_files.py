@@ -1,0 +1,88 @@
+"""Files and folders are written atomically."""
+
+import os
+import stat
+
+import pytest
+
+from starbench.common.files import atomic_path
+
+
+@pytest.fixture
+def fill():
+    """Return a function that writes a text as a file, or as a file in a folder."""
+
+    def write(path, text, kind):
+        if kind == "folder":
+            (path / "inner").mkdir(parents=True)
+            path = path / "inner" / "file.txt"
+        path.write_text(text)
+
+    return write
+
+
+def text_of(path):
+    return (path / "inner" / "file.txt" if path.is_dir() else path).read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_new_content_replaces_the_old_and_leaves_nothing_else(tmp_path, fill, kind):
+    path = tmp_path / "new folder" / "result"
+    for text in ("first", "second"):
+        with atomic_path(path) as temporary:
+            fill(temporary, text, kind)
+        assert text_of(path) == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_error_keeps_the_old_content_and_removes_the_new(tmp_path, fill, kind):
+    path = tmp_path / "result"
+    fill(path, "old", kind)
+    with pytest.raises(OSError, match="disk full"), atomic_path(path) as temporary:
+        fill(temporary, "half", kind)
+        raise OSError("disk full")
+    assert text_of(path) == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, fill, monkeypatch):
+    path = tmp_path / "result"
+    fill(path, "old", "folder")
+    rename = type(path).rename
+
+    def refuse(self, target):
+        if target == path and "old" not in text_of(self):
+            raise PermissionError("not allowed")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(path), "rename", refuse)
+    with pytest.raises(PermissionError), atomic_path(path) as temporary:
+        fill(temporary, "new", "folder")
+    assert text_of(path) == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_temporary_name_is_hidden_and_carries_the_process_id(tmp_path):
+    with atomic_path(tmp_path / "row.json") as one, atomic_path(tmp_path / "row.json") as other:
+        assert one != other
+        for temporary in (one, other):
+            assert temporary.name.startswith(f".row.json.{os.getpid()}-")
+            temporary.write_text("{}")
+
+
+def test_content_reaches_the_disk_before_the_new_name(tmp_path, monkeypatch):
+    path, events = tmp_path / "row.json", []
+    monkeypatch.setattr(os, "fsync", lambda handle: events.append(path.exists()))
+    with atomic_path(path) as temporary:
+        temporary.write_text("{}")
+    assert events == [False]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
+    with atomic_path(tmp_path / "row.json") as temporary:
+        temporary.write_text("{}")
+    (tmp_path / "other").touch()
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("row.json", "other")}
+    assert len(modes) == 1
