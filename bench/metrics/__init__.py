@@ -1,8 +1,7 @@
 """Metrics: pure functions from arrays to numbers, without input or output.
 
-They know arrays and nothing else, pairs first: ``[n_pairs, 2, ...]``. `METRICS` says what each
-figure means; the functions ``*_estimates`` return `Estimate` by name, each with an interval from
-one bootstrap over pairs.
+Arrays have the pairs first: ``[n_pairs, 2, ...]``. `METRICS` defines each metric; the functions
+``*_estimates`` return an `Estimate` by name, with an interval from one bootstrap over pairs.
 """
 
 from starbench.metrics.bootstrap import resample_pairs

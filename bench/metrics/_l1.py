@@ -1,32 +1,39 @@
-"""The compiled part of the twin ranking: L1 distances tile by tile, counted against thresholds.
+"""The compiled kernel of the twin ranking: L1 distances, tile by tile, compared with thresholds.
 
-Kept apart from `starbench.metrics.ranking` because importing numba takes half a second, which
-nothing but a ranking should pay.
+A module of its own because importing numba takes half a second, which only a ranking should cost.
 
-Three things make the kernel fast without changing a single bit of a distance:
+Three things make the kernel fast without changing a bit of a distance:
 
 - Latents are stored with stars along the fast axis, so that the inner loop runs over candidates and
   vectorises, while every distance still adds its terms in the order of the dimensions. `fastmath`
-  would let the compiler reorder that sum, differently for different callers; a twin would then miss
-  its own threshold by an ulp.
+  would let the compiler reorder that sum, differently for different callers, and a twin could miss
+  its own threshold by a unit in the last place.
 - |a - b| = |b - a| exactly, so one distance serves both stars, and only tiles on and above the
   diagonal are visited.
 - A tile of candidates stays in the first-level cache while a tile of queries passes over it.
 """
 
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import numba
 import numpy as np
+import numpy.typing as npt
 
-# Stars in a tile. Even, so that twins share one and only those on the diagonal must look for them.
+# Stars in a tile. Even, so that a tile holds both twins, and only tiles on the diagonal hold pairs.
 TILE = 512
 
+Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int32]
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def compiled(function):
-    """Compile a function and keep the machine code on disk where there is a place to write it.
 
-    numba refuses to define the function, rather than doing without the cache, if neither the
-    package's folder nor the user's cache folder can be written to: a read-only installation in a
-    container would fail on import.
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function, and keep the machine code on disk if a folder for it is writable.
+
+    If neither the package's folder nor the user's cache folder is, numba would refuse to define
+    the function, and a read-only installation in a container would fail on import.
     """
     try:
         return numba.njit(nogil=True, cache=True)(function)
@@ -35,7 +42,7 @@ def compiled(function):
 
 
 @compiled
-def l1_distances(query, columns, start, stop, distance):
+def l1_distances(query: Floats, columns: Floats, start: int, stop: int, distance: Floats) -> None:
     """Write the L1 distances from one star to stars `start` to `stop` into the head of `distance`.
 
     Parameters
@@ -50,8 +57,8 @@ def l1_distances(query, columns, start, stop, distance):
     value, column = query[0], columns[0, start:stop]
     for j in range(n):
         distance[j] = abs(value - column[j])
-    # Four dimensions a pass save three of four loads and stores of the running sum; the brackets
-    # keep its order.
+    # Four dimensions a pass save three of four loads and stores of the running sum; the
+    # parentheses keep its order.
     k = 1
     while k + 4 <= len(query):
         a, b, c, d = query[k], query[k + 1], query[k + 2], query[k + 3]
@@ -70,7 +77,7 @@ def l1_distances(query, columns, start, stop, distance):
 
 
 @compiled
-def twin_distances(rows, columns):
+def twin_distances(rows: Floats, columns: Floats) -> Floats:
     """Return each star's distance to its twin [n_stars], float32; stars 2k and 2k + 1 are twins."""
     result = np.empty(len(rows), np.float32)
     for star in range(len(rows)):
@@ -80,7 +87,7 @@ def twin_distances(rows, columns):
 
 
 @compiled
-def _below(distance, threshold):
+def _below(distance: Floats, threshold: float) -> tuple[int, int]:
     """Count the distances below one threshold, and those below or equal."""
     closer = within = 0
     for j in range(len(distance)):
@@ -90,7 +97,7 @@ def _below(distance, threshold):
 
 
 @compiled
-def _add_below(distance, thresholds, closer, within):
+def _add_below(distance: Floats, thresholds: Floats, closer: Counts, within: Counts) -> None:
     """Add 1 for each star whose own threshold a distance falls below, and for below or equal."""
     for j in range(len(distance)):
         closer[j] += distance[j] < thresholds[j]
@@ -98,18 +105,20 @@ def _add_below(distance, thresholds, closer, within):
 
 
 @compiled
-def count_closer(rows, columns, thresholds, first, step):
+def count_closer(
+    rows: Floats, columns: Floats, thresholds: Floats, first: int, step: int
+) -> tuple[Counts, Counts]:
     """Count for each star the strangers closer than its threshold, and those closer or tied.
 
     Rows of tiles `first`, `first + step`, ... of the triangle are visited, so that `step` workers
-    share it evenly; the sum of their counts is the whole.
+    share it evenly; the counts of all workers are added up.
 
     Parameters
     ----------
     rows : numpy.ndarray [n_stars, d], float32
-        Latents; stars 2k and 2k + 1 are twins, and not counted for each other.
+        Latents; stars 2k and 2k + 1 are twins, which are not counted for each other.
     columns : numpy.ndarray [d, n_stars], float32
-        The same, transposed.
+        The same transposed.
     thresholds : numpy.ndarray [n_stars], float32
     first, step : int
 
@@ -129,7 +138,7 @@ def count_closer(rows, columns, thresholds, first, step):
                 threshold = thresholds[star]
                 l1_distances(rows[star], columns, start, stop, distance)
                 if start == queries:
-                    # On the diagonal every star is a query in its turn: count one way only.
+                    # On the diagonal every star is a query once: count one way only.
                     pair = star - star % 2 - start
                     closer_before, within_before = _below(distance[:pair], threshold)
                     closer_after, within_after = _below(distance[pair + 2 :], threshold)

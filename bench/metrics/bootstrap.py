@@ -1,13 +1,13 @@
 """95 % intervals from a bootstrap over pairs.
 
-Both stars of a pair share their composition, and their ranks and errors go together, so a pair is
-drawn whole. What is resampled is the sample of pairs that is averaged over: the model and the
-gallery in which twins were ranked stay as they are. Spread between training runs is not in these
-intervals; seeds are there for that.
+The stars of a pair share their composition, and their ranks and errors are correlated, so pairs are
+drawn, not stars. Only the sample of pairs that a metric averages over is resampled: the model and
+the gallery in which twins were ranked stay the same. The intervals do not include the spread
+between training runs, which several seeds show.
 
-A resample is a count for each pair of how often it was drawn. One matrix of counts serves every
-metric, so that means and ratios of sums are a matrix product. Intervals are the 2.5th and 97.5th
-percentile of the resampled estimates (Efron & Tibshirani 1993, An Introduction to the Bootstrap,
+A resample is the number of times that each pair was drawn. One matrix of counts serves every
+metric, so that means and ratios of sums are matrix products. Intervals are the 2.5th and 97.5th
+percentiles of the resampled estimates (Efron & Tibshirani 1993, An Introduction to the Bootstrap,
 chapter 13).
 """
 
@@ -17,12 +17,12 @@ from functools import lru_cache
 import numpy as np
 
 RESAMPLES = 1000
-_BLOCK = 50  # resamples at a time, to bound the memory of what is made of their counts
+_BLOCK = 50  # resamples at a time, to bound memory
 
 
 @lru_cache(maxsize=2)
 def resample_pairs(n_pairs: int, n_resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Draw resamples with replacement; the same arguments always give the same ones.
+    """Draw resamples with replacement; equal arguments give equal resamples.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def resample_pairs(n_pairs: int, n_resamples: int = RESAMPLES, seed: int = 0) ->
     counts = np.empty((n_resamples, n_pairs), np.int16)
     for row in counts:
         row[:] = np.bincount(rng.integers(n_pairs, size=n_pairs), minlength=n_pairs)
-    counts.flags.writeable = False  # shared by all who ask
+    counts.flags.writeable = False  # all callers share it
     return counts
 
 
@@ -50,8 +50,8 @@ def resampled_sums(counts: np.ndarray, columns: np.ndarray) -> np.ndarray:
     ----------
     counts : numpy.ndarray [n_resamples, n_pairs], int16
     columns : numpy.ndarray [n_pairs, n_columns], float64
-        One value a pair, such as the sum over its two stars. float32, which is twice as fast, where
-        the sums are whole numbers or halves below 2^23, and so exact.
+        One value a pair, such as the sum over its two stars. May be float32, which is twice as
+        fast, if the sums are exact in it: whole numbers or halves below 2^23.
 
     Returns
     -------
@@ -80,24 +80,26 @@ def resampled_medians(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     order = np.argsort(values, axis=None)
     ordered = values.reshape(-1)[order].astype(np.float64)
     pair = order // values.shape[1]
-    # Stars ahead of the middle in a resample: n_pairs draws of 0, 1 or 2, each of a variance of 1
-    # at most. So none but the middle stars can be a median, unless a resample is no random one.
+    # The number of stars below the middle in a resample is a sum over n_pairs draws of 0, 1 or 2,
+    # each of variance 1 at most. So only stars near the middle can be the median of a random
+    # resample; for any other, look at all of them.
     n_stars, reach = values.size, 8 * math.isqrt(len(values))
-    for window in (slice(max(0, n_stars // 2 - reach), n_stars // 2 + reach), slice(0, n_stars)):
-        places = _places_of_medians(counts, pair, window)
-        if places is not None:
-            break
-    return ordered[places].mean(axis=1)
+    middle = slice(max(0, n_stars // 2 - reach), n_stars // 2 + reach)
+    places = _places_of_medians(counts, pair, middle)
+    if places is None:
+        places = _places_of_medians(counts, pair, slice(0, n_stars))
+    medians: np.ndarray = ordered[places].mean(axis=1)
+    return medians
 
 
 def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> np.ndarray | None:
-    """Return the ordered stars whose mean is each resample's median, if all lie in the window.
+    """Return the two middle stars of each resample, or None if one lies outside the window.
 
     Parameters
     ----------
     counts : numpy.ndarray [n_resamples, n_pairs], int16
     pair : numpy.ndarray [n_stars]
-        Of each star, in the order of the values.
+        Of each star, in rising order of the values.
     window : slice
 
     Returns
@@ -115,14 +117,15 @@ def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> n
         if (before[block] >= middle[0]).any() or (drawn[:, -1] < middle[1]).any():
             return None
         places[block] = np.stack([np.argmax(drawn >= place, axis=1) for place in middle], axis=1)
-    return places + window.start
+    places += window.start
+    return places
 
 
 def interval(estimates: np.ndarray) -> tuple[float, float]:
     """Return the 2.5th and 97.5th percentile of resampled estimates [n_resamples].
 
     Resamples without an estimate, such as those that drew no pair of a small subset, are NaN and
-    left out.
+    ignored.
 
     Examples
     --------

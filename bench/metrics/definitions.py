@@ -1,4 +1,4 @@
-"""What each metric means, declared in one place: definition, version, direction, bounds, tolerance.
+"""The definition of each metric: meaning, version, direction, bounds and tolerance, in one place.
 
 A metric's version is raised whenever its definition, or the code behind it, changes what it
 measures; estimates of different versions never share a table.
@@ -30,12 +30,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much a value may differ when a run is repeated on another kind of machine.
+    """The difference that a value may have when a run is repeated on another kind of machine.
 
     Attributes
     ----------
     allowed : callable
-        From the repeated value to the largest absolute difference.
+        Returns the largest absolute difference from the repeated value.
     meaning : str
         The same in words.
     """
@@ -44,8 +44,8 @@ class Tolerance:
     meaning: str
 
 
-# Sums are rounded differently elsewhere, and training amplifies that until the run is as good as
-# one of another seed, so these are some spreads over seeds: shares scatter by 0.003 to 0.04 times
+# Another machine rounds sums differently, and training amplifies that until the run is like one of
+# another seed. So the tolerances cover the spread over seeds: shares scatter by 0.003 to 0.04 times
 # sqrt(p (1 - p)), squared errors by 2 to 10 %, R^2 by up to 0.05.
 _SHARE = Tolerance(
     lambda p: max(0.001, 0.05 * math.sqrt(max(p * (1 - p), 0.0))),
@@ -68,7 +68,7 @@ class Metric:
     version : int
     higher_is_better : bool
     unit : str
-        Empty for a pure number. Shares are between 0 and 1.
+        Empty for a dimensionless number.
     low, high : float
         Bounds of the possible values.
     tolerance : Tolerance
@@ -102,7 +102,7 @@ def _r_squared(label: str, definition: str, *, higher_is_better: bool) -> Metric
 
 
 SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
-"""The shares of stars whose twin is found, each at most the next."""
+"""The shares of stars whose twin is found, each at most as large as the next."""
 
 METRICS: dict[str, Metric] = {
     "doppelganger_free": _share(
@@ -174,13 +174,13 @@ METRICS: dict[str, Metric] = {
 }
 """Every metric by name.
 
-The last four are families: the name of a figure ends in what was predicted, such as
+The last four are families: the name of an estimate adds the predicted quantity, as in
 ``nuisance_leakage.ridge.Teff``.
 """
 
 
 def metric(name: str) -> Metric:
-    """Return the definition of a figure by its name, families included.
+    """Return the definition of an estimate's metric, by the estimate's name.
 
     Parameters
     ----------
@@ -202,19 +202,19 @@ def metric(name: str) -> Metric:
     >>> metric("nuisance_leakage.ridge.Teff").higher_is_better
     False
     """
-    known = family(name)
-    if known in METRICS and (name == known or name.startswith(f"{known}.")):
-        return METRICS[known]
+    metric_name = family(name)
+    if metric_name in METRICS and (name == metric_name or name.startswith(f"{metric_name}.")):
+        return METRICS[metric_name]
     raise KeyError(name)
 
 
 def family(name: str) -> str:
-    """Return the name under which `METRICS` holds a figure: its own, or that of its family.
+    """Return the name of an estimate's metric in `METRICS`: its own, or that of its family.
 
     Examples
     --------
     >>> family("doppelganger_0.1"), family("nuisance_leakage.ridge.Teff")
     ('doppelganger_0.1', 'nuisance_leakage.ridge')
     """
-    # Names of abundances and of a user's own nuisances may hold anything after the second dot.
+    # The names of abundances and of a user's nuisances may themselves hold dots.
     return name if name in METRICS else ".".join(name.split(".", 2)[:2])

@@ -1,18 +1,18 @@
-"""What can be read off a latent: held-out R^2 of nuisance factors and abundances.
+"""Probes: held-out R^2 of nuisance factors and abundances predicted from a latent.
 
-A probe is fitted on the train split's latents and judged on test's. For a target y and its
-prediction,
+A probe is fitted on the latents of the train split and scored on those of test. For a target y and
+its prediction,
 
     R^2 = 1 - sum (y - prediction)^2 / sum (y - mean of y)^2,
 
-sums and mean over the test stars. It is 1 for a perfect prediction, 0 for one no better than the
-test mean, and negative for a worse one; nothing is clipped. For a nuisance factor it is leakage,
-and should be near 0: the aim is a latent without the nuisance, not merely one that a method's own
+with sums and mean over the test stars. It is 1 for a perfect prediction, 0 for the test mean, and
+negative for anything worse; it is not clipped. For a nuisance factor it is leakage and should be
+near 0: the aim is a latent without the nuisance, not only one whose nuisance a method's own
 adversary cannot read. For an abundance it should be near 1.
 
-Two probes, as each alone misleads: ridge regression sees what is there linearly, with nothing to
-tune that could fail; a small neural network also sees what an encoder has hidden by bending it.
-Neither bounds what a larger one would find.
+There are two probes, as either alone misleads: ridge regression finds linear information, and has
+no training that could fail; a small neural network also finds what an encoder hides by nonlinear
+maps. Neither bounds what a larger network would find.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,22 +27,22 @@ from starbench.metrics.definitions import METRICS, Estimate
 _BLOCK_VALUES = 1 << 22  # of float64 copies of the latents at a time
 _PENALTIES = np.logspace(-8, 1, 19)  # relative to the number of stars, for standardised inputs
 
-# The network: sized so that 50,000 stars take some seconds on one core and a sine or a product is
-# still found.
+# The network is small enough to take some seconds for 50,000 stars on one core, and large enough to
+# find a sine or a product.
 _WIDTH = 128
 _BATCH = 512
 _EPOCHS = 30
 _MIN_STEPS = 400
 _LEARNING_RATE = 1e-2
 _WEIGHT_DECAY = 1e-2
-_HELD_OUT = 0.1  # share of the pairs by which the best state of the training is chosen
+_HELD_OUT = 0.1  # share of the train pairs by which the state of the network is selected
 
 
 class ProbeInputs:
-    """Latents that probes are fitted and judged on, decomposed once for all probes and targets.
+    """Latents that probes are fitted and scored on, decomposed once for all probes and targets.
 
-    For a latent of 20 dimensions the decomposition costs next to nothing; for one of thousands (a
-    spectrum itself) it is most of the work.
+    The decomposition is cheap for a latent of 20 dimensions, and most of the work for one of
+    thousands, such as a spectrum.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class ProbeInputs:
     Raises
     ------
     ValueError
-        If shapes do not fit; on use, if a latent is not finite.
+        If shapes do not match; on use, if a latent is not finite.
     """
 
     def __init__(self, train_latent: np.ndarray, test_latent: np.ndarray) -> None:
@@ -75,7 +75,7 @@ class ProbeInputs:
 
     @cached_property
     def finite(self) -> bool:
-        """Whether all latents are finite: on others no probe can be fitted."""
+        """Whether all latents are finite, so that a probe can be fitted."""
         return bool(np.isfinite(self._train).all() and np.isfinite(self._test).all())
 
     @property
@@ -90,9 +90,10 @@ class ProbeInputs:
 
     @cached_property
     def principal_components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Mean and scale [d], eigenvalues [d], rising, and eigenvectors [d, d] of train.
+        """Mean and scale [d] of train, and the decomposition of its correlation matrix.
 
-        Those of the matrix of correlations, which is that of (train - mean) / scale.
+        The latter are rising eigenvalues [d] and eigenvectors [d, d] of the correlations of
+        (train - mean) / scale.
         """
         mean, scale = _mean_and_scale(self.train)
         n, d = self.train.shape
@@ -105,15 +106,18 @@ class ProbeInputs:
 
     @cached_property
     def whitened(self) -> tuple[np.ndarray, np.ndarray]:
-        """Train and test [n_stars, r], float32, along the axes of train that are not mere rounding.
+        """Whitened train and test [n_stars, r], float32, without axes that hold only rounding.
 
-        r is 0 if all latents of train are the same.
+        r is 0 if all latents of train are equal.
         """
         mean, scale, eigenvalues, vectors = self.principal_components
-        # Directions as weak as the rounding of float32 latents hold nothing but that rounding.
+        # Weaker directions hold only the rounding of float32 latents.
         strong = eigenvalues > 1e-12 * max(eigenvalues[-1], 1)
         whiten = vectors[:, strong] / np.sqrt(eigenvalues[strong]) / scale[:, None]
-        return tuple(self._projected(latent, mean, whiten) for latent in (self.train, self.test))
+        return (
+            self._projected(self.train, mean, whiten),
+            self._projected(self.test, mean, whiten),
+        )
 
     def _checked(self, latent: np.ndarray) -> np.ndarray:
         if not self.finite:
@@ -123,7 +127,7 @@ class ProbeInputs:
     @staticmethod
     def _projected(latent: np.ndarray, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
         result = np.empty((len(latent), axes.shape[1]), np.float32)
-        with np.errstate(over="ignore"):  # a prediction that overflows is no figure
+        with np.errstate(over="ignore"):  # a prediction that overflows gives no estimate
             for rows in _blocks(*latent.shape):
                 result[rows] = (latent[rows] - mean) @ axes
         return result
@@ -146,28 +150,26 @@ def probe_estimates(
     family : {"nuisance_leakage", "composition_recovery"}
     names : sequence of str [n_targets]
     inputs : ProbeInputs
-        Of n_train_pairs and n_test_pairs; reused for other targets of the same latents, it saves
-        their decomposition.
+        May be reused for other targets of the same latents, which saves their decomposition.
     train_target : numpy.ndarray [n_train_pairs, 2, n_targets] or [n_train_pairs, n_targets]
-        Without the axis of length 2, both stars of a pair share the target, as they do their
+        Without the axis of length 2, both stars of a pair have the same target, such as their
         composition.
     test_target : numpy.ndarray [n_test_pairs, 2, n_targets] or [n_test_pairs, n_targets]
     seed : int
-        Of the network's start and the order of its batches.
+        Of the network's initial weights and the order of its batches.
     counts : numpy.ndarray [n_resamples, n_test_pairs], int16, optional
         Bootstrap resamples, by default those of `resample_pairs`.
 
     Returns
     -------
     dict of str to Estimate or None
-        ``family.ridge.name`` and ``family.mlp.name`` for each name. None is no figure: a latent is
-        not finite, the target is the same for all stars of a split, or the prediction
-        overflows.
+        ``family.ridge.name`` and ``family.mlp.name`` for each name. None if a latent is not finite,
+        if the target is equal for all stars of a split, or if the prediction overflows.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, or a target is not finite.
+        If shapes do not match, or a target is not finite.
     """
     train_target = _for_both(train_target, inputs.n_train_pairs, len(names))
     test_target = _for_both(test_target, inputs.n_test_pairs, len(names))
@@ -204,7 +206,7 @@ def probe_estimates(
 def r2(
     target: np.ndarray, prediction: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return R^2 of each target, and that of each resample about the resample's own mean.
+    """Return R^2 of each target, and in each resample, about the resample's mean.
 
     Parameters
     ----------
@@ -220,7 +222,7 @@ def r2(
     target = target.astype(np.float64)
     n_stars, n_targets = 2 * len(target), target.shape[2]
     residual = ((target - prediction) ** 2).sum(axis=1)
-    centred = target - target.mean(axis=(0, 1))  # so that the sums below lose no digits
+    centred = target - target.mean(axis=(0, 1))  # so that the sums below keep their digits
     first, second = centred.sum(axis=1), (centred**2).sum(axis=1)
     value = 1 - residual.sum(axis=0) / second.sum(axis=0)
     sums = resampled_sums(counts, np.concatenate([residual, first, second], axis=1))
@@ -234,8 +236,8 @@ def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
     """Predict targets by ridge regression on standardised latents.
 
     The penalty is chosen for each target from a grid by generalised cross-validation on the train
-    split (Golub, Heath & Wahba 1979, Technometrics 21, 215). Latents are read in blocks and only d
-    x d matrices are kept, so that a latent of thousands of dimensions is no obstacle.
+    split (Golub, Heath & Wahba 1979, Technometrics 21, 215). Latents are read in blocks and only
+    d x d matrices are kept, so that latents may have thousands of dimensions.
 
     Parameters
     ----------
@@ -268,7 +270,7 @@ def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
     free = 1 - (1 + (eigenvalues * shrink).sum(axis=1)) / n
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.where(free[:, None] > 0, mean_square / free[:, None] ** 2, np.inf)
-    # Of equal scores the strongest penalty: an exact fit scores 0 with many.
+    # Of equal scores take the strongest penalty: an exact fit scores 0 with many penalties.
     best = len(_PENALTIES) - 1 - np.argmin(score[::-1], axis=0)
     weights = vectors @ (shrink[best].T * rotated)
 
@@ -279,14 +281,14 @@ def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
 
 
 def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Predict targets by a small neural network, one for all of them.
+    """Predict all targets by one small neural network.
 
     Two hidden layers, SiLU, squared error; targets are standardised. Latents are whitened, so that
-    nothing is hidden from the network by a stretch or a shear of the latent space. AdamW with a
-    one-cycle learning rate; of the states at the end of each epoch the one with the least error on
-    held-out train pairs is used (pairs, not stars: a network that knows a star's twin by heart must
-    not look good). Runs on one thread of the processor, so that the same seed gives the same
-    prediction on the same machine however many cores it has.
+    a stretch or shear of the latent space hides nothing from the network. AdamW with a one-cycle
+    learning rate; of the states after each epoch the one with the least error on held-out train
+    pairs is used. Pairs are held out rather than stars, so that memorising a star's twin does not
+    help. The network runs on one thread, so that the same seed gives the same prediction on the
+    same machine, whatever the number of its cores.
 
     Parameters
     ----------
@@ -303,13 +305,13 @@ def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0)
     ValueError
         If a latent is not finite.
     """
-    # Imported here for the sake of everything that fits no network: loading torch takes seconds.
+    # Imported here because loading torch takes seconds.
     import torch
 
     whitened_train, whitened_test = inputs.whitened
     target = train_target.reshape(len(whitened_train), -1).astype(np.float64)
     target_mean, target_scale = _mean_and_scale(target)
-    if not whitened_train.shape[1]:  # the same latent for all stars
+    if not whitened_train.shape[1]:  # all latents are equal
         return np.broadcast_to(target_mean, (inputs.n_test_pairs, 2, len(target_mean))).copy()
 
     with _one_thread(), torch.random.fork_rng(devices=[]):
@@ -339,9 +341,9 @@ def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0)
         )
         least, best = np.inf, None
         for _ in range(epochs):
-            for batch in fitted[torch.randperm(len(fitted))].split(_BATCH):
+            for batch in torch.split(fitted[torch.randperm(len(fitted))], _BATCH):
                 optimiser.zero_grad()
-                torch.nn.functional.mse_loss(network(x[batch]), y[batch]).backward()
+                torch.autograd.backward(torch.nn.functional.mse_loss(network(x[batch]), y[batch]))
                 optimiser.step()
                 schedule.step()
             if n_held_out:
@@ -353,15 +355,15 @@ def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0)
         if best is not None:
             network.load_state_dict(best)
         with torch.no_grad():
-            parts = torch.from_numpy(whitened_test).split(8192)
-            prediction = torch.cat([network(part) for part in parts])
-    prediction = prediction.double().numpy() * target_scale + target_mean
+            parts = torch.split(torch.from_numpy(whitened_test), 8192)
+            standardised = torch.cat([network(part) for part in parts])
+    prediction: np.ndarray = standardised.double().numpy() * target_scale + target_mean
     return prediction.reshape(inputs.n_test_pairs, 2, -1)
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread, and give back what it had."""
+    """Limit torch to one thread, and restore the number of threads afterwards."""
     import torch
 
     before = torch.get_num_threads()
@@ -373,7 +375,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _for_both(target: np.ndarray, n_pairs: int, n_targets: int) -> np.ndarray:
-    """Return targets as [n_pairs, 2, n_targets], repeated for both stars if given once a pair."""
+    """Return targets as [n_pairs, 2, n_targets], repeated for both stars if there is one a pair."""
     if target.shape == (n_pairs, n_targets):
         return np.repeat(target[:, None], 2, axis=1)
     if target.shape != (n_pairs, 2, n_targets):
@@ -385,7 +387,7 @@ def _for_both(target: np.ndarray, n_pairs: int, n_targets: int) -> np.ndarray:
 
 
 def _stars(latent: np.ndarray) -> np.ndarray:
-    """Return latents [n_pairs, 2, d] as [n_stars, d], checked."""
+    """Check latents [n_pairs, 2, d] and return them as [n_stars, d]."""
     if latent.ndim != 3 or latent.shape[1] != 2 or 0 in latent.shape:
         raise ValueError(f"latents must be shaped [n_pairs, 2, d], not {list(latent.shape)}")
     return latent.reshape(-1, latent.shape[2])
@@ -405,6 +407,5 @@ def _mean_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for part in _blocks(n, d):
         variance += ((rows[part] - mean) ** 2).sum(axis=0) / n
     scale = np.sqrt(variance)
-    # The mean of equal numbers may miss them by a rounding error, which must not be blown up into a
-    # signal.
+    # The mean of equal numbers may differ from them by a rounding error, which is no signal.
     return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1)

@@ -9,22 +9,20 @@ in float32, added in the order of the dimensions. With
     closer = number of strangers with D(q, c) < D(q, t)
     tied   = number of strangers with D(q, c) = D(q, t)
 
-the rank of the twin is 1 + closer + tied: ties count against the method. A star is never its own
-stranger, nor is its twin; both are left out by index, not by distance, so a latent cannot hide
-among zero distances. With N pairs the gallery holds 2N - 1 stars, and a rank lies between 1 and
-2N - 1.
+the rank of the twin is 1 + closer + tied: ties count against the method. The query and its twin are
+no strangers; they are left out by index, not by distance, so that equal latents gain nothing. With
+N pairs the gallery holds 2N - 1 stars, and a rank lies between 1 and 2N - 1.
 
-What a broken latent gets: a non-finite query ranks last; a non-finite candidate is infinitely far
-from everyone; a non-finite twin ranks last; equal latents for all stars tie everywhere, and all
-rank last. Finite latents so large that a distance overflows float32 are infinitely far apart as
-well.
+Latents that are not finite: such a query ranks its twin last; such a candidate is infinitely far
+from every star; such a twin ranks last. If all latents are equal, all strangers tie and all twins
+rank last. Finite latents so large that a distance overflows float32 are infinitely far apart too.
 
-The distance to a twin is computed by the very code that computes the candidates', so equal latents
-give equal bits. Against the same sums in float64, an order can differ only where two distances
+The distance to the twin is computed by the same code as those to the candidates, so that equal
+latents give equal bits. Compared with sums in float64, an order can differ only where two distances
 agree to a few units in the last place of float32.
 
-The twin as ground truth for chemical similarity, and "doppelgangers": Mijolla, Ness, Viti & Wheeler
-2021, ApJ 913, 12 (arXiv:2103.06377).
+The twin as ground truth for chemical similarity, and "doppelgangers": de Mijolla, Ness, Viti &
+Wheeler 2021, ApJ 913, 12 (arXiv:2103.06377).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -42,9 +40,10 @@ class TwinRanks:
     Attributes
     ----------
     rank : numpy.ndarray [n_pairs, 2], int64
-        From 1, the twin is closer than every stranger, to 2 n_pairs - 1, no stranger is farther.
+        From 1, if the twin is closer than every stranger, to 2 n_pairs - 1, if no stranger is
+        farther.
     tied : numpy.ndarray [n_pairs, 2], int64
-        Number of strangers exactly as far as the twin; already counted in `rank`.
+        Number of strangers exactly as far as the twin; `rank` counts them too.
     """
 
     rank: np.ndarray
@@ -58,16 +57,16 @@ class TwinRanks:
 def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks:
     """Rank every star's twin by L1 distance, exactly.
 
-    Takes time proportional to n_pairs^2 d and memory proportional to n_pairs d: about half a second
-    for 12,500 pairs of 20 dimensions on one core. The first call on a machine compiles for a second
-    or two.
+    The time is proportional to n_pairs^2 d and the memory to n_pairs d: about half a second for
+    12,500 pairs of 20 dimensions on one core. The first call on a machine compiles for a second or
+    two.
 
     Parameters
     ----------
     latent : numpy.ndarray [n_pairs, 2, d], float32
         Other real types are rounded to float32 first.
     n_threads : int, optional
-        Number of threads, by default one for each usable core. The result does not depend on it.
+        By default one for each available core. The result does not depend on it.
 
     Returns
     -------
@@ -80,9 +79,8 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
 
     Examples
     --------
-    Three pairs on a line. The twins at 0 and 1 have each other; those at 4 and 6
-    are no farther apart than the star at 4 is from the one at 2; from the star at 2 everyone else
-    is nearer than its twin at 9.
+    Three pairs on a line, at 0 and 1, 4 and 6, and 2 and 9. The star at 2 is as far from that at 1
+    as its twin is: a tie. From the star at 2 all others are nearer than its twin.
 
     >>> latent = np.array([[[0.0], [1.0]], [[4.0], [6.0]], [[2.0], [9.0]]], np.float32)
     >>> ranks = twin_ranks(latent)
@@ -97,23 +95,21 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
             "latents must be shaped [n_pairs, 2, d] with n_pairs and d at least 1, "
             f"not {list(latent.shape)}"
         )
-    # Imported here for the sake of everything that needs no ranking: loading the compiler takes
-    # half a second.
+    # Imported here because it loads the compiler, which takes half a second.
     from starbench.metrics._l1 import TILE, count_closer, twin_distances
 
     n_stars = 2 * len(latent)
-    with np.errstate(over="ignore"):  # beyond float32 is non-finite, and ranks last
+    with np.errstate(over="ignore"):  # what overflows float32 is not finite, and ranks last
         rows = np.ascontiguousarray(latent.reshape(n_stars, -1), dtype=np.float32)
-    broken = ~np.isfinite(rows).all(axis=1)
+    broken: np.ndarray = ~np.all(np.isfinite(rows), axis=1)
     if broken.any():
-        # One infinite value is enough to be infinitely far, whereas a NaN would be neither near nor
-        # far.
+        # Infinite values are infinitely far from all; NaN would be neither near nor far.
         rows = np.where(broken[:, None], np.float32(np.inf), rows)
     columns = np.ascontiguousarray(rows.T)
     thresholds = twin_distances(rows, columns)
 
-    # Threads of Python's own, as the kernel lets go of the interpreter: numba's pool would not
-    # survive a fork.
+    # The kernel releases the interpreter, so Python's threads do; numba's pool would not survive a
+    # fork.
     n_tiles = -(-n_stars // TILE)
     n_workers = max(1, min(available_cores() if n_threads is None else n_threads, n_tiles))
     with ThreadPoolExecutor(n_workers) as pool:
@@ -123,9 +119,8 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
                 range(n_workers),
             )
         )
-    closer = sum(part[0].astype(np.int64) for part in counts)
-    within = sum(part[1].astype(np.int64) for part in counts)
-    # From a non-finite star everyone is infinitely far, hence tied: also another non-finite one,
-    # where the difference of infinities above gave NaN.
+    closer, within = (np.stack(parts).sum(0, np.int64) for parts in zip(*counts, strict=True))
+    # All stars are infinitely far from one that is not finite, hence tied. That holds for another
+    # such star too, where the difference of infinities gave NaN.
     within[broken], closer[broken] = n_stars - 2, 0
     return TwinRanks((1 + within).reshape(-1, 2), (within - closer).reshape(-1, 2))

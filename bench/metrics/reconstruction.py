@@ -1,12 +1,12 @@
-"""How well spectra are reconstructed, from a star's own latent and from its twin's.
+"""Reconstruction metrics: errors from a star's own latent, and from its twin's.
 
 For a spectrum x with nuisance u and its twin x', u', an encoder E and a decoder D:
 
     plain error of a star   = mean over pixels of (D(E(x, u), u) - x)^2
     swapped error of a star = mean over pixels of (D(E(x', u'), u) - x)^2
 
-A latent that holds the composition and nothing of the nuisance makes the two equal. Errors are in
-continuum-normalised flux squared, and are means over stars.
+The two are equal if the latent holds the composition and nothing of the nuisance. Errors are means
+over stars, in continuum-normalised flux squared.
 """
 
 import numpy as np
@@ -14,13 +14,13 @@ import numpy as np
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 
-_BLOCK_BYTES = 1 << 20  # of float64 differences at a time: stays in the second-level cache
+_BLOCK_BYTES = 1 << 20  # of float64 differences at a time, which fit the second-level cache
 
 
 def per_star_mse(reconstruction: np.ndarray, flux: np.ndarray) -> np.ndarray:
     """Return the mean squared error of each spectrum.
 
-    Differences are added up in float64, block by block, without a float64 copy of the spectra.
+    Squares are summed in float64, block by block, without a float64 copy of the spectra.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def per_star_mse(reconstruction: np.ndarray, flux: np.ndarray) -> np.ndarray:
     reconstruction, flux = reconstruction.reshape(-1, n_pixels), flux.reshape(-1, n_pixels)
     mse = np.empty(len(flux))
     block = max(1, _BLOCK_BYTES // (8 * n_pixels))
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: the result says so by itself
+    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf gives NaN in the result
         for start in range(0, len(flux), block):
             rows = slice(start, start + block)
             error = np.subtract(reconstruction[rows], flux[rows], dtype=np.float64)
@@ -71,7 +71,7 @@ def reconstruction_estimates(
     Parameters
     ----------
     plain_mse, swapped_mse : numpy.ndarray [n_pairs, 2], float64, or None
-        Of `per_star_mse`; None where there is no such reconstruction.
+        From `per_star_mse`; None without such a reconstruction.
     large_shift : numpy.ndarray [n_pairs], bool, optional
         Pairs whose effective temperatures differ by more than 500 K.
     counts : numpy.ndarray [n_resamples, n_pairs], int16, optional
@@ -81,12 +81,15 @@ def reconstruction_estimates(
     -------
     dict of str to Estimate or None
         ``reconstruction_mse``, ``swapped_reconstruction_mse``, ``swap_gap``,
-        ``swapped_reconstruction_mse_large_shift``. None is no figure: the errors it needs are
-        missing or not all finite, or no pair has a large shift.
+        ``swapped_reconstruction_mse_large_shift``. None if the errors it needs are missing or not
+        all finite, or if no pair has a large shift.
     """
     plain, swapped = _pair_means(plain_mse), _pair_means(swapped_mse)
     if plain is not None and swapped is not None and plain.shape != swapped.shape:
-        raise ValueError(f"plain and swapped errors are of {len(plain)} and {len(swapped)} pairs")
+        raise ValueError(
+            "plain and swapped errors must be of the same pairs, "
+            f"not of {len(plain)} and {len(swapped)}"
+        )
     quantities = {
         "reconstruction_mse": plain,
         "swapped_reconstruction_mse": swapped,
@@ -99,18 +102,19 @@ def reconstruction_estimates(
 
 
 def _pair_means(mse: np.ndarray | None) -> np.ndarray | None:
-    """Average the errors of a pair's stars, or return None unless all are there and finite."""
+    """Return the mean error of each pair; None if there are none or one is not finite."""
     if mse is None or not np.isfinite(mse).all():
         return None
     if mse.ndim != 2 or mse.shape[1] != 2 or len(mse) == 0:
         raise ValueError(f"errors must be shaped [n_pairs, 2], not {list(mse.shape)}")
-    return mse.mean(axis=1, dtype=np.float64)
+    means: np.ndarray = mse.mean(axis=1, dtype=np.float64)
+    return means
 
 
 def _mean(
     name: str, values: np.ndarray | None, subset: np.ndarray | None, counts: np.ndarray | None
 ) -> Estimate | None:
-    """Average one value a pair over a subset of the pairs, itself resampled."""
+    """Return the mean of one value a pair over a subset of the pairs, resampled with it."""
     if values is None:
         return None
     inside = np.ones(len(values), bool) if subset is None else np.asarray(subset, bool)
@@ -121,6 +125,6 @@ def _mean(
     if counts is None:
         counts = resample_pairs(len(values))
     sums = resampled_sums(counts, np.stack([values * inside, inside.astype(np.float64)], axis=1))
-    with np.errstate(invalid="ignore"):  # a resample may draw none of a small subset
+    with np.errstate(invalid="ignore"):  # a resample may draw no pair of a small subset
         resampled = sums[:, 0] / sums[:, 1]
     return Estimate(float(values[inside].mean()), *interval(resampled), METRICS[name].version)

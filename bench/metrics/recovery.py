@@ -1,8 +1,8 @@
-"""How well twins are recovered: estimates from the ranks of `starbench.metrics.ranking`.
+"""Recovery metrics: estimates from the twin ranks of `starbench.metrics.ranking`.
 
 n = 2 n_pairs is the number of stars. "Within p %" means a rank of at most max(1, floor(p n / 100)),
-so that for very few stars it means the nearest; hence doppelganger_free <= doppelganger_0.1 <=
-doppelganger_1 always. With a single pair there are no strangers and every rank is 1.
+which for very few stars is the nearest; hence doppelganger_free <= doppelganger_0.1 <=
+doppelganger_1. With a single pair there are no strangers and every rank is 1.
 """
 
 import numpy as np
@@ -11,15 +11,12 @@ from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medi
 from starbench.metrics.definitions import METRICS, Estimate
 from starbench.metrics.ranking import TwinRanks
 
-PER_MILLE = {
-    "doppelganger_free": 0,
-    "doppelganger_0.1": 1,
-    "doppelganger_1": 10,
-}  # whole numbers: 0.001 * 3000 is 3 only by luck
+# In whole numbers, whose products are exact.
+PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
 
 
 def within(rank: np.ndarray, per_mille: int) -> np.ndarray:
-    """Tell for each star whether its twin ranks within the nearest few per mille of the stars.
+    """Return for each star whether its twin ranks within the nearest few per mille of the stars.
 
     Parameters
     ----------
@@ -36,7 +33,7 @@ def within(rank: np.ndarray, per_mille: int) -> np.ndarray:
 def normalised_rank(rank: np.ndarray) -> np.ndarray:
     """Return (rank - 1) / (2 n_pairs - 2) [n_pairs, 2]: 0 for the nearest, 1 for the last.
 
-    With one pair, and so a gallery of one, 0.
+    0 for a single pair, which has no strangers.
     """
     return (rank - 1) / max(1, rank.size - 2)
 
@@ -61,13 +58,13 @@ def recovery_estimates(
     Raises
     ------
     ValueError
-        If the ranks are not possible ones.
+        If they cannot be ranks of that many pairs.
 
     Examples
     --------
     >>> ranks = TwinRanks(rank=np.array([[1, 2], [1, 3]]), tied=np.array([[0, 1], [0, 0]]))
-    >>> for name, figure in recovery_estimates(ranks).items():
-    ...     print(f"{name:22} {figure.value:.3f}")
+    >>> for name, estimate in recovery_estimates(ranks).items():
+    ...     print(f"{name:22} {estimate.value:.3f}")
     doppelganger_free      0.500
     doppelganger_0.1       0.500
     doppelganger_1         0.500
@@ -88,7 +85,7 @@ def recovery_estimates(
     ):
         raise ValueError(
             f"ranks of {n_pairs} pairs must lie between 1 and {2 * n_pairs - 1}, "
-            "the number of strangers tied below the rank"
+            "and be greater than the number of tied strangers"
         )
     if counts is None:
         counts = resample_pairs(n_pairs)
@@ -99,14 +96,14 @@ def recovery_estimates(
     }
     columns = np.stack([values.mean(axis=1) for values in stars.values()], axis=1)
     means = resampled_sums(counts, columns) / n_pairs
-    found = {name: (float(columns[:, i].mean()), means[:, i]) for i, name in enumerate(stars)}
+    values = {name: (float(columns[:, i].mean()), means[:, i]) for i, name in enumerate(stars)}
     normalised = normalised_rank(rank)
-    found["median_normalised_rank"] = (
+    values["median_normalised_rank"] = (
         float(np.median(normalised)),
         resampled_medians(counts, normalised),
     )
     estimates = {}
-    for name in (name for name in METRICS if name in found):
-        value, resampled = found[name]
+    for name in (name for name in METRICS if name in values):
+        value, resampled = values[name]
         estimates[name] = Estimate(value, *interval(resampled), METRICS[name].version)
     return estimates

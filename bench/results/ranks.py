@@ -115,7 +115,8 @@ def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
     refuse_wide_chunks(dataset, path)
     if not 1 <= dataset.shape[0] <= MAX_PAIRS:
         raise RowError(f"{path}: `{name}` should have 1 to {MAX_PAIRS:,} pairs")
-    return dataset[()]
+    values: np.ndarray = dataset[()]
+    return values
 
 
 def refuse_wide_chunks(dataset: h5py.Dataset, path: str) -> None:

@@ -1,7 +1,9 @@
-"""Examining a method on small data for the contract of `starbench.methods.contract`."""
+"""Checking a method on small data against the contract of `starbench.methods.contract`."""
 
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from starbench.evaluation.views import view_split
 from starbench.methods.base import Method
@@ -9,7 +11,7 @@ from starbench.methods.contract import Subject, check_method
 from starbench.tasks.base import Task
 
 SCALE = "tiny"
-ENCODED = 64  # spectra the clauses on encode and decode look at
+ENCODED = 64  # spectra that the clauses on encode and decode use
 
 
 def check(
@@ -27,17 +29,26 @@ def check(
     Yields
     ------
     clause : str
-    mend : str or None
-        What to mend, None where the clause is kept.
+    fault : str or None
+        What to change; None if the method keeps the clause.
     """
     task.prepare(SCALE, progress=False)
     train, validation, test = (
         view_split(task, split, SCALE, method_class.label_access, seed=0).view
         for split in ("train", "validation", "test")
     )
-    flux, nuisance, composition = (
-        None if labels is None else labels[:ENCODED]
-        for labels in (test.flux, test.nuisance, test.composition)
+    yield from check_method(
+        Subject(
+            method_class,
+            hyperparameters,
+            train,
+            validation,
+            flux=test.flux[:ENCODED],
+            nuisance=_first(test.nuisance),
+            composition=_first(test.composition),
+        )
     )
-    subject = Subject(method_class, hyperparameters, train, validation, flux, nuisance, composition)
-    yield from check_method(subject)
+
+
+def _first(labels: np.ndarray | None) -> np.ndarray | None:
+    return None if labels is None else labels[:ENCODED]

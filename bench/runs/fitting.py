@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from starbench.common import checkpoint
 from starbench.common.files import atomic_path
@@ -32,9 +33,6 @@ from starbench.results.history import MEASURE, Epoch, read_history, write_histor
 from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
 from starbench.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
@@ -106,7 +104,7 @@ class Fit:
     ) -> None:
         self._folder, self._settings, self._validation = folder, settings, validation
         self._quiet, self._worker = quiet, worker
-        self._bar: tqdm[object] | None = None
+        self._bar: tqdm[None] | None = None
         self.reset()
 
     def reset(self) -> None:

@@ -76,7 +76,9 @@ def history_panels(names: Collection[str], diagnostics: Sequence[Diagnostic]) ->
     for diagnostic in diagnostics:
         if diagnostic.name not in names:
             continue
-        references = (diagnostic.reference,) if diagnostic.reference in names else ()
+        references: tuple[str, ...] = ()
+        if diagnostic.reference is not None and diagnostic.reference in names:
+            references = (diagnostic.reference,)
         label = "\n".join(wrap(diagnostic.label, _LABEL_WIDTH))
         watched.append(Panel(label, (diagnostic.name,), references))
         declared |= {diagnostic.name, *references}
@@ -121,19 +123,22 @@ def draw_star(
     x, truth = example.wavelength[window], example.flux[window]
     flux_axes.plot(x, truth, color=colours[0], lw=1.8, label=labels[0])
     reconstructions = (example.reconstruction, example.swapped_reconstruction)
-    for axes, whole, colour, dash, label in zip(
+    for axes, spectrum, colour, dash, label in zip(
         residual_axes, reconstructions, colours[1:], _DASHES, labels[1:], strict=True
     ):
-        flux = whole[window]
+        flux = spectrum[window]
         flux_axes.plot(x, flux, color=colour, lw=0.9, ls=dash, label=label)
         axes.plot(x, flux - truth, color=colour, lw=0.8, ls=dash)
 
 
 def rms_residuals(example: Example) -> tuple[float, float]:
     """Return the root mean square residuals of the reconstruction and of the swapped one."""
-    return _rms(example.reconstruction - example.flux), _rms(
-        example.swapped_reconstruction - example.flux
+    residuals = (
+        example.reconstruction - example.flux,
+        example.swapped_reconstruction - example.flux,
     )
+    plain, swapped = (_rms(residual) for residual in residuals)
+    return plain, swapped
 
 
 def _rms(residual: Spectrum) -> float:

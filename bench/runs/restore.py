@@ -1,4 +1,4 @@
-"""The fitted method of a finished run, back from its files."""
+"""Restoring the fitted method of a finished run from its files."""
 
 from starbench.common import checkpoint
 from starbench.methods.base import Method, SettingError
@@ -35,7 +35,7 @@ def restore(
     Raises
     ------
     SettingError
-        If the folder does not hold a finished run that went well, or its method has changed.
+        If the folder does not hold a finished run of status ``ok``, or its method has changed.
     """
     row = finished_row(folder)
     if row.status != "ok" or not folder.best.exists():

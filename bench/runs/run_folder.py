@@ -1,20 +1,21 @@
-"""The folder of one run: where it lies, what it holds, and that only one process works on it."""
+"""The folder of a run: its path, its files, and a lock that gives it to one process at a time."""
 
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 class RunFolderBusy(RuntimeError):
-    """Another process works on the run folder."""
+    """Another process is working on the run folder."""
 
 
 def settings_digest(settings: dict[str, Any]) -> str:
-    """Return a short digest of everything that tells runs of one method, task and seed apart."""
+    """Return a short digest of settings, which tells the folders of different runs apart."""
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -28,7 +29,7 @@ class RunFolder:
         ``runs/<task>/<method>/<seed>-<digest of the settings>``.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.row = path / "row.json"
         self.settings = path / "settings.json"
@@ -41,20 +42,20 @@ class RunFolder:
         self.figures = path / "figures"
 
     def clear(self) -> None:
-        """Remove what an earlier run left, and nothing else that may lie in the folder."""
-        # The row goes first: a run without one is unfinished, whatever else is there.
+        """Remove the files of an earlier run, and no others."""
+        # The row first: a run without one counts as unfinished.
         for file in (self.row, self.settings, self.ranks, self.latents, self.example, self.history,
                      self.checkpoint, self.best, *self.figures.glob("*.png")):  # fmt: skip
             file.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; a lock left by a killed process holds nothing.
+        """Lock the folder for this process; the lock of a killed process is released.
 
         Raises
         ------
         RunFolderBusy
-            If another process holds it.
+            If another process has locked it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("a+") as file:
@@ -72,9 +73,9 @@ class RunFolder:
             yield
 
 
-def _lock(file: Any) -> None:
-    """Lock an open file until it is closed; the operating system frees it even after SIGKILL."""
-    if os.name == "nt":
+def _lock(file: IO[str]) -> None:
+    """Lock an open file until it is closed; the operating system releases it after SIGKILL too."""
+    if sys.platform == "win32":
         import msvcrt
 
         file.seek(0)

@@ -1,8 +1,8 @@
-"""One run: data, fit, choice on validation, one scoring of test, and the row with all its files.
+"""One run: data, fit, selection on validation, one scoring of test, and the row with its files.
 
 A run can be killed at any moment and started again with the same settings: it continues from its
-checkpoint and ends with the same figures. ``row.json`` is written last, so a folder that has one is
-finished.
+checkpoint and ends with the same results. ``row.json`` is written last, so that a folder which has
+one is finished.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.progress import bar
@@ -53,7 +54,7 @@ from starbench.tasks.errors import DataError
 
 
 class Outcome(NamedTuple):
-    """A run's row, its folder, and whether it was run now rather than found finished."""
+    """A run's row and folder, and whether it was run now (`fresh`) or was already finished."""
 
     row: Row
     folder: RunFolder
@@ -75,7 +76,7 @@ def run(
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
-    """Run a method on a task, or continue a run that was cut off, or return one that is finished.
+    """Run a method on a task; continue an interrupted run, and return a finished one as it is.
 
     Parameters
     ----------
@@ -89,13 +90,13 @@ def run(
     device : str
         A torch device; ``"auto"`` is a CUDA device where there is one.
     threads : int, optional
-        Threads of the array libraries; as many as there are cores for this process, if not given.
+        Threads of the array libraries; by default one for each available core.
     out : pathlib.Path
         Where run folders go.
     preset, overrides
-        How the hyperparameters came about, for the row.
+        For the row: the preset that the hyperparameters started from, and those set by hand.
     force : bool
-        Run again even where the folder holds a finished run.
+        Run again even if the folder holds a finished run.
     quiet : bool
         Draw no progress.
 
@@ -104,7 +105,7 @@ def run(
     SettingError, DataError
         If the settings or the data cannot be used.
     RunFolderBusy
-        If another process works on the same run.
+        If another process is working on the same run.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
     device = _resolved_device(device)
@@ -141,7 +142,7 @@ def run(
 
 @contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
-    """Name the run folder in an error of the operating system that names no file."""
+    """Add the run folder to an error of the operating system that names no file."""
     try:
         yield
     except OSError as error:
@@ -153,7 +154,7 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 @dataclass
 class _Job:
-    """What the stages of a run share."""
+    """The stages of a run, and what they share."""
 
     task: Task
     method_class: type[Method]
@@ -211,13 +212,14 @@ class _Job:
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
-        with bar(
+        progress: tqdm[None] = bar(
             label=f"score {method.name}",
             total=total,
             unit="spectra",
             unit_scale=True,
             quiet=self.quiet,
-        ) as progress:
+        )
+        with progress:
 
             def advance(n_spectra: int) -> None:
                 progress.update(n_spectra)
@@ -302,27 +304,29 @@ def _resolved_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(1, device=torch.device(device))
-    except (RuntimeError, AssertionError):  # torch raises either for a device that it lacks
+    except (RuntimeError, AssertionError):  # torch raises either for a device that is missing
         raise SettingError(
-            f"--device {device} is not there; choose auto, cpu, or an accelerator of this machine."
+            f"--device {device} is not available; choose auto, cpu, or an accelerator of this "
+            "machine."
         ) from None
     return device
 
 
 def _settle_torch(seed: int, threads: int | None) -> int:
-    """Fix what torch would otherwise choose for itself, and return the number of threads."""
+    """Set torch's threads, seed and determinism, and return the number of threads."""
     threads = threads or available_cores()
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    # cuBLAS reads this when it starts; without it, it refuses to be deterministic.
+    # cuBLAS reads this when it starts, and is not deterministic without it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # finds faults, and costs time
+    # Filling new memory would find faults in torch, and costs time. The type stubs lack the name.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return threads
 
 
 def _finished_row(folder: RunFolder) -> Row | None:
-    """Return the row of a finished run; one that failed is run again, as its cause may be gone."""
+    """Return the row of a finished run; a failed one is run again, as the cause may be gone."""
     if not folder.row.exists():
         return None
     row = read_row(folder.row)
@@ -330,7 +334,7 @@ def _finished_row(folder: RunFolder) -> Row | None:
 
 
 def _one_line(error: BaseException) -> str:
-    """Return an error as one printable line, with the place that raised it where that helps."""
+    """Return an error as one printable line, with the file and line of an unexpected one."""
     text = "".join(character if character.isprintable() else " " for character in str(error))
     text = " ".join(text.split())[:MESSAGE_LENGTH]
     if isinstance(error, Diverged | OutputError):

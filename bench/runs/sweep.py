@@ -1,4 +1,4 @@
-"""Which runs a sweep is made of, and the table of their rows."""
+"""Sweeps: the runs that options ask for, and the table of their rows."""
 
 import itertools
 from collections.abc import Iterable
@@ -21,7 +21,12 @@ class Job(NamedTuple):
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Read seeds such as ``0-4`` or ``0,3,7-9``.
+    """Return the seeds of a list such as ``0-4`` or ``0,3,7-9``.
+
+    Raises
+    ------
+    SettingError
+        If it is no such list, or a range has too many seeds.
 
     Examples
     --------
@@ -35,13 +40,15 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise SettingError(f"--seeds must be a list such as 0-4 or 0,3,7, but got '{text}'.")
         last = int(high) if dash else int(low)
         if not 0 <= last - int(low) < MAX_RUNS:
-            raise SettingError(f"--seeds must rise and be fewer than {MAX_RUNS}, but got '{part}'.")
+            raise SettingError(
+                f"--seeds must be rising ranges of at most {MAX_RUNS} seeds, but got '{part}'."
+            )
         seeds |= dict.fromkeys(range(int(low), last + 1))
     return tuple(seeds)
 
 
 def _split_values(text: str) -> list[str]:
-    """Split at the commas outside of brackets, so that a tuple stays one value."""
+    """Split at the commas outside brackets, so that a tuple stays one value."""
     values, depth = [""], 0
     for character in text:
         depth += (character in "([") - (character in ")]")
@@ -55,7 +62,7 @@ def _split_values(text: str) -> list[str]:
 def combinations(
     task_names: Iterable[str], settings: Iterable[str], seeds: Iterable[int]
 ) -> list[Job]:
-    """Return every task with every combination of the listed values and every seed.
+    """Return a job for every task, combination of listed values, and seed.
 
     Examples
     --------
@@ -73,19 +80,19 @@ def combinations(
 
 
 def summary_table(results: list[tuple[Job, Row]]) -> str:
-    """Return a table of the main figures, one line a run."""
+    """Return a table of the main metrics, one line a run."""
     lines = []
     for job, row in results:
-        figures = {name: figure.value for name, figure in row.metrics.items()}
-        swapped = figures.get("swapped_reconstruction_mse")
+        values = {name: estimate.value for name, estimate in row.metrics.items()}
+        swapped = values.get("swapped_reconstruction_mse")
         lines.append(
             {
                 "task": row.task,
                 "settings": " ".join(job.settings) or "defaults",
                 "seed": job.seed,
                 "status": row.status,
-                "twin nearest": "" if not figures else f"{figures['doppelganger_free']:.1%}",
-                "within 1 %": "" if not figures else f"{figures['doppelganger_1']:.1%}",
+                "twin nearest": "" if not values else f"{values['doppelganger_free']:.1%}",
+                "within 1 %": "" if not values else f"{values['doppelganger_1']:.1%}",
                 "swapped MSE": "" if swapped is None else f"{swapped:.2e}",
                 "fit [s]": f"{row.seconds.get('fit', 0):.0f}",
             }

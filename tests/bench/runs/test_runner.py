@@ -303,7 +303,9 @@ def test_a_method_that_does_not_fit_into_a_row_is_told_before_the_fit(run, linea
 
 def test_a_device_that_is_not_there_is_named(toy_task, linear, tmp_path):
     go = functools.partial(runner.run, toy_task, linear, scale="tiny", out=tmp_path)
-    with pytest.raises(SettingError, match="--device warp-drive is not there; choose auto, cpu"):
+    with pytest.raises(
+        SettingError, match="--device warp-drive is not available; choose auto, cpu"
+    ):
         go(device="warp-drive")
 
 
