@@ -1,1 +1,1 @@
-"""Atomic files, HDF5 guards, checkpoints, the machine, progress bars: used everywhere."""
+"""Shared by all packages: atomic files, HDF5 guards, checkpoints, provenance, progress bars."""

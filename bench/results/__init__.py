@@ -1,1 +1,1 @@
-"""What a run leaves: the schema of its row, its ranks, and checked text."""
+"""The files of a run: its row, ranks, history and example, and checks of untrusted text."""

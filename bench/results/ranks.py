@@ -1,4 +1,7 @@
-"""The file of a run's ranks: ``rank`` and ``tied`` of each star, checked when read."""
+"""Ranks files: HDF5 with ``rank`` and ``tied`` of each star, checked when read.
+
+Both datasets are ``[n_pairs, 2]``, in the smallest integers that hold their values.
+"""
 
 import hashlib
 import io
@@ -14,25 +17,23 @@ from starbench.common.hdf5_guards import holds_itself, local_object
 from starbench.results.text import RowError, printable
 
 MAX_RANKS_BYTES = 16_000_000
-
-
 MAX_PAIRS = 1_000_000
 
 
 class Ranks(NamedTuple):
-    """Each star's twin's ``rank`` and the number ``tied`` with it: integers [n_pairs, 2]."""
+    """The ``rank`` of each star's twin, and the number ``tied`` with it: integers [n_pairs, 2]."""
 
     rank: np.ndarray
     tied: np.ndarray
 
 
 def ranks_digest(rank: np.ndarray) -> str:
-    """Return the SHA-256 of ranks, as hexadecimal digits, whatever integer type holds them."""
+    """Return the SHA-256 of ranks as hexadecimal digits, which does not depend on their type."""
     return hashlib.sha256(np.ascontiguousarray(rank, dtype="<i4").tobytes()).hexdigest()
 
 
 def write_ranks(path: Path, rank: np.ndarray, tied: np.ndarray) -> None:
-    """Write the ranks of a run as HDF5: equal ranks give equal bytes.
+    """Write the ranks of a run as HDF5, atomically: equal ranks give equal bytes.
 
     Parameters
     ----------
@@ -42,10 +43,10 @@ def write_ranks(path: Path, rank: np.ndarray, tied: np.ndarray) -> None:
     Raises
     ------
     RowError
-        If they are not ranks.
+        If they cannot be ranks.
     """
     rank, tied = _checked_ranks(np.asarray(rank), np.asarray(tied), "ranks")
-    # Laid out in memory: on a full disk the HDF5 library would crash the process as it ends.
+    # Composed in memory: on a full disk the HDF5 library would crash the process as it exits.
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         for name, values in (("rank", rank), ("tied", tied)):
@@ -77,22 +78,34 @@ def read_ranks(path: Path) -> Ranks:
         with h5py.File(path, "r") as file:
             rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
     except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
-        raise RowError(f"{name}: not a whole HDF5 file; run or copy it again") from None
+        raise RowError(f"{name}: not an intact HDF5 file; run or copy it again") from None
     return _checked_ranks(rank, tied, name)
 
 
 def check_file_size(path: Path, most: int, kind: str) -> None:
-    """Refuse what is not a file, or too large to be what it should be, before any of it is read.
+    """Refuse a path that is not a regular file or is too large, before any of it is read.
 
-    A symbolic link is none: one in a pull request would name a file of whoever checks it.
+    Symlinks are refused: one in a pull request would name a file of whoever checks it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    most : int
+        Largest size [bytes].
+    kind : str
+        What an error calls such a file.
+
+    Raises
+    ------
+    RowError
     """
     try:
         status = path.lstat()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no possible path"
+        reason = getattr(error, "strerror", None) or "not a valid path"
         raise RowError(f"{printable(path)}: cannot be read ({reason})") from None
     if stat.S_ISLNK(status.st_mode):
-        raise RowError(f"{printable(path)}: a symbolic link; put the file itself there")
+        raise RowError(f"{printable(path)}: symlinks are refused; put the file itself there")
     if not stat.S_ISREG(status.st_mode):
         raise RowError(f"{printable(path)}: not a file")
     if status.st_size > most:
@@ -102,7 +115,7 @@ def check_file_size(path: Path, most: int, kind: str) -> None:
 
 
 def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
-    """Read one dataset of a ranks file, once its type and shape are known to be plain."""
+    """Read one dataset of a ranks file, after a check of its type and shape."""
     if not holds_itself(file, name):
         raise RowError(f"{path}: dataset `{name}` is missing; a ranks file holds `rank` and `tied`")
     dataset = local_object(file, name)
@@ -120,7 +133,7 @@ def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
 
 
 def refuse_wide_chunks(dataset: h5py.Dataset, path: str) -> None:
-    """Refuse a dataset whose chunks are larger than itself: a small file could unpack to much.
+    """Refuse a dataset with chunks larger than itself: a small file could unpack to a large one.
 
     Raises
     ------
@@ -129,12 +142,12 @@ def refuse_wide_chunks(dataset: h5py.Dataset, path: str) -> None:
     chunks = dataset.chunks or dataset.shape
     if any(chunk > max(1, n) for chunk, n in zip(chunks, dataset.shape, strict=True)):
         raise RowError(
-            f"{path}: `{dataset.name[1:]}` has chunks {dataset.chunks}; write it without"
+            f"{path}: `{dataset.name[1:]}` has chunks {dataset.chunks}; write it without chunks"
         )
 
 
 def _checked_ranks(rank: np.ndarray, tied: np.ndarray, name: str) -> Ranks:
-    """Return ranks as int64 if they can be ranks among both spectra of each pair."""
+    """Return ranks as int64, after a check that they can be ranks among both stars of each pair."""
     for field, values, lowest in (("rank", rank, 1), ("tied", tied, 0)):
         if (
             values.dtype.kind not in "iu"

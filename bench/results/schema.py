@@ -1,15 +1,14 @@
-"""The row: one run's settings, figures and provenance as a JSON file, with its ranks beside it.
+"""The schema of a row: settings, metrics and provenance of one run, as a JSON file.
 
-A row may come from a stranger, so nothing in one is believed before it is checked: the size before
-the parsing, the types without conversion, every text's length and characters, and the relations
-between figures that hold whatever the method. `read_row` and `read_ranks` are the only doors.
+Rows are untrusted text. `read_row` checks the size before it parses, types without conversion, the
+length and characters of every text, and relations between metrics that hold for every method.
 
-============  ============================================================================
-file          holds
-============  ============================================================================
-``row.json``  a `Row`: sorted keys, two spaces of indentation, the same bytes each time
-``ranks.h5``  ``rank`` and ``tied``, both ``[n_pairs, 2]`` in the smallest integers that do
-============  ============================================================================
+============  ===========================================================================
+file          content
+============  ===========================================================================
+``row.json``  a `Row`: sorted keys, two spaces of indentation, equal bytes for equal rows
+``ranks.h5``  the ranks of the run, see `starbench.results.ranks`
+============  ===========================================================================
 """
 
 import hashlib
@@ -49,7 +48,7 @@ MAX_ROW_BYTES = 1_000_000
 
 
 def _setting(value: Any) -> Any:
-    """Refuse a hyperparameter that is not a plain, finite, bounded value."""
+    """Refuse a hyperparameter that is not a finite, bounded JSON value or a list of numbers."""
     if isinstance(value, list):
         if len(value) > 256:
             raise ValueError("should be a list of at most 256 numbers")
@@ -64,7 +63,7 @@ def _setting(value: Any) -> Any:
     elif isinstance(value, float):
         if not np.isfinite(value):
             raise ValueError("should be finite")
-    elif isinstance(value, int):  # a bool is one as well
+    elif isinstance(value, int):  # bool is a subclass
         if abs(value) >= 2**63:
             raise ValueError("should be an integer of at most 63 bits")
     elif value is not None:
@@ -73,14 +72,14 @@ def _setting(value: Any) -> Any:
 
 
 def _no_parent(text: str) -> str:
-    """Refuse `..`: names become parts of file names."""
+    """Refuse `..`, as names become parts of file names."""
     if ".." in text:
         raise ValueError("should not hold `..`")
     return text
 
 
 def _bounded(value: float) -> float:
-    """Refuse numbers whose squares or sums would overflow where rows are summed up."""
+    """Refuse numbers whose squares or sums would overflow in aggregates of rows."""
     if not abs(value) <= 1e150:
         raise ValueError(f"should lie between -1e150 and 1e150, not be {value:g}")
     return value
@@ -109,7 +108,7 @@ class _Part(BaseModel):
 
 
 class RecordedEstimate(_Part):
-    """One metric's value.
+    """The value of one metric.
 
     Attributes
     ----------
@@ -117,7 +116,7 @@ class RecordedEstimate(_Part):
     low, high : float or None
         Ends of the 95 % interval; both or neither.
     version : int
-        Version of the metric's definition; figures of different versions never share a table.
+        Version of the metric's definition; estimates of different versions never share a table.
     """
 
     value: Number
@@ -130,7 +129,7 @@ class RecordedEstimate(_Part):
         if (self.low is None) != (self.high is None):
             raise ValueError("should hold both `low` and `high` or neither")
         if self.low is not None and self.high is not None:
-            # The ends may be sums in another order than the value's, equal to it but for rounding.
+            # The ends may be summed in another order than the value, and differ by rounding.
             slack = 1e-6 * max(abs(self.low), abs(self.value), abs(self.high))
             if not self.low - slack <= self.value <= self.high + slack:
                 raise ValueError(
@@ -162,12 +161,12 @@ class Hardware(_Part):
     ----------
     processor : str
     cores, threads : int
-        Cores that the run could use, and threads that it did use.
+        Cores that the run could use, and threads that it used.
     memory_gib : float
     device : str
         The torch device of the method, such as ``"cpu"``.
     accelerator : str or None
-        The accelerator's model, where there was one.
+        The accelerator's model, if there was one.
     system : str
         Operating system and architecture.
     """
@@ -186,7 +185,7 @@ _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cros
 
 
 class Row(_Part):
-    """One run of one method on one task: everything that the leaderboard shows or judges it by.
+    """One run of one method on one task, with everything that the leaderboard needs of it.
 
     Attributes
     ----------
@@ -197,19 +196,19 @@ class Row(_Part):
     preset : str or None
         Name of the preset that the settings started from.
     overrides : dict
-        Those of the `hyperparameters` that were set by hand on top of the preset or the defaults.
+        The `hyperparameters` that were set by hand on top of the preset or the defaults.
     task, task_version, scale, split, data_fingerprint
         What was scored; `data_fingerprint` is the task's digest of its data.
     seed : int
     selection : Selection
     status : {"ok", "diverged", "failed"}
-        Only a row that is ``ok`` has `metrics` and `ranks_sha256`; another says why in `message`.
+        Only an ``ok`` row has `metrics` and `ranks_sha256`; others give the reason in `message`.
     message : str or None
-        Why there are no figures, or what to know before trusting them, such as a
+        Why there are no metrics, or what to know before trusting them, such as a
         `starbench.runs.diagnostics.remark`.
     metrics : dict of str to RecordedEstimate
-        On the test split; a metric that a method cannot have, such as a reconstruction without a
-        decoder, is absent.
+        On the test split. A metric that a method cannot have, such as a reconstruction error
+        without a decoder, is absent.
     validation_metrics : dict of str to RecordedEstimate
         On the validation split.
     diagnostics : dict of str to float
@@ -217,7 +216,7 @@ class Row(_Part):
     ranks_sha256 : str or None
         `ranks_digest` of the ranks written beside the row.
     starbench_version, commit, dirty, libraries
-        The code: `commit` is None outside a checkout, `dirty` whether files differed from it.
+        The code; `commit` is None outside a checkout, and `dirty` says whether files differed.
     hardware : Hardware
     seconds : dict of str to float
         Wall time of each stage and the ``total``.
@@ -225,7 +224,7 @@ class Row(_Part):
     peak_memory_mb : float or None
     n_parameters : int
     predictions_sha256 : str or None
-        Digest of the file of predictions that was scored; None where starbench trained the method.
+        Digest of the scored file of predictions; None if starbench trained the method.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -278,9 +277,9 @@ class Row(_Part):
     @field_validator("metrics", "validation_metrics")
     @classmethod
     def _possible(cls, metrics: dict[str, RecordedEstimate]) -> dict[str, RecordedEstimate]:
-        for name, figure in metrics.items():
+        for name, estimate in metrics.items():
             low, high = possible_range(name)
-            for value in (figure.value, figure.low, figure.high):
+            for value in (estimate.value, estimate.low, estimate.high):
                 if value is not None and not low <= value <= high:
                     raise ValueError(
                         f"`{name}` should lie in [{low:g}, {high:g}], not be {value:g}"
@@ -312,7 +311,7 @@ class Row(_Part):
 
     @property
     def settings_digest(self) -> str:
-        """Digest of what tells runs apart that differ in neither seed nor data nor code."""
+        """Digest of method and settings, equal for runs that differ only in seed, data or code."""
         settings = {
             "hyperparameters": self.hyperparameters,
             "method": self.method,
@@ -344,7 +343,7 @@ class Row(_Part):
 
 
 def possible_range(name: str) -> tuple[float, float]:
-    """Return the bounds of a metric's values; none for a metric that this version lacks."""
+    """Return the bounds of a metric's values; infinite for a metric that this version lacks."""
     try:
         declared = metric(name)
     except KeyError:
@@ -356,18 +355,18 @@ def possible_range(name: str) -> tuple[float, float]:
 
 
 def row_text(row: Row) -> str:
-    """Return a row as JSON: the same text for equal rows."""
+    """Return a row as JSON: equal texts for equal rows."""
     return _canonical(row.model_dump(mode="python"), indent=2) + "\n"
 
 
 def parse_row(text: str | bytes, name: str = "row") -> Row:
-    """Check the text of a row.
+    """Check the text of a row and return the row.
 
     Parameters
     ----------
     text : str or bytes
     name : str
-        What an error calls it.
+        What an error calls the row.
 
     Raises
     ------
@@ -379,7 +378,7 @@ def parse_row(text: str | bytes, name: str = "row") -> Row:
             f"{name}: a row holds at most {MAX_ROW_BYTES:,} bytes, this one {len(text):,}"
         )
     try:
-        # Of two equal keys a parser keeps one, and which one differs between parsers.
+        # Parsers differ in which of two equal keys they keep.
         content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except RecursionError:
         raise RowError(f"{name}: a row is not nested this deep") from None
@@ -411,7 +410,7 @@ def read_row(path: Path) -> Row:
 
 
 def write_row(row: Row, path: Path) -> None:
-    """Write a row, whole or not at all: equal rows give equal bytes."""
+    """Write a row atomically: equal rows give equal bytes."""
     with atomic_path(path) as temporary:
         temporary.write_text(row_text(row), encoding="utf-8")
 
@@ -435,5 +434,5 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    """Refuse the numbers that JSON does not have but Python's parser takes."""
-    raise ValueError(f"{name} is not a number in JSON; leave the figure out")
+    """Refuse NaN and infinity, which Python's parser accepts but JSON does not have."""
+    raise ValueError(f"{name} is not a number in JSON; leave the metric out")

@@ -1,4 +1,4 @@
-"""Text from untrusted files: checked, escaped and shortened before it is shown."""
+"""Untrusted text: checked, and escaped and shortened before it is printed."""
 
 import unicodedata
 from typing import Any
@@ -7,22 +7,27 @@ from pydantic import ValidationError
 
 
 class RowError(ValueError):
-    """A row or ranks file that cannot be used: one sentence naming file, field and cure."""
+    """A file of a run that cannot be used; the message names file, field and what to change."""
 
 
 def require_printable(text: str) -> str:
-    """Refuse what could move a cursor, reorder a line or hide: control and invisible characters."""
+    """Refuse control and invisible characters, which could move a cursor or reorder a line.
+
+    Raises
+    ------
+    ValueError
+    """
     for character in text:
         # Cc and Cf hold escape, bell, bidirectional overrides and zero-width characters.
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
             raise ValueError(
-                f"should hold require_printable characters only, without {character!a}; remove it"
+                f"should hold printable characters only, without {character!a}; remove it"
             )
     return text
 
 
 def printable(text: object) -> str:
-    """Return a path or another foreign text with what a terminal would obey replaced by `?`."""
+    """Return a path or another untrusted text with control characters replaced by `?`."""
     return "".join(character if character.isprintable() else "?" for character in str(text))
 
 
@@ -40,16 +45,16 @@ def json_kind(value: Any) -> str:
 
 
 def validation_sentence(error: ValidationError) -> str:
-    """Say the first thing that is wrong with a row: the field, what it should be, what it is."""
+    """Return the first error of a row as a sentence: the field, what it should be, what it is."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = shorten(".".join(str(part) for part in first["loc"] if part != "[key]"))
     named = f"field `{field}` " if field else ""
     match first["type"]:
         case "extra_forbidden":
-            return f"{named}is not a field of a row; remove it or mend its spelling"
+            return f"{named}is not a field of a row; remove it or correct its spelling"
         case "missing":
             return f"{named}is missing; add it"
         case "value_error":
             return named + shorten(first["msg"].removeprefix("Value error, "), 400)
-    wish = first["msg"].replace("Input should", "should", 1)
-    return f"{named}{shorten(wish)}, not {shorten(repr(first['input']), 60)}"
+    expected = first["msg"].replace("Input should", "should", 1)
+    return f"{named}{shorten(expected)}, not {shorten(repr(first['input']), 60)}"

@@ -79,7 +79,7 @@ def history_panels(names: Collection[str], diagnostics: Sequence[Diagnostic]) ->
         references: tuple[str, ...] = ()
         if diagnostic.reference is not None and diagnostic.reference in names:
             references = (diagnostic.reference,)
-        label = "\n".join(wrap(diagnostic.label, _LABEL_WIDTH))
+        label = "\n".join(wrap(diagnostic.label, _LABEL_WIDTH, break_on_hyphens=False))
         watched.append(Panel(label, (diagnostic.name,), references))
         declared |= {diagnostic.name, *references}
     others = [name for name in names if name not in declared]

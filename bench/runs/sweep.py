@@ -7,9 +7,16 @@ from typing import NamedTuple
 from tabulate import tabulate
 
 from starbench.common.settings import SettingError, split_setting
+from starbench.metrics import METRICS
 from starbench.results.schema import Row
 
 MAX_RUNS = 1000
+# Metrics of the table, and how each is formatted.
+_COLUMNS = {
+    "doppelganger_free": ".1%",
+    "doppelganger_1": ".1%",
+    "swapped_reconstruction_mse": ".2e",
+}
 
 
 class Job(NamedTuple):
@@ -83,18 +90,15 @@ def summary_table(results: list[tuple[Job, Row]]) -> str:
     """Return a table of the main metrics, one line a run."""
     lines = []
     for job, row in results:
-        values = {name: estimate.value for name, estimate in row.metrics.items()}
-        swapped = values.get("swapped_reconstruction_mse")
-        lines.append(
-            {
-                "task": row.task,
-                "settings": " ".join(job.settings) or "defaults",
-                "seed": job.seed,
-                "status": row.status,
-                "twin nearest": "" if not values else f"{values['doppelganger_free']:.1%}",
-                "within 1 %": "" if not values else f"{values['doppelganger_1']:.1%}",
-                "swapped MSE": "" if swapped is None else f"{swapped:.2e}",
-                "fit [s]": f"{row.seconds.get('fit', 0):.0f}",
-            }
-        )
+        line = {
+            "task": row.task,
+            "settings": " ".join(job.settings) or "defaults",
+            "seed": job.seed,
+            "status": row.status,
+        }
+        for name, form in _COLUMNS.items():
+            estimate = row.metrics.get(name)
+            line[METRICS[name].label] = "" if estimate is None else f"{estimate.value:{form}}"
+        line["fit [s]"] = f"{row.seconds.get('fit', 0):.0f}"
+        lines.append(line)
     return tabulate(lines, headers="keys", disable_numparse=True)

@@ -119,5 +119,5 @@ def test_a_truncated_ranks_file_is_refused(tmp_path, kept):
     path = tmp_path / "ranks.h5"
     write_ranks(path, *example_ranks())
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(RowError, match="not a whole HDF5 file"):
+    with pytest.raises(RowError, match="not an intact HDF5 file"):
         read_ranks(path)

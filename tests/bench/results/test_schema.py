@@ -1,4 +1,4 @@
-"""Rows and ranks files: what is taken, what is refused in which words, and stable bytes."""
+"""Rows: which are accepted, which are refused in which words, and stable bytes."""
 
 import copy
 import json
@@ -103,7 +103,7 @@ def refusal(content):
     return sentence
 
 
-def test_a_good_row_is_taken_as_it_is():
+def test_a_valid_row_is_accepted():
     row = parse_row(json.dumps(CONTENT))
     assert row.metrics["doppelganger_free"].value == 0.6
     assert row.hyperparameters["widths"] == [256, 64]
@@ -111,7 +111,7 @@ def test_a_good_row_is_taken_as_it_is():
     assert row.schema_version == 1
 
 
-def test_whole_numbers_are_taken_where_a_real_one_is_meant():
+def test_integers_are_accepted_for_floats():
     row = parse_row(json.dumps(changed(seconds={"total": 3}, peak_memory_mb=1900)))
     assert row.seconds == {"total": 3.0}
 
@@ -149,7 +149,7 @@ def test_a_field_of_the_wrong_kind_is_refused_by_name(content, words):
     assert words in refusal(content)
 
 
-def test_every_field_without_a_default_is_asked_for():
+def test_every_field_without_a_default_is_required():
     for name, field in Row.model_fields.items():
         if field.is_required():
             content = {key: value for key, value in CONTENT.items() if key != name}
@@ -157,7 +157,7 @@ def test_every_field_without_a_default_is_asked_for():
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-def test_numbers_that_are_none_are_refused(value):
+def test_nan_and_infinity_are_refused(value):
     text = json.dumps(CONTENT).replace("0.59", value)
     assert f"{value} is not a number in JSON" in refusal(text)
 
@@ -186,16 +186,16 @@ def test_a_number_beyond_float_is_refused():
         (with_metric("doppelganger_free", low=None), "both `low` and `high` or neither"),
     ],
 )
-def test_figures_that_no_method_can_have_are_refused(content, words):
+def test_impossible_metrics_are_refused(content, words):
     assert words in refusal(content)
 
 
-def test_validation_figures_are_held_to_the_same():
+def test_validation_metrics_are_checked_too():
     bad = {"doppelganger_free": figure(1.5)}
     assert "should lie in [0, 1]" in refusal(changed(validation_metrics=bad))
 
 
-def test_a_scored_row_needs_its_ranks_and_rank_figures():
+def test_a_scored_row_needs_its_ranks_and_rank_metrics():
     assert "`ranks_sha256` should be given" in refusal(changed(ranks_sha256=None))
     content = changed()
     del content["metrics"]["doppelganger_0.1"]
@@ -203,7 +203,7 @@ def test_a_scored_row_needs_its_ranks_and_rank_figures():
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
-def test_a_broken_run_has_no_figures_and_says_why(status):
+def test_a_broken_run_has_no_metrics_and_says_why(status):
     broken = {"status": status, "metrics": {}, "ranks_sha256": None}
     assert parse_row(json.dumps(changed(**broken, message="loss is NaN"))).status == status
     assert "`message` should say why" in refusal(changed(**broken))
@@ -214,7 +214,7 @@ def test_a_broken_run_has_no_figures_and_says_why(status):
     "name",
     ["../etc", "Fader", "", "-fader", "a/b", "a" * 65, "fader\n", "<script>", "a.b.c", "fäder"],
 )
-def test_method_names_are_plain(name):
+def test_method_names_with_other_characters_are_refused(name):
     assert "field `method`" in refusal(changed(method=name))
 
 
@@ -223,7 +223,7 @@ def test_a_method_name_may_carry_a_namespace():
 
 
 @pytest.mark.parametrize("name", ["..", "a..b", "/tmp", "a/b", "a\\b", ".hidden", "a b", "x" * 65])
-def test_task_names_are_plain(name):
+def test_task_names_with_other_characters_are_refused(name):
     assert "field `task`" in refusal(changed(task=name))
 
 
@@ -243,7 +243,7 @@ def test_task_names_are_plain(name):
         "",
     ],
 )
-def test_references_with_control_characters_or_no_end_are_refused(text):
+def test_references_with_control_characters_or_of_a_wrong_length_are_refused(text):
     assert "field `reference`" in refusal(changed(reference=text))
     assert "\x1b" not in refusal(changed(reference=text))
 
@@ -274,11 +274,11 @@ def test_a_key_given_twice_is_refused():
     "text",
     ["", "{", "[]", "null", "3", '"row"', "[" * 100_000, b"\xff\xfe\x00", "{'a': 1}", "9" * 5000],
 )
-def test_what_is_no_row_at_all_is_refused(text):
+def test_text_that_is_not_a_row_is_refused(text):
     refusal(text)
 
 
-def test_a_huge_row_is_refused_unparsed(tmp_path):
+def test_a_huge_row_is_refused_before_it_is_parsed(tmp_path):
     path = tmp_path / "row.json"
     with path.open("wb") as file:
         file.truncate(MAX_ROW_BYTES + 1)
@@ -287,7 +287,7 @@ def test_a_huge_row_is_refused_unparsed(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
-def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path):
+def test_a_path_that_is_not_a_regular_file_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "row.json")
     with pytest.raises(RowError, match="not a file"):
         read_row(tmp_path / "row.json")
@@ -300,22 +300,22 @@ def test_what_is_not_a_file_is_refused_without_waiting_for_it(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights of their own there")
-def test_symbolic_links_are_not_followed(tmp_path):
-    # A link in a pull request would name a file of whoever checks it.
+def test_symlinks_are_refused(tmp_path):
+    # A symlink in a pull request would name a file of whoever checks it.
     write_row(parse_row(json.dumps(CONTENT)), tmp_path / "real.json")
     write_ranks(tmp_path / "real.h5", *example_ranks())
     for name, read in (("json", read_row), ("h5", read_ranks)):
         link = tmp_path / f"link.{name}"
         link.symlink_to(tmp_path / f"real.{name}")
-        with pytest.raises(RowError, match=f"link.{name}: a symbolic link; put the file itself"):
+        with pytest.raises(RowError, match=f"link.{name}: symlinks are refused; put"):
             read(link)
         (tmp_path / f"real.{name}").unlink()  # one that leads nowhere is no other
-        with pytest.raises(RowError, match="a symbolic link"):
+        with pytest.raises(RowError, match="symlinks are refused"):
             read(link)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights of their own there")
-def test_what_is_written_takes_the_place_of_a_link_and_spares_its_target(tmp_path):
+def test_writing_replaces_a_symlink_and_not_its_target(tmp_path):
     target = tmp_path / "target"
     target.write_text("precious")
     (tmp_path / "row.json").symlink_to(target)
@@ -336,7 +336,7 @@ def test_written_rows_are_stable_whatever_the_order_of_the_keys(tmp_path):
     assert (tmp_path / "a.json").read_text().endswith("}\n")
 
 
-def test_the_digest_of_settings_knows_settings_and_not_seeds():
+def test_the_digest_of_settings_depends_on_settings_and_not_on_seeds():
     row = parse_row(json.dumps(CONTENT))
     same = parse_row(json.dumps(changed(seed=7, overrides={}, commit="b" * 40)))
     assert same.settings_digest == row.settings_digest
@@ -346,6 +346,19 @@ def test_the_digest_of_settings_knows_settings_and_not_seeds():
         changed(selection={"rule": "best validation", "epoch": 60}),
     ):
         assert parse_row(json.dumps(other)).settings_digest != row.settings_digest
+
+
+def test_the_adversary_of_an_older_row_is_read_as_diagnostics():
+    older = {"adversary": {"cross_entropy": 3.215, "chance": 3.219}}
+    row = parse_row(json.dumps(changed(**older)))
+    assert row.diagnostics == {
+        "adversary_cross_entropy": 3.215, "chance_cross_entropy": 3.219,
+    }  # fmt: skip
+    assert parse_row(row_text(row)) == row
+    assert "adversary" not in json.loads(row_text(row))
+    assert parse_row(json.dumps(changed(adversary=None))).diagnostics == {}
+    for value in (3, {"chance": "low"}, {"entropy": 1.0}):
+        assert "`" in refusal(changed(adversary=value))
 
 
 def test_the_command_is_quoted_for_a_shell():
@@ -408,7 +421,7 @@ def test_rows_survive_writing_and_reading(
     ),
     st.sampled_from(sorted(CONTENT)),
 )
-def test_any_value_in_any_field_is_taken_or_refused_in_one_sentence(value, name):
+def test_any_value_in_any_field_is_accepted_or_refused_in_one_sentence(value, name):
     text = json.dumps(changed(**{name: value}))
     try:
         row = parse_row(text, "row.json")
