@@ -1,4 +1,4 @@
-"""Finding methods by name, in packages or in a file, and filling in their hyperparameters."""
+"""Find methods by name, in packages or in a file, and build their hyperparameters."""
 
 import ast
 import dataclasses
@@ -12,10 +12,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from starbench.methods.base import LABEL_ACCESS, Method, SettingError
+from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
 
-# Name: where the class lives. Kept as text, so that listing the names imports nothing.
+# Where the class of each name is defined; as text, so that listing the names imports nothing.
 BUILT_IN = {
     "autoencoder": "starbench.methods.autoencoder:PlainAutoencoder",
     "beta-vae": "starbench.methods.beta_vae:BetaVae",
@@ -59,7 +59,7 @@ def get_method(spec: str) -> type[Method]:
     Raises
     ------
     SettingError
-        If there is no such method, or what was found is not one.
+        If there is no such method, or the object of that name is not a method.
     """
     if ".py:" in spec:
         found = _from_file(*spec.rsplit(":", 1))
@@ -67,7 +67,7 @@ def get_method(spec: str) -> type[Method]:
         module, attribute = BUILT_IN[spec].split(":")
         found = getattr(importlib.import_module(module), attribute)
     elif spec.endswith(".py"):
-        raise SettingError(f"--method {spec} names no class; give it as {spec}:CLASS.")
+        raise SettingError(f"--method {spec} names no class; give {spec}:CLASS.")
     else:
         points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         if spec not in points:
@@ -76,7 +76,7 @@ def get_method(spec: str) -> type[Method]:
             raise SettingError(f"There is no method '{spec}'; {hint}")
         try:
             found = points[spec].load()
-        except Exception as error:  # whatever a stranger's package may raise
+        except Exception as error:  # third-party code may raise anything
             raise SettingError(
                 f"Method '{spec}' of package {points[spec].dist.name} cannot be loaded: {error!r}"
             ) from error
@@ -93,7 +93,7 @@ def _from_file(filename: str, attribute: str) -> Any:
     sys.modules.setdefault(path.stem, module)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a stranger's file may raise
+    except Exception as error:  # third-party code may raise anything
         raise SettingError(f"{filename} cannot be loaded: {error!r}") from error
     if not hasattr(module, attribute):
         raise SettingError(f"{filename} defines no '{attribute}'; give --method as PATH.py:CLASS.")
@@ -126,10 +126,10 @@ def _checked(found: Any, spec: str) -> type[Method]:
         )
     if found.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
-    if found.encodes_composition and found.label_access != "oracle":
-        raise SettingError(f"{spec} has encodes_composition, which needs label_access 'oracle'.")
-    if found.rank_twins is not Method.rank_twins and not found.control:
-        raise SettingError(f"{spec} has its own rank_twins, which only a control may have.")
+    if issubclass(found, OracleControl) and not (found.control and found.label_access == "oracle"):
+        raise SettingError(
+            f"{spec} is an OracleControl: leave its label_access at 'oracle' and control at True."
+        )
     return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from starbench import metrics
 from starbench.evaluation.views import Labels, SplitView, unshuffle
-from starbench.methods.base import Diverged, Method, SettingError
+from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
 from starbench.tasks.base import Split
 
 BATCH = 4096  # spectra encoded or decoded at a time
@@ -99,27 +99,30 @@ def encode_rows(
     -------
     numpy.ndarray [n, n_latent], float32
     """
-    if method.encodes_composition and shown.view.composition is None:
-        raise SettingError(
-            f"{method.name} needs the composition of every split, and one of these data has none."
-        )
     latent = None
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
-        nuisance = None if shown.view.nuisance is None else shown.view.nuisance[batch]
-        arguments = (shown.view.flux[batch], nuisance)
-        if method.encodes_composition:
-            arguments += (shown.view.composition[batch],)
         width = None if latent is None else latent.shape[1]
-        output = checked_output(
-            method.encode(*arguments), len(batch), f"encode of {method.name}", width
-        )
+        output = _encode(method, shown.view, batch)
+        output = checked_output(output, len(batch), f"encode of {method.name}", width)
         if latent is None:
             latent = np.empty((len(rows), output.shape[1]), np.float32)
         latent[start : start + len(batch)] = output
         if advance:
             advance(len(batch))
     return latent
+
+
+def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
+    """Return what a method encodes some rows of a view into, unchecked."""
+    nuisance = None if view.nuisance is None else view.nuisance[batch]
+    if not isinstance(method, OracleControl):
+        return method.encode(view.flux[batch], nuisance)
+    if nuisance is None or view.composition is None:
+        raise SettingError(
+            f"{method.name} needs the composition of every split, and one of these data has none."
+        )
+    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch])
 
 
 def encode_split(
@@ -146,11 +149,9 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
         If a method's own ranks are not ranks of these stars.
     """
     pairs = slice(len(latent))
-    own = method.rank_twins(
-        latent,
-        None if method.label_access == "none" else labels.nuisance[pairs],
-        labels.composition[pairs] if method.encodes_composition else None,
-    )
+    own = None
+    if isinstance(method, OracleControl):
+        own = method.rank_twins(latent, labels.nuisance[pairs], labels.composition[pairs])
     if own is None:
         return metrics.twin_ranks(latent)
     rank, tied = (np.asarray(part) for part in own)

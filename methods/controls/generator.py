@@ -1,8 +1,8 @@
-"""The generator of the spectra, as an oracle may use it: each star's place, and how labels move it.
+"""The emulator that generates the spectra, with derivatives, for the controls that may know it.
 
-The emulator's spectra are mean + c(labels) B. With the Cholesky factor L of B B^T, the coordinates
-c L are of full length: distances between them are distances between spectra, so that a Jacobian of
-a hundred numbers a label does the work of one of seven thousand pixels.
+The emulator's spectra are mean + c(labels) B. With the Cholesky factor L of B B^T, distances of the
+coordinates c L equal those of the spectra, so a Jacobian of the hundred coordinates is as good as
+one of the seven thousand pixels.
 """
 
 from functools import cache
@@ -17,12 +17,11 @@ _BATCH = 256  # stars differentiated at a time
 
 class _Coordinates(Emulator):
     def _check(self, labels: torch.Tensor) -> None:
-        # what is being differentiated holds no values; `Generator.spectra` checks them
-        return
+        return  # tensors that are being differentiated hold no values to check
 
 
 class Generator:
-    """The shipped emulator in coordinates that keep distances.
+    """The shipped emulator in coordinates that preserve distances.
 
     Attributes
     ----------
@@ -52,7 +51,7 @@ class Generator:
         return self._emulator.flux(labels)
 
     def project(self, flux: np.ndarray) -> np.ndarray:
-        """Return the coordinates [n, k], float64, of what of flux [n, n_pixels] labels can make."""
+        """Return the coordinates [n, k], float64, of the projection of flux [n, n_pixels]."""
         axes = self._axes.float()
         return (torch.from_numpy(np.ascontiguousarray(flux)) @ axes.T).double().numpy() - (
             self._origin.numpy()
@@ -97,8 +96,8 @@ class Generator:
     def _gradients(self, x: torch.Tensor) -> torch.Tensor:
         """Differentiate the coefficients by all standardised inputs x [n, d]: [n, d, k].
 
-        A Gaussian's derivative is the Gaussian times (x_id - x_d) / l_d^2, so one product with the
-        moments of the weights does what automatic differentiation does star by star.
+        The derivative of a Gaussian is the Gaussian times (x_id - x_d) / l_d^2, so one product with
+        the moments of the weights replaces automatic differentiation star by star.
         """
         whole, (n, d) = self._coordinates, x.shape
         parts = []
@@ -120,5 +119,5 @@ class Generator:
 
 @cache
 def generator() -> Generator:
-    """Return the one generator of this process."""
+    """Return the generator, which a process loads once."""
     return Generator()
