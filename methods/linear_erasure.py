@@ -189,10 +189,10 @@ def _without_constant(monomials: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(monomials[:, 1:])
 
 
-def _package() -> Any:  # the package has no types
+def _package() -> Any:
     """Import the eraser, which is an optional extra."""
     try:
-        import concept_erasure
+        import concept_erasure  # type: ignore[import-untyped]  # the package has no types
     except ImportError as error:
         raise SettingError(
             'linear-erasure needs concept-erasure; install it by pip install "starbench[erasure]".'

@@ -74,7 +74,9 @@ class PolynomialResidual(Method):
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Add the residual that the latent makes to the polynomial at the nuisance."""
-        return self._components.decode(latent) + self._mean.flux(required(nuisance, "nuisance"))
+        mean_flux = self._mean.flux(required(nuisance, "nuisance"))
+        flux: np.ndarray = self._components.decode(latent) + mean_flux
+        return flux
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the polynomials and the components."""

@@ -77,8 +77,10 @@ def get_method(spec: str) -> type[Method]:
         try:
             found = points[spec].load()
         except Exception as error:  # third-party code may raise anything
+            package = points[spec].dist
             raise SettingError(
-                f"Method '{spec}' of package {points[spec].dist.name} cannot be loaded: {error!r}"
+                f"Method '{spec}' of package {package.name if package else '(unknown)'} "
+                f"cannot be loaded: {error!r}"
             ) from error
     return _checked(found, spec)
 
@@ -88,6 +90,8 @@ def _from_file(filename: str, attribute: str) -> Any:
     if not path.is_file():
         raise SettingError(f"There is no file {filename}; give --method as PATH.py:CLASS.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SettingError(f"{filename} is not a Python file; give --method as PATH.py:CLASS.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name while they are being defined.
     sys.modules.setdefault(path.stem, module)
@@ -196,7 +200,7 @@ def _parsed(text: str, kind: Any, label: str) -> Any:
     raise SettingError(f"{label} must be of type {name}, but got '{text}'.")
 
 
-def _in_range(value: Any, field: dataclasses.Field) -> None:
+def _in_range(value: Any, field: dataclasses.Field[Any]) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:

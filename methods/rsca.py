@@ -98,9 +98,9 @@ class RelevantScaledComponents(Method):
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Undo the map, and add the polynomial at the nuisance."""
         back = torch.linalg.inv(self._map.double()).float().numpy()
-        return self._components.decode(latent @ back) + self._mean.flux(
-            required(nuisance, "nuisance")
-        )
+        mean_flux = self._mean.flux(required(nuisance, "nuisance"))
+        flux: np.ndarray = self._components.decode(latent @ back) + mean_flux
+        return flux
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the polynomials, the components and the map."""

@@ -22,22 +22,29 @@ A pair whose bound exceeds the twin's distance is farther than the twin, so the 
 The module is imported only to rank twins, because numba takes half a second to load.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 import numba
 import numpy as np
 import torch
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
 _ROWS_BETWEEN_BOUNDS = 2  # a bound costs two logarithms, about as much as a row
 _TILE = 256  # candidates that stay in the cache while a worker's queries pass over them
 
 
-def _compiled(function):
+def _compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Compile a function, and cache its machine code on disk if the folder is writable."""
+    compiled: Callable[Arguments, Result]
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        compiled = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # a read-only installation
-        return numba.njit(nogil=True)(function)
+        compiled = numba.njit(nogil=True)(function)
+    return compiled
 
 
 def packed_and_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +72,17 @@ def packed_and_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @_compiled
-def _distance(mean, spread, spread_rest, x, error, error_rest, alone, limit, work):
+def _distance(
+    mean: np.ndarray,
+    spread: np.ndarray,
+    spread_rest: np.ndarray,
+    x: np.ndarray,
+    error: np.ndarray,
+    error_rest: np.ndarray,
+    alone: float,
+    limit: float,
+    work: np.ndarray,
+) -> float:
     """Return D(q, j), or infinity if it exceeds `limit`.
 
     Parameters
@@ -107,11 +124,23 @@ def _distance(mean, spread, spread_rest, x, error, error_rest, alone, limit, wor
             unseen = left * np.log(spread_rest[k + 1] + error_rest[k + 1])
             if total + np.log(determinant) + unseen > limit:
                 return np.inf
-    return total + np.log(determinant)
+    distance: float = total + np.log(determinant)
+    return distance
 
 
 @_compiled
-def _count(mean, spread, spread_rest, x, error, error_rest, alone, broken, first, step):
+def _count(
+    mean: np.ndarray,
+    spread: np.ndarray,
+    spread_rest: np.ndarray,
+    x: np.ndarray,
+    error: np.ndarray,
+    error_rest: np.ndarray,
+    alone: np.ndarray,
+    broken: np.ndarray,
+    first: int,
+    step: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Count, for every `step`-th star, strangers closer than its twin and those closer or tied."""
     n, d = mean.shape
     closer, within = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -175,6 +204,6 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
     workers = max(1, min(torch.get_num_threads(), len(mean)))
     with ThreadPoolExecutor(workers) as pool:
         counts = list(pool.map(lambda first: _count(*arrays, first, workers), range(workers)))
-    closer, within = (sum(part) for part in zip(*counts, strict=True))
+    closer, within = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
     within[broken], closer[broken] = len(mean) - 2, 0
     return (1 + within).reshape(-1, 2), (within - closer).reshape(-1, 2)

@@ -111,8 +111,8 @@ class NuisanceLatent(Stateless):
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the standardised nuisance [n, n_nuisance]."""
-        standardised = (required(nuisance, "nuisance") - self._mean) / self._deviation
-        return standardised.astype(np.float32)
+        scaled: np.ndarray = (required(nuisance, "nuisance") - self._mean) / self._deviation
+        return scaled.astype(np.float32)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return mean and standard deviation."""

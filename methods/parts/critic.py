@@ -89,4 +89,5 @@ def trained_difference(
             critic_loss(critic, real, fake, slope_weight=settings.slope_weight, generator=generator)
         )
     with critic.frozen():
-        return critic(real).mean() - critic(fake).mean()
+        difference: torch.Tensor = critic(real).mean() - critic(fake).mean()
+    return difference

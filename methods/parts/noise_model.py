@@ -145,4 +145,5 @@ class NoiseModel(nn.Module):
 
     def unmatch(self, latent: torch.Tensor) -> torch.Tensor:
         """Undo `match`."""
-        return latent @ torch.linalg.inv(self.latent_map.double()).float()
+        back: torch.Tensor = torch.linalg.inv(self.latent_map.double()).float()
+        return latent @ back
