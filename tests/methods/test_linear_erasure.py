@@ -54,7 +54,7 @@ def test_leace_moves_the_spectra_less_than_an_orthogonal_projection():
 
 @pytest.mark.parametrize("noise", [None, 0.02])
 def test_latent_and_nuisance_reconstruct(noise):
-    """A spectrum that is linear in u and the chemistry, uncorrelated, is reconstructed from both."""
+    """Latent and nuisance reconstruct a spectrum that is linear in u and the chemistry."""
     rng = np.random.default_rng(0)
     parts = np.random.default_rng(1).normal(size=(5, 60))
     u, a = rng.normal(size=(5000, 2)), rng.normal(size=(5000, 3))
