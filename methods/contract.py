@@ -42,12 +42,15 @@ class _InterruptAfter(Silent):
             raise _Interrupted
 
 
-class _Count(Silent):
+class _Record(Silent):
+    """A monitor that keeps the number of epochs and the names of the last watched values."""
+
     def __init__(self) -> None:
         self.epochs = 0
+        self.watched: set[str] = set()
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
-        self.epochs = epoch
+        self.epochs, self.watched = epoch, set(values)
 
 
 @dataclass
@@ -194,12 +197,12 @@ def decode_is_consistent(subject: Subject, fitted: Method) -> None:
 
 def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
     """Check that a fit interrupted midway and continued ends like an uninterrupted one."""
-    count = _Count()
+    record = _Record()
     uninterrupted = subject.new()
-    uninterrupted.fit(subject.train, subject.validation, count)
-    if count.epochs < 2:
+    uninterrupted.fit(subject.train, subject.validation, record)
+    if record.epochs < 2:
         return  # nothing to interrupt
-    interrupt = _InterruptAfter(count.epochs // 2)
+    interrupt = _InterruptAfter(record.epochs // 2)
     with contextlib.suppress(_Interrupted):
         subject.new().fit(subject.train, subject.validation, interrupt)
     resumed = subject.new()
@@ -207,6 +210,18 @@ def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
     resumed.fit(subject.train, subject.validation, Silent())
     message = "a continued fit must end like an uninterrupted one: save optimisers and epoch"
     _require_close(subject.encode(uninterrupted), subject.encode(resumed), message)
+
+
+def diagnostics_are_reported(subject: Subject, fitted: Method) -> None:
+    """Check that fit reports the quantities that the method's diagnostics name."""
+    declared = {diagnostic.name for diagnostic in fitted.diagnostics}
+    declared |= {diagnostic.reference for diagnostic in fitted.diagnostics if diagnostic.reference}
+    if not declared:
+        return
+    record = _Record()
+    subject.new().fit(subject.train, subject.validation, record)
+    missing = ", ".join(sorted(declared - record.watched))
+    _require(not missing, f"fit must report the declared diagnostics to monitor.epoch: {missing}")
 
 
 def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
@@ -220,6 +235,7 @@ def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
         fit_leaves_its_input_alone,
         decode_is_consistent,
         interrupted_fit_resumes,
+        diagnostics_are_reported,
     )
 
 

@@ -62,10 +62,10 @@ def get_method(spec: str) -> type[Method]:
         If there is no such method, or the object of that name is not a method.
     """
     if ".py:" in spec:
-        found = _from_file(*spec.rsplit(":", 1))
+        candidate = _from_file(*spec.rsplit(":", 1))
     elif spec in BUILT_IN:
         module, attribute = BUILT_IN[spec].split(":")
-        found = getattr(importlib.import_module(module), attribute)
+        candidate = getattr(importlib.import_module(module), attribute)
     elif spec.endswith(".py"):
         raise SettingError(f"--method {spec} names no class; give {spec}:CLASS.")
     else:
@@ -75,14 +75,14 @@ def get_method(spec: str) -> type[Method]:
             hint = f"did you mean {' or '.join(near)}?" if near else "see `starbench methods`."
             raise SettingError(f"There is no method '{spec}'; {hint}")
         try:
-            found = points[spec].load()
+            candidate = points[spec].load()
         except Exception as error:  # third-party code may raise anything
             package = points[spec].dist
             raise SettingError(
                 f"Method '{spec}' of package {package.name if package else '(unknown)'} "
                 f"cannot be loaded: {error!r}"
             ) from error
-    return _checked(found, spec)
+    return _checked(candidate, spec)
 
 
 def _from_file(filename: str, attribute: str) -> Any:
@@ -104,37 +104,42 @@ def _from_file(filename: str, attribute: str) -> Any:
     return getattr(module, attribute)
 
 
-def _checked(found: Any, spec: str) -> type[Method]:
-    if not (isinstance(found, type) and issubclass(found, Method)):
+def _checked(candidate: Any, spec: str) -> type[Method]:
+    if not (isinstance(candidate, type) and issubclass(candidate, Method)):
         raise SettingError(f"{spec} is not a subclass of starbench.methods.base.Method.")
     for attribute in ("name", "label_access", "reference", "Hyperparameters"):
-        if not hasattr(found, attribute):
+        if not hasattr(candidate, attribute):
             raise SettingError(f"{spec} does not set the class attribute '{attribute}'.")
-    if not isinstance(found.name, str) or not re.fullmatch(METHOD_NAME, found.name):
+    if not isinstance(candidate.name, str) or not re.fullmatch(METHOD_NAME, candidate.name):
         raise SettingError(
-            f"The class attribute 'name' of {spec} is {found.name!a}; "
+            f"The class attribute 'name' of {spec} is {candidate.name!a}; "
             "give it lower-case words joined by hyphens."
         )
-    own = BUILT_IN.get(found.name)
-    if own is not None and own != f"{found.__module__}:{found.__qualname__}":
+    built_in = BUILT_IN.get(candidate.name)
+    if built_in is not None and built_in != f"{candidate.__module__}:{candidate.__qualname__}":
         raise SettingError(
-            f"{spec} has the name of starbench's own method {found.name}; give it another."
+            f"{spec} has the name of starbench's own method {candidate.name}; give it another."
         )
-    if type(found.version) is not int or found.version < 1:
-        raise SettingError(f"The class attribute 'version' of {spec} must be a whole number.")
-    if not isinstance(found.reference, str) or not found.reference.strip():
-        raise SettingError(f"The class attribute 'reference' of {spec} must be a text.")
-    if not (isinstance(found.Hyperparameters, type) and _all_have_defaults(found.Hyperparameters)):
+    if type(candidate.version) is not int or candidate.version < 1:
+        raise SettingError(f"The class attribute 'version' of {spec} must be a positive integer.")
+    if not isinstance(candidate.reference, str) or not candidate.reference.strip():
+        raise SettingError(f"The class attribute 'reference' of {spec} must be a non-empty string.")
+    if not (
+        isinstance(candidate.Hyperparameters, type)
+        and _all_have_defaults(candidate.Hyperparameters)
+    ):
         raise SettingError(
             f"Hyperparameters of {spec} must be a dataclass whose fields all have defaults."
         )
-    if found.label_access not in LABEL_ACCESS:
+    if candidate.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
-    if issubclass(found, OracleControl) and not (found.control and found.label_access == "oracle"):
+    if issubclass(candidate, OracleControl) and not (
+        candidate.control and candidate.label_access == "oracle"
+    ):
         raise SettingError(
             f"{spec} is an OracleControl: leave its label_access at 'oracle' and control at True."
         )
-    return found
+    return candidate
 
 
 def _all_have_defaults(kind: type) -> bool:
@@ -160,8 +165,8 @@ def make_hyperparameters(
     values = {}
     if preset is not None:
         if preset not in method.presets:
-            known = ", ".join(method.presets) or "none"
-            raise SettingError(f"{method.name} has no preset '{preset}'; it has: {known}.")
+            presets = ", ".join(method.presets) or "none"
+            raise SettingError(f"{method.name} has no preset '{preset}'; it has: {presets}.")
         values.update(method.presets[preset])
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -204,8 +209,8 @@ def _in_range(value: Any, field: dataclasses.Field[Any]) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:
-        known = ", ".join(choices)
-        raise SettingError(f"--set {field.name} must be one of {known}, but got '{value}'.")
+        allowed = ", ".join(choices)
+        raise SettingError(f"--set {field.name} must be one of {allowed}, but got '{value}'.")
     for item in value if isinstance(value, tuple) else (value,):
         if (low is not None and item < low) or (high is not None and item > high):
             bounds = f"at least {low}" if high is None else f"between {low} and {high}"

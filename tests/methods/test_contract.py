@@ -5,6 +5,7 @@ import inspect
 from abc import ABC
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from support.small_settings import TINY, hyperparameters
 from support.spectra import draw, view
 
-from starbench.methods.base import Method, View, option
+from starbench.methods.base import Diagnostic, Method, View, option
 from starbench.methods.contract import Subject, check_method, clauses
 from starbench.methods.registry import BUILT_IN, get_method, method_names
 
@@ -136,6 +137,10 @@ class ForgetsProgress(Projection):
             monitor.epoch(self, epoch + 1, {"loss": 0.0})
 
 
+class SilentDiagnostic(Projection):
+    diagnostics: ClassVar = (Diagnostic("loss", "loss"),)
+
+
 class WrongType(Projection):
     def encode(self, flux, nuisance):
         return super().encode(flux, nuisance).astype(np.float64)
@@ -157,6 +162,7 @@ def test_the_simplest_method_keeps_the_contract():
         (Unseeded, "same_seed_gives_same_latents"),
         (ForgetsProgress, "interrupted_fit_resumes"),
         (WrongType, "latents_have_shape_and_type"),
+        (SilentDiagnostic, "diagnostics_are_reported"),
     ],
 )
 def test_a_broken_method_fails_the_clause_meant_for_it(method, clause):

@@ -53,8 +53,8 @@ def test_a_method_from_a_file(tmp_path):
         ("name = '../../evil'", "'name' of"),
         ("name = 3", "'name' of .* is 3"),
         ("name = 'pca'", "has the name of starbench's own method pca; give it another"),
-        ("name = 'mine'; version = '1.0'", "'version' of .* must be a whole number"),
-        ("name = 'mine'; reference = None", "'reference' of .* must be a text"),
+        ("name = 'mine'; version = '1.0'", "'version' of .* must be a positive integer"),
+        ("name = 'mine'; reference = None", "'reference' of .* must be a non-empty string"),
         ("name = 'mine'; Hyperparameters = dict", "must be a dataclass whose fields all have"),
     ],
 )
