@@ -29,8 +29,8 @@ from starbench.evaluation.views import SplitView, view_split
 from starbench.methods.base import Silent, View
 from starbench.methods.controls.information_bound import InformationBound
 from starbench.methods.parts.noise_matching import noise_matched_map
+from starbench.methods.parts.polynomial import monomials
 from starbench.methods.parts.refinement import noise_covariance
-from starbench.methods.polynomial_residual import monomials
 from starbench.metrics import twin_ranks
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
@@ -57,11 +57,11 @@ def with_twins_agreeing(noisy: np.ndarray, noiseless: np.ndarray) -> np.ndarray:
 def best_latent(bound: InformationBound, train: SplitView, shown: SplitView) -> np.ndarray:
     """Return the bound's compositions [n, 2, n_elements], scaled to their noise for L1."""
     some = slice(4096)
-    information, _ = bound._information(train.view.nuisance[some], train.view.composition[some])
-    turned = np.linalg.inv(bound._axes)
+    information, _ = bound.information(train.view.nuisance[some], train.view.composition[some])
+    turned = np.linalg.inv(bound.axes)
     information = turned.T @ information @ turned  # of the composition in dex
-    precision = np.linalg.inv(bound._axes @ bound._axes.T)
-    latent = torch.from_numpy(bound.encode(
+    precision = np.linalg.inv(bound.axes @ bound.axes.T)
+    latent = torch.from_numpy(bound.encode_stars(
         train.view.flux[some], train.view.nuisance[some], train.view.composition[some]
     ))  # fmt: skip
     covariance = noise_covariance(torch.from_numpy(information), torch.from_numpy(precision))

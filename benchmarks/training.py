@@ -105,16 +105,31 @@ def _fit(folder: Path, name: str, warm_up: int, steps: int) -> dict:
     """Fit until enough steps were taken, and return how long each took."""
     from starbench.methods.base import Silent, View
     from starbench.methods.fader import Fader, FaderSettings
+    from starbench.methods.parts.autoencoder import Autoencoder
+    from starbench.methods.parts.objective import Objective
 
     clock: list[tuple[float, float]] = []
 
-    class TimedFader(Fader):
+    class TimedObjective(Objective):
+        def __init__(self, objective):
+            super().__init__(objective.networks)
+            self.objective = objective
+
+        def prepare(self, train):
+            self.objective.prepare(train)
+
         # The fit calls it once a step, so two calls lie one whole step apart.
-        def penalty(self, latent, batch):
+        def loss(self, batch):
             clock.append((time.perf_counter(), time.process_time()))
             if len(clock) > warm_up + steps:
                 raise _Enough
-            return super().penalty(latent, batch)
+            return self.objective.loss(batch)
+
+    class TimedFader(Autoencoder):
+        name, reference, Hyperparameters = "timed-fader", "benchmarks", FaderSettings
+
+        def build(self, inputs):
+            return TimedObjective(Fader(self.hyperparameters).build(inputs))
 
     flux, nuisance = np.load(folder / "flux.npy"), np.load(folder / "nuisance.npy")
     view = View(flux.reshape(-1, flux.shape[2]), nuisance.reshape(-1, nuisance.shape[2]))
@@ -127,13 +142,12 @@ def _fit(folder: Path, name: str, warm_up: int, steps: int) -> dict:
     with contextlib.suppress(_Enough):
         method.fit(view, view, Silent())
     timed = np.diff(clock[warm_up:], axis=0)
-    networks = method.training.networks.values()
     return {
         "timings": timed.tolist(),
         "excluded": clock[warm_up][0] - began,
         "memory": peak_memory_bytes() / 1e6,
         "batch": batch,
-        "weights": sum(p.numel() for network in networks for p in network.parameters()),
+        "weights": sum(p.numel() for p in method.objective.parameters()),
     }
 
 

@@ -1,1 +1,1 @@
-"""Methods: the interface, the shared networks, and one module a method."""
+"""Methods: the interface, one module for each method, shared parts, and controls."""

@@ -1,24 +1,24 @@
-"""The interface of a method: fit on what its label access allows, then encode spectra."""
+"""The interface of a method: fit on what its label access allows, then encode spectra.
+
+`Method` is what everyone implements. `OracleControl` is for the controls that encode the true
+composition along with the spectrum.
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, final
 
 import numpy as np
 import torch
 
 from starbench.common.settings import SettingError as SettingError
 
-LABEL_ACCESS = (
-    "none",
-    "nuisance",
-    "pairs",
-    "oracle",
-)  # what a method may learn from, in rising order
+# What a method may learn from; each allows all that the one before it does.
+LABEL_ACCESS = ("none", "nuisance", "pairs", "oracle")
 
 
 class Diverged(RuntimeError):
-    """Training left the finite numbers or collapsed; such a run is never scored."""
+    """Training produced numbers that are not finite, or collapsed; the run is not scored."""
 
 
 def option(
@@ -29,19 +29,30 @@ def option(
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """Return a dataclass field: a hyperparameter, its meaning, and its range or its choices."""
+    """Return a dataclass field for a hyperparameter.
+
+    Parameters
+    ----------
+    default : object
+    meaning : str
+        One line for ``starbench methods NAME``.
+    low, high : float, optional
+        Least and greatest value allowed, of each entry where the value is a tuple.
+    choices : tuple of str, optional
+        Values allowed.
+    """
     metadata = {"help": meaning, "low": low, "high": high, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class View:
-    """What `Method.fit` sees of a split: spectra in shuffled order and only the labels it may use.
+    """A split as `Method.fit` sees it: shuffled spectra, and only the labels it may use.
 
     Attributes
     ----------
     flux : numpy.ndarray [n, n_pixels], float32
-        Both spectra of every pair, shuffled, so that the order tells nothing.
+        Both spectra of every pair, shuffled, so that the order carries no information.
     nuisance : numpy.ndarray [n, n_nuisance], float32, or None
         None for label access `none`.
     twin : numpy.ndarray [n], int64, or None
@@ -49,8 +60,8 @@ class View:
     composition : numpy.ndarray [n, n_elements], float32, or None
         Only for label access `oracle`.
     noise : float or None
-        Standard deviation of the Gaussian noise in each pixel, which every survey knows of its
-        spectra; None for none.
+        Standard deviation of the Gaussian noise in each pixel, which surveys report with their
+        spectra; None for noiseless spectra.
     """
 
     flux: np.ndarray
@@ -64,8 +75,28 @@ class View:
         return len(self.flux)
 
 
-def known_composition(view: View, method: str) -> np.ndarray:
-    """Return the composition of a view, for a method that cannot do without.
+def required(labels: np.ndarray | None, name: str) -> np.ndarray:
+    """Return labels that a method's label access grants it, for a type checker's sake.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray or None
+        A field of `View`, or an argument of `Method.encode`.
+    name : str
+        What the labels are, for the message.
+
+    Raises
+    ------
+    TypeError
+        If they are None, as for a method whose label access does not include them.
+    """
+    if labels is None:
+        raise TypeError(f"the {name} is None: the method's label access must include it")
+    return labels
+
+
+def required_composition(view: View, method: str) -> np.ndarray:
+    """Return the composition of a view, for a method that cannot work without it.
 
     Raises
     ------
@@ -78,13 +109,13 @@ def known_composition(view: View, method: str) -> np.ndarray:
 
 
 class Monitor(Protocol):
-    """What `Method.fit` reports to: it draws progress and writes checkpoints."""
+    """What `Method.fit` reports to; the harness draws progress and writes checkpoints by it."""
 
     def start(self, method: "Method", epochs: int) -> None:
-        """Say before the first epoch how many there are."""
+        """Report the total number of epochs before the first one."""
 
     def epoch(self, method: "Method", epoch: int, values: dict[str, float]) -> None:
-        """Report the end of an epoch, counted from 1, and the means of watched quantities.
+        """Report the end of an epoch (the first is 1) and the means of watched quantities.
 
         Raises
         ------
@@ -105,11 +136,10 @@ class Silent:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A quantity watched in training that tells whether a fit went as it is meant to.
+    """A quantity watched in training that tells whether a fit went as it should.
 
-    The harness knows no method's quantities by name: it draws what is declared here in the
-    progress bar and the training figure, keeps the value of the chosen epoch in the row, and
-    remarks on one outside its bounds.
+    The harness shows a declared quantity in the progress bar and the training figure, keeps its
+    value at the chosen epoch in the row, and adds a remark if it lies outside its bounds.
 
     Attributes
     ----------
@@ -118,7 +148,7 @@ class Diagnostic:
     label : str
         Short name for progress bars and figures.
     reference : str or None
-        Key of the watched quantity that it is compared with, such as its value by chance.
+        Key of the watched quantity to compare it with, such as its value by chance.
     low, high : float or None
         Bounds of the quantity, in units of the reference where there is one.
     below, above : str
@@ -137,16 +167,16 @@ class Diagnostic:
 class Method(ABC):
     """A way to encode spectra into latents that hold the chemistry and not the nuisance.
 
-    A subclass names itself, says what labels it needs, gives its hyperparameters as a frozen
-    dataclass with a default for each, and implements `fit`, `encode`, `state` and `load_state`;
-    `decode` if it can reconstruct.
+    A subclass sets the class attributes below, defines its hyperparameters as a frozen dataclass
+    with a default for each, and implements `fit`, `encode`, `state` and `load_state`, and `decode`
+    if it can reconstruct spectra.
 
     Parameters
     ----------
     hyperparameters : Hyperparameters, optional
-        An instance of the class's own dataclass; its defaults if not given.
+        An instance of the class's dataclass; the defaults if not given.
     seed : int
-        Seed of everything random in the method.
+        Seed of every random draw of the method.
     device : str
         A torch device, such as ``"cpu"`` or ``"cuda"``.
 
@@ -158,16 +188,13 @@ class Method(ABC):
         Raised whenever a change of the code changes results.
     label_access : {"none", "nuisance", "pairs", "oracle"}
     reference : str
-        Where the method comes from.
+        The publication that introduced the method.
     control : bool
-        Whether it is there to calibrate the scale rather than to compete.
+        Whether it calibrates the scale rather than competes.
     presets : dict of str to dict
         Named changes of the defaults, such as a published configuration.
     diagnostics : tuple of Diagnostic
-        Watched quantities that tell whether a fit went as it is meant to.
-    encodes_composition : bool
-        Whether `encode` takes the composition [n, n_elements] as a third argument; only for label
-        access `oracle`.
+        Watched quantities that tell whether a fit went as it should.
     """
 
     name: ClassVar[str]
@@ -178,7 +205,8 @@ class Method(ABC):
     Hyperparameters: ClassVar[type]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     diagnostics: ClassVar[tuple[Diagnostic, ...]] = ()
-    encodes_composition: ClassVar[bool] = False
+
+    hyperparameters: Any
 
     def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu"):
         self.hyperparameters = (
@@ -189,16 +217,16 @@ class Method(ABC):
 
     @abstractmethod
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Learn from `train`; `validation` is there to choose or to stop by, never to fit.
+        """Learn from `train`; use `validation` only to choose a setting or to stop early.
 
         Calls ``monitor.start`` once and ``monitor.epoch`` after every epoch. Must not change the
-        arrays it is given. If `load_state` restored an unfinished fit, continues it and ends as if
-        never interrupted.
+        arrays it is given. After `load_state` has restored an unfinished fit, continues it and
+        ends as an uninterrupted fit would.
         """
 
     @abstractmethod
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Encode each spectrum on its own, whatever the rest of the batch and its order.
+        """Encode spectra; a latent depends on its own spectrum alone, not on batch or order.
 
         Parameters
         ----------
@@ -211,45 +239,76 @@ class Method(ABC):
         numpy.ndarray [n, n_latent], float32
         """
 
-    def rank_twins(
-        self, latent: np.ndarray, nuisance: np.ndarray | None, composition: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Rank every star's twin by a distance of the method's own; for controls alone.
-
-        Parameters
-        ----------
-        latent : numpy.ndarray [n_pairs, 2, n_latent], float32
-        nuisance : numpy.ndarray [n_pairs, 2, n_nuisance], float32, or None
-            None for label access `none`.
-        composition : numpy.ndarray [n_pairs, n_elements], float32, or None
-            None unless the method has `encodes_composition`.
-
-        Returns
-        -------
-        rank, tied : numpy.ndarray [n_pairs, 2], int64
-            As `starbench.metrics.TwinRanks` holds them; None, as here, for the L1 distance by
-            which all methods that compete are ranked.
-        """
-        return None
-
     @property
     def has_decoder(self) -> bool:
         """Whether `decode` is implemented."""
         return type(self).decode is not Method.decode
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Reconstruct flux [n, n_pixels], float32, from latents, drawn at the nuisance given."""
+        """Reconstruct flux [n, n_pixels], float32, from latents [n, n_latent] at a nuisance."""
         raise NotImplementedError(f"{self.name} has no decoder")
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
-        """Return what encoding, decoding and continuing a fit need, as named tensors."""
+        """Return all that encoding, decoding and continuing a fit need, as named tensors."""
 
     @abstractmethod
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore what `state` returned, in a new instance with the same hyperparameters."""
+        """Restore what `state` returned, into a new instance with the same hyperparameters."""
 
     @property
     def n_parameters(self) -> int:
-        """Number of learned numbers used to encode and decode."""
+        """Number of learned parameters used to encode and decode."""
         return 0
+
+
+class OracleControl(Method):
+    """A control that encodes the true composition along with the spectrum.
+
+    It has label access `oracle`, cannot compete, and may rank twins by a distance of its own. The
+    harness calls `encode_stars` where it calls `encode` of other methods.
+    """
+
+    label_access = "oracle"
+    control = True
+
+    @abstractmethod
+    def encode_stars(
+        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+    ) -> np.ndarray:
+        """Encode spectra of known composition.
+
+        Parameters
+        ----------
+        flux : numpy.ndarray [n, n_pixels], float32
+        nuisance : numpy.ndarray [n, n_nuisance], float32
+        composition : numpy.ndarray [n, n_elements], float32
+
+        Returns
+        -------
+        numpy.ndarray [n, n_latent], float32
+        """
+
+    @final
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Raise TypeError: this control cannot encode spectra of unknown composition."""
+        raise TypeError(f"{self.name} encodes stars of known composition: call `encode_stars`")
+
+    def rank_twins(
+        self, latent: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rank every star's twin by a distance other than L1.
+
+        Parameters
+        ----------
+        latent : numpy.ndarray [n_pairs, 2, n_latent], float32
+        nuisance : numpy.ndarray [n_pairs, 2, n_nuisance], float32
+        composition : numpy.ndarray [n_pairs, n_elements], float32
+
+        Returns
+        -------
+        rank, tied : numpy.ndarray [n_pairs, 2], int64
+            As in `starbench.metrics.TwinRanks`; None, the default, for the L1 distance by which
+            all methods that compete are ranked.
+        """
+        return None

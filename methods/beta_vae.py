@@ -1,9 +1,15 @@
-r"""beta-VAE: a variational autoencoder whose prior weighs more than its likelihood asks for.
+r"""beta-VAE: a variational autoencoder with a prior of more than its due weight.
 
-With the posterior and the loss of `variational.py`, without nuisance and with beta > 1, so that the
-latent's axes are pressed to be independent and to hold no more than the reconstruction is worth.
-Whether an axis then is a factor of variation, temperature here and magnesium there, is left to
-chance: nothing tells the method which factors are chemistry, and twins are ranked by all of them.
+With the loss of `starbench.methods.parts.variational`, no nuisance, and beta > 1,
+
+.. math::
+
+    L = \frac{1}{2} \log \langle e \rangle + \frac{\beta}{K}\,
+        \langle \mathrm{KL}(q(z|x)\, \|\, N(0, 1)) \rangle,
+
+the axes of the latent are pressed to be independent, and to hold no more than the reconstruction
+needs. Whether an axis then is a factor of variation, such as temperature or magnesium, is left to
+chance: the method is not told which factors are chemistry, and twins are ranked by all axes.
 
 References
 ----------
@@ -12,9 +18,18 @@ framework", ICLR.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, final
 
-from starbench.methods.base import option
-from starbench.methods.parts.variational import Variational, VariationalSettings
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.objective import Objective, ReconstructionError
+from starbench.methods.parts.variational import (
+    DIAGNOSTIC,
+    EvidenceBound,
+    VariationalNetworks,
+    VariationalSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -24,10 +39,21 @@ class Settings(VariationalSettings):
     beta: float = option(2.0, "weight of the divergence from the prior", low=0.0)
 
 
-class BetaVae(Variational):
-    """A variational autoencoder without labels, its prior weighted up."""
+@final
+class BetaVae(Autoencoder):
+    """A variational autoencoder without labels and with a heavier prior."""
 
     name = "beta-vae"
+    version = 1
     label_access = "none"
     reference = "Higgins et al. 2017"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (DIAGNOSTIC,)
+
+    def build(self, inputs: Inputs) -> Objective:
+        """Build networks that maximise the weighted evidence bound; `inputs` has no nuisance."""
+        settings = self.hyperparameters
+        networks = VariationalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        return EvidenceBound(networks, error, settings)

@@ -1,19 +1,34 @@
-"""The baseline: it knows the nuisance, and nothing keeps that out of the latent.
+r"""The baseline: networks that know the nuisance, and no penalty on what the latent tells of it.
 
-With the networks, the training and the data of `starbench.methods.fader`, and no adversary,
+With the networks and the training of `starbench.methods.fader`, but no adversary,
 
-    L = |x - D(E(x, u), u)|^2 / variance.
+.. math::
 
-The decoder is given u, so a latent that is short of room gains by leaving u out; that is all the
-pressure there is.
+    L = |x - D(E(x, u), u)|^2 / \mathrm{variance}.
+
+The decoder receives u, so a latent of limited size gains by leaving u out. Nothing else removes the
+nuisance from it.
 """
 
-from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings
+from typing import final
+
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.networks import ConditionalNetworks
+from starbench.methods.parts.objective import Objective, Reconstruction, ReconstructionError
+from starbench.methods.parts.settings import AutoencoderSettings
 
 
+@final
 class ConditionalAutoencoder(Autoencoder):
-    """The Fader network's undisentangled baseline."""
+    """The Fader network's baseline without disentanglement."""
 
     name = "conditional-autoencoder"
     reference = "de Mijolla and Ness, baseline of their Table 1"
     Hyperparameters = AutoencoderSettings
+
+    def build(self, inputs: Inputs) -> Objective:
+        """Build networks that minimise the reconstruction error."""
+        settings = self.hyperparameters
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        return Reconstruction(networks, ReconstructionError(inputs, settings.loss_whitening))

@@ -1,7 +1,7 @@
-"""The contract that every method keeps, as checks that name what to mend.
+"""The contract of methods, as checks whose messages say what to change.
 
-`clauses` lists them; `check_method` runs them on small data. The test suite runs them over every
-registered method, and ``starbench check METHOD`` over anybody's.
+`clauses` lists the checks; `check_method` runs them on small data. The test suite applies them to
+every registered method, and ``starbench check METHOD`` to any method.
 """
 
 import contextlib
@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from starbench.common import checkpoint
-from starbench.methods.base import Method, Silent, View
+from starbench.methods.base import Method, OracleControl, Silent, View, required
 
-# Latents may move by rounding when the batch changes, because matrix products sum in another order.
+# Rounding may change latents with the batch, because matrix products sum in another order.
 _ROUNDING = 1e-3
 
 
 class Breach(AssertionError):
-    """A clause of the contract that a method does not keep."""
+    """A violation of a clause of the contract."""
 
 
 class _Interrupted(Exception):
@@ -29,11 +30,11 @@ class _Interrupted(Exception):
 
 
 class _InterruptAfter(Silent):
-    """Keeps the method's state after a number of epochs and stops the fit there."""
+    """A monitor that keeps the method's state after a number of epochs and stops the fit there."""
 
     def __init__(self, epochs: int):
         self.epochs = epochs
-        self.state = None
+        self.state: dict[str, torch.Tensor] = {}
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
         if epoch == self.epochs:
@@ -41,12 +42,15 @@ class _InterruptAfter(Silent):
             raise _Interrupted
 
 
-class _Count(Silent):
-    def __init__(self):
+class _Record(Silent):
+    """A monitor that keeps the number of epochs and the names of the last watched values."""
+
+    def __init__(self) -> None:
         self.epochs = 0
+        self.watched: set[str] = set()
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
-        self.epochs = epoch
+        self.epochs, self.watched = epoch, set(values)
 
 
 @dataclass
@@ -60,9 +64,9 @@ class Subject:
     train, validation : View
         With the labels that the method's label access allows.
     flux, nuisance : numpy.ndarray
-        Spectra that were not fitted; nuisance is None for label access `none`.
+        Spectra held out from the fit; nuisance is None for label access `none`.
     composition : numpy.ndarray, optional
-        Their composition, for a method that encodes it.
+        Their composition, for an `OracleControl`.
     """
 
     method: type[Method]
@@ -84,30 +88,33 @@ class Subject:
         return fitted
 
     def encode(self, fitted: Method, rows: Any = slice(None)) -> np.ndarray:
-        """Encode some of the spectra that were not fitted."""
-        nuisance = None if self.nuisance is None else self.nuisance[rows]
-        if not self.method.encodes_composition:
-            return fitted.encode(self.flux[rows], nuisance)
-        return fitted.encode(self.flux[rows], nuisance, self.composition[rows])
+        """Encode some of the held-out spectra."""
+        if isinstance(fitted, OracleControl):
+            nuisance = required(self.nuisance, "nuisance")[rows]
+            composition = required(self.composition, "composition")[rows]
+            return fitted.encode_stars(self.flux[rows], nuisance, composition)
+        return fitted.encode(
+            self.flux[rows], None if self.nuisance is None else self.nuisance[rows]
+        )
 
     def decode(self, fitted: Method, latent: np.ndarray) -> np.ndarray:
-        """Decode latents at the nuisance of the spectra that were not fitted."""
+        """Decode latents at the nuisance of the held-out spectra."""
         return fitted.decode(latent, self.nuisance)
 
 
-def _require(condition: bool, what_to_mend: str) -> None:
+def _require(condition: bool, what_to_change: str) -> None:
     if not condition:
-        raise Breach(what_to_mend)
+        raise Breach(what_to_change)
 
 
-def _require_close(first: np.ndarray, second: np.ndarray, what_to_mend: str) -> None:
+def _require_close(first: np.ndarray, second: np.ndarray, what_to_change: str) -> None:
     spread = float(np.std(first)) or 1.0
     worst = float(np.max(np.abs(first - second)))
-    _require(worst <= _ROUNDING * spread, f"{what_to_mend} (they differ by {worst:.2g})")
+    _require(worst <= _ROUNDING * spread, f"{what_to_change} (they differ by {worst:.2g})")
 
 
 def latents_have_shape_and_type(subject: Subject, fitted: Method) -> None:
-    """Check that encode returns one float32 vector a spectrum."""
+    """Check that encode returns a float32 vector for each spectrum."""
     latent = subject.encode(fitted)
     _require(isinstance(latent, np.ndarray), "encode must return a numpy array")
     _require(
@@ -118,10 +125,10 @@ def latents_have_shape_and_type(subject: Subject, fitted: Method) -> None:
 
 
 def latents_are_finite(subject: Subject, fitted: Method) -> None:
-    """Check that latents hold neither NaN nor infinity."""
+    """Check that latents contain neither NaN nor infinity."""
     latent = subject.encode(fitted)
     bad = int((~np.isfinite(latent)).any(axis=1).sum())
-    _require(bad == 0, f"{bad} of {len(latent)} latents hold NaN or infinity")
+    _require(bad == 0, f"{bad} of {len(latent)} latents contain NaN or infinity")
 
 
 def same_seed_gives_same_latents(subject: Subject, fitted: Method) -> None:
@@ -132,7 +139,7 @@ def same_seed_gives_same_latents(subject: Subject, fitted: Method) -> None:
 
 
 def saving_keeps_latents(subject: Subject, fitted: Method) -> None:
-    """Check that a new instance that loads the state from a file encodes alike."""
+    """Check that a new instance that loads the state from a file gives the same latents."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
         checkpoint.save(path, fitted.state(), {})
@@ -174,7 +181,7 @@ def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
 
 
 def decode_is_consistent(subject: Subject, fitted: Method) -> None:
-    """Check that decode returns one float32 spectrum a latent, whatever the batch."""
+    """Check that decode returns a float32 spectrum for each latent, whatever the batch."""
     if not fitted.has_decoder:
         return
     latent = subject.encode(fitted)
@@ -189,20 +196,32 @@ def decode_is_consistent(subject: Subject, fitted: Method) -> None:
 
 
 def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
-    """Check that a fit stopped midway and continued from its state ends like a whole one."""
-    count = _Count()
-    whole = subject.new()
-    whole.fit(subject.train, subject.validation, count)
-    if count.epochs < 2:
+    """Check that a fit interrupted midway and continued ends like an uninterrupted one."""
+    record = _Record()
+    uninterrupted = subject.new()
+    uninterrupted.fit(subject.train, subject.validation, record)
+    if record.epochs < 2:
         return  # nothing to interrupt
-    interrupt = _InterruptAfter(count.epochs // 2)
+    interrupt = _InterruptAfter(record.epochs // 2)
     with contextlib.suppress(_Interrupted):
         subject.new().fit(subject.train, subject.validation, interrupt)
     resumed = subject.new()
     resumed.load_state(interrupt.state)
     resumed.fit(subject.train, subject.validation, Silent())
-    message = "a continued fit must end like a whole one: put optimisers and epoch in state()"
-    _require_close(subject.encode(whole), subject.encode(resumed), message)
+    message = "a continued fit must end like an uninterrupted one: save optimisers and epoch"
+    _require_close(subject.encode(uninterrupted), subject.encode(resumed), message)
+
+
+def diagnostics_are_reported(subject: Subject, fitted: Method) -> None:
+    """Check that fit reports the quantities that the method's diagnostics name."""
+    declared = {diagnostic.name for diagnostic in fitted.diagnostics}
+    declared |= {diagnostic.reference for diagnostic in fitted.diagnostics if diagnostic.reference}
+    if not declared:
+        return
+    record = _Record()
+    subject.new().fit(subject.train, subject.validation, record)
+    missing = ", ".join(sorted(declared - record.watched))
+    _require(not missing, f"fit must report the declared diagnostics to monitor.epoch: {missing}")
 
 
 def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
@@ -216,17 +235,18 @@ def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
         fit_leaves_its_input_alone,
         decode_is_consistent,
         interrupted_fit_resumes,
+        diagnostics_are_reported,
     )
 
 
 def check_method(subject: Subject) -> Iterator[tuple[str, str | None]]:
-    """Run every clause; yield its name and None, or what to mend.
+    """Run every clause; yield its name, and None or what to change.
 
-    A method that reads a label which its access does not allow finds None there, and fails to fit.
+    Labels beyond the method's label access are None, so a method that reads them fails to fit.
     """
     try:
         fitted = subject.fit()
-    except Exception as error:  # whatever a stranger's code may raise
+    except Exception as error:  # third-party code may raise anything
         yield "fit_works_within_label_access", f"fit raised {error!r}"
         return
     yield "fit_works_within_label_access", None

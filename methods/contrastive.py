@@ -1,9 +1,9 @@
-r"""Contrastive learning: of all latents of a batch, a star's twin is to be the nearest.
+r"""Contrastive learning: of all latents of a batch, that of a star's twin should be the nearest.
 
-Finding twins by nearest neighbours is what the task consists of, so it can be the loss itself, as
-it is where persons are re-identified in photographs. A batch holds both spectra of B pairs; with
-the distance of the leaderboard between their latents, the twin i' of i is to be told from the other
-2B - 2 spectra (InfoNCE, or NT-Xent):
+The task is to find twins by nearest neighbours, so that can be the loss itself, as it is where
+persons are re-identified in photographs. A batch holds both spectra of B pairs. With the
+leaderboard's distance between their latents, the twin i' of i should be classified among the other
+2B - 1 spectra (InfoNCE, or NT-Xent):
 
 .. math::
 
@@ -11,11 +11,11 @@ the distance of the leaderboard between their latents, the twin i' of i is to be
     L = -\frac{1}{2B} \sum_i \log \frac{e^{-d_{ii'}}}{\sum_{j \ne i} e^{-d_{ij}}}, \qquad
     z = E(x, u).
 
-The usual similarity is a cosine, which looks at directions alone: two latents of one direction and
-different lengths are the same to it and far apart to the leaderboard. With L1 what is trained is
-what is ranked, and the scale of the latent's axes, which decides an L1 distance, is learned as
-well: an axis of noise shrinks. Nothing asks that a spectrum can be had back, so there is no
-decoder, and what twins do not share, such as the nuisance, is only in the way.
+The usual similarity is a cosine, which depends on directions alone: latents of one direction and
+different lengths are equal by the cosine but far apart on the leaderboard. With L1 the training
+optimises the ranking itself, including the scale of the latent's axes: an axis of noise shrinks.
+There is no decoder, because no spectrum has to be reconstructed, and the latent gains nothing from
+what twins do not share, such as the nuisance.
 
 References
 ----------
@@ -26,12 +26,13 @@ representations", ICML.
 """
 
 from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from starbench.methods.base import Monitor, View, option
-from starbench.methods.parts.encoder import Encoder, EncoderSettings, pairs
+from starbench.methods.base import View, option, required
+from starbench.methods.parts.encoder import Encoder, EncoderObjective, EncoderSettings, pairs
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,20 @@ class Settings(EncoderSettings):
 
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
     temperature: float = option(
-        1.0, "L1 distance by which a probability falls by e; sets the scale of the latent", low=1e-6
+        1.0,
+        "L1 distance over which a probability falls by e; sets the scale of the latent",
+        low=1e-6,
     )
     epochs: int = option(60, "passes over the training pairs", low=1)
-    batch_size: int = option(512, "pairs a step: the more, the nearer the strangers", low=1)
+    batch_size: int = option(512, "pairs in each step; more pairs include closer strangers", low=1)
     learning_rate: float = option(2e-3, "peak of the learning rate, which rises and falls", low=0.0)
 
 
 def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return the mean negative logarithm of the twin's probability.
 
-    Metric-learning packages have this loss for cosines and Euclidean distances; it is short enough
-    to write with the distance that ranks.
+    Metric-learning packages have this loss for cosines and Euclidean distances, but not for the L1
+    distance that ranks twins.
 
     Parameters
     ----------
@@ -66,6 +69,7 @@ def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
     return cross_entropy(logits.masked_fill(itself, -torch.inf), twin)
 
 
+@final
 class Contrastive(Encoder):
     """An encoder that learns to tell a spectrum's twin from all others."""
 
@@ -73,13 +77,14 @@ class Contrastive(Encoder):
     label_access = "pairs"
     reference = "van den Oord et al. 2018; Chen et al. 2020"
     Hyperparameters = Settings
+    hyperparameters: Settings
 
-    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Fit the principal components, then the encoder on batches of pairs."""
+    def objective(self, train: View) -> EncoderObjective:
+        """Return InfoNCE on batches of pairs."""
         settings = self.hyperparameters
-        self._prepare(train, settings.latent)
+        twin = torch.as_tensor(required(train.twin, "row of each twin"))
 
         def loss(latent: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             return info_nce(latent, settings.temperature)
 
-        self._train(train, monitor, pairs(torch.as_tensor(train.twin)), loss)
+        return EncoderObjective(settings.latent, pairs(twin), loss)

@@ -1,7 +1,7 @@
-r"""Domain-adversarial training: a regression of the nuisance, its gradient reversed.
+r"""Domain-adversarial training: a regression of the nuisance with its gradient reversed.
 
 A network A predicts the nuisance u, scaled to [-1, 1], from the latent. All networks descend one
-loss in one step, but between the latent and A stands a layer that hands the latent on as it is and
+loss in one step, but between the latent and A stands a layer that passes the latent on and
 multiplies the gradient by -w:
 
 .. math::
@@ -10,8 +10,8 @@ multiplies the gradient by -w:
     \frac{\partial L}{\partial z} = \frac{\partial L_\mathrm{rec}}{\partial z}
         - w\, \frac{\partial L_A}{\partial z}.
 
-w grows from 0 over the training as 2 / (1 + exp(-10 p)) - 1 does with the share p that is done. A
-regression sees what the mean of u tells of z; a dependence that leaves that mean as it is escapes.
+w grows over the training as 2 / (1 + exp(-10 p)) - 1 with the share p that is done. A regression
+sees the mean of u given z; a dependence that leaves this mean constant escapes it.
 
 References
 ----------
@@ -20,34 +20,83 @@ Ganin et al. (2016), "Domain-adversarial training of neural networks", JMLR 17, 
 
 import math
 from dataclasses import dataclass
+from typing import Any, ClassVar, final
 
 import torch
 from torch import nn
 
-from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings, Batch
-from starbench.methods.parts.networks import mlp
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.networks import ConditionalNetworks, Networks
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    PenalisedReconstruction,
+    ReconstructionError,
+    Watched,
+)
+from starbench.methods.parts.perceptron import mlp
+from starbench.methods.parts.settings import AutoencoderSettings
 
 
 @dataclass(frozen=True)
 class Settings(AutoencoderSettings):
     """Hyperparameters of domain-adversarial training."""
 
-    adversary_weight: float = option(0.1, "weight w of the reversed gradient at its end", low=0.0)
+    adversary_weight: float = option(
+        0.1, "weight w of the reversed gradient at the end of the training", low=0.0
+    )
     adversary_widths: tuple[int, ...] = option((512, 256), "adversary's hidden layers", low=1)
 
 
-class _Reversed(torch.autograd.Function):
+class _Reversal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, latent, weight):
+    def forward(ctx: Any, latent: torch.Tensor, weight: float) -> torch.Tensor:
         ctx.weight = weight
         return latent.view_as(latent)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         return -ctx.weight * gradient, None
 
 
+def reverse_gradient(latent: torch.Tensor, weight: float) -> torch.Tensor:
+    """Return the latent as it is, but with its gradient multiplied by -weight."""
+    handed_on: torch.Tensor = _Reversal.apply(latent, weight)  # type: ignore[no-untyped-call]  # torch has no types here
+    return handed_on
+
+
+@final
+class ReversedRegression(PenalisedReconstruction):
+    """The reconstruction error plus that of a regression whose gradient is reversed.
+
+    Parameters
+    ----------
+    networks : Networks
+    error : ReconstructionError
+    regression : torch.nn.Module
+        From latents [n, latent] to scaled nuisance [n, n_nuisance].
+    weight : float
+        The factor w at the end of the training.
+    """
+
+    def __init__(
+        self, networks: Networks, error: ReconstructionError, regression: nn.Module, weight: float
+    ) -> None:
+        super().__init__(networks, error)
+        self.regression, self._weight = regression, weight
+
+    def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
+        """Return the regression's squared error, its gradient reversed before the latent."""
+        weight = self._weight * (2 / (1 + math.exp(-10 * batch.share_done)) - 1)
+        predicted = self.regression(reverse_gradient(latent, weight))
+        error = (predicted - batch.nuisance).square().mean()
+        chance = batch.nuisance.var(0, correction=0).mean()
+        return error, {"adversary_mse": error, "chance_mse": chance}
+
+
+@final
 class Dann(Autoencoder):
     """Adversarial disentanglement by gradient reversal against a regression."""
 
@@ -55,24 +104,16 @@ class Dann(Autoencoder):
     version = 1
     reference = "Ganin et al. 2016, JMLR 17, 59"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (
+        Diagnostic("adversary_mse", "adversary's squared error", reference="chance_mse"),
+    )
 
-    def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return the adversary."""
+    def build(self, inputs: Inputs) -> Objective:
+        """Build the networks and the regression they are set against."""
         settings = self.hyperparameters
-        widths = (settings.latent, *settings.adversary_widths, n_nuisance)
-        return {"adversary": mlp(widths, settings.activation)}
-
-    def steps_along(self, network: str) -> bool:
-        """Say that the adversary steps with the autoencoder."""
-        return True
-
-    def penalty(
-        self, latent: torch.Tensor, batch: Batch
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the adversary's squared error, its gradient reversed on the way to the latent."""
-        weight = self.hyperparameters.adversary_weight
-        weight *= 2 / (1 + math.exp(-10 * batch.share_done)) - 1
-        predicted = self.training.networks["adversary"](_Reversed.apply(latent, weight))
-        error = (predicted - batch.nuisance).square().mean()
-        chance = batch.nuisance.var(0, correction=0).mean()
-        return error, {"adversary_mse": error, "chance_mse": chance}
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        widths = (settings.latent, *settings.adversary_widths, inputs.n_nuisance)
+        regression = mlp(widths, settings.activation)
+        return ReversedRegression(networks, error, regression, settings.adversary_weight)

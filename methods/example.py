@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from starbench.methods.base import Method, option
+from starbench.methods.base import Method, Monitor, View, option, required
 
 
 @dataclass(frozen=True)
@@ -18,27 +18,29 @@ class Settings:  # each with a default, its meaning, and its range: --set latent
 
 class MyMethod(Method):
     name = "my-method"  # on the command line and the leaderboard
-    label_access = "nuisance"  # fit sees Teff and log g; which spectra are twins, it does not
+    label_access = "nuisance"  # fit sees Teff and log g, but not which spectra are twins
     reference = "You et al. (2026)"
     Hyperparameters = Settings
 
-    def fit(self, train, validation, monitor):  # train.flux [n, n_pixels] is shuffled
-        self.mean, self.spread = train.nuisance.mean(axis=0), train.nuisance.std(axis=0)
-        self.slopes = np.linalg.lstsq(self._quadratic(train.nuisance), train.flux, rcond=None)[0]
-        residual = train.flux - self._quadratic(train.nuisance) @ self.slopes
+    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
+        nuisance = required(train.nuisance, "nuisance")  # granted by the label access
+        self.mean, self.spread = nuisance.mean(axis=0), nuisance.std(axis=0)
+        self.slopes = np.linalg.lstsq(self._quadratic(nuisance), train.flux, rcond=None)[0]
+        residual = train.flux - self._quadratic(nuisance) @ self.slopes
         axes = np.linalg.svd(residual[:2000], full_matrices=False)[2]  # 2,000 spectra suffice
         self.axes = axes[: self.hyperparameters.latent].T.copy()
 
-    def encode(self, flux, nuisance):  # each spectrum on its own, whatever else is in the batch
-        return (flux - self._quadratic(nuisance) @ self.slopes) @ self.axes
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:  # one by one
+        residual = flux - self._quadratic(required(nuisance, "nuisance")) @ self.slopes
+        return np.asarray(residual @ self.axes)
 
-    def state(self):  # everything that encode needs, as tensors: saved without pickle
+    def state(self) -> dict[str, torch.Tensor]:  # all that encode needs, saved without pickle
         return {k: torch.from_numpy(getattr(self, k)) for k in ("mean", "spread", "slopes", "axes")}
 
-    def load_state(self, state):
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
         vars(self).update({name: tensor.numpy() for name, tensor in state.items()})
 
-    def _quadratic(self, nuisance):
+    def _quadratic(self, nuisance: np.ndarray) -> np.ndarray:
         u = np.column_stack([np.ones(len(nuisance)), (nuisance - self.mean) / self.spread])
         i, j = np.triu_indices(u.shape[1])
-        return (u[:, i] * u[:, j]).astype("f4")
+        return np.asarray(u[:, i] * u[:, j], "f4")

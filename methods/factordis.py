@@ -1,22 +1,22 @@
-r"""FactorDis: a critic that compares stars with what the decoder makes of them elsewhere.
+r"""FactorDis: a critic compares stars with their own spectra decoded at another nuisance.
 
-The nuisances u' of a batch are those of other stars of it, shuffled. A critic C tells real triples
-of spectrum, latent and nuisance from those in which the decoder has moved the star,
+The nuisances u' are those of the batch, shuffled. A critic C tells real triples of spectrum, latent
+and nuisance from those in which the decoder has moved the star to another nuisance,
 
 .. math::
 
     (x, z, u) \quad\text{and}\quad (D(z, u'), z, u'), \qquad z = E(x, u),
 
-and encoder and decoder learn to make the two alike, besides to reconstruct:
+and encoder and decoder learn to make the two alike, while they reconstruct:
 
 .. math::
 
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance}
         + w\, [\langle C(x, z, u) \rangle - \langle C(D(z, u'), z, u') \rangle].
 
-As u' is drawn without regard to z, the two can only be alike if z is independent of u; and what
-the decoder draws for a star at another temperature is judged as a spectrum, too, which an adversary
-that sees nothing but latents does not do. The critic is that of `critic.py`.
+As u' is drawn independently of z, the two can only be alike if z is independent of u. Unlike an
+adversary that sees latents alone, the critic also judges what the decoder draws for a star at
+another temperature. It is described in `starbench.methods.parts.critic`.
 
 References
 ----------
@@ -25,14 +25,24 @@ chemical tagging", ApJ 913, 12.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
-from torch import nn
 
-from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import Autoencoder, Batch
-from starbench.methods.parts.critic import CriticSettings, trained_difference
-from starbench.methods.parts.networks import mlp
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.adversary import Adversary
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.critic import DIAGNOSTIC, CriticSettings, trained_difference
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.networks import ConditionalNetworks, Networks
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    PenalisedReconstruction,
+    ReconstructionError,
+    Watched,
+)
+from starbench.methods.parts.perceptron import mlp
 from starbench.methods.parts.training import ramp
 
 
@@ -46,34 +56,60 @@ class Settings(CriticSettings):
     )
 
 
+@final
+class MovedStars(PenalisedReconstruction):
+    """The reconstruction error plus the weighted difference that a critic sees in moved stars.
+
+    Parameters
+    ----------
+    networks : Networks
+    error : ReconstructionError
+    critic : Adversary
+        From inputs, latent and nuisance [n, n_inputs + latent + n_nuisance] to scores [n, 1].
+    settings : Settings
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        error: ReconstructionError,
+        critic: Adversary,
+        settings: Settings,
+    ) -> None:
+        super().__init__(networks, error)
+        self.critic, self._settings = critic, settings
+
+    def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
+        """Train the critic; return the difference that it sees, weighted."""
+        settings, generator = self._settings, batch.generator()
+        order = torch.randperm(len(latent), generator=generator)
+        elsewhere = batch.nuisance[order]
+        # In the metric of the loss: of whitened inputs the critic sees little but the faintest.
+        scale = self.error.weight.sqrt()
+        real = torch.cat([batch.inputs * scale, latent, batch.nuisance], 1)
+        moved = self.networks.decode(latent, elsewhere)
+        fake = torch.cat([moved * scale, latent, elsewhere], 1)
+        difference = trained_difference(self.critic, real, fake, settings, generator)
+        weight = settings.critic_weight * ramp(batch.share_done, settings.critic_ramp)
+        return weight * difference, {"critic_difference": difference}
+
+
+@final
 class FactorDis(Autoencoder):
-    """Disentanglement by a critic on spectra, latents and shuffled nuisance."""
+    """Disentanglement by a critic of spectra, latents and shuffled nuisance."""
 
     name = "factordis"
     version = 1
     reference = "de Mijolla et al. 2021, ApJ 913, 12"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (DIAGNOSTIC,)
 
-    def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return the critic."""
+    def build(self, inputs: Inputs) -> Objective:
+        """Build the networks and the critic."""
         settings = self.hyperparameters
-        n_inputs = len(self.representation) + settings.latent + n_nuisance
-        return {"critic": mlp((n_inputs, *settings.critic_widths, 1), settings.activation)}
-
-    def penalty(
-        self, latent: torch.Tensor, batch: Batch
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Train the critic; return the difference that it sees, weighted."""
-        settings, generator = self.hyperparameters, batch.generator()
-        order = torch.randperm(len(latent), generator=generator)
-        elsewhere = batch.nuisance[order]
-        # In the metric of the loss: whitened, the faintest components would be all the critic sees.
-        scale = self._weight.sqrt()
-        real = torch.cat([batch.inputs * scale, latent, batch.nuisance], 1)
-        fake = torch.cat([self._decode(latent, elsewhere) * scale, latent, elsewhere], 1)
-        difference = trained_difference(
-            self.training.networks["critic"], self.training.optimisers["critic"],
-            real, fake, settings, generator,
-        )  # fmt: skip
-        weight = settings.critic_weight * ramp(batch.share_done, settings.critic_ramp)
-        return weight * difference, {"critic_difference": difference}
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        n_judged = inputs.n_inputs + settings.latent + inputs.n_nuisance
+        critic = mlp((n_judged, *settings.critic_widths, 1), settings.activation)
+        return MovedStars(networks, error, Adversary(critic, settings.learning_rate), settings)

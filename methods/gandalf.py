@@ -1,15 +1,15 @@
-r"""GANDALF: an adversary for each nuisance, in place of one for all together.
+r"""GANDALF: one adversary for each nuisance, in place of one for all of them.
 
-As in `fader.py`, but the latent is read by as many networks A_m as there are nuisances, each
-classifying the bin y_m(u) of its own:
+As in `starbench.methods.fader`, but each nuisance m has a network A_m that classifies its bin
+y_m(u) from the latent:
 
 .. math::
 
     L_A = -\frac{1}{M} \sum_m \log A_{m,\, y_m(u)}(z), \qquad
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance} - w\, L_A.
 
-Each adversary has fewer classes, and all stars of a bin to learn them from; what the latent tells
-of one nuisance only together with another, none of them sees.
+Each adversary has fewer classes, and all stars of a bin to learn them from. None of them sees what
+the latent tells only of several nuisances jointly.
 
 References
 ----------
@@ -19,51 +19,73 @@ to Gaia's spectra: "Disentangling stellar atmospheric parameters in astronomical
 generative adversarial neural networks", A&A 694, A326 (2025).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
 from torch import nn
 
-from starbench.methods.base import option
-from starbench.methods.fader import Fader, FaderSettings
-from starbench.methods.parts.networks import mlp
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.adversary import Adversary
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.classifier import (
+    DIAGNOSTIC,
+    ClassifierSettings,
+    FooledClassifier,
+    NuisanceBins,
+)
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.networks import ConditionalNetworks
+from starbench.methods.parts.objective import Objective, ReconstructionError
+from starbench.methods.parts.perceptron import mlp
 
 
 @dataclass(frozen=True)
-class Settings(FaderSettings):
+class Settings(ClassifierSettings):
     """Hyperparameters of GANDALF."""
 
     bins: int = option(10, "bins along each axis of the nuisance", low=2, high=100)
 
 
-class _Adversaries(nn.Module):
-    """Networks of the same input, their scores side by side."""
+@final
+class SideBySide(nn.Module):
+    """Networks with the same input, their outputs concatenated.
 
-    def __init__(self, networks: list[nn.Module]):
+    Parameters
+    ----------
+    networks : sequence of torch.nn.Module
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        """Return the scores [n, n_nuisance * bins]."""
+        """Return the outputs for latents [n, latent] as [n, all outputs]."""
         return torch.cat([network(latent) for network in self.networks], 1)
 
 
-class Gandalf(Fader):
-    """Adversarial disentanglement, one classifier a nuisance."""
+@final
+class Gandalf(Autoencoder):
+    """Adversarial disentanglement with one classifier for each nuisance."""
 
     name = "gandalf"
     version = 1
     reference = "Santovena et al. 2024; A&A 694, A326"
     Hyperparameters = Settings
-    presets: ClassVar = {}
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (DIAGNOSTIC,)
 
-    def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return the adversaries as one network."""
+    def build(self, inputs: Inputs) -> Objective:
+        """Build the networks and the classifiers they are set against."""
         settings = self.hyperparameters
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
         widths = (settings.latent, *settings.adversary_widths, settings.bins)
-        networks = [mlp(widths, settings.activation) for _ in range(n_nuisance)]
-        return {"adversary": _Adversaries(networks)}
-
-    def _joint(self, n_nuisance: int) -> bool:
-        return False
+        classifiers = [mlp(widths, settings.activation) for _ in range(inputs.n_nuisance)]
+        adversary = Adversary(
+            SideBySide(classifiers), settings.learning_rate, settings.adversary_cooling
+        )
+        bins = NuisanceBins(settings.bins, joint=False)
+        return FooledClassifier(networks, error, adversary, bins, settings)

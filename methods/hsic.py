@@ -1,7 +1,7 @@
-r"""HSIC: the latent and the nuisance made independent by a kernel's measure of dependence.
+r"""HSIC: a penalty on the dependence of latent and nuisance, measured with kernels.
 
-With Gaussian kernels of the latents and of the nuisances in a batch of n, K and L with their
-diagonals set to zero,
+Let K and L be the Gaussian kernel matrices of the latents and of the nuisances in a batch of n,
+with their diagonals set to zero. Then
 
 .. math::
 
@@ -10,33 +10,43 @@ diagonals set to zero,
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance}
         + w\, \frac{\mathrm{HSIC}(z, u)}{\sqrt{\mathrm{HSIC}(z, z)\, \mathrm{HSIC}(u, u)}}.
 
-HSIC is zero where z and u are independent and, as Gaussian kernels are characteristic, nowhere
-else. Normalised as a correlation is, it does not fall when the latent merely shrinks. There is no
-second network to train, and nothing to fool. The estimate is the unbiased one: the usual
-tr(K H L H) / n^2 is positive for independent samples, too, the more so the more dimensions the
-latent uses, so that to minimise it is to let the latent collapse (`TUNING.md`).
+HSIC is zero if and only if z and u are independent, as Gaussian kernels are characteristic.
+Normalised like a correlation, it does not fall when the latent merely shrinks. There is no second
+network to train or to fool. The estimate is unbiased: the usual tr(K H L H) / n^2 is positive for
+independent samples too, and larger the more dimensions the latent uses, so that minimising it
+collapses the latent (`TUNING.md`).
 
 References
 ----------
 Gretton et al. (2005), "Measuring statistical dependence with Hilbert-Schmidt norms", ALT.
 Song et al. (2012), "Feature selection via dependence maximization", JMLR 13, 1393: the estimate.
 Lopez et al. (2018), "Information constraints on auto-encoding variational Bayes", NeurIPS 31, who
-penalise an autoencoder by HSIC.
+penalise an autoencoder with HSIC.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
 
-from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import Autoencoder, Batch
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.kernels import KernelSettings, gaussian_kernel
+from starbench.methods.parts.networks import ConditionalNetworks, Networks
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    PenalisedReconstruction,
+    ReconstructionError,
+    Watched,
+)
 from starbench.methods.parts.training import ramp
 
 
 @dataclass(frozen=True)
 class Settings(KernelSettings):
-    """Hyperparameters of the penalty by the independence criterion."""
+    """Hyperparameters of the penalty on the independence criterion."""
 
     penalty_weight: float = option(3.0, "weight w of the penalty", low=0.0)
 
@@ -44,7 +54,7 @@ class Settings(KernelSettings):
 def hsic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return the unbiased estimate from two kernel matrices [n, n] (Song et al. 2012, eq. 4).
 
-    It may be negative where there is no dependence.
+    It can be negative for independent samples, and is 0 for fewer than four points.
     """
     n = len(first)
     if n < 4:  # too few for any estimate
@@ -59,6 +69,33 @@ def hsic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     ) / (n * (n - 3))
 
 
+@final
+class IndependencePenalty(PenalisedReconstruction):
+    """The reconstruction error plus the weighted normalised HSIC of latent and nuisance.
+
+    Parameters
+    ----------
+    networks : Networks
+    error : ReconstructionError
+    settings : Settings
+    """
+
+    def __init__(self, networks: Networks, error: ReconstructionError, settings: Settings) -> None:
+        super().__init__(networks, error)
+        self._settings = settings
+
+    def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
+        """Return the weighted normalised HSIC of a batch."""
+        settings = self._settings
+        of_latent = gaussian_kernel(latent, settings.kernel_widths)
+        of_nuisance = gaussian_kernel(batch.nuisance, settings.kernel_widths)
+        norm = hsic(of_latent, of_latent) * hsic(of_nuisance, of_nuisance)
+        dependence = hsic(of_latent, of_nuisance) / norm.clamp_min(1e-12).sqrt()
+        weight = settings.penalty_weight * ramp(batch.share_done, settings.penalty_ramp)
+        return weight * dependence, {"normalised_hsic": dependence}
+
+
+@final
 class Hsic(Autoencoder):
     """Disentanglement by a penalty on the Hilbert-Schmidt independence criterion."""
 
@@ -66,15 +103,14 @@ class Hsic(Autoencoder):
     version = 2
     reference = "Gretton et al. 2005; Song et al. 2012; Lopez et al. 2018"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (
+        Diagnostic("normalised_hsic", "normalised HSIC"),
+    )
 
-    def penalty(
-        self, latent: torch.Tensor, batch: Batch
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the weighted normalised HSIC of a batch."""
+    def build(self, inputs: Inputs) -> Objective:
+        """Build networks that minimise the penalised reconstruction error."""
         settings = self.hyperparameters
-        of_latent = gaussian_kernel(latent, settings.kernel_widths)
-        of_nuisance = gaussian_kernel(batch.nuisance, settings.kernel_widths)
-        norm = hsic(of_latent, of_latent) * hsic(of_nuisance, of_nuisance)
-        dependence = hsic(of_latent, of_nuisance) / norm.clamp_min(1e-12).sqrt()
-        weight = settings.penalty_weight * ramp(batch.share_done, settings.penalty_ramp)
-        return weight * dependence, {"normalised_hsic": dependence}
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        return IndependencePenalty(networks, error, settings)

@@ -1,17 +1,19 @@
 r"""InfoGAN: a generator of spectra whose code can be read back from them.
 
-A generator G makes spectra from a code c ~ U(-1, 1), the latent, and from noise w ~ N(0, 1); a
-critic C (`critic.py`) tells them from real ones, and a network Q reads the code back:
+A generator G makes spectra from a code c ~ U(-1, 1), the latent, and from noise w ~ N(0, 1). A
+critic C (`starbench.methods.parts.critic`) tells them from real ones, and a network Q reads the
+code back:
 
 .. math::
 
-    L_{G,Q} = -\langle C(G(c, w)) \rangle + \frac{\lambda}{d} \langle |c - Q(G(c, w))|^2 \rangle,
+    L_{G,Q} = -\langle C(G(c, w)) \rangle
+        + \frac{\lambda}{d} \langle |c - Q(G(c, w))|^2 \rangle,
 
-d the dimensions of c; the second term is a bound on the information that the spectrum holds of its
-code. No real spectrum is ever reconstructed in training: its latent is Q(x), its reconstruction
-G(Q(x), 0). Networks and critic work on standardised coefficients as in `autoencoder.py`, Q in place
-of the encoder and G of the decoder. Where the noise of the spectra is known, it is added to what G
-makes (Bora et al. 2018), so that the critic compares noisy spectra with noisy ones.
+with d the dimensions of c; the second term bounds the information that a spectrum holds on its
+code. No real spectrum is reconstructed in training: its latent is Q(x), its reconstruction
+G(Q(x), 0). Networks and critic work on scaled coefficients, with Q as the encoder and G as the
+decoder. If the noise of the spectra is known, it is added to the generated ones (Bora et al. 2018),
+so that the critic compares noisy spectra with noisy spectra.
 
 References
 ----------
@@ -21,14 +23,23 @@ Bora, Price and Dimakis (2018), "AmbientGAN", ICLR.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
-from torch import nn
 
-from starbench.methods.base import View, option
-from starbench.methods.parts.autoencoder import Autoencoder, Batch
-from starbench.methods.parts.critic import CriticSettings, trained_difference
-from starbench.methods.parts.networks import mlp
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.adversary import Adversary
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.critic import DIAGNOSTIC, CriticSettings, trained_difference
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.networks import Networks
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    ReconstructionError,
+    Watched,
+)
+from starbench.methods.parts.perceptron import mlp
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,100 @@ class Settings(CriticSettings):
         0.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     refinement: int = option(
-        0, "Gauss-Newton steps of the latents of noisy spectra against the generator",
-        low=0, high=100,
-    )  # fmt: skip
+        0, "Gauss-Newton steps that refine the latents of noisy spectra", low=0, high=100
+    )
     epochs: int = option(20, "passes over the training spectra", low=1)
     information_weight: float = option(1.0, "weight lambda of reading the code back", low=0.0)
     noise_inputs: int = option(10, "inputs of the generator besides the code", low=0, high=1024)
 
 
+@final
+class Generator(Networks):
+    """The generator G as decoder and the reader Q as encoder.
+
+    Parameters
+    ----------
+    settings : Settings
+    n_inputs, n_nuisance : int
+    """
+
+    def __init__(self, settings: Settings, n_inputs: int, n_nuisance: int) -> None:
+        super().__init__()
+        self._n_noise = settings.noise_inputs
+        n_encoded, n_decoded = n_inputs + n_nuisance, settings.latent + settings.noise_inputs
+        self.encoder = mlp(
+            (n_encoded, *settings.encoder_widths, settings.latent), settings.activation
+        )
+        self.decoder = mlp((n_decoded, *settings.decoder_widths, n_inputs), settings.activation)
+
+    def generate(self, code: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Return G(c, w) [n, n_inputs] of codes [n, latent] and noise [n, noise_inputs]."""
+        inputs: torch.Tensor = self.decoder(torch.cat([code, noise], 1))
+        return inputs
+
+    def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Read the code back; see `Networks.encode`."""
+        code: torch.Tensor = self.encoder(torch.cat([inputs, nuisance], 1))
+        return code
+
+    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Return G(z, 0); see `Networks.decode`."""
+        return self.generate(latent, latent.new_zeros(len(latent), self._n_noise))
+
+
+@final
+class ReadableGeneration(Objective):
+    """The critic's difference between real and generated spectra, plus the error of the code.
+
+    Parameters
+    ----------
+    networks : Generator
+    error : ReconstructionError
+    critic : Adversary
+        From inputs [n, n_inputs] to scores [n, 1].
+    scale : torch.Tensor [n_inputs]
+        Flux units of each input.
+    settings : Settings
+    """
+
+    networks: Generator
+    scale: torch.Tensor
+
+    def __init__(
+        self,
+        networks: Generator,
+        error: ReconstructionError,
+        critic: Adversary,
+        scale: torch.Tensor,
+        settings: Settings,
+    ) -> None:
+        super().__init__(networks)
+        self.error, self.critic, self._settings = error, critic, settings
+        self.register_buffer("scale", scale, persistent=False)
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
+        """Train the critic; return what generator and reader descend; see `Objective.loss`."""
+        settings, device = self._settings, batch.inputs.device
+        generator = batch.generator()
+        n = len(batch.rows)
+        code = 2 * torch.rand(n, settings.latent, generator=generator).to(device) - 1
+        noise = torch.randn(n, settings.noise_inputs, generator=generator).to(device)
+        made = self.networks.generate(code, noise)
+        # Components are orthonormal: white noise in the pixels has its level in each of them.
+        input_noise = batch.train.noise / self.scale
+        made = made + input_noise * torch.randn(made.shape, generator=generator).to(device)
+        difference = trained_difference(self.critic, batch.inputs, made, settings, generator)
+        misread = (self.networks.encode(made, batch.nuisance) - code).square().mean()
+        with torch.no_grad():
+            latent = self.networks.encode(batch.inputs, batch.nuisance)
+            _, flux_mse = self.error(self.networks.decode(latent, batch.nuisance), batch)
+        loss = difference + settings.information_weight * misread
+        return loss, {
+            "reconstruction_mse": flux_mse, "critic_difference": difference, "code_mse": misread
+        }  # fmt: skip
+
+
+@final
 class InfoGan(Autoencoder):
     """A generative adversarial network with a code that can be read back."""
 
@@ -55,44 +152,18 @@ class InfoGan(Autoencoder):
     label_access = "none"
     reference = "Chen et al. 2016"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (
+        DIAGNOSTIC,
+        Diagnostic("code_mse", "squared error of the code"),
+    )
 
-    def extra_networks(self, n_nuisance: int) -> dict[str, nn.Module]:
-        """Return the critic."""
+    def build(self, inputs: Inputs) -> Objective:
+        """Build the generator, the reader and the critic."""
         settings = self.hyperparameters
-        widths = (len(self.representation), *settings.critic_widths, 1)
-        return {"critic": mlp(widths, settings.activation)}
-
-    def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Train the critic; return what generator and reader descend."""
-        settings = self.hyperparameters
-        generator = batch.generator()
-        n = len(batch.rows)
-        code = 2 * torch.rand(n, settings.latent, generator=generator).to(self.device) - 1
-        noise = torch.randn(n, settings.noise_inputs, generator=generator).to(self.device)
-        made = self.training.networks["decoder"](torch.cat([code, noise], 1))
-        deviation = self.buffers["input_noise"].to(self.device)
-        made = made + deviation * torch.randn(made.shape, generator=generator).to(self.device)
-        difference = trained_difference(
-            self.training.networks["critic"], self.training.optimisers["critic"],
-            batch.inputs, made, settings, generator,
-        )  # fmt: skip
-        misread = (self._encode(made, batch.nuisance) - code).square().mean()
-        with torch.no_grad():
-            latent = self._encode(batch.inputs, batch.nuisance)
-            flux_mse = self._errors(latent, batch)[1]
-        loss = difference + settings.information_weight * misread
-        return loss, {
-            "reconstruction_mse": flux_mse, "critic_difference": difference, "code_mse": misread
-        }  # fmt: skip
-
-    def _prepare(self, train: View) -> None:
-        super()._prepare(train)
-        # The components are orthonormal: noise of one level in the pixels has it in all of them.
-        self.buffers["input_noise"] = (train.noise or 0.0) / self.buffers["input_scale"]
-
-    def _decoder_inputs(self, n_nuisance: int) -> int:
-        return self.hyperparameters.latent + self.hyperparameters.noise_inputs
-
-    def _decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        noise = latent.new_zeros(len(latent), self.hyperparameters.noise_inputs)
-        return super()._decode(latent, noise)
+        networks = Generator(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        critic = mlp((inputs.n_inputs, *settings.critic_widths, 1), settings.activation)
+        return ReadableGeneration(
+            networks, error, Adversary(critic, settings.learning_rate), inputs.scale, settings
+        )

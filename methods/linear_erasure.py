@@ -1,16 +1,16 @@
 r"""Linear erasure: no linear predictor finds the nuisance in what is left of the spectrum.
 
-Of all affine maps after which x tells a linear predictor nothing of a concept q, LEACE is the one
-that moves x the least: with the covariance S of x, its whitening W = S^{-1/2} and the orthogonal
-projection P on the column space of W cov(x, q),
+Among all affine maps that make x linearly uninformative on a concept q, LEACE changes x the least:
+with the covariance S of x, its whitening W = S^{-1/2} and the orthogonal projection P on the column
+space of W cov(x, q),
 
 .. math::
 
     r(x) = x - W^{-1} P W (x - \bar x), \qquad \mathrm{cov}(r(x), q) = 0.
 
-Here x are the principal components of a spectrum and q(u) all monomials of the nuisance up to some
-degree, because lines answer to temperature and gravity by more than a straight line. Each monomial
-costs one dimension of x, and all that the composition does along it. What is left goes to its own
+Here x are the principal components of a spectrum, and q(u) all monomials of the nuisance up to some
+degree, because lines do not respond linearly to temperature and gravity. Each monomial costs one
+dimension of x, with all information on the composition along it. The rest is projected on its own
 principal axes e_k of variance lambda_k,
 
 .. math::
@@ -18,10 +18,10 @@ principal axes e_k of variance lambda_k,
     z_k = \lambda_k^{-a/2}\, e_k \cdot (r(x) - \bar x), \qquad
     \hat x = \bar x + B (q(u) - \bar q) + \sum_k \lambda_k^{a/2} z_k e_k,
 
-where B is the regression of x on q. Where the noise is known, the axes are turned and scaled to it
-(`noise_matching.py`) instead. The latent of a spectrum is found without its nuisance:
-`polynomial_residual.py` subtracts what a polynomial says of *this* spectrum's nuisance, while here
-a fixed map deletes directions. What is nonlinear in u remains.
+where B is the regression of x on q. If the noise is known, the axes are turned and scaled to it
+instead (`starbench.methods.parts.noise_matching`). Encoding a spectrum does not use its nuisance:
+`starbench.methods.polynomial_residual` subtracts what a polynomial predicts from *this* spectrum's
+nuisance, while here a fixed map deletes directions. What is nonlinear in u remains.
 
 References
 ----------
@@ -30,16 +30,19 @@ concept erasure in closed form", NeurIPS 36, arXiv:2306.03819; their package com
 """
 
 from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 import torch
+from torch import nn
 
-from starbench.methods.base import Method, Monitor, SettingError, View, option
-from starbench.methods.parts.noise_matching import held_out, noise_matched_map
+from starbench.methods.base import Method, Monitor, SettingError, View, option, required
+from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
+from starbench.methods.parts.polynomial import NuisanceTerms
 from starbench.methods.parts.representation import Representation, principal_components
-from starbench.methods.polynomial_residual import monomials
+from starbench.methods.parts.training import below
 
-_LEAST_CORRELATION = 1e-6  # of a direction with the monomials; what lies below is rounding
+_LEAST_CORRELATION = 1e-6  # of a direction with the monomials; smaller ones are rounding
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,33 @@ class Settings:
     )
 
 
+@final
+class _ErasedAxes(nn.Module):
+    """The maps of a fitted method."""
+
+    encoder: torch.Tensor  # [n_components, latent]
+    decoder: torch.Tensor  # [latent, n_components]
+    mean_monomials: torch.Tensor  # [k], float64, without the constant
+    slopes: torch.Tensor  # [k, n_components], float64, the regression B
+
+    def __init__(
+        self, representation: Representation, terms: NuisanceTerms, **maps: torch.Tensor
+    ) -> None:
+        super().__init__()
+        self.representation, self.terms = representation, terms
+        for name in ("encoder", "decoder", "mean_monomials", "slopes"):
+            self.register_buffer(name, maps[name])
+
+    @classmethod
+    def from_state(cls, state: dict[str, torch.Tensor], degree: int) -> "_ErasedAxes":
+        return cls(
+            Representation(**below(state, "representation.")),
+            NuisanceTerms(**below(state, "terms."), degree=degree),
+            **{name: tensor for name, tensor in state.items() if "." not in name},
+        )
+
+
+@final
 class LinearErasure(Method):
     """Principal components from which LEACE has erased the nuisance's monomials."""
 
@@ -67,6 +97,8 @@ class LinearErasure(Method):
     label_access = "nuisance"
     reference = "Belrose et al. 2023, arXiv:2306.03819"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    _axes: _ErasedAxes
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the components, the eraser, and the principal axes of what it leaves.
@@ -78,24 +110,23 @@ class LinearErasure(Method):
         """
         leace = _package()
         settings = self.hyperparameters
-        matching = train.noise is not None and settings.noise_matching
-        fitted = slice(0, len(train) - held_out(train) if matching else len(train))
-        nuisance = train.nuisance[fitted]
-        self._centre = torch.as_tensor(nuisance.mean(axis=0, dtype=np.float64))
-        self._spread = torch.as_tensor(nuisance.std(axis=0, dtype=np.float64))
-        q = self._monomials(nuisance)
-        self._mean_monomials = q.mean(0)
-        q = q - self._mean_monomials
-        self._representation = principal_components(
-            train.flux[fitted],
+        noise = train.noise if settings.noise_matching else None
+        n_fitted = len(train) if noise is None else len(train) - n_held_out(len(train))
+        nuisance = required(train.nuisance, "nuisance")[:n_fitted]
+        terms = NuisanceTerms.fit(nuisance, settings.degree)
+        q = _without_constant(terms.monomials(nuisance))
+        mean_monomials = q.mean(0)
+        q = q - mean_monomials
+        representation = principal_components(
+            train.flux[:n_fitted],
             settings.components,
             self.seed,
             noise=train.noise,
-            # Erasing takes a dimension for each monomial.
+            # The erasure takes a dimension for each monomial.
             at_least=settings.latent + q.shape[1],
         )
-        # Some components vary by 1e-4 of the first: float64, and no shrinking of what is known.
-        coefficients = self._representation.coefficients(train.flux[fitted]).double()
+        # Some components vary by 1e-4 of the first: float64, and no shrinkage.
+        coefficients = representation.coefficients(train.flux[:n_fitted]).double()
         fitter = leace.LeaceFitter.fit(
             coefficients,
             q / q.std(0),
@@ -108,65 +139,60 @@ class LinearErasure(Method):
         n_left = max(1, len(variances) - q.shape[1])
         kept = torch.argsort(variances, descending=True)[: min(settings.latent, n_left)]
         scale = variances[kept].clamp_min(1e-30) ** (settings.whitening / 2)
-        self._encoder = (erasure @ axes[:, kept] / scale).float()
-        self._decoder = (axes[:, kept] * scale).T.float()
-        if matching:
-            encoder = self._encoder.double()
-            noise = train.noise**2 * encoder.T @ encoder  # the components are orthonormal
-            others = self._representation.coefficients(train.flux[fitted.stop :]).double()
-            matched = noise_matched_map(others @ encoder, noise)
-            self._encoder = self._encoder @ matched
-            self._decoder = torch.linalg.solve(matched, self._decoder)
-        self._slopes = torch.linalg.lstsq(q, coefficients).solution
+        encoder = (erasure @ axes[:, kept] / scale).float()
+        decoder = (axes[:, kept] * scale).T.float()
+        if noise is not None:
+            exact = encoder.double()
+            covariance = noise**2 * exact.T @ exact  # the components are orthonormal
+            others = representation.coefficients(train.flux[n_fitted:]).double()
+            matched = noise_matched_map(others @ exact, covariance)
+            encoder = encoder @ matched
+            decoder = torch.linalg.solve(matched, decoder)
+        self._axes = _ErasedAxes(
+            representation,
+            terms,
+            encoder=encoder,
+            decoder=decoder,
+            mean_monomials=mean_monomials,
+            slopes=torch.linalg.lstsq(q, coefficients).solution,
+        )
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the scaled axes [n, latent] of the erased coefficients."""
-        return (self._representation.coefficients(flux) @ self._encoder).numpy()
+        return (self._axes.representation.coefficients(flux) @ self._axes.encoder).numpy()
 
-    def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Add what the nuisance explains to what the latent holds."""
-        explained = (self._monomials(nuisance) - self._mean_monomials) @ self._slopes
-        coefficients = torch.as_tensor(latent) @ self._decoder + explained.float()
-        return self._representation.flux(coefficients).numpy()
-
-    def _monomials(self, nuisance: np.ndarray) -> torch.Tensor:
-        u = (nuisance - self._centre.numpy()) / self._spread.numpy()
-        return torch.from_numpy(monomials(u, self.hyperparameters.degree)[:, 1:])
+        axes = self._axes
+        q = _without_constant(axes.terms.monomials(required(nuisance, "nuisance")))
+        explained = (q - axes.mean_monomials) @ axes.slopes
+        coefficients = torch.as_tensor(latent) @ axes.decoder + explained.float()
+        return axes.representation.flux(coefficients).numpy()
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the components, the maps and the regression."""
-        own = {name.removeprefix("_"): getattr(self, name) for name in _OWN}
-        return own | {f"representation/{k}": v for k, v in self._representation.state().items()}
+        return self._axes.state_dict()
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore them; needs no package."""
-        prefix = "representation/"
-        self._representation = Representation.from_state(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
-        for name in _OWN:
-            setattr(self, name, state[name.removeprefix("_")])
+        """Restore them; the package with the eraser is not needed."""
+        self._axes = _ErasedAxes.from_state(state, self.hyperparameters.degree)
 
     @property
     def n_parameters(self) -> int:
-        """Numbers in the components and their mean, the maps and the regression."""
-        learned = (
-            self._representation.components,
-            self._representation.mean,
-            self._encoder,
-            self._decoder,
-            self._slopes,
-        )
-        return sum(tensor.numel() for tensor in learned)
+        """Number of entries of the components and their mean, the maps and the regression."""
+        axes = self._axes
+        maps = (axes.representation.mean, axes.encoder, axes.decoder, axes.slopes)
+        return axes.representation.n_numbers + sum(tensor.numel() for tensor in maps)
 
 
-_OWN = ("_centre", "_spread", "_mean_monomials", "_encoder", "_decoder", "_slopes")
+def _without_constant(monomials: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(monomials[:, 1:])
 
 
-def _package():
+def _package() -> Any:
     """Import the eraser, which is an optional extra."""
     try:
-        import concept_erasure
+        import concept_erasure  # type: ignore[import-untyped]  # the package has no types
     except ImportError as error:
         raise SettingError(
             'linear-erasure needs concept-erasure; install it by pip install "starbench[erasure]".'

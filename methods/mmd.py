@@ -1,7 +1,7 @@
-r"""MMD: latents of stars with unlike nuisance made alike by the maximum mean discrepancy.
+r"""MMD: a penalty on the maximum mean discrepancy between latents of stars of unlike nuisance.
 
-In each batch the stars are cut, along every axis m of the nuisance, into groups of equal number g,
-and each group's latents are compared with those of the other stars, by a Gaussian kernel k:
+In each batch the stars are cut, along every axis m of the nuisance, into groups g of equal number.
+The latents of each group are compared with those of the other stars by a Gaussian kernel k:
 
 .. math::
 
@@ -9,9 +9,9 @@ and each group's latents are compared with those of the other stars, by a Gaussi
         - 2 \langle k(z, z') \rangle_{g,\bar g}, \qquad
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance} + w\, \mathrm{mean}_{m,g}\, \mathrm{MMD}^2_g,
 
-averages over different stars (the unbiased estimate, whose mean is zero where nothing differs). The
-variational fair autoencoder does so for a nuisance of two values; groups carry it over to
-continuous ones. What the latent tells of one nuisance only together with another costs nothing.
+with averages over different stars (the unbiased estimate, of mean zero for equal distributions).
+The variational fair autoencoder does this for a nuisance of two values; groups extend it to
+continuous ones. What the latent tells only of several nuisances jointly is not penalised.
 
 References
 ----------
@@ -20,18 +20,28 @@ Louizos et al. (2016), "The variational fair autoencoder", ICLR.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import torch
 
-from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import Autoencoder, Batch
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.kernels import KernelSettings, gaussian_kernel
+from starbench.methods.parts.networks import ConditionalNetworks, Networks
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    PenalisedReconstruction,
+    ReconstructionError,
+    Watched,
+)
 from starbench.methods.parts.training import ramp
 
 
 @dataclass(frozen=True)
 class Settings(KernelSettings):
-    """Hyperparameters of the penalty by the maximum mean discrepancy."""
+    """Hyperparameters of the penalty on the maximum mean discrepancy."""
 
     penalty_weight: float = option(10.0, "weight w of the penalty", low=0.0)
     groups: int = option(4, "groups along each axis of the nuisance", low=2, high=64)
@@ -44,7 +54,7 @@ def discrepancy(kernel: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     ----------
     kernel : torch.Tensor [n, n]
     inside : torch.Tensor [n], bool
-        Which points make the first sample; at least two on either side.
+        Which points are in the first sample; each sample needs at least two.
     """
     a, b = inside.to(kernel.dtype), (~inside).to(kernel.dtype)
     n_a, n_b = a.sum(), b.sum()
@@ -54,19 +64,24 @@ def discrepancy(kernel: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     return within_a + within_b - 2 * (a @ kernel @ b) / (n_a * n_b)
 
 
-class Mmd(Autoencoder):
-    """Disentanglement by matching the latents of groups of the nuisance."""
+@final
+class DiscrepancyPenalty(PenalisedReconstruction):
+    """The reconstruction error plus the weighted mean discrepancy between groups of latents.
 
-    name = "mmd"
-    version = 1
-    reference = "Gretton et al. 2012; Louizos et al. 2016"
-    Hyperparameters = Settings
+    Parameters
+    ----------
+    networks : Networks
+    error : ReconstructionError
+    settings : Settings
+    """
 
-    def penalty(
-        self, latent: torch.Tensor, batch: Batch
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def __init__(self, networks: Networks, error: ReconstructionError, settings: Settings) -> None:
+        super().__init__(networks, error)
+        self._settings = settings
+
+    def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Return the weighted mean of the groups' squared discrepancies."""
-        settings = self.hyperparameters
+        settings = self._settings
         kernel = gaussian_kernel(latent, settings.kernel_widths)
         groups = min(settings.groups, len(latent) // 2)
         # By rank, so that every batch fills every group.
@@ -77,3 +92,22 @@ class Mmd(Autoencoder):
         ]).mean()  # fmt: skip
         weight = settings.penalty_weight * ramp(batch.share_done, settings.penalty_ramp)
         return weight * mean, {"mmd_squared": mean}
+
+
+@final
+class Mmd(Autoencoder):
+    """Disentanglement by matching the latents of groups of the nuisance."""
+
+    name = "mmd"
+    version = 1
+    reference = "Gretton et al. 2012; Louizos et al. 2016"
+    Hyperparameters = Settings
+    hyperparameters: Settings
+    diagnostics: ClassVar[tuple[Diagnostic, ...]] = (Diagnostic("mmd_squared", "squared MMD"),)
+
+    def build(self, inputs: Inputs) -> Objective:
+        """Build networks that minimise the penalised reconstruction error."""
+        settings = self.hyperparameters
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        return DiscrepancyPenalty(networks, error, settings)

@@ -1,4 +1,4 @@
-r"""Principal components of the flux, which know nothing of the nuisance.
+r"""Principal components of the flux, a method without any labels.
 
 With orthonormal components w_k of variance lambda_k,
 
@@ -8,8 +8,8 @@ With orthonormal components w_k of variance lambda_k,
     \hat x = \bar x + \sum_k \lambda_k^{a/2} z_k w_k.
 
 Temperature and gravity make most of the variance, so the first components hold them. At a = 1 all
-components count alike in a distance, at a = 0 by their variance. Where the noise is known, they
-count by what they know above it (`noise_matching.py`) instead.
+components have equal weight in a distance, at a = 0 the weight of their variance. If the noise is
+known, their weight grows with their signal above it instead (`starbench.methods.parts.components`).
 
 References
 ----------
@@ -17,13 +17,13 @@ Pearson (1901), Philosophical Magazine 2, 559.
 """
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
 
 from starbench.methods.base import Method, Monitor, View, option
-from starbench.methods.parts.noise_matching import held_out, noise_matched_map
-from starbench.methods.parts.representation import Representation, principal_components
+from starbench.methods.parts.components import ScaledComponents
 
 
 @dataclass(frozen=True)
@@ -39,53 +39,46 @@ class Settings:
     )
 
 
+@final
 class PrincipalComponents(Method):
-    """Principal components, scaled."""
+    """Scaled principal components."""
 
     name = "pca"
     version = 2
     label_access = "none"
     reference = "Pearson 1901"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    _components: ScaledComponents
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Fit the components to the training flux, but for what is held out to see its noise."""
+        """Fit the components to the training flux, except spectra held out to see its noise."""
         settings = self.hyperparameters
-        matching = train.noise is not None and settings.noise_matching
-        n_fitted = len(train) - held_out(train) if matching else len(train)
-        self._set(principal_components(train.flux[:n_fitted], settings.latent, self.seed))
-        if matching:
-            latent = self._representation.coefficients(train.flux[n_fitted:]) / self._scale
-            # The components are orthonormal: noise of one level in the pixels has it in all.
-            noise = torch.diag((train.noise / self._scale) ** 2)
-            self._map = noise_matched_map(latent, noise)
+        self._components = ScaledComponents.fit(
+            train.flux,
+            settings.latent,
+            self.seed,
+            whitening=settings.whitening,
+            noise=train.noise if settings.noise_matching else None,
+        )
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Return scaled coefficients [n, latent]."""
-        return (self._representation.coefficients(flux) / self._scale @ self._map).numpy()
+        """Return the scaled components [n, latent]."""
+        return self._components.encode(flux)
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Return the flux [n, n_pixels] that the coefficients make."""
-        back = torch.linalg.solve(self._map.double(), torch.diag(self._scale).double()).float()
-        return self._representation.flux(torch.as_tensor(latent) @ back).numpy()
-
-    def _set(self, representation: Representation) -> None:
-        self._representation = representation
-        self._scale = representation.deviation**self.hyperparameters.whitening
-        self._map = torch.eye(len(representation))
+        """Return the flux [n, n_pixels] that the components make."""
+        return self._components.decode(latent)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the components, and the map that matches them to their noise."""
-        return self._representation.state() | {"matching": self._map}
+        return self._components.state_dict()
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore them."""
-        state = dict(state)
-        matching = state.pop("matching")
-        self._set(Representation.from_state(state))
-        self._map = matching
+        self._components = ScaledComponents.from_state(state, self.hyperparameters.whitening)
 
     @property
     def n_parameters(self) -> int:
-        """Numbers in the components and the mean."""
-        return self._representation.components.numel() + len(self._representation.mean)
+        """Number of entries of the components and the mean."""
+        return self._components.n_parameters

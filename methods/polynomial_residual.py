@@ -1,16 +1,16 @@
-r"""What a polynomial in the nuisance does not explain, on its principal components.
+r"""Principal components of what a polynomial in the nuisance does not explain.
 
-In each pixel p a polynomial q of the nuisance, all monomials up to some degree, is fitted to the
-training flux by least squares, and the residuals are projected on their principal components w_k:
+In each pixel p a polynomial in the nuisance, with all monomials q up to some degree, is fitted to
+the training flux by least squares. The residuals are projected on their principal components w_k:
 
 .. math::
 
     r_p = x_p - \beta_p \cdot q(u), \qquad z_k = \lambda_k^{-a/2}\, w_k \cdot r, \qquad
     \hat x = \beta q(u) + \sum_k \lambda_k^{a/2} z_k w_k.
 
-It removes all that the mean spectrum at (Teff, log g) explains. How strongly a line answers to its
-abundance changes with temperature as well, and that stays in z. Where the noise is known, the
-components are scaled to it (`noise_matching.py`) instead of to their variance.
+This removes all that the mean spectrum at (Teff, log g) explains. The response of a line to its
+abundance changes with temperature as well, and that stays in z. If the noise is known, the
+components are scaled to it instead of to their variance (`starbench.methods.parts.components`).
 
 References
 ----------
@@ -18,16 +18,15 @@ Price-Jones and Bovy (2018), MNRAS 475, 1410, who use a quadratic and then princ
 """
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from typing import final
 
 import numpy as np
 import torch
 
-from starbench.methods import pca
-from starbench.methods.base import Method, Monitor, View, option
-from starbench.methods.pca import PrincipalComponents
-
-_CHUNK = 4096  # spectra at a time
+from starbench.methods.base import Method, Monitor, View, option, required
+from starbench.methods.parts.components import ScaledComponents
+from starbench.methods.parts.polynomial import PolynomialFlux
+from starbench.methods.parts.training import below
 
 
 @dataclass(frozen=True)
@@ -44,80 +43,57 @@ class Settings:
     )
 
 
-def monomials(u: np.ndarray, degree: int) -> np.ndarray:
-    """Return all products of up to `degree` columns of u [n, m], the constant first: [n, k]."""
-    columns = [np.ones(len(u))]
-    for order in range(1, degree + 1):
-        for chosen in combinations_with_replacement(range(u.shape[1]), order):
-            columns.append(u[:, chosen].prod(axis=1))
-    return np.stack(columns, axis=1)
-
-
+@final
 class PolynomialResidual(Method):
-    """Principal components of what a polynomial in the nuisance leaves of each pixel."""
+    """Principal components of the residual of a polynomial in the nuisance."""
 
     name = "polynomial-residual"
     version = 2
     label_access = "nuisance"
     reference = "Price-Jones and Bovy 2018, MNRAS 475, 1410"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    _mean: PolynomialFlux
+    _components: ScaledComponents
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the polynomials, then the components of their residuals, to the training flux."""
-        self._centre = train.nuisance.mean(axis=0, dtype=np.float64)
-        self._spread = train.nuisance.std(axis=0, dtype=np.float64)
-        q = self._monomials(train.nuisance)
-        moments = np.zeros((q.shape[1], train.flux.shape[1]))
-        for start in range(0, len(q), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            moments += q[rows].T @ train.flux[rows]
-        # Few, smooth and standardised monomials: their normal equations are well conditioned.
-        self._slopes = np.linalg.solve(q.T @ q, moments).astype(np.float32)
-        residual = np.empty_like(train.flux)
-        for start in range(0, len(q), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            residual[rows] = train.flux[rows] - self._mean_flux(train.nuisance[rows])
-        self._components = self._new_components()
-        view = View(residual, noise=train.noise)
-        self._components.fit(view, view, monitor)
-
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
-        """Return the scaled coefficients [n, latent] of the residual."""
-        return self._components.encode(flux - self._mean_flux(nuisance), None)
-
-    def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
-        """Add the residual that the latent makes to the polynomial at the nuisance."""
-        return self._components.decode(latent, None) + self._mean_flux(nuisance)
-
-    def _monomials(self, nuisance: np.ndarray) -> np.ndarray:
-        return monomials((nuisance - self._centre) / self._spread, self.hyperparameters.degree)
-
-    def _mean_flux(self, nuisance: np.ndarray) -> np.ndarray:
-        return self._monomials(nuisance).astype(np.float32) @ self._slopes
-
-    def _new_components(self) -> PrincipalComponents:
-        settings = self.hyperparameters
-        return PrincipalComponents(
-            pca.Settings(settings.latent, settings.whitening, settings.noise_matching),
-            seed=self.seed,
-            device=self.device,
+        settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
+        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree)
+        self._components = ScaledComponents.fit(
+            self._mean.residual(train.flux, nuisance),
+            settings.latent,
+            self.seed,
+            whitening=settings.whitening,
+            noise=train.noise if settings.noise_matching else None,
         )
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Return the scaled components [n, latent] of the residual."""
+        return self._components.encode(flux - self._mean.flux(required(nuisance, "nuisance")))
+
+    def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+        """Add the residual that the latent makes to the polynomial at the nuisance."""
+        mean_flux = self._mean.flux(required(nuisance, "nuisance"))
+        flux: np.ndarray = self._components.decode(latent) + mean_flux
+        return flux
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the polynomials and the components."""
-        own = {"centre": self._centre, "spread": self._spread, "slopes": self._slopes}
-        return self._components.state() | {k: torch.from_numpy(v) for k, v in own.items()}
+        return {
+            **self._mean.state_dict(prefix="mean."),
+            **self._components.state_dict(prefix="components."),
+        }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore them."""
-        state = dict(state)
-        self._centre, self._spread, self._slopes = (
-            state.pop(name).numpy() for name in ("centre", "spread", "slopes")
+        settings = self.hyperparameters
+        self._mean = PolynomialFlux.from_state(below(state, "mean."), settings.degree)
+        self._components = ScaledComponents.from_state(
+            below(state, "components."), settings.whitening
         )
-        self._components = self._new_components()
-        self._components.load_state(state)
 
     @property
     def n_parameters(self) -> int:
-        """Numbers in the polynomials, the components and their mean."""
-        return self._slopes.size + self._components.n_parameters
+        """Number of entries of the polynomials, the components and their mean."""
+        return self._mean.slopes.numel() + self._components.n_parameters

@@ -1,4 +1,4 @@
-"""Finding methods by name, in packages or in a file, and filling in their hyperparameters."""
+"""Find methods by name, in packages or in a file, and build their hyperparameters."""
 
 import ast
 import dataclasses
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.common.settings import split_setting
-from starbench.methods.base import LABEL_ACCESS, Method, SettingError
+from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
 
-# Name: where the class lives. Kept as text, so that listing the names imports nothing.
+# Where the class of each name is defined; as text, so that listing the names imports nothing.
 BUILT_IN = {
     "autoencoder": "starbench.methods.autoencoder:PlainAutoencoder",
     "beta-vae": "starbench.methods.beta_vae:BetaVae",
@@ -60,15 +60,15 @@ def get_method(spec: str) -> type[Method]:
     Raises
     ------
     SettingError
-        If there is no such method, or what was found is not one.
+        If there is no such method, or the object of that name is not a method.
     """
     if ".py:" in spec:
-        found = _from_file(*spec.rsplit(":", 1))
+        candidate = _from_file(*spec.rsplit(":", 1))
     elif spec in BUILT_IN:
         module, attribute = BUILT_IN[spec].split(":")
-        found = getattr(importlib.import_module(module), attribute)
+        candidate = getattr(importlib.import_module(module), attribute)
     elif spec.endswith(".py"):
-        raise SettingError(f"--method {spec} names no class; give it as {spec}:CLASS.")
+        raise SettingError(f"--method {spec} names no class; give {spec}:CLASS.")
     else:
         points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         if spec not in points:
@@ -76,12 +76,14 @@ def get_method(spec: str) -> type[Method]:
             hint = f"did you mean {' or '.join(near)}?" if near else "see `starbench methods`."
             raise SettingError(f"There is no method '{spec}'; {hint}")
         try:
-            found = points[spec].load()
-        except Exception as error:  # whatever a stranger's package may raise
+            candidate = points[spec].load()
+        except Exception as error:  # third-party code may raise anything
+            package = points[spec].dist
             raise SettingError(
-                f"Method '{spec}' of package {points[spec].dist.name} cannot be loaded: {error!r}"
+                f"Method '{spec}' of package {package.name if package else '(unknown)'} "
+                f"cannot be loaded: {error!r}"
             ) from error
-    return _checked(found, spec)
+    return _checked(candidate, spec)
 
 
 def _from_file(filename: str, attribute: str) -> Any:
@@ -89,49 +91,56 @@ def _from_file(filename: str, attribute: str) -> Any:
     if not path.is_file():
         raise SettingError(f"There is no file {filename}; give --method as PATH.py:CLASS.")
     spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise SettingError(f"{filename} is not a Python file; give --method as PATH.py:CLASS.")
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name while they are being defined.
     sys.modules.setdefault(path.stem, module)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a stranger's file may raise
+    except Exception as error:  # third-party code may raise anything
         raise SettingError(f"{filename} cannot be loaded: {error!r}") from error
     if not hasattr(module, attribute):
         raise SettingError(f"{filename} defines no '{attribute}'; give --method as PATH.py:CLASS.")
     return getattr(module, attribute)
 
 
-def _checked(found: Any, spec: str) -> type[Method]:
-    if not (isinstance(found, type) and issubclass(found, Method)):
+def _checked(candidate: Any, spec: str) -> type[Method]:
+    if not (isinstance(candidate, type) and issubclass(candidate, Method)):
         raise SettingError(f"{spec} is not a subclass of starbench.methods.base.Method.")
     for attribute in ("name", "label_access", "reference", "Hyperparameters"):
-        if not hasattr(found, attribute):
+        if not hasattr(candidate, attribute):
             raise SettingError(f"{spec} does not set the class attribute '{attribute}'.")
-    if not isinstance(found.name, str) or not re.fullmatch(METHOD_NAME, found.name):
+    if not isinstance(candidate.name, str) or not re.fullmatch(METHOD_NAME, candidate.name):
         raise SettingError(
-            f"The class attribute 'name' of {spec} is {found.name!a}; "
+            f"The class attribute 'name' of {spec} is {candidate.name!a}; "
             "give it lower-case words joined by hyphens."
         )
-    own = BUILT_IN.get(found.name)
-    if own is not None and own != f"{found.__module__}:{found.__qualname__}":
+    built_in = BUILT_IN.get(candidate.name)
+    if built_in is not None and built_in != f"{candidate.__module__}:{candidate.__qualname__}":
         raise SettingError(
-            f"{spec} has the name of starbench's own method {found.name}; give it another."
+            f"{spec} has the name of starbench's own method {candidate.name}; give it another."
         )
-    if type(found.version) is not int or found.version < 1:
-        raise SettingError(f"The class attribute 'version' of {spec} must be a whole number.")
-    if not isinstance(found.reference, str) or not found.reference.strip():
-        raise SettingError(f"The class attribute 'reference' of {spec} must be a text.")
-    if not (isinstance(found.Hyperparameters, type) and _all_have_defaults(found.Hyperparameters)):
+    if type(candidate.version) is not int or candidate.version < 1:
+        raise SettingError(f"The class attribute 'version' of {spec} must be a positive integer.")
+    if not isinstance(candidate.reference, str) or not candidate.reference.strip():
+        raise SettingError(f"The class attribute 'reference' of {spec} must be a non-empty string.")
+    if not (
+        isinstance(candidate.Hyperparameters, type)
+        and _all_have_defaults(candidate.Hyperparameters)
+    ):
         raise SettingError(
             f"Hyperparameters of {spec} must be a dataclass whose fields all have defaults."
         )
-    if found.label_access not in LABEL_ACCESS:
+    if candidate.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
-    if found.encodes_composition and found.label_access != "oracle":
-        raise SettingError(f"{spec} has encodes_composition, which needs label_access 'oracle'.")
-    if found.rank_twins is not Method.rank_twins and not found.control:
-        raise SettingError(f"{spec} has its own rank_twins, which only a control may have.")
-    return found
+    if issubclass(candidate, OracleControl) and not (
+        candidate.control and candidate.label_access == "oracle"
+    ):
+        raise SettingError(
+            f"{spec} is an OracleControl: leave its label_access at 'oracle' and control at True."
+        )
+    return candidate
 
 
 def _all_have_defaults(kind: type) -> bool:
@@ -157,8 +166,8 @@ def make_hyperparameters(
     values = {}
     if preset is not None:
         if preset not in method.presets:
-            known = ", ".join(method.presets) or "none"
-            raise SettingError(f"{method.name} has no preset '{preset}'; it has: {known}.")
+            presets = ", ".join(method.presets) or "none"
+            raise SettingError(f"{method.name} has no preset '{preset}'; it has: {presets}.")
         values.update(method.presets[preset])
     for setting in settings:
         key, text = split_setting(setting)
@@ -195,12 +204,12 @@ def _parsed(text: str, kind: Any, label: str) -> Any:
     raise SettingError(f"{label} must be of type {name}, but got '{text}'.")
 
 
-def _in_range(value: Any, field: dataclasses.Field) -> None:
+def _in_range(value: Any, field: dataclasses.Field[Any]) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:
-        known = ", ".join(choices)
-        raise SettingError(f"--set {field.name} must be one of {known}, but got '{value}'.")
+        allowed = ", ".join(choices)
+        raise SettingError(f"--set {field.name} must be one of {allowed}, but got '{value}'.")
     for item in value if isinstance(value, tuple) else (value,):
         if (low is not None and item < low) or (high is not None and item > high):
             bounds = f"at least {low}" if high is None else f"between {low} and {high}"

@@ -1,47 +1,49 @@
-r"""Relevant scaled component analysis: directions by how little twins differ along them.
+r"""Relevant scaled component analysis: directions weighted by how little twins differ along them.
 
-The metric learning of de Mijolla and Ness, who take stars of an open cluster for siblings; here the
-siblings are the twins. A polynomial in the nuisance is taken out of the spectra, and the residuals
-are projected on their principal components and sphered, so that over all stars they vary by one in
-every direction. With the covariance of siblings about their mean,
+This is the metric learning of de Mijolla and Ness, whose siblings are stars of an open cluster;
+here siblings are twins. A polynomial in the nuisance is subtracted from the spectra. The residuals
+are projected on their principal components and whitened, so that over all stars their variance is
+one in every direction. With the covariance of siblings about their mean,
 
 .. math::
 
     S = \tfrac{1}{2} \langle (y_i - y_{i'}) (y_i - y_{i'})^T \rangle
       = V \mathrm{diag}(\sigma_1^2, \sigma_2^2, \ldots) V^T,
 
-the latent has its eigenvectors as axes, each divided by its scatter among siblings and weighed
-by the share of its variance that they have in common,
+the axes of the latent are its eigenvectors, each divided by its scatter among siblings and weighted
+by the share of variance that siblings have in common,
 
 .. math::
 
     z_k = \frac{\sqrt{1 - \sigma_k^2}}{\sigma_k}\, v_k \cdot y.
 
-An axis along which twins differ as much as strangers, sigma_k = 1, does not count. That is the map
-of `noise_matching.py` with what sets twins apart for the noise: the rest of the nuisance that no
-polynomial explains, and the noise itself.
+An axis along which twins differ as much as strangers, sigma_k = 1, has weight zero. This is the
+map of `starbench.methods.parts.noise_matching` with the scatter between twins in place of the
+noise: the part of the nuisance that no polynomial explains, and the noise itself.
 
-Left out of the original: components that allow for masked pixels, as there are none here; and
-scatters from median absolute deviations, which guard against stars that are no members.
+Two parts of the original are left out: components that allow for masked pixels, as no pixels are
+masked here, and scatters from median absolute deviations, which guard against stars that are not
+members of their cluster.
 
 References
 ----------
 de Mijolla and Ness (2022), "Measuring chemical likeness of stars with relevant scaled component
 analysis", ApJ 926, 193.
 Shental, Hertz, Weinshall and Pavel (2002), "Adjustment learning and relevant component analysis",
-ECCV, where the idea of whitening by what siblings do not share comes from.
+ECCV, which introduced whitening by what siblings do not share.
 """
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
 
-from starbench.methods import pca
-from starbench.methods.base import Monitor, View, option
+from starbench.methods.base import Method, Monitor, View, option, required
+from starbench.methods.parts.components import ScaledComponents
 from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
-from starbench.methods.pca import PrincipalComponents
-from starbench.methods.polynomial_residual import PolynomialResidual
+from starbench.methods.parts.polynomial import PolynomialFlux
+from starbench.methods.parts.training import below
 
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
 
@@ -54,7 +56,8 @@ class Settings:
     components: int = option(60, "components of the residual, and axes of the latent", low=1)
 
 
-class RelevantScaledComponents(PolynomialResidual):
+@final
+class RelevantScaledComponents(Method):
     """Components of the residual, turned and scaled by what twins share."""
 
     name = "rsca"
@@ -62,42 +65,59 @@ class RelevantScaledComponents(PolynomialResidual):
     label_access = "pairs"
     reference = "de Mijolla and Ness 2022, ApJ 926, 193"
     Hyperparameters = Settings
+    hyperparameters: Settings
+    _mean: PolynomialFlux
+    _components: ScaledComponents
+    _map: torch.Tensor
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the polynomials and the components, then the map that twins decide."""
-        super().fit(train, validation, monitor)
+        settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
+        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree)
+        self._components = ScaledComponents.fit(
+            self._mean.residual(train.flux, nuisance), settings.components, self.seed, whitening=1.0
+        )
         parts = []
         for start in range(0, len(train), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            parts.append(super().encode(train.flux[rows], train.nuisance[rows]))
-        sphered = torch.from_numpy(np.concatenate(parts))
-        siblings = moved_covariance(sphered, sphered[train.twin]) / 2
-        self._map = noise_matched_map(sphered, siblings)
+            parts.append(self._whitened(train.flux[rows], nuisance[rows]))
+        whitened = torch.from_numpy(np.concatenate(parts))
+        twins = whitened[torch.as_tensor(required(train.twin, "row of each twin"))]
+        self._map = noise_matched_map(whitened, moved_covariance(whitened, twins) / 2)
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def _whitened(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+        return self._components.encode(flux - self._mean.flux(nuisance))
+
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the relevant components [n, components]."""
-        return super().encode(flux, nuisance) @ self._map.numpy()
+        latent: np.ndarray = (
+            self._whitened(flux, required(nuisance, "nuisance")) @ self._map.numpy()
+        )
+        return latent
 
-    def decode(self, latent: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Undo the map, and add the polynomial at the nuisance."""
         back = torch.linalg.inv(self._map.double()).float().numpy()
-        return super().decode(latent @ back, nuisance)
-
-    def _new_components(self) -> PrincipalComponents:
-        settings = pca.Settings(self.hyperparameters.components, 1.0, noise_matching=False)
-        return PrincipalComponents(settings, seed=self.seed, device=self.device)
+        mean_flux = self._mean.flux(required(nuisance, "nuisance"))
+        flux: np.ndarray = self._components.decode(latent @ back) + mean_flux
+        return flux
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the polynomials, the components and the map."""
-        return super().state() | {"map": self._map}
+        return {
+            "map": self._map,
+            **self._mean.state_dict(prefix="mean."),
+            **self._components.state_dict(prefix="components."),
+        }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore them."""
-        state = dict(state)
-        self._map = state.pop("map")
-        super().load_state(state)
+        self._map = state["map"]
+        self._mean = PolynomialFlux.from_state(below(state, "mean."), self.hyperparameters.degree)
+        self._components = ScaledComponents.from_state(below(state, "components."), 1.0)
 
     @property
     def n_parameters(self) -> int:
-        """Numbers in the polynomials, the components and the map."""
-        return super().n_parameters + self._map.numel()
+        """Number of entries of the polynomials, the components and the map."""
+        own = self._mean.slopes.numel() + self._map.numel()
+        return own + self._components.n_parameters

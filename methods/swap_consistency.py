@@ -1,28 +1,38 @@
-r"""Swap consistency: each spectrum reconstructed from its twin's latent.
+r"""Swap consistency: reconstruct each spectrum from its twin's latent.
 
-Where it is known which spectra are twins, x with u and x' with u', what the benchmark measures can
-be the loss itself. Each spectrum of a batch is reconstructed from its twin's latent with
-probability s, and from its own otherwise:
+Let x with nuisance u and x' with u' be twins. If it is known which spectra are twins, the
+benchmark's own measure can be the loss. Each spectrum of a batch is reconstructed from its twin's
+latent with probability s, and from its own otherwise; in the mean over draws
 
 .. math::
 
     L = (1 - s)\, |x - D(E(x, u), u)|^2 + s\, |x - D(E(x', u'), u)|^2,
 
-over the variance, in the mean over draws. All that the latent of x' holds and x does not share is
-of no use to the second term, and what it takes from the latent's room costs the first.
+over the variance. Whatever the latent of x' holds that x does not share is of no use to the second
+term, and takes room in the latent from the first.
 
 References
 ----------
 Mathieu et al. (2016), "Disentangling factors of variation in deep representations using adversarial
-training", NeurIPS 29, whose first loss swaps so.
+training", NeurIPS 29, whose first loss swaps in this way.
 """
 
 from dataclasses import dataclass
+from typing import final
 
 import torch
 
-from starbench.methods.base import Monitor, View, option
-from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings, Batch
+from starbench.methods.base import option
+from starbench.methods.parts.autoencoder import Autoencoder
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.networks import ConditionalNetworks, Networks
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    ReconstructionError,
+    Watched,
+)
+from starbench.methods.parts.settings import AutoencoderSettings
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,52 @@ class Settings(AutoencoderSettings):
     )
 
 
+def swapped_rows(batch: Batch, swap_share: float) -> torch.Tensor:
+    """Return the row of the spectrum whose latent reconstructs each spectrum of a batch.
+
+    Parameters
+    ----------
+    batch : Batch
+    swap_share : float
+        The probability s that it is the twin; a twin that is held out from the fit is not used.
+
+    Returns
+    -------
+    torch.Tensor [n], int64
+    """
+    if batch.train.twin is None:
+        raise TypeError("swap consistency needs a training set that says which spectra are twins")
+    draws = torch.rand(len(batch.rows), generator=batch.generator())
+    twins = batch.train.twin[batch.rows]
+    swapped = (draws < swap_share) & (twins < batch.train.n_fitted)
+    return torch.where(swapped, twins, batch.rows)
+
+
+@final
+class TwinReconstruction(Objective):
+    """The mean reconstruction error, for a share of the spectra from their twins' latents.
+
+    Parameters
+    ----------
+    networks : Networks
+    error : ReconstructionError
+    swap_share : float
+    """
+
+    def __init__(self, networks: Networks, error: ReconstructionError, swap_share: float) -> None:
+        super().__init__(networks)
+        self.error, self._swap_share = error, swap_share
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
+        """Return the loss of a batch; see `Objective.loss`."""
+        train, source = batch.train, swapped_rows(batch, self._swap_share)
+        latent = self.networks.encode(train.inputs[source], train.nuisance[source])
+        error, flux_mse = self.error(self.networks.decode(latent, batch.nuisance), batch)
+        loss = error.mean()
+        return loss, {"reconstruction_mse": flux_mse, "loss": loss}
+
+
+@final
 class SwapConsistency(Autoencoder):
     """An autoencoder that reconstructs spectra from their twins' latents."""
 
@@ -42,18 +98,11 @@ class SwapConsistency(Autoencoder):
     label_access = "pairs"
     reference = "after Mathieu et al. 2016"
     Hyperparameters = Settings
+    hyperparameters: Settings
 
-    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Fit as any autoencoder, with twins swapped."""
-        self._twin = torch.as_tensor(train.twin)
-        super().fit(train, validation, monitor)
-
-    def sources(self, batch: Batch) -> torch.Tensor:
-        """Return the twins of a share of the batch, and the others themselves.
-
-        A twin among the spectra that are held out from the fit is not looked at.
-        """
-        draws = torch.rand(len(batch.rows), generator=batch.generator())
-        twins = self._twin[batch.rows]
-        swapped = (draws < self.hyperparameters.swap_share) & (twins < self._n_fitted)
-        return torch.where(swapped, twins, batch.rows)
+    def build(self, inputs: Inputs) -> Objective:
+        """Build networks that reconstruct spectra from their twins' latents."""
+        settings = self.hyperparameters
+        networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
+        error = ReconstructionError(inputs, settings.loss_whitening)
+        return TwinReconstruction(networks, error, settings.swap_share)

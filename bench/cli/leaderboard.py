@@ -118,7 +118,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     """
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board, checks
-    from starbench.methods.base import Method
+    from starbench.methods.base import OracleControl
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
@@ -142,7 +142,12 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
                 checks.check_figures(row, ranks, printable(path), intervals=True)
                 if run is not None:
                     method = _declared(row.method)
-                    if method is not None and method.rank_twins is not Method.rank_twins:
+                    own_ranks = (
+                        method is not None
+                        and issubclass(method, OracleControl)
+                        and method.rank_twins is not OracleControl.rank_twins
+                    )
+                    if own_ranks:
                         raise RowError(
                             f"{printable(path)}: {row.method} ranks by a distance of its own, "
                             "which latents alone do not give; leave out --run"

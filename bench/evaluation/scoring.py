@@ -8,13 +8,12 @@ memory all at once.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from starbench import metrics
 from starbench.evaluation.views import Labels, SplitView, unshuffle
-from starbench.methods.base import Diverged, Method, SettingError, View
+from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
 from starbench.tasks.base import Split
 
 BATCH = 4096  # spectra encoded or decoded at a time
@@ -129,18 +128,16 @@ def encode_rows(
     return latent
 
 
-def _encode(method: Method, view: View, batch: np.ndarray) -> object:
+def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
     """Return what a method encodes some rows of a view into, unchecked."""
     nuisance = None if view.nuisance is None else view.nuisance[batch]
-    arguments: list[Any] = [view.flux[batch], nuisance]
-    if method.encodes_composition:
-        if view.composition is None:
-            raise SettingError(
-                f"{method.name} needs the composition of every split, but a split of these data "
-                "has none."
-            )
-        arguments.append(view.composition[batch])
-    return method.encode(*arguments)
+    if not isinstance(method, OracleControl):
+        return method.encode(view.flux[batch], nuisance)
+    if nuisance is None or view.composition is None:
+        raise SettingError(
+            f"{method.name} needs the composition of every split, and one of these data has none."
+        )
+    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch])
 
 
 def encode_split(
@@ -176,11 +173,9 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
         If a method's own ranks are not ranks of these stars.
     """
     pairs = slice(len(latent))
-    own = method.rank_twins(
-        latent,
-        None if method.label_access == "none" else labels.nuisance[pairs],
-        _composition(labels)[pairs] if method.encodes_composition else None,
-    )
+    own = None
+    if isinstance(method, OracleControl):
+        own = method.rank_twins(latent, labels.nuisance[pairs], _composition(labels)[pairs])
     if own is None:
         return metrics.twin_ranks(latent)
     rank, tied = (np.asarray(part) for part in own)

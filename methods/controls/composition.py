@@ -1,21 +1,25 @@
-"""The truth as the latent: z = a, the composition in dex.
+"""The true composition as the latent: z = a, in dex.
 
-What no method can exceed without noise, and what the metrics must give a perfect score: twins share
-a exactly, and no strangers do.
+No method can exceed it without noise, and the metrics must give it a perfect score: twins share a
+exactly, and no strangers do.
 """
 
+from typing import final
+
 import numpy as np
+import torch
 
-from starbench.methods.base import Monitor, View, known_composition
-from starbench.methods.controls.trivial import Stateless
+from starbench.methods.base import Monitor, OracleControl, View, required_composition
+from starbench.methods.controls.trivial import NoSettings
 
 
-class Composition(Stateless):
+@final
+class Composition(OracleControl):
     """The true composition."""
 
     name = "composition"
-    label_access = "oracle"
-    encodes_composition = True
+    reference = "control"
+    Hyperparameters = NoSettings
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Learn nothing.
@@ -25,10 +29,17 @@ class Composition(Stateless):
         SettingError
             If the data do not hold the composition.
         """
-        known_composition(train, self.name)
+        required_composition(train, self.name)
 
-    def encode(
-        self, flux: np.ndarray, nuisance: np.ndarray | None, composition: np.ndarray
+    def encode_stars(
+        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
     ) -> np.ndarray:
         """Return the composition [n, n_elements] [dex]."""
         return composition.astype(np.float32)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return nothing."""
+        return {}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore nothing."""

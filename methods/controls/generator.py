@@ -1,8 +1,8 @@
-"""The generator of the spectra, as an oracle may use it: each star's place, and how labels move it.
+"""The emulator that generates the spectra, with derivatives, for the controls that may know it.
 
-The emulator's spectra are mean + c(labels) B. With the Cholesky factor L of B B^T, the coordinates
-c L are of full length: distances between them are distances between spectra, so that a Jacobian of
-a hundred numbers a label does the work of one of seven thousand pixels.
+The emulator's spectra are mean + c(labels) B. With the Cholesky factor L of B B^T, distances of the
+coordinates c L equal those of the spectra, so a Jacobian of the hundred coordinates is as good as
+one of the seven thousand pixels.
 """
 
 from functools import cache
@@ -17,32 +17,37 @@ _BATCH = 256  # stars differentiated at a time
 
 class _Coordinates(Emulator):
     def _check(self, labels: torch.Tensor) -> None:
-        # what is being differentiated holds no values; `Generator.spectra` checks them
-        return
+        return  # tensors that are being differentiated hold no values to check
 
 
 class Generator:
-    """The shipped emulator in coordinates that keep distances.
+    """The shipped emulator in coordinates that preserve distances.
 
     Attributes
     ----------
     n_labels, n_pixels : int
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._emulator = Emulator.load()
         self._coordinates = _Coordinates.load().double()
-        basis = self._coordinates.basis
+        basis = self._coordinates.get_buffer("basis")
         factor = torch.linalg.cholesky(basis @ basis.T)
         self._axes = torch.linalg.solve_triangular(factor, basis, upper=False)
-        self._origin = self._axes @ self._coordinates.mean
+        self._origin = self._axes @ self._coordinates.get_buffer("mean")
         self._coordinates.basis = factor
         self._coordinates.mean = torch.zeros(len(factor), dtype=torch.float64)
+        self._basis = factor
+        self._stars, self._length, self._quadratic, self._centre, self._scale = (
+            self._coordinates.get_buffer(name)
+            for name in ("stars", "length", "quadratic", "centre", "scale")
+        )
+        self._solutions = torch.split(
+            self._coordinates.get_buffer("solution"), self._coordinates.groups, dim=1
+        )
         # Sums of the weights times the training stars' inputs, for each group [stars, d k].
-        whole = self._coordinates
         self._moments = [
-            (whole.stars[:, :, None] * solution[:, None]).flatten(1)
-            for solution in whole.solution.split(whole.groups, dim=1)
+            (self._stars[:, :, None] * solution[:, None]).flatten(1) for solution in self._solutions
         ]
         self.n_labels = len(self._emulator.label_names)
         self.n_pixels = len(self._emulator.wavelength)
@@ -52,16 +57,17 @@ class Generator:
         return self._emulator.flux(labels)
 
     def project(self, flux: np.ndarray) -> np.ndarray:
-        """Return the coordinates [n, k], float64, of what of flux [n, n_pixels] labels can make."""
+        """Return the coordinates [n, k], float64, of the projection of flux [n, n_pixels]."""
         axes = self._axes.float()
-        return (torch.from_numpy(np.ascontiguousarray(flux)) @ axes.T).double().numpy() - (
-            self._origin.numpy()
-        )
+        projected = (torch.from_numpy(np.ascontiguousarray(flux)) @ axes.T).double()
+        coordinates: np.ndarray = projected.numpy() - self._origin.numpy()
+        return coordinates
 
     def coordinates(self, labels: np.ndarray) -> np.ndarray:
         """Return the coordinates [n, k], float64, of labels [n, n_labels]."""
         with torch.no_grad():
-            return self._coordinates(torch.as_tensor(labels, dtype=torch.float64)).numpy()
+            points: torch.Tensor = self._coordinates(torch.as_tensor(labels, dtype=torch.float64))
+        return points.numpy()
 
     def tangents(self, labels: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Differentiate the coordinates along directions in label space.
@@ -78,47 +84,60 @@ class Generator:
             Change of the coordinates for a unit step along each direction.
         """
         along = torch.as_tensor(directions, dtype=torch.float64)
-        whole, points, changes = self._coordinates, [], []
+        points, changes = [], []
         with torch.no_grad():
-            for stars in torch.as_tensor(labels, dtype=torch.float64).split(_BATCH):
-
-                def standardised(direction, stars=stars):
-                    return torch.func.jvp(
-                        lambda at: (inputs(at) - whole.centre) / whole.scale,
-                        (stars,), (direction.expand_as(stars),),
-                    )  # fmt: skip
-
-                x, steps = torch.func.vmap(standardised, out_dims=(None, 0))(along)
+            for stars in torch.split(torch.as_tensor(labels, dtype=torch.float64), _BATCH):
+                x, steps = self._standardised(stars, along)
                 gradients = self._gradients(x)
-                points.append(whole(stars))
-                changes.append(torch.einsum("mnd,ndk->nkm", steps, gradients @ whole.basis))
+                points.append(self._coordinates(stars))
+                changes.append(torch.einsum("mnd,ndk->nkm", steps, gradients @ self._basis))
         return torch.cat(points).numpy(), torch.cat(changes).numpy()
+
+    def _standardised(
+        self, stars: torch.Tensor, along: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the standardised inputs x [n, d] of stars, and x's derivatives [m, n, d]."""
+
+        def standardised(direction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            result = torch.func.jvp(
+                lambda at: (inputs(at) - self._centre) / self._scale,
+                (stars,), (direction.expand_as(stars),),
+            )  # fmt: skip
+            return result[0], result[1]
+
+        # torch's annotation of out_dims leaves out the None that its documentation allows.
+        every_direction = torch.func.vmap(standardised, out_dims=(None, 0))  # type: ignore[arg-type]
+        x, steps = every_direction(along)
+        return x, steps
 
     def _gradients(self, x: torch.Tensor) -> torch.Tensor:
         """Differentiate the coefficients by all standardised inputs x [n, d]: [n, d, k].
 
-        A Gaussian's derivative is the Gaussian times (x_id - x_d) / l_d^2, so one product with the
-        moments of the weights does what automatic differentiation does star by star.
+        The derivative of a Gaussian is the Gaussian times (x_id - x_d) / l_d^2, so one product with
+        the moments of the weights replaces automatic differentiation star by star.
         """
-        whole, (n, d) = self._coordinates, x.shape
+        n, d = x.shape
         parts = []
         for length, solution, moments in zip(
-            whole.length, whole.solution.split(whole.groups, dim=1), self._moments, strict=True
+            self._length, self._solutions, self._moments, strict=True
         ):
-            values = gaussian(x, whole.stars, length)
+            values = gaussian(x, self._stars, length)
             sums = (values @ solution)[:, None] * x[:, :, None]
             first = (values @ moments).reshape(n, d, -1)
             parts.append((first - sums) / length[:, None] ** 2)
         unit = torch.eye(d, dtype=x.dtype)
 
-        def features(direction):
-            return torch.func.jvp(quadratic_features, (x,), (direction.expand_as(x),))[1]
+        def features(direction: torch.Tensor) -> torch.Tensor:
+            derivative: torch.Tensor = torch.func.jvp(
+                quadratic_features, (x,), (direction.expand_as(x),)
+            )[1]
+            return derivative
 
-        quadratic = torch.func.vmap(features)(unit) @ whole.quadratic
+        quadratic: torch.Tensor = torch.func.vmap(features)(unit) @ self._quadratic
         return torch.cat(parts, dim=2) + quadratic.transpose(0, 1)
 
 
 @cache
 def generator() -> Generator:
-    """Return the one generator of this process."""
+    """Return the generator, which a process loads once."""
     return Generator()

@@ -1,4 +1,4 @@
-"""The most that any method can know of a star's composition: the ceiling of each noise track.
+"""The information bound: no method can know more of a star's composition on a noisy track.
 
 A spectrum is f(a, u) + n, with the emulator f of composition a and nuisance u, and noise of
 variance s^2 in every pixel. With J = df/da at the star's true labels, the Fisher information is
@@ -7,17 +7,17 @@ variance s^2 in every pixel. With J = df/da at the star's true labels, the Fishe
 
 and no unbiased estimate of a has a covariance below C = F^-1 (Rao 1945, Bull. Calcutta Math. Soc.
 37, 81; Cramer 1946, Mathematical Methods of Statistics; for abundances from spectra Ting et al.
-2017, ApJ 843, 32). The nuisance is known, as it is to every method here; with
-``nuisance_known=false`` it is fitted as well, without a prior: F is then the composition's block of
-the inverse, inverted, F_aa - F_au F_uu^-1 F_ua.
+2017, ApJ 843, 32). The nuisance is known, as it is to the methods. With ``nuisance_known=false`` it
+is fitted as well, without a prior; F is then F_aa - F_au F_uu^-1 F_ua, the inverse of the
+composition's block of the inverse.
 
-This control attains the bound. Its estimate is the least-squares fit of f, linear about the truth,
-to the very spectrum that the other methods get,
+This control attains the bound. Its estimate is the least-squares fit of f, linearised about the
+truth, to the same spectrum that the methods get,
 
     x = a + F^-1 J^T (spectrum - f(a, u)) / s^2,        x ~ N(a, C) over the noise,
 
-so nothing is drawn, and its ranks can be compared with theirs star by star. As prior for a serves
-N(mu, P), mean and covariance of the train split; what a spectrum then says of a is N(m, V),
+so nothing is drawn at random, and its ranks can be compared with those of methods star by star.
+The prior on a is N(mu, P), with mean and covariance of the train split. The posterior is N(m, V),
 
     V = (P^-1 + F)^-1,        m = mu + V F (x - mu).
 
@@ -28,24 +28,33 @@ to "j is any star", which `starbench.methods.controls.matched_ranks` derives and
 
     D(q, j) = -2 ln [ p(x_j | x_q, same a) / p(x_j) ].
 
-Before their spectra are looked at, one star is as likely q's twin as another, so the probability
-that j is the twin is proportional to exp(-D / 2). The k stars of smallest D are then those most
-likely to hold the twin, for each k at once: no ranking that looks at two spectra at a time does
-better on any of the rank figures, if x is normal, F that of the true labels, and the prior as given
-(the stars' own distribution has two sequences and cut tails, which matters only to elements that
-the spectrum hardly constrains). Without noise x = a, every distance but the twin's is infinite, and
-all twins rank first; the latent is then a itself, and ranked by L1.
+A priori all stars are equally likely to be q's twin, so the probability that j is the twin is
+proportional to exp(-D / 2). For every k, the k stars of smallest D are those most likely to include
+the twin. So no ranking by two spectra at a time does better on any of the rank figures, if x is
+normal, F that of the true labels, and the prior as given (the true distribution of stars has two
+sequences and cut tails, which matters only for elements that the spectrum hardly constrains).
+Without noise x = a, every distance but the twin's is infinite, and all twins rank first; the latent
+is then a itself, ranked by L1.
 """
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
 
-from starbench.methods.base import Method, Monitor, SettingError, View, known_composition, option
+from starbench.methods.base import (
+    Monitor,
+    OracleControl,
+    SettingError,
+    View,
+    option,
+    required,
+    required_composition,
+)
 
-# What every spectrum is taken to say of an element, as a share of what the prior says: an element
-# without a line still has a finite error.
+# Information of every spectrum on an element, as a share of the prior's, so that an element without
+# a line has a finite error.
 _LEAST_INFORMATION = 1e-9
 _STARS_FOR_AXES = 256
 _STARS_CHECKED = 64
@@ -55,18 +64,21 @@ _STARS_CHECKED = 64
 class Settings:
     """Hyperparameters of the control."""
 
-    nuisance_known: bool = option(True, "whether the nuisance is known rather than fitted as well")
+    nuisance_known: bool = option(
+        True, "whether the nuisance is known; if false, it is fitted as well"
+    )
 
 
 def fisher_information(tangents: np.ndarray, noise: float) -> np.ndarray:
     """Return the Fisher information [n, m, m] of tangents [n, k, m] at a noise a pixel."""
-    return tangents.transpose(0, 2, 1) @ tangents / noise**2
+    information: np.ndarray = tangents.transpose(0, 2, 1) @ tangents / noise**2
+    return information
 
 
 def marginal(
     information: np.ndarray, score: np.ndarray, kept: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the parameters beyond the first `kept` as well, and say what is left for those.
+    """Return information and score of the first `kept` parameters when all others are fitted too.
 
     Parameters
     ----------
@@ -78,7 +90,7 @@ def marginal(
     Returns
     -------
     information : numpy.ndarray [n, kept, kept]
-        The inverse of the inverse's block.
+        Inverse of the block of the inverse.
     score : numpy.ndarray [n, kept]
     """
     a, u = slice(kept), slice(kept, None)
@@ -89,69 +101,93 @@ def marginal(
     )
 
 
-class InformationBound(Method):
-    """Estimates compositions as well as noise permits, and ranks twins by the matched distance."""
+@final
+class InformationBound(OracleControl):
+    """Estimates compositions as well as the noise permits; ranks twins by the likelihood ratio.
+
+    Attributes
+    ----------
+    axes : numpy.ndarray [n_elements, n_elements], float64
+        Columns are the axes, in dex, of the coordinates y = axes^-1 (a - mu), of which the prior is
+        N(0, I).
+    """
 
     name = "information-bound"
-    label_access = "oracle"
     reference = "Cramer-Rao bound (Rao 1945; Cramer 1946), by automatic differentiation"
-    control = True
-    encodes_composition = True
     Hyperparameters = Settings
+    hyperparameters: Settings
+    axes: np.ndarray
+    _noise: float
+    _mean: np.ndarray
+    _nuisance_scale: np.ndarray
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Take prior and noise from the train split, and check that its spectra are the emulator's.
+        """Take the prior from the train split, and check that the emulator made its spectra.
 
         Raises
         ------
         SettingError
-            If the composition is not known, or the spectra have noise but come from elsewhere.
+            If the data do not hold the composition, or noisy spectra do not fit the emulator.
         """
-        composition = known_composition(train, self.name).astype(np.float64)
+        composition = required_composition(train, self.name).astype(np.float64)
         self._noise = train.noise or 0.0
         self._mean = composition.mean(axis=0)
         covariance = np.cov(composition.T).reshape(len(self._mean), -1)
         values, vectors = np.linalg.eigh(covariance)
-        # y = axes^-1 (a - mu) ~ N(0, I); a composition that never varies still makes a basis
-        self._axes = vectors * np.sqrt(np.maximum(values, 1e-12))
-        self._nuisance_scale = train.nuisance.std(axis=0, dtype=np.float64)
+        # The floor makes a basis even of a composition that never varies.
+        self.axes = vectors * np.sqrt(np.maximum(values, 1e-12))
+        nuisance = required(train.nuisance, "nuisance")
+        self._nuisance_scale = nuisance.std(axis=0, dtype=np.float64)
         if not self._noise:
             return
-        self._check_spectra(train)
-        some = slice(_STARS_FOR_AXES)
-        information, _ = self._information(train.nuisance[some], composition[some])
-        # Turned so that most of the information comes first: the ranking gives strangers up early.
-        self._axes = self._axes @ np.linalg.eigh(information.mean(axis=0))[1][:, ::-1]
+        self._check_spectra(train.flux, nuisance, required_composition(train, self.name))
+        stars = slice(_STARS_FOR_AXES)
+        information, _ = self.information(nuisance[stars], composition[stars])
+        # With the most informative axes first, the ranking can exclude strangers early.
+        self.axes = self.axes @ np.linalg.eigh(information.mean(axis=0))[1][:, ::-1]
 
-    def _check_spectra(self, view: View) -> None:
+    def _check_spectra(
+        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+    ) -> None:
         from starbench.methods.controls.generator import generator
 
-        some = slice(_STARS_CHECKED)
-        labels = np.concatenate([view.nuisance[some], view.composition[some]], axis=1)
-        whole = generator()
+        stars = slice(_STARS_CHECKED)
+        labels = np.concatenate([nuisance[stars], composition[stars]], axis=1)
+        emulator = generator()
         message = f"{self.name} needs spectra of starbench's own emulator on data with noise"
-        if view.flux.shape[1] != whole.n_pixels or labels.shape[1] != whole.n_labels:
+        if flux.shape[1] != emulator.n_pixels or labels.shape[1] != emulator.n_labels:
             raise SettingError(f"{message}; these have other pixels or labels.")
         try:
-            deviation = (view.flux[some] - whole.spectra(labels)).std() / self._noise
+            deviation = (flux[stars] - emulator.spectra(labels)).std() / self._noise
         except ValueError as error:
             raise SettingError(f"{message}; {error}") from None
         if not 0.95 < deviation < 1.05:
             raise SettingError(f"{message}; these deviate by {deviation:.2f} times their noise.")
 
-    def _information(
+    def information(
         self, nuisance: np.ndarray, composition: np.ndarray, flux: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return each star's information on y [n, d, d], and information times deviation [n, d].
+        """Return what the spectra of stars say of y.
 
-        The deviation is that of the estimate x from the truth, 0 where no flux is given.
+        Parameters
+        ----------
+        nuisance : numpy.ndarray [n, n_nuisance]
+        composition : numpy.ndarray [n, n_elements]
+        flux : numpy.ndarray [n, n_pixels], optional
+
+        Returns
+        -------
+        information : numpy.ndarray [n, n_elements, n_elements], float64
+            Fisher information.
+        score : numpy.ndarray [n, n_elements], float64
+            Information times the deviation of the estimate x from the truth; 0 without flux.
         """
         from starbench.methods.controls.generator import generator
 
-        whole, d = generator(), len(self._mean)
+        emulator, d = generator(), len(self._mean)
         n_nuisance = len(self._nuisance_scale)
         directions = np.zeros((d + n_nuisance, n_nuisance + d))
-        directions[:d, n_nuisance:] = self._axes.T
+        directions[:d, n_nuisance:] = self.axes.T
         directions[d:, :n_nuisance] = np.diag(self._nuisance_scale)
         if self.hyperparameters.nuisance_known:
             directions = directions[:d]
@@ -160,53 +196,54 @@ class InformationBound(Method):
         score = np.zeros((len(labels), len(directions)))
         for start in range(0, len(labels), 1024):
             part = slice(start, start + 1024)
-            coordinates, tangents = whole.tangents(labels[part], directions)
+            coordinates, tangents = emulator.tangents(labels[part], directions)
             information[part] = fisher_information(tangents, self._noise)
             if flux is not None:
-                residual = whole.project(flux[part]) - coordinates
+                residual = emulator.project(flux[part]) - coordinates
                 score[part] = np.einsum("nki,nk->ni", tangents, residual) / self._noise**2
         if not self.hyperparameters.nuisance_known:
             information, score = marginal(information, score, d)
         return information + _LEAST_INFORMATION * np.eye(d), score
 
-    def encode(
-        self, flux: np.ndarray, nuisance: np.ndarray | None, composition: np.ndarray
+    def encode_stars(
+        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
     ) -> np.ndarray:
         """Return the maximum a posteriori composition [n, n_elements] [dex] of each spectrum."""
         if not self._noise:
             return composition.astype(np.float32)
-        information, score = self._information(nuisance, composition, flux)
-        truth = np.linalg.solve(self._axes, (composition - self._mean).T).T
+        information, score = self.information(nuisance, composition, flux)
+        truth = np.linalg.solve(self.axes, (composition - self._mean).T).T
         score = score + np.einsum("nij,nj->ni", information, truth)
         y = np.linalg.solve(information + np.eye(truth.shape[1]), score[..., None])[..., 0]
-        return (self._mean + y @ self._axes.T).astype(np.float32)
+        estimate: np.ndarray = self._mean + y @ self.axes.T
+        return estimate.astype(np.float32)
 
     def rank_twins(
         self, latent: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Rank twins by the likelihood ratio; by L1, where there is no noise."""
+        """Rank twins by the likelihood ratio; by L1 without noise."""
         if not self._noise:
             return None
         from starbench.methods.controls.matched_ranks import matched_ranks
 
         n = 2 * len(latent)
-        information, _ = self._information(
+        information, _ = self.information(
             nuisance.reshape(n, -1), np.repeat(composition, 2, axis=0)
         )
-        y = np.linalg.solve(self._axes, (latent.reshape(n, -1) - self._mean).T).T
+        y = np.linalg.solve(self.axes, (latent.reshape(n, -1) - self._mean).T).T
         return matched_ranks(y, information)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return prior and noise."""
         return {
             "mean": torch.from_numpy(self._mean),
-            "axes": torch.from_numpy(np.ascontiguousarray(self._axes)),
+            "axes": torch.from_numpy(np.ascontiguousarray(self.axes)),
             "nuisance_scale": torch.from_numpy(self._nuisance_scale),
             "noise": torch.tensor(self._noise, dtype=torch.float64),
         }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore them."""
-        self._mean, self._axes = state["mean"].numpy(), state["axes"].numpy()
+        self._mean, self.axes = state["mean"].numpy(), state["axes"].numpy()
         self._nuisance_scale = state["nuisance_scale"].numpy()
         self._noise = float(state["noise"])

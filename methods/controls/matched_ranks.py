@@ -1,47 +1,54 @@
-"""Ranks of twins by a distance that knows how uncertain every star is, compiled and exact.
+"""Exact ranks of twins by a distance that allows for the uncertainty of every star.
 
-Star j is measured as x_j = y_j + e_j, e_j ~ N(0, C_j), of stars distributed as y ~ N(0, I). What
-star q says of its own y is N(m_q, V_q). If j is q's twin, x_j ~ N(m_q, V_q + C_j); if it is any
+Stars are distributed as y ~ N(0, I), and star j is measured as x_j = y_j + e_j, e_j ~ N(0, C_j).
+The posterior of star q is N(m_q, V_q). If j is q's twin, x_j ~ N(m_q, V_q + C_j); if it is any
 star, x_j ~ N(0, I + C_j). The distance is minus twice the logarithm of the two densities' ratio,
 
     D(q, j) = (x_j - m_q)^T (V_q + C_j)^-1 (x_j - m_q) + ln|V_q + C_j|
               - x_j^T (I + C_j)^-1 x_j - ln|I + C_j|.
 
-The factorisation V_q + C_j = L diag(p) L^T is made row by row, and most pairs are given up after a
-few rows. After k rows
+V_q + C_j = L diag(p) L^T is factorised row by row, and most pairs can be excluded after a few rows.
+After k rows
 
     D(q, j) >= sum_{i<=k} (z_i^2 / p_i + ln p_i) + R_k - (terms of j alone),    L z = x_j - m_q,
 
-as what the further rows add to the first sum is never negative, and R_k bounds their ln p_i from
-below: the Schur complement of a sum is at least the sum of the Schur complements, and by Minkowski
-|A + B|^(1/n) >= |A|^(1/n) + |B|^(1/n), so that with the pivots v and c of V_q and C_j alone
+as the further z_i^2 / p_i are not negative, and R_k bounds the further ln p_i from below: the Schur
+complement of a sum is at least the sum of the Schur complements, and by Minkowski
+|A + B|^(1/n) >= |A|^(1/n) + |B|^(1/n), so with the pivots v and c of V_q and C_j
 
     R_k = (d - k) ln( (prod_{i>k} v_i)^(1/(d-k)) + (prod_{i>k} c_i)^(1/(d-k)) ).
 
-A pair whose bound is beyond the twin's distance is farther than the twin, so the counts are exact.
-Imported only where twins are ranked, as numba takes half a second to load.
+A pair whose bound exceeds the twin's distance is farther than the twin, so the counts are exact.
+The module is imported only to rank twins, because numba takes half a second to load.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
 
 import numba
 import numpy as np
 import torch
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
 _ROWS_BETWEEN_BOUNDS = 2  # a bound costs two logarithms, about as much as a row
 _TILE = 256  # candidates that stay in the cache while a worker's queries pass over them
 
 
-def _compiled(function):
-    """Compile a function; keep the machine code on disk where there is a place to write it."""
+def _compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Compile a function, and cache its machine code on disk if the folder is writable."""
+    compiled: Callable[Arguments, Result]
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        compiled = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # a read-only installation
-        return numba.njit(nogil=True)(function)
+        compiled = numba.njit(nogil=True)(function)
+    return compiled
 
 
 def packed_and_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pack symmetric matrices, and find the geometric means of their last pivots.
+    """Pack symmetric matrices, and return the geometric means of their last pivots.
 
     Parameters
     ----------
@@ -65,8 +72,18 @@ def packed_and_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @_compiled
-def _distance(mean, spread, spread_rest, x, error, error_rest, alone, limit, work):
-    """Return D(q, j), or infinity as soon as it must be beyond `limit`.
+def _distance(
+    mean: np.ndarray,
+    spread: np.ndarray,
+    spread_rest: np.ndarray,
+    x: np.ndarray,
+    error: np.ndarray,
+    error_rest: np.ndarray,
+    alone: float,
+    limit: float,
+    work: np.ndarray,
+) -> float:
+    """Return D(q, j), or infinity if it exceeds `limit`.
 
     Parameters
     ----------
@@ -76,7 +93,7 @@ def _distance(mean, spread, spread_rest, x, error, error_rest, alone, limit, wor
         Of the candidate: x_j [d], C_j packed, its `rest`, and the terms of j alone.
     limit : float
     work : numpy.ndarray [d (d + 1) / 2 + 3 d]
-        Room for L, p, z and a row.
+        Memory for L, p, z and a row.
     """
     d = len(mean)
     factor = work[: d * (d + 1) // 2]
@@ -107,12 +124,24 @@ def _distance(mean, spread, spread_rest, x, error, error_rest, alone, limit, wor
             unseen = left * np.log(spread_rest[k + 1] + error_rest[k + 1])
             if total + np.log(determinant) + unseen > limit:
                 return np.inf
-    return total + np.log(determinant)
+    distance: float = total + np.log(determinant)
+    return distance
 
 
 @_compiled
-def _count(mean, spread, spread_rest, x, error, error_rest, alone, broken, first, step):
-    """Count for every `step`-th star the strangers closer than its twin, and closer or tied."""
+def _count(
+    mean: np.ndarray,
+    spread: np.ndarray,
+    spread_rest: np.ndarray,
+    x: np.ndarray,
+    error: np.ndarray,
+    error_rest: np.ndarray,
+    alone: np.ndarray,
+    broken: np.ndarray,
+    first: int,
+    step: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count, for every `step`-th star, strangers closer than its twin and those closer or tied."""
     n, d = mean.shape
     closer, within = np.zeros(n, np.int64), np.zeros(n, np.int64)
     work = np.empty(d * (d + 1) // 2 + 3 * d)
@@ -129,7 +158,7 @@ def _count(mean, spread, spread_rest, x, error, error_rest, alone, broken, first
             if broken[q]:
                 continue
             threshold = twin_distance[q]
-            limit = threshold + 1e-9 * (1 + abs(threshold))  # a bound is rounded as well
+            limit = threshold + 1e-9 * (1 + abs(threshold))  # allows for the rounding of bounds
             for j in range(start, min(start + _TILE, n)):
                 if j == q or j == q ^ 1:
                     continue
@@ -145,15 +174,13 @@ def _count(mean, spread, spread_rest, x, error, error_rest, alone, broken, first
 
 
 def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rank every star's twin by D, exactly.
-
-    Takes time proportional to n^2, and memory proportional to n d^2.
+    """Rank every star's twin by D, in time proportional to n^2 and memory to n d^2.
 
     Parameters
     ----------
     estimate : numpy.ndarray [n, d], float64
-        Posterior means m of the stars; those of twins follow each other. One that is not finite
-        ranks its star and its twin last, and is infinitely far from everyone.
+        Posterior means m of the stars, twins in successive rows. A star whose mean is not finite
+        is infinitely far from all others; its twin and it rank last.
     information : numpy.ndarray [n, d, d], float64
         Inverses of C, positive definite.
 
@@ -161,7 +188,7 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
     -------
     rank, tied : numpy.ndarray [n / 2, 2], int64
         Rank of each star's twin among all stars but itself, from 1, ties counted against it; and
-        how many strangers are exactly as far.
+        the number of strangers at exactly the twin's distance.
     """
     broken = ~np.isfinite(estimate).all(axis=1)
     mean = np.where(broken[:, None], 0.0, estimate)
@@ -170,13 +197,13 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
     error = (error + error.transpose(0, 2, 1)) / 2
     spread = np.linalg.inv(information + unit)
     x = mean + np.einsum("nij,nj->ni", error, mean)  # m = V C^-1 x, so x = m + C m
-    # (I + C)^-1 x = m, which saves a solution
+    # x^T (I + C)^-1 x = x^T m
     alone = np.einsum("ni,ni->n", x, mean) + np.linalg.slogdet(error + unit)[1]
     arrays = (mean, *packed_and_rest(spread), x, *packed_and_rest(error), alone, broken)
 
     workers = max(1, min(torch.get_num_threads(), len(mean)))
     with ThreadPoolExecutor(workers) as pool:
         counts = list(pool.map(lambda first: _count(*arrays, first, workers), range(workers)))
-    closer, within = (sum(part) for part in zip(*counts, strict=True))
+    closer, within = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
     within[broken], closer[broken] = len(mean) - 2, 0
     return (1 + within).reshape(-1, 2), (within - closer).reshape(-1, 2)

@@ -1,26 +1,27 @@
-r"""Controls of known level: what a latent scores that is no disentangled chemistry.
+r"""Controls of known scores: latents that hold no disentangled chemistry.
 
 With flux x, nuisance u, and the place i of a spectrum in the batch that is encoded,
 
 ======================  =================================  =======================================
-raw-flux                z = x                              what distance in the spectrum alone finds
-random-latent           z ~ N(0, 1), seeded by x itself    chance: 1 / (n - 1)
-constant-latent         z = 0                              0: all are tied, and ties count against
+raw-flux                z = x                              what distances between spectra find
+random-latent           z ~ N(0, 1), seeded by x           chance: 1 / (n - 1)
+constant-latent         z = 0                              0: all tie, and ties count against it
 nuisance-latent         z = u, standardised                about chance, and a leakage of 1
 twin-by-order           z = floor(i / 2)                   chance, as batches are shuffled
 ======================  =================================  =======================================
 
-The last breaks the contract on purpose (its latents depend on the order), to show that the harness
-leaves nothing in the order. None of them reconstructs.
+The last breaks the contract on purpose (its latents depend on the order), to show that the order
+in which the harness shows spectra carries no information. None of them reconstructs.
 """
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import numpy as np
 import torch
 
-from starbench.methods.base import Method, Monitor, View, option
+from starbench.methods.base import Method, Monitor, View, option, required
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,12 @@ class NoSettings:
 
 
 class Stateless(Method):
-    """A control that learns nothing and has no state."""
+    """A control that learns nothing and has no state; a subclass implements `encode`."""
 
     label_access = "none"
     reference = "control"
     control = True
-    Hyperparameters = NoSettings
+    Hyperparameters: ClassVar[type] = NoSettings
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Do nothing."""
@@ -47,6 +48,7 @@ class Stateless(Method):
         """Restore nothing."""
 
 
+@final
 class RawFlux(Stateless):
     """The spectrum as its own latent."""
 
@@ -64,14 +66,16 @@ class RandomSettings:
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
 
 
+@final
 class RandomLatent(Stateless):
     """Normal deviates seeded by the spectrum and the run's seed."""
 
     name = "random-latent"
     Hyperparameters = RandomSettings
+    hyperparameters: RandomSettings
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Return deviates [n, latent] that the same spectrum always gets again."""
+        """Return deviates [n, latent], the same whenever a spectrum is encoded."""
         key = self.seed.to_bytes(16, "little")
         latent = np.empty((len(flux), self.hyperparameters.latent), np.float32)
         for row, spectrum in zip(latent, np.ascontiguousarray(flux), strict=True):
@@ -80,6 +84,7 @@ class RandomLatent(Stateless):
         return latent
 
 
+@final
 class ConstantLatent(Stateless):
     """The same latent for every star."""
 
@@ -90,34 +95,40 @@ class ConstantLatent(Stateless):
         return np.zeros((len(flux), 1), np.float32)
 
 
+@final
 class NuisanceLatent(Stateless):
     """The nuisance as the latent: all leakage and no chemistry."""
 
     name = "nuisance-latent"
     label_access = "nuisance"
+    _mean: np.ndarray
+    _deviation: np.ndarray
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Take the scale of each nuisance."""
-        self._mean, self._deviation = train.nuisance.mean(axis=0), train.nuisance.std(axis=0)
+        """Take the mean and the standard deviation of each nuisance."""
+        nuisance = required(train.nuisance, "nuisance")
+        self._mean, self._deviation = nuisance.mean(axis=0), nuisance.std(axis=0)
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the standardised nuisance [n, n_nuisance]."""
-        return ((nuisance - self._mean) / self._deviation).astype(np.float32)
+        scaled: np.ndarray = (required(nuisance, "nuisance") - self._mean) / self._deviation
+        return scaled.astype(np.float32)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return the scale."""
+        """Return mean and standard deviation."""
         return {"mean": torch.tensor(self._mean), "deviation": torch.tensor(self._deviation)}
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore it."""
+        """Restore them."""
         self._mean, self._deviation = state["mean"].numpy(), state["deviation"].numpy()
 
 
+@final
 class TwinByOrder(Stateless):
-    """Takes neighbours in the batch for twins."""
+    """A control that takes neighbours in the batch for twins."""
 
     name = "twin-by-order"
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
-        """Return half the place in the batch [n, 1]; breaks the contract on purpose."""
+        """Return half the position in the batch [n, 1]; breaks the contract on purpose."""
         return (np.arange(len(flux)) // 2).astype(np.float32)[:, None]

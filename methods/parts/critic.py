@@ -1,6 +1,6 @@
-r"""A Wasserstein critic with a gradient penalty, as adversaries that judge whole samples use it.
+r"""A Wasserstein critic with a gradient penalty, an adversary that judges whole samples.
 
-A network C without a bound on its output tells real samples from fake ones,
+A network C of unbounded output tells real samples a from fake ones :math:`\hat a`,
 
 .. math::
 
@@ -8,10 +8,10 @@ A network C without a bound on its output tells real samples from fake ones,
         + \gamma\, \langle (|\nabla C(\tilde a)| - 1)^2 \rangle, \qquad
     \tilde a = \epsilon a + (1 - \epsilon) \hat a, \quad \epsilon \sim U(0, 1),
 
-where the last term keeps its slope near one, so that the difference of the first two estimates the
-Wasserstein distance between the two distributions. In each step of the training the critic takes
-several, all on the samples that it then judges; Gulrajani et al. draw new ones for each, which was
-tried and finds no more twins (`TUNING.md`).
+where the last term keeps its slope near one, so that minus the first two estimates the Wasserstein
+distance between the two distributions. The critic takes several steps for each step of the
+networks, all on the samples that it then judges; Gulrajani et al. draw new samples for each, which
+was tried and finds no more twins (`TUNING.md`).
 
 References
 ----------
@@ -23,17 +23,20 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import AutoencoderSettings
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.adversary import Adversary
+from starbench.methods.parts.settings import AutoencoderSettings
+
+DIAGNOSTIC = Diagnostic("critic_difference", "critic's difference")
 
 
 @dataclass(frozen=True)
 class CriticSettings(AutoencoderSettings):
-    """What autoencoders with a critic share."""
+    """Hyperparameters that autoencoders with a critic share."""
 
     critic_widths: tuple[int, ...] = option((256, 128), "critic's hidden layers", low=1)
     critic_steps: int = option(
-        5, "steps of the critic to one of the networks it judges", low=1, high=100
+        5, "steps of the critic for each step of the networks", low=1, high=100
     )
     slope_weight: float = option(1.0, "weight gamma of the gradient penalty", low=0.0)
 
@@ -56,19 +59,19 @@ def critic_loss(
     slope_weight : float
         The weight gamma of the gradient penalty.
     generator : torch.Generator
-        Draws the places between real and fake samples where the slope is taken.
+        Draws the points between real and fake samples where the slope is taken.
     """
     real, fake = real.detach(), fake.detach()
     share = torch.rand(len(real), 1, generator=generator).to(real.device)
     between = (share * real + (1 - share) * fake).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     steepness = (slope.norm(dim=1) - 1).square().mean()
-    return critic(fake).mean() - critic(real).mean() + slope_weight * steepness
+    loss: torch.Tensor = critic(fake).mean() - critic(real).mean() + slope_weight * steepness
+    return loss
 
 
 def trained_difference(
-    critic: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    critic: Adversary,
     real: torch.Tensor,
     fake: torch.Tensor,
     settings: CriticSettings,
@@ -82,12 +85,9 @@ def trained_difference(
         <C(real)> - <C(fake)>, whose gradient flows into the samples and not into the critic.
     """
     for _ in range(settings.critic_steps):
-        optimiser.zero_grad()
-        critic_loss(
-            critic, real, fake, slope_weight=settings.slope_weight, generator=generator
-        ).backward()
-        optimiser.step()
-    critic.requires_grad_(False)
-    difference = critic(real).mean() - critic(fake).mean()
-    critic.requires_grad_(True)
+        critic.step(
+            critic_loss(critic, real, fake, slope_weight=settings.slope_weight, generator=generator)
+        )
+    with critic.frozen():
+        difference: torch.Tensor = critic(real).mean() - critic(fake).mean()
     return difference

@@ -1,34 +1,45 @@
 r"""An encoder without a decoder: a network from a spectrum and its nuisance to the latent.
 
-As in `autoencoder.py`, the network sees the standardised coefficients x of a spectrum on the
-training set's principal components, cut at the noise, and the nuisance u scaled to [-1, 1]:
+As in `autoencoder.py`, the network receives the scaled coefficients x of a spectrum on the training
+set's principal components, cut at the noise, and the nuisance u scaled to [-1, 1]:
 
 .. math::
 
-    z = M^T E(x, u),
+    z = M^T E(x, u).
 
-with a matrix M, by which a method may scale its latent after the fit. What E minimises is what sets
-one method apart from another. Spectra of known noise get more of it in training, drawn anew each
-time: what a network cannot see twice it cannot learn by heart.
+Methods differ in what E minimises. After the fit a method may have the latent scaled by a matrix M,
+so that what separates twins is alike along all axes (`noise_matching.py`). Noise of the known level
+is added to noisy spectra in training, drawn anew each time, because a network cannot memorise noise
+that it sees once.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 import torch
+from torch import nn
 
-from starbench.methods.base import Method, Monitor, View, option
-from starbench.methods.parts.networks import ACTIVATIONS, mlp
-from starbench.methods.parts.representation import Representation, principal_components
-from starbench.methods.parts.training import Training, batch_generator, one_cycle, run_epochs
+from starbench.methods.base import Method, Monitor, View, option, required
+from starbench.methods.parts.inputs import Inputs
+from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.perceptron import ACTIVATIONS, mlp
+from starbench.methods.parts.training import (
+    Training,
+    batch_generator,
+    below,
+    one_cycle,
+    run_epochs,
+)
 
 _ROWS = 4096  # spectra encoded at a time
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """What all encoders without a decoder share."""
+    """Hyperparameters that all encoders without a decoder share."""
 
     components: int = option(
         256, "principal components the network works on, cut at the noise", low=1
@@ -39,157 +50,180 @@ class EncoderSettings:
     encoder_widths: tuple[int, ...] = option((512, 256), "encoder's hidden layers", low=1)
     activation: str = option("silu", "activation of the network", choices=tuple(ACTIVATIONS))
     epochs: int = option(30, "passes over the training spectra", low=1)
-    batch_size: int = option(256, "spectra a step", low=1)
+    batch_size: int = option(256, "spectra in each step", low=1)
     learning_rate: float = option(1e-3, "peak of the learning rate, which rises and falls", low=0.0)
     weight_decay: float = option(
         1.0, "share of a weight that decays in a step, over the learning rate", low=0.0
     )
     fresh_noise: float = option(
         1.0,
-        "noise added in training to spectra of known noise, drawn anew each time, over that noise",
+        "noise added to noisy spectra in training, drawn anew each time, over their own noise",
         low=0.0,
     )
 
 
+@dataclass(frozen=True)
+class EncoderObjective:
+    """What the network of an encoder minimises, and on which spectra.
+
+    Attributes
+    ----------
+    n_latent : int
+    items : torch.Tensor [n_items, k], int64
+        Rows of the training set that make up an item of a batch: one spectrum, or a pair.
+    loss : callable
+        From latents [k batch_size, n_latent] and their rows (the first spectra of all items, then
+        the second ones) to a scalar.
+    held_out_pairs : torch.Tensor [n_pairs, 2], int64, or None
+        Pairs that the network does not learn from, on which the latent is scaled to the scatter
+        between twins after the fit; None for no scaling.
+    """
+
+    n_latent: int
+    items: torch.Tensor
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    held_out_pairs: torch.Tensor | None = None
+
+
+@final
+class _Model(nn.Module):
+    """What a fit makes; its ``state_dict()`` is what is saved."""
+
+    latent_map: torch.Tensor
+
+    def __init__(self, inputs: Inputs, encoder: nn.Module, n_latent: int) -> None:
+        super().__init__()
+        self.inputs, self.encoder = inputs, encoder
+        self.register_buffer("latent_map", torch.eye(n_latent))
+
+
 class Encoder(Method):
-    """A method whose network has no decoder; a subclass calls `_prepare` and `_train` in `fit`."""
+    """A method whose network has no decoder; a subclass defines its objective.
 
-    def __init__(self, hyperparameters=None, *, seed: int = 0, device: str = "cpu"):
+    Its label access must include the nuisance.
+    """
+
+    hyperparameters: EncoderSettings
+
+    def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu") -> None:
         super().__init__(hyperparameters, seed=seed, device=device)
-        self.representation: Representation | None = None
-        self.buffers: dict[str, torch.Tensor] = {}
-        self.training: Training | None = None
+        self._training: Training[_Model] | None = None
 
-    def _prepare(self, train: View, n_latent: int) -> None:
-        """Fit components and scales, and build the network, unless a fit is being continued."""
-        if self.training is not None:
-            return
-        settings = self.hyperparameters
-        self.representation = principal_components(
-            train.flux,
-            settings.components,
-            self.seed,
-            noise=train.noise,
-            # What a component hides under the noise, many of them may tell together.
-            at_least=2 * n_latent,
-        )
-        low, high = (torch.as_tensor(f(train.nuisance, 0)).float() for f in (np.min, np.max))
-        deviation = self.representation.deviation
-        self.buffers = {
-            "nuisance_low": low,
-            "nuisance_range": (high - low).clamp_min(1e-10),
-            "input_scale": deviation.max()
-            * (deviation / deviation.max()) ** settings.input_whitening,
-            "latent_map": torch.eye(n_latent),
-        }
-        self._build()
+    @abstractmethod
+    def objective(self, train: View) -> EncoderObjective:
+        """Return what to minimise on a training set."""
 
-    def _build(self) -> None:
-        settings = self.hyperparameters
-        torch.manual_seed(self.seed)
-        n_inputs = len(self.representation) + len(self.buffers["nuisance_low"])
-        widths = (n_inputs, *settings.encoder_widths, len(self.buffers["latent_map"]))
-        network = mlp(widths, settings.activation).to(self.device)
-        optimiser = torch.optim.AdamW(
-            network.parameters(),
-            settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        self.training = Training({"encoder": network}, {"encoder": optimiser})
+    @property
+    def _fitted(self) -> Training[_Model]:
+        if self._training is None:
+            raise RuntimeError(f"{self.name} is not fitted: call fit or load_state first")
+        return self._training
 
-    def _train(
-        self,
-        train: View,
-        monitor: Monitor,
-        items: torch.Tensor,
-        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    ) -> None:
-        """Take the epochs.
-
-        Parameters
-        ----------
-        train : View
-        monitor : Monitor
-        items : torch.Tensor [n_items, k]
-            The rows of `train` that make up an item of a batch: one spectrum, or a pair.
-        loss : callable
-            Of latents [k batch_size, n_latent] and their rows: all first ones, all second ones.
-        """
-        settings = self.hyperparameters
-        inputs = self._inputs(train.flux, train.nuisance)
-        deviation = torch.zeros(inputs.shape[1])
-        # The components are orthonormal: noise of one level in the pixels has it in all.
+    @final
+    def fit(self, train: View, validation: View, monitor: Monitor) -> None:
+        """Fit the principal components, then the network, then the scale of the latent."""
+        settings, objective = self.hyperparameters, self.objective(train)
+        if self._training is None:
+            inputs = Inputs.fit(
+                train,
+                n_fitted=len(train),
+                components=settings.components,
+                whitening=settings.input_whitening,
+                # Components below the noise may still be informative together.
+                at_least=2 * objective.n_latent,
+                seed=self.seed,
+            )
+            self._training = self._start(inputs, objective.n_latent)
+        model, items = self._training.model, objective.items
+        optimiser = self._training.optimisers["encoder"]
+        seen = self._inputs(train.flux, train.nuisance)
+        deviation = torch.zeros(seen.shape[1])
+        # Components are orthonormal: white noise in the pixels has its level in each of them.
         level = settings.fresh_noise * (train.noise or 0.0)
-        deviation[: len(self.representation)] = level / self.buffers["input_scale"]
-        network = self.training.networks["encoder"]
-        optimiser = self.training.optimisers["encoder"]
+        deviation[: model.inputs.n_inputs] = level / model.inputs.scale
 
         def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             optimiser.param_groups[0]["lr"] = settings.learning_rate * one_cycle(share_done)
             rows = items[batch].T.flatten()
-            seen = inputs[rows]
+            inputs = seen[rows]
             if level:
-                noise = torch.randn(seen.shape, generator=batch_generator(rows))
-                seen = seen + (noise * deviation).to(self.device)
-            value = loss(network(seen), rows)
+                noise = torch.randn(inputs.shape, generator=batch_generator(rows))
+                inputs = inputs + (noise * deviation).to(self.device)
+            loss = objective.loss(model.encoder(inputs), rows)
             optimiser.zero_grad()
-            value.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
-            return {"loss": value}
+            return {"loss": loss}
 
         run_epochs(
             self,
-            self.training,
+            self._training,
             monitor,
             n_items=len(items),
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             step=step,
         )
+        if objective.held_out_pairs is not None:
+            nuisance = required(train.nuisance, "nuisance")
+            one, other = (
+                self._outputs(self._inputs(train.flux[rows], nuisance[rows]))
+                for rows in objective.held_out_pairs.T
+            )
+            scatter = moved_covariance(one, other) / 2
+            model.latent_map = noise_matched_map(torch.cat([one, other]), scatter)
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
+    def _start(self, inputs: Inputs, n_latent: int) -> Training[_Model]:
+        settings = self.hyperparameters
+        torch.manual_seed(self.seed)
+        widths = (inputs.n_inputs + inputs.n_nuisance, *settings.encoder_widths, n_latent)
+        encoder = mlp(widths, settings.activation).to(self.device)
+        optimiser = torch.optim.AdamW(
+            encoder.parameters(),
+            settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        return Training(_Model(inputs, encoder, n_latent), {"encoder": optimiser})
+
+    @final
+    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
         latent = self._outputs(self._inputs(flux, nuisance))
-        return (latent @ self.buffers["latent_map"]).numpy()
+        return (latent @ self._fitted.model.latent_map).numpy()
 
-    def _inputs(self, flux: np.ndarray, nuisance: np.ndarray) -> torch.Tensor:
-        x = self.representation.coefficients(flux) / self.buffers["input_scale"]
-        values = torch.as_tensor(nuisance, dtype=torch.float32)
-        low, span = self.buffers["nuisance_low"], self.buffers["nuisance_range"]
-        return torch.cat([x, 2 * (values - low) / span - 1], 1).to(self.device)
+    def _inputs(self, flux: np.ndarray, nuisance: np.ndarray | None) -> torch.Tensor:
+        inputs = self._fitted.model.inputs
+        u = inputs.of_nuisance(required(nuisance, "nuisance"), len(flux))
+        return torch.cat([inputs.of_flux(flux), u], 1).to(self.device)
 
     def _outputs(self, inputs: torch.Tensor) -> torch.Tensor:
-        network = self.training.networks["encoder"]
+        encoder = self._fitted.model.encoder
         with torch.no_grad():
-            return torch.cat([network(rows).cpu() for rows in inputs.split(_ROWS)])
+            return torch.cat([encoder(rows).cpu() for rows in torch.split(inputs, _ROWS)])
 
+    @final
     def state(self) -> dict[str, torch.Tensor]:
-        """Return the representation, the scalings, the weights and the optimiser's moments."""
-        state = {f"representation/{k}": v for k, v in self.representation.state().items()}
-        state |= {f"buffer/{k}": v for k, v in self.buffers.items()}
-        return state | {f"training/{k}": v for k, v in self.training.state().items()}
+        """Return the inputs' scales, the weights and the optimiser's moments."""
+        return self._fitted.state()
 
+    @final
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what `state` returned."""
-        groups: dict[str, dict[str, torch.Tensor]] = {}
-        for key, value in state.items():
-            group, name = key.split("/", 1)
-            groups.setdefault(group, {})[name] = value
-        self.representation = Representation.from_state(groups["representation"])
-        self.buffers = groups["buffer"]
-        self._build()
-        self.training.load_state(groups["training"])
+        inputs = Inputs.from_state(below(state, "model.inputs."))
+        self._training = self._start(inputs, len(state["model.latent_map"]))
+        self._training.load_state(state)
 
     @property
     def n_parameters(self) -> int:
         """Number of weights of the network, principal components included."""
-        weights = sum(p.numel() for p in self.training.networks["encoder"].parameters())
-        return weights + self.representation.components.numel()
+        model = self._fitted.model
+        weights = sum(p.numel() for p in model.encoder.parameters())
+        return weights + model.inputs.representation.n_numbers
 
 
 def pairs(twin: torch.Tensor) -> torch.Tensor:
-    """Return the rows of both spectra of each pair [n_pairs, 2], given the row of each twin."""
+    """Return the rows of both spectra of each pair [n_pairs, 2], given the row of each twin [n]."""
     rows = torch.arange(len(twin))
     first = rows[rows < twin]
     return torch.stack([first, twin[first]], 1)

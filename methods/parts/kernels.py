@@ -1,16 +1,16 @@
-"""Gaussian kernels between the vectors of a batch, as penalties of dependence use them."""
+"""Gaussian kernels between the vectors of a batch, for penalties on statistical dependence."""
 
 from dataclasses import dataclass
 
 import torch
 
 from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import AutoencoderSettings
+from starbench.methods.parts.settings import AutoencoderSettings
 
 
 @dataclass(frozen=True)
 class KernelSettings(AutoencoderSettings):
-    """What penalties by a kernel share."""
+    """Hyperparameters that penalties by a kernel share."""
 
     penalty_weight: float = option(1.0, "weight w of the penalty", low=0.0)
     penalty_ramp: float = option(
@@ -33,8 +33,8 @@ def gaussian_kernel(points: torch.Tensor, widths: tuple[float, ...]) -> torch.Te
 
     .. math:: k(a, b) = \mathrm{mean}_w \exp(-|a - b|^2 / (2 w^2 m)),
 
-    where m is the median squared distance of the batch, through which no gradient flows: a latent
-    cannot seem independent by shrinking.
+    where m is the median squared distance of the batch, without a gradient. Because of it, a latent
+    does not look more independent when it shrinks.
 
     Parameters
     ----------
@@ -45,4 +45,5 @@ def gaussian_kernel(points: torch.Tensor, widths: tuple[float, ...]) -> torch.Te
     squared = squared_distances(points)
     others = ~torch.eye(len(points), dtype=torch.bool, device=points.device)
     scale = squared.detach()[others].median().clamp_min(1e-12)
-    return sum(torch.exp(-squared / (2 * width**2 * scale)) for width in widths) / len(widths)
+    kernels = [torch.exp(-squared / (2 * width**2 * scale)) for width in widths]
+    return sum(kernels, torch.zeros_like(kernels[0])) / len(widths)

@@ -1,23 +1,51 @@
-"""Networks that several methods share."""
+"""Encoders and decoders of autoencoders."""
 
-from itertools import pairwise
+from abc import ABC, abstractmethod
+from typing import final
 
+import torch
 from torch import nn
 
-ACTIVATIONS = {"selu": nn.SELU, "silu": nn.SiLU, "relu": nn.ReLU, "gelu": nn.GELU}
+from starbench.methods.parts.perceptron import mlp
+from starbench.methods.parts.settings import AutoencoderSettings
 
 
-def mlp(widths: list[int] | tuple[int, ...], activation: str) -> nn.Sequential:
-    """Build a multilayer perceptron, linear at its end.
+class Networks(nn.Module, ABC):
+    """The encoder and the decoder of an autoencoder; the parameters that its latents depend on."""
+
+    @abstractmethod
+    def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Encode inputs [n, n_inputs] at scaled nuisance [n, n_nuisance] into [n, latent]."""
+
+    @abstractmethod
+    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Decode latents [n, latent] at scaled nuisance [n, n_nuisance] into [n, n_inputs]."""
+
+
+@final
+class ConditionalNetworks(Networks):
+    """Two perceptrons that both receive the nuisance as a further input.
 
     Parameters
     ----------
-    widths : sequence of int
-        Width of the input, of each hidden layer, and of the output.
-    activation : {"selu", "silu", "relu", "gelu"}
-        Function after each hidden layer.
+    settings : AutoencoderSettings
+    n_inputs, n_nuisance : int
     """
-    layers = []
-    for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers[:-1])
+
+    def __init__(self, settings: AutoencoderSettings, n_inputs: int, n_nuisance: int) -> None:
+        super().__init__()
+        n_encoded, n_decoded = n_inputs + n_nuisance, settings.latent + n_nuisance
+        self.encoder = mlp(
+            (n_encoded, *settings.encoder_widths, settings.latent), settings.activation
+        )
+        self.decoder = mlp((n_decoded, *settings.decoder_widths, n_inputs), settings.activation)
+
+    def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Encode; see `Networks.encode`."""
+        latent: torch.Tensor = self.encoder(torch.cat([inputs, nuisance], 1))
+        return latent
+
+    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Decode; see `Networks.decode`."""
+        inputs: torch.Tensor = self.decoder(torch.cat([latent, nuisance], 1))
+        return inputs

@@ -1,21 +1,21 @@
-r"""Refining the latent of a noisy spectrum against the decoder, by Gauss-Newton steps.
+r"""Refinement: Gauss-Newton steps of a noisy spectrum's latent towards its best fit.
 
-An encoder is a network's guess at the latent that explains a spectrum. Where the noise sigma is
-known, what it guesses at can be written down: with decoder D and latents distributed as
-N(m, P), the maximum a posteriori latent minimises
+An encoder's output approximates the latent that explains a spectrum best. If the noise sigma is
+known, this latent is defined: with decoder D and latents distributed as N(m, P), the maximum a
+posteriori latent minimises
 
 .. math::
 
     |x - D(z, u)|^2 / \sigma^2 + (z - m)^T P^{-1} (z - m),
 
-and, with the decoder's Jacobian J at the encoder's guess, one step leads to
+and, with the decoder's Jacobian J at the encoder's output z, one step leads to
 
 .. math::
 
     z + (J^T J / \sigma^2 + P^{-1})^{-1} [J^T (x - D(z, u)) / \sigma^2 + P^{-1} (m - z)].
 
-The step is each spectrum's own. It is how abundances are fitted to spectra with a model of them
-(Ting et al. 2019, ApJ 879, 69), except that the decoder has learned model and parameters.
+Each spectrum takes its own step, independently of others. Abundances are fitted to spectra in the
+same way (Ting et al. 2019, ApJ 879, 69), but there with a model whose parameters are abundances.
 """
 
 from collections.abc import Callable
@@ -37,29 +37,32 @@ def gauss_newton_step(
     Parameters
     ----------
     decode : callable
-        From latents [n, d] to what is compared with `target`, each row on its own.
+        From latents [n, d] to predictions [n, k] of `target`, row by row.
     target : torch.Tensor [n, k]
         Spectra, or their coefficients on orthonormal components.
     latent : torch.Tensor [n, d]
     noise : float
         Standard deviation of the independent noise in each entry of `target`.
     mean : torch.Tensor [d]
-        Mean of the latents over all stars.
+        Mean m of the latents over all stars.
     precision : torch.Tensor [d, d]
-        Inverse of their covariance.
+        Inverse of their covariance P.
 
     Returns
     -------
     latent : torch.Tensor [n, d]
     information : torch.Tensor [n, d, d]
-        J^T J / sigma^2, what the spectrum alone says of its latent.
+        J^T J / sigma^2, the Fisher information of each spectrum on its latent.
     """
     axes = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
 
     def along(axis: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.func.jvp(decode, (latent,), (axis.expand_as(latent),))
+        result = torch.func.jvp(decode, (latent,), (axis.expand_as(latent),))
+        return result[0], result[1]
 
-    value, jacobian = torch.func.vmap(along, out_dims=(None, 2))(axes)
+    # torch's annotation of out_dims leaves out the None that its documentation allows.
+    every_axis = torch.func.vmap(along, out_dims=(None, 2))  # type: ignore[arg-type]
+    value, jacobian = every_axis(axes)
     pull = torch.einsum("nkd,nk->nd", jacobian, target - value) / noise**2
     pull += (mean - latent) @ precision
     information = jacobian.mT @ jacobian / noise**2
@@ -68,14 +71,14 @@ def gauss_newton_step(
 
 
 def noise_covariance(information: torch.Tensor, precision: torch.Tensor) -> torch.Tensor:
-    r"""Return what the noise alone gives to maximum a posteriori latents, averaged over spectra.
+    r"""Return the covariance of refined latents that is due to noise, averaged over spectra.
 
-    With :math:`V = (F + P^{-1})^{-1}` the latent is linear in the noise, of covariance V F V.
+    With :math:`V = (F + P^{-1})^{-1}`, the latent is linear in the noise with covariance V F V.
 
     Parameters
     ----------
     information : torch.Tensor [n, d, d]
-        F of each spectrum.
+        Fisher information F of each spectrum.
     precision : torch.Tensor [d, d]
 
     Returns
@@ -84,4 +87,5 @@ def noise_covariance(information: torch.Tensor, precision: torch.Tensor) -> torc
     """
     information = information.double()
     posterior = torch.linalg.inv(information + precision.double())
-    return (posterior @ information @ posterior).mean(0)
+    covariance: torch.Tensor = (posterior @ information @ posterior).mean(0)
+    return covariance

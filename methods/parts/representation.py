@@ -1,16 +1,17 @@
-"""What the networks see of a spectrum: its pixels, or its principal components.
+"""Spectra as coefficients: the pixels themselves, or principal components.
 
 Spectra that depend on some twenty parameters lie close to a subspace of a few hundred dimensions,
-so networks on principal components cost a small fraction of networks on pixels and lose next to
+so networks on principal components cost a small fraction of networks on pixels and lose almost
 nothing (`residual_mse` says how much). Both keep the flux metric, because the components are
 orthonormal: the squared error summed over pixels is the squared error summed over coefficients,
 plus the part outside the subspace that no coefficient can express.
 """
 
-from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import torch
+from torch import nn
 
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
 _OVERSAMPLING = 32
@@ -18,15 +19,17 @@ _POWER_ITERATIONS = 2
 _LEAST_DEVIATION = 1e-5  # of a component, relative to the largest
 
 
-@dataclass
-class Representation:
-    """A rigid map between flux and coefficients.
+@final
+class Representation(nn.Module):
+    """A rigid map between flux and coefficients, held in buffers.
 
-    Attributes
+    ``Representation(**representation.state_dict())`` is a copy.
+
+    Parameters
     ----------
     mean : torch.Tensor [n_pixels]
         Flux at the origin.
-    components : torch.Tensor [n_coefficients, n_pixels], or None
+    components : torch.Tensor [n_coefficients, n_pixels], optional
         Orthonormal rows; None where the coefficients are the pixels themselves.
     deviation : torch.Tensor [n_coefficients]
         Standard deviation of each coefficient over the training spectra.
@@ -38,6 +41,19 @@ class Representation:
     components: torch.Tensor | None
     deviation: torch.Tensor
     residual_mse: torch.Tensor
+
+    def __init__(
+        self,
+        mean: torch.Tensor,
+        deviation: torch.Tensor,
+        residual_mse: torch.Tensor,
+        components: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("components", components)
+        self.register_buffer("deviation", deviation)
+        self.register_buffer("residual_mse", residual_mse)
 
     def __len__(self) -> int:
         """Return the number of coefficients."""
@@ -58,20 +74,16 @@ class Representation:
             return coefficients + self.mean
         return torch.addmm(self.mean, coefficients, self.components)
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """Return the map as named tensors."""
-        return {name: value for name, value in vars(self).items() if value is not None}
-
-    @classmethod
-    def from_state(cls, state: dict[str, torch.Tensor]) -> "Representation":
-        """Rebuild the map from what `state` returned."""
-        return cls(**{"components": None, **state})
+    @property
+    def n_numbers(self) -> int:
+        """Number of entries of the components; 0 for pixels."""
+        return 0 if self.components is None else self.components.numel()
 
 
 def pixels(flux: np.ndarray) -> Representation:
-    """Return the representation whose coefficients are the pixels, less their mean."""
+    """Return the representation whose coefficients are the mean-subtracted pixels."""
     mean, variance = _moments(flux)
-    return Representation(mean, None, variance.sqrt().float(), torch.zeros(()))
+    return Representation(mean, variance.sqrt().float(), torch.zeros(()))
 
 
 def principal_components(
@@ -89,15 +101,15 @@ def principal_components(
     flux : numpy.ndarray [n, n_pixels], float32
         Training spectra only.
     n_components : int
-        Number of components, cut to what the data have above rounding and noise.
+        Greatest number of components; those below rounding or noise are cut.
     seed : int
         Seed of the starting subspace.
     noise : float, optional
-        Standard deviation of the noise in each pixel. Noise alone has components of a variance up
-        to noise^2 (1 + sqrt(n_pixels / n))^2; what lies below tells the networks next to nothing,
-        and is what they would learn by heart.
+        Standard deviation of the noise in each pixel. Noise alone makes components of a variance
+        up to noise^2 (1 + sqrt(n_pixels / n))^2; components below that are cut, because networks
+        learn almost nothing from them but memorise their noise.
     at_least : int
-        Number of components that are kept whatever the noise.
+        Number of components kept even where they are below the noise.
 
     References
     ----------
@@ -115,7 +127,7 @@ def principal_components(
     # float64: the smallest variances are some 1e-8 of the largest
     eigenvalues, rotation = torch.linalg.eigh((subspace.T @ image).double())
     order = torch.argsort(eigenvalues, descending=True)[:n_components]
-    # What lies below the rounding of float32 flux is no component: whitened, it would be noise.
+    # Components below the rounding of float32 flux would be noise once whitened.
     order = order[eigenvalues[order] > _LEAST_DEVIATION**2 * eigenvalues[order[0]]]
     if noise is not None:
         edge = noise**2 * (1 + (flux.shape[1] / len(flux)) ** 0.5) ** 2
@@ -124,7 +136,7 @@ def principal_components(
     explained = eigenvalues[order].sum() / flux.shape[1]
     deviation = eigenvalues[order].clamp_min(0).sqrt().float()
     residual = (variance.mean() - explained).clamp_min(0).float()
-    return Representation(mean, components, deviation, residual)
+    return Representation(mean, deviation, residual, components)
 
 
 def _moments(flux: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

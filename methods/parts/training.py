@@ -1,62 +1,66 @@
-"""One loop for all methods that learn by gradient descent; it can be interrupted.
+"""The training loop of all methods that learn by gradient descent; it can be interrupted.
 
-The order of an epoch depends on the seed and the epoch's number alone, and the state holds the
-moments of the optimisers, so a fit that continues from a checkpoint takes the very steps that an
-undisturbed one would take.
+The order of the spectra in an epoch depends on the seed and the epoch's number alone, and the state
+includes the moments of the optimisers, so a fit that continues from a checkpoint takes the same
+steps as an uninterrupted one.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
 from starbench.methods.base import Diverged, Method, Monitor
 
+Model = TypeVar("Model", bound=nn.Module)
+
 
 @dataclass
-class Training:
-    """Networks and their optimisers, by name, and how many epochs are done."""
+class Training(Generic[Model]):
+    """A model, the optimisers of its parameters by name, and the number of epochs done."""
 
-    networks: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer] = field(default_factory=dict)
+    model: Model
+    optimisers: dict[str, torch.optim.Optimizer]
     epochs_done: int = 0
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Return weights, optimiser moments and the number of epochs as named tensors."""
+        """Return the model's state, the optimisers' moments and the epochs as named tensors."""
         state = {"epochs_done": torch.tensor(self.epochs_done)}
-        for name, network in self.networks.items():
-            state |= {f"network/{name}/{key}": value for key, value in network.state_dict().items()}
+        state |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, optimiser in self.optimisers.items():
             for index, moments in optimiser.state_dict()["state"].items():
                 for key, value in moments.items():
-                    state[f"optimiser/{name}/{index}/{key}"] = value
+                    state[f"optimiser.{name}.{index}.{key}"] = value
         return state
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore what `state` returned, into networks and optimisers of the same shapes."""
+        """Restore what `state` returned, into a model and optimisers of the same sizes."""
         self.epochs_done = int(state["epochs_done"])
-        for name, network in self.networks.items():
-            network.load_state_dict(_below(state, f"network/{name}/"))
+        self.model.load_state_dict(below(state, "model."))
         for name, optimiser in self.optimisers.items():
             moments: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in _below(state, f"optimiser/{name}/").items():
-                index, moment = key.split("/")
+            for key, value in below(state, f"optimiser.{name}.").items():
+                index, moment = key.split(".")
                 moments.setdefault(int(index), {})[moment] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
 
-def _below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin with a prefix, without that prefix."""
     return {
-        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
     }
 
 
 def run_epochs(
     method: Method,
-    training: Training,
+    training: Training[Model],
     monitor: Monitor,
     *,
     n_items: int,
@@ -69,7 +73,7 @@ def run_epochs(
     Parameters
     ----------
     method : Method
-        The method that is being fitted; reported to the monitor, and the source of the seed.
+        The method being fitted; passed to the monitor, and the source of the seed.
     training : Training
         Continued from ``training.epochs_done``.
     monitor : Monitor
@@ -77,7 +81,7 @@ def run_epochs(
         An incomplete last batch is dropped, unless it is the only one.
     step : callable
         Given the indices of a batch and the share of training that is done (0 to 1), takes one step
-        and returns the quantities to watch as scalar tensors.
+        and returns the watched quantities as scalar tensors.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def run_epochs(
     n_batches = n_items // batch_size
     monitor.start(method, epochs)
     for epoch in range(training.epochs_done, epochs):
-        # A product of odd constants keeps the orders of neighbouring seeds and epochs apart.
+        # Multiplying by a large odd number keeps the orders of neighbouring seeds apart.
         generator = torch.Generator().manual_seed(method.seed * 1_000_003 + epoch)
         order = torch.randperm(n_items, generator=generator)
         sums: dict[str, torch.Tensor] = {}
@@ -106,21 +110,21 @@ def run_epochs(
 
 
 def batch_generator(rows: torch.Tensor) -> torch.Generator:
-    """Return a generator of what is random in one step alone, given the rows of its batch.
+    """Return a random generator for one step, seeded by the rows of its batch.
 
-    The seed and the epoch decide the rows of a batch, and its rows the draws, so that a fit that
-    was interrupted needs no saved generator to draw the same again.
+    Seed and epoch determine the rows, and the rows determine the draws, so that an interrupted fit
+    repeats its draws without a saved generator.
     """
     return torch.Generator().manual_seed(int(rows[0]) * 1_000_003 + int(rows[-1]))
 
 
 def ramp(share_done: float, over: float) -> float:
-    """Return the factor on a weight that grows from 0 to 1 over a first share of the training."""
+    """Return the factor on a weight that grows from 0 to 1 over the first share of the training."""
     return min(1.0, share_done / over) if over else 1.0
 
 
 def one_cycle(share_done: float, *, warm_up: float = 0.25, start: float = 0.04) -> float:
-    """Return the factor on the peak learning rate: a cosine up, then a longer one down.
+    """Return the factor on the peak learning rate: a cosine up, then a longer cosine down.
 
     References
     ----------

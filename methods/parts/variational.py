@@ -1,7 +1,7 @@
-r"""The variational autoencoder that several methods are made of.
+r"""The variational autoencoder that several methods are built on.
 
-The encoder gives each spectrum a normal distribution in place of a point, and the decoder sees a
-draw from it. With inputs x of K coefficients,
+The encoder gives each spectrum a normal distribution in place of a point, and the decoder receives
+a draw from it. With inputs x of K coefficients,
 
 .. math::
 
@@ -9,10 +9,10 @@ draw from it. With inputs x of K coefficients,
     L = \frac{1}{2} \log \langle e(x, D(z, u)) \rangle + \frac{\beta}{K}\,
         \langle \mathrm{KL}(q(z|x, u)\, \|\, N(0, 1)) \rangle + P,
 
-where e is the weighted squared error of `autoencoder.py` and the averages are over a batch. The
-logarithm is what remains of a normal likelihood whose variance is always the best one: K/2 times
-the logarithm of the error (Rybkin et al. 2021). So beta = 1 means the evidence lower bound on any
-data, whatever its noise, and a spectrum's latent is its :math:`\mu`.
+where e is the reconstruction error of `objective.py` and averages are over a batch. The first term
+is the negative logarithm of a normal likelihood at its optimal variance, over K (Rybkin et al.
+2021). So beta = 1 is the evidence lower bound on any data, whatever its noise. The latent of a
+spectrum is its :math:`\mu`.
 
 References
 ----------
@@ -21,20 +21,26 @@ Rybkin, Daniilidis and Levine (2021), "Simple and effective VAE training with ca
 ICML, eq. 6.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import final
 
 import torch
 
-from starbench.methods.base import option
-from starbench.methods.parts.autoencoder import Autoencoder, AutoencoderSettings, Batch
+from starbench.methods.base import Diagnostic, option
+from starbench.methods.parts.networks import Networks
+from starbench.methods.parts.objective import Batch, Objective, ReconstructionError, Watched
+from starbench.methods.parts.perceptron import mlp
+from starbench.methods.parts.settings import AutoencoderSettings
 from starbench.methods.parts.training import ramp
 
-_LOG_VARIANCE = (-18.0, 4.0)  # beyond which a posterior is a point, or wider than any prior
+DIAGNOSTIC = Diagnostic("divergence", "divergence from the prior")
+_LOG_VARIANCE = (-18.0, 4.0)  # a posterior beyond is as good as a point, or wider than the prior
 
 
 @dataclass(frozen=True)
 class VariationalSettings(AutoencoderSettings):
-    """What variational autoencoders share."""
+    """Hyperparameters that variational autoencoders share."""
 
     beta: float = option(1.0, "weight of the divergence from the prior", low=0.0)
     beta_ramp: float = option(
@@ -42,55 +48,117 @@ class VariationalSettings(AutoencoderSettings):
     )
 
 
-def divergence_from_prior(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-    """Return KL(N(mean, variance) || N(0, 1)) [n] in nats, summed over the axes [n, d]."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+@dataclass(frozen=True)
+class Posterior:
+    """Independent normal distributions of latents.
+
+    Attributes
+    ----------
+    mean, log_variance : torch.Tensor [n, latent]
+    """
+
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+
+    def draw(self, generator: torch.Generator) -> torch.Tensor:
+        """Draw one latent from each distribution: [n, latent]."""
+        deviates = torch.randn(self.mean.shape, generator=generator).to(self.mean.device)
+        return self.mean + (0.5 * self.log_variance).exp() * deviates
+
+    def divergence(self) -> torch.Tensor:
+        """Return KL(N(mean, variance) || N(0, 1)) [n] in nats, summed over the axes."""
+        mean, log_variance = self.mean, self.log_variance
+        return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
-class Variational(Autoencoder):
-    """An autoencoder with a normal posterior; subclasses may add a penalty on posteriors."""
+@final
+class VariationalNetworks(Networks):
+    """Perceptrons with the nuisance as a further input; the encoder returns posteriors.
 
-    version = 1
+    Parameters
+    ----------
+    settings : VariationalSettings
+    n_inputs, n_nuisance : int
+    """
 
-    def posterior_penalty(
-        self, mean: torch.Tensor, log_variance: torch.Tensor, error: torch.Tensor, batch: Batch
-    ) -> tuple[torch.Tensor | float, dict[str, torch.Tensor]]:
-        """Return the term P added to the loss of a batch, and quantities to watch.
+    def __init__(self, settings: VariationalSettings, n_inputs: int, n_nuisance: int) -> None:
+        super().__init__()
+        n_encoded, n_decoded = n_inputs + n_nuisance, settings.latent + n_nuisance
+        self.encoder = mlp(
+            (n_encoded, *settings.encoder_widths, 2 * settings.latent), settings.activation
+        )
+        self.decoder = mlp((n_decoded, *settings.decoder_widths, n_inputs), settings.activation)
+
+    def posterior(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> Posterior:
+        """Return the posteriors of the latents of inputs [n, n_inputs]."""
+        mean, log_variance = self.encoder(torch.cat([inputs, nuisance], 1)).chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(*_LOG_VARIANCE))
+
+    def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Return the means of the posteriors; see `Networks.encode`."""
+        return self.posterior(inputs, nuisance).mean
+
+    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Decode; see `Networks.decode`."""
+        inputs: torch.Tensor = self.decoder(torch.cat([latent, nuisance], 1))
+        return inputs
+
+
+class PosteriorPenalty(ABC):
+    """The term P, a function of the posteriors of a batch."""
+
+    @abstractmethod
+    def __call__(
+        self, posterior: Posterior, error: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, Watched]:
+        """Return the weighted penalty, a scalar, and quantities to watch.
 
         Parameters
         ----------
-        mean, log_variance : torch.Tensor [n, latent]
-            Of the posteriors.
+        posterior : Posterior
         error : torch.Tensor, scalar
             The first term of the loss.
         batch : Batch
         """
-        return 0.0, {}
 
-    def loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return minus the evidence lower bound a coefficient, beta and P applied."""
-        settings = self.hyperparameters
-        mean, log_variance = self._posterior(batch.inputs, batch.nuisance)
-        deviates = torch.randn(mean.shape, generator=batch.generator()).to(self.device)
-        drawn = mean + (0.5 * log_variance).exp() * deviates
-        squared, flux_mse = self._errors(drawn, batch)
+
+@final
+class EvidenceBound(Objective):
+    """The negative evidence lower bound a coefficient, with the weight beta and a penalty P.
+
+    Parameters
+    ----------
+    networks : VariationalNetworks
+    error : ReconstructionError
+    settings : VariationalSettings
+    penalty : PosteriorPenalty, optional
+    """
+
+    networks: VariationalNetworks
+
+    def __init__(
+        self,
+        networks: VariationalNetworks,
+        error: ReconstructionError,
+        settings: VariationalSettings,
+        penalty: PosteriorPenalty | None = None,
+    ) -> None:
+        super().__init__(networks)
+        self.error, self._settings, self._penalty = error, settings, penalty
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
+        """Return the loss of a batch; see `Objective.loss`."""
+        settings = self._settings
+        posterior = self.networks.posterior(batch.inputs, batch.nuisance)
+        drawn = posterior.draw(batch.generator())
+        squared, flux_mse = self.error(self.networks.decode(drawn, batch.nuisance), batch)
         error = 0.5 * squared.mean().log()
-        divergence = divergence_from_prior(mean, log_variance).mean()
-        penalty, watched = self.posterior_penalty(mean, log_variance, error, batch)
+        divergence = posterior.divergence().mean()
         beta = settings.beta * ramp(batch.share_done, settings.beta_ramp)
+        penalty, watched = torch.zeros_like(error), Watched()
+        if self._penalty is not None:
+            penalty, watched = self._penalty(posterior, error, batch)
         loss = error + beta * divergence / batch.inputs.shape[1] + penalty
         return loss, {
-            "reconstruction_mse": flux_mse, "loss": loss, "divergence": divergence
-        } | watched  # fmt: skip
-
-    def _encoder_outputs(self) -> int:
-        return 2 * self.hyperparameters.latent
-
-    def _encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        return self._posterior(inputs, nuisance)[0]
-
-    def _posterior(
-        self, inputs: torch.Tensor, nuisance: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, log_variance = super()._encode(inputs, nuisance).chunk(2, dim=1)
-        return mean, log_variance.clamp(*_LOG_VARIANCE)
+            "reconstruction_mse": flux_mse, "loss": loss, "divergence": divergence, **watched
+        }  # fmt: skip

@@ -1,36 +1,28 @@
 """Every registered method keeps the contract; methods that break one clause fail that clause."""
 
 import dataclasses
+import inspect
+from abc import ABC
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from support.small_settings import TINY, hyperparameters
 from support.spectra import draw, view
 
-from starbench.methods.base import Method, View, option
+from starbench.methods.base import Diagnostic, Method, View, option
 from starbench.methods.contract import Subject, check_method, clauses
-from starbench.methods.registry import get_method, method_names
-
-SMALL = {
-    "epochs": 4,
-    "batch_size": 32,
-    "components": 24,
-    "encoder_widths": (32,),
-    "decoder_widths": (32,),
-    "adversary_widths": (16,),
-    "bins": 3,
-}
+from starbench.methods.registry import BUILT_IN, get_method, method_names
 
 
 def subject(method: type[Method]) -> Subject:
-    fields = {field.name for field in dataclasses.fields(method.Hyperparameters)}
-    hyperparameters = method.Hyperparameters(**{k: v for k, v in SMALL.items() if k in fields})
     flux, nuisance, composition = draw("test", 40)
     return Subject(
         method,
-        hyperparameters,
+        hyperparameters(method, TINY),
         view("train", 120, method.label_access),
         view("validation", 40, method.label_access),
         flux.reshape(80, -1),
@@ -39,7 +31,7 @@ def subject(method: type[Method]) -> Subject:
     )
 
 
-# A control that is there to try what the contract forbids, and the clause that catches it.
+# A control that breaks the contract on purpose, and the clause that it breaks.
 BREAKS = {"twin-by-order": {"encode_ignores_batch_and_order"}}
 
 
@@ -145,6 +137,10 @@ class ForgetsProgress(Projection):
             monitor.epoch(self, epoch + 1, {"loss": 0.0})
 
 
+class SilentDiagnostic(Projection):
+    diagnostics: ClassVar = (Diagnostic("loss", "loss"),)
+
+
 class WrongType(Projection):
     def encode(self, flux, nuisance):
         return super().encode(flux, nuisance).astype(np.float64)
@@ -166,6 +162,7 @@ def test_the_simplest_method_keeps_the_contract():
         (Unseeded, "same_seed_gives_same_latents"),
         (ForgetsProgress, "interrupted_fit_resumes"),
         (WrongType, "latents_have_shape_and_type"),
+        (SilentDiagnostic, "diagnostics_are_reported"),
     ],
 )
 def test_a_broken_method_fails_the_clause_meant_for_it(method, clause):
@@ -180,3 +177,25 @@ def test_the_example_keeps_the_contract_within_forty_lines_of_code():
     assert all(breach is None for _, breach in check_method(subject(example.MyMethod)))
     code = Path(example.__file__).read_text().split("\n\n\n", 1)[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 40
+
+
+BUILT_IN_CLASSES = [get_method(name) for name in BUILT_IN]
+
+
+@pytest.mark.parametrize("method", BUILT_IN_CLASSES, ids=lambda method: method.name)
+def test_a_built_in_method_is_final_and_inherits_from_no_other_method(method):
+    assert vars(method).get("__final__"), f"{method.__name__} is not marked as final"
+    bases = [base for base in method.__mro__[1:] if base not in (ABC, object)]
+    assert all(inspect.isabstract(base) for base in bases)
+
+
+@pytest.mark.parametrize("method", BUILT_IN_CLASSES, ids=lambda method: method.name)
+def test_a_built_in_method_overrides_neither_private_nor_final_functions(method):
+    for base in method.__mro__[1:-1]:
+        inherited = {k: v for k, v in vars(base).items() if inspect.isfunction(v)}
+        closed = {
+            name
+            for name, function in inherited.items()
+            if (name.startswith("_") and name != "__init__") or hasattr(function, "__final__")
+        }
+        assert not closed & vars(method).keys()

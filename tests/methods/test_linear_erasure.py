@@ -1,3 +1,5 @@
+"""LEACE erases the monomials, moves the spectra least, and is needed only to fit."""
+
 import sys
 
 import numpy as np
@@ -6,8 +8,8 @@ from support.spectra import draw, view
 
 from starbench.methods.base import SettingError, Silent, View
 from starbench.methods.linear_erasure import LinearErasure
+from starbench.methods.parts.polynomial import monomials
 from starbench.methods.pca import PrincipalComponents
-from starbench.methods.polynomial_residual import monomials
 
 
 def fitted(train, **settings):
@@ -24,7 +26,7 @@ def explained(latent, target):
 
 
 @pytest.mark.parametrize("degree", [1, 2])
-def test_no_linear_predictor_finds_the_monomials_in_the_fitted_spectra(degree):
+def test_no_linear_predictor_finds_the_monomials_in_the_training_spectra(degree):
     train = view("train", 400, "nuisance")
     latent = fitted(train, components=40, latent=12, degree=degree).encode(train.flux, None)
     u = (train.nuisance - train.nuisance.mean(0)) / train.nuisance.std(0)
@@ -36,12 +38,12 @@ def test_no_linear_predictor_finds_the_monomials_in_the_fitted_spectra(degree):
         assert explained(latent, monomials(u.astype(float), 2)[:, 3:]) > 0.01
 
 
-def test_erased_spectra_are_the_nearest_of_those_that_tell_nothing():
+def test_leace_moves_the_spectra_less_than_an_orthogonal_projection():
     """LEACE moves the spectra by less than deleting the directions of the slopes does."""
     train = view("train", 400, "nuisance")
     method = fitted(train, components=40, latent=38, degree=1, whitening=0.0)
-    x = method._representation.coefficients(train.flux).numpy().astype(np.float64)
-    left = method.encode(train.flux, None) @ method._decoder.numpy()
+    x = method._axes.representation.coefficients(train.flux).numpy().astype(np.float64)
+    left = method.encode(train.flux, None) @ method._axes.decoder.numpy()
     u = (train.nuisance - train.nuisance.mean(0)) / train.nuisance.std(0)
     # Deleting the column space of cov(x, u) with an orthogonal projection erases u as well.
     basis = np.linalg.qr(x.T @ u)[0]
@@ -52,7 +54,7 @@ def test_erased_spectra_are_the_nearest_of_those_that_tell_nothing():
 
 @pytest.mark.parametrize("noise", [None, 0.02])
 def test_latent_and_nuisance_reconstruct(noise):
-    """A spectrum that is linear in u and the chemistry, uncorrelated, is had back from both."""
+    """Latent and nuisance reconstruct a spectrum that is linear in u and the chemistry."""
     rng = np.random.default_rng(0)
     parts = np.random.default_rng(1).normal(size=(5, 60))
     u, a = rng.normal(size=(5000, 2)), rng.normal(size=(5000, 3))
@@ -66,7 +68,7 @@ def test_latent_and_nuisance_reconstruct(noise):
     assert np.sqrt(np.mean(error**2)) < 0.05 * flux.std()
 
 
-def test_the_package_is_needed_to_fit_and_for_nothing_else(monkeypatch):
+def test_the_package_is_needed_only_to_fit(monkeypatch):
     train = view("train", 100, "nuisance")
     method = fitted(train, latent=5)
     monkeypatch.setitem(sys.modules, "concept_erasure", None)

@@ -1,3 +1,5 @@
+"""Methods are found by name, in packages and in files; hyperparameters are checked."""
+
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,7 +37,7 @@ def test_an_unknown_method_names_the_nearest():
 def test_a_method_from_a_file(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
-        "from starbench.methods.fader import Fader\nclass Mine(Fader):\n    name = 'mine'\n"
+        "from starbench.methods.example import MyMethod\nclass Mine(MyMethod):\n    name = 'mine'\n"
     )
     assert get_method(f"{path}:Mine").name == "mine"
     with pytest.raises(SettingError, match="defines no 'Yours'"):
@@ -51,24 +53,26 @@ def test_a_method_from_a_file(tmp_path):
         ("name = '../../evil'", "'name' of"),
         ("name = 3", "'name' of .* is 3"),
         ("name = 'pca'", "has the name of starbench's own method pca; give it another"),
-        ("name = 'mine'; version = '1.0'", "'version' of .* must be a whole number"),
-        ("name = 'mine'; reference = None", "'reference' of .* must be a text"),
+        ("name = 'mine'; version = '1.0'", "'version' of .* must be a positive integer"),
+        ("name = 'mine'; reference = None", "'reference' of .* must be a non-empty string"),
         ("name = 'mine'; Hyperparameters = dict", "must be a dataclass whose fields all have"),
     ],
 )
-def test_what_a_method_says_of_itself_is_checked_when_it_is_found(tmp_path, body, sentence):
+def test_the_class_attributes_of_a_method_are_checked_when_it_is_found(tmp_path, body, sentence):
     path = tmp_path / "mine.py"
-    path.write_text(f"from starbench.methods.fader import Fader\nclass Mine(Fader):\n    {body}\n")
+    path.write_text(
+        f"from starbench.methods.example import MyMethod\nclass Mine(MyMethod):\n    {body}\n"
+    )
     with pytest.raises(SettingError, match=sentence):
         get_method(f"{path}:Mine")
 
 
-def test_a_file_without_a_class_is_told_how(tmp_path):
-    with pytest.raises(SettingError, match=r"mine\.py names no class; give it as .*mine\.py:CLASS"):
+def test_a_file_without_a_class_is_refused(tmp_path):
+    with pytest.raises(SettingError, match=r"mine\.py names no class; give mine\.py:CLASS"):
         get_method("mine.py")
 
 
-def test_what_is_not_a_method_is_refused(tmp_path):
+def test_a_class_that_is_not_a_method_is_refused(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("class Mine:\n    pass\n")
     with pytest.raises(SettingError, match="not a subclass"):
@@ -78,25 +82,22 @@ def test_what_is_not_a_method_is_refused(tmp_path):
         get_method(f"{path}:Mine")
 
 
-def test_only_controls_that_see_everything_may_bend_the_rules(tmp_path):
+@pytest.mark.parametrize("body", ["label_access = 'nuisance'", "control = False"])
+def test_an_oracle_control_cannot_compete(tmp_path, body):
     path = tmp_path / "mine.py"
     path.write_text(
-        "from starbench.methods.fader import Fader\n"
-        "class Peeks(Fader):\n    name, encodes_composition = 'peeks', True\n"
-        "class Judges(Fader):\n    name = 'judges'\n"
-        "    def rank_twins(self, *latents): return None\n"
+        "from starbench.methods.controls.composition import Composition\n"
+        f"class Mine(Composition):\n    name = 'mine'; {body}\n"
     )
-    with pytest.raises(SettingError, match="needs label_access 'oracle'"):
-        get_method(f"{path}:Peeks")
-    with pytest.raises(SettingError, match="which only a control may have"):
-        get_method(f"{path}:Judges")
+    with pytest.raises(SettingError, match="leave its label_access at 'oracle' and control at"):
+        get_method(f"{path}:Mine")
 
 
 def test_settings_follow_defaults_preset_and_command_line_in_that_order():
     assert make_hyperparameters(Toy) == Settings()
     assert make_hyperparameters(Toy, "wide").width == 100
-    found = make_hyperparameters(Toy, "wide", ["width=3", "widths=5,6", "kind=b", "flag=false"])
-    assert found == Settings(3, 0.25, (5, 6), "b", False)
+    chosen = make_hyperparameters(Toy, "wide", ["width=3", "widths=5,6", "kind=b", "flag=false"])
+    assert chosen == Settings(3, 0.25, (5, 6), "b", False)
     assert make_hyperparameters(Toy, None, ["rate=1", "widths=7"]) == Settings(
         rate=1.0, widths=(7,)
     )
@@ -118,17 +119,17 @@ def test_settings_follow_defaults_preset_and_command_line_in_that_order():
         ("flag=3", "must be of type bool"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named(setting, message):
+def test_the_error_for_a_wrong_setting_names_it(setting, message):
     with pytest.raises(SettingError, match=message):
         make_hyperparameters(Toy, None, [setting])
 
 
-def test_an_unknown_preset_names_those_there_are():
+def test_the_error_for_an_unknown_preset_lists_the_presets():
     with pytest.raises(SettingError, match="no preset 'huge'; it has: wide"):
         make_hyperparameters(Toy, "huge")
 
 
-def test_a_choice_that_does_not_exist_names_those_there_are():
+def test_the_error_for_an_unknown_choice_lists_the_choices():
     with pytest.raises(SettingError, match=r"activation must be one of .*silu.*, but got 'tanh'"):
         make_hyperparameters(Fader, None, ["activation=tanh"])
     assert make_hyperparameters(Fader, None, ["activation=selu"]).activation == "selu"

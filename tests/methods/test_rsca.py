@@ -1,3 +1,5 @@
+"""RSCA gives no weight to what twins do not share, and finds more twins with pairs."""
+
 import numpy as np
 import pytest
 from support.spectra import draw, view
@@ -15,7 +17,7 @@ def fitted(train, **settings):
 
 
 def siblings(n_pairs, seed):
-    """Return pairs whose last two of five known directions hold what twins do not share."""
+    """Return pairs that share three of five directions, and these directions."""
     rng = np.random.default_rng(seed)
     directions = np.linalg.qr(np.random.default_rng(5).normal(size=(30, 5)))[0].T
     shared = np.repeat(rng.normal(size=(n_pairs, 3)), 2, axis=0) * [1.0, 0.7, 0.5]
@@ -26,7 +28,7 @@ def siblings(n_pairs, seed):
     return View(flux.astype(np.float32), nuisance.astype(np.float32), twin), directions
 
 
-def test_the_directions_that_twins_do_not_share_do_not_count():
+def test_directions_that_twins_do_not_share_have_no_weight():
     train, directions = siblings(20_000, 0)
     method = fitted(train, components=5, degree=1)
     base = np.zeros((1, 30), np.float32)

@@ -16,7 +16,7 @@ from starbench.evaluation.scoring import (
     score,
 )
 from starbench.evaluation.views import view_split
-from starbench.methods.base import Diverged
+from starbench.methods.base import Diverged, OracleControl
 
 
 class Perfect:
@@ -24,7 +24,6 @@ class Perfect:
 
     name = "perfect"
     label_access = "nuisance"
-    encodes_composition = False
 
     def __init__(self, task):
         truth = task.load("train", "tiny")
@@ -128,15 +127,24 @@ def test_reconstructions_that_are_not_finite_are_a_divergence(toy_task):
         )
 
 
-class Oracle:
-    """A control that is split_view the composition, and ranks twins as it is told."""
+class Oracle(OracleControl):
+    """A control that receives the composition, and ranks twins as it is told."""
 
-    name, label_access, encodes_composition = "told", "oracle", True
+    name, reference = "told", "tests"
 
     def __init__(self, own_ranks=None):
         self.own_ranks = own_ranks
 
-    def encode(self, flux, nuisance, composition):
+    def fit(self, train, validation, monitor):
+        pass
+
+    def state(self):
+        return {}
+
+    def load_state(self, state):
+        pass
+
+    def encode_stars(self, flux, nuisance, composition):
         return composition
 
     def rank_twins(self, latent, nuisance, composition):

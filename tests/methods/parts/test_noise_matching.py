@@ -1,3 +1,5 @@
+"""Noise-matched latents: by hand, by their covariance, and by the twins they find."""
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,7 @@ def test_noise_becomes_alike_up_to_the_share_of_signal():
     assert covariance - np.diag(np.diag(covariance)) == pytest.approx(np.zeros((3, 3)), abs=0.01)
 
 
-def test_an_axis_of_noise_alone_counts_next_to_nothing_but_can_be_had_back():
+def test_an_axis_of_pure_noise_has_almost_no_weight_but_can_be_recovered():
     latent, noisier = cloud([1.0, 0.0], [0.2, 5.0])
     matrix = matched(latent, noisier)
     moved = (latent.float() @ matrix).std(0).sort().values

@@ -1,12 +1,8 @@
-import dataclasses
+"""Gauss-Newton steps towards the maximum a posteriori, and the noise of their results."""
 
-import numpy as np
 import pytest
 import torch
-from support.spectra import draw, view
 
-from starbench.methods.base import Silent
-from starbench.methods.conditional_autoencoder import ConditionalAutoencoder
 from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
 
 
@@ -75,27 +71,3 @@ def test_a_curved_decoder_is_fitted_by_a_few_steps():
             mean=torch.zeros(1).double(), precision=torch.eye(1).double(),
         )  # fmt: skip
     assert torch.allclose(latent, truth, atol=1e-5)
-
-
-def test_refined_latents_of_noisy_spectra_reconstruct_better():
-    rng = np.random.default_rng(0)
-    clean = view("train", 1200, "nuisance")
-    noisy = clean.flux + rng.normal(0, 0.03, clean.flux.shape).astype(np.float32)
-    train = dataclasses.replace(clean, flux=noisy, noise=0.03)
-    flux, nuisance, _ = draw("test", 300)
-    flat, u = flux.reshape(600, -1), nuisance.reshape(600, -1)
-    seen = flat + rng.normal(0, 0.03, flat.shape).astype(np.float32)
-    errors = []
-    for steps in (0, 1):
-        settings = ConditionalAutoencoder.Hyperparameters(
-            refinement=steps,
-            epochs=30,
-            encoder_widths=(64,),
-            decoder_widths=(64,),
-            batch_size=64,
-        )
-        instance = ConditionalAutoencoder(settings, seed=0)
-        instance.fit(train, train, Silent())
-        rebuilt = instance.decode(instance.encode(seen, u), u)
-        errors.append(float(np.mean((rebuilt - flat) ** 2)))
-    assert errors[1] < 0.9 * errors[0]

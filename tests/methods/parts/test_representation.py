@@ -1,3 +1,5 @@
+"""Principal components and pixels as representations of spectra."""
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,7 @@ def test_components_are_orthonormal_so_squared_errors_are_those_of_the_flux(flux
     assert torch.allclose((first - second).square().sum(1), in_flux, rtol=1e-4)
 
 
-def test_pixels_are_kept_as_they_are(flux):
+def test_pixels_reconstruct_exactly(flux):
     fitted = pixels(flux)
     assert fitted.flux(fitted.coefficients(flux)).numpy() == pytest.approx(flux, abs=1e-6)
     assert fitted.deviation.numpy() == pytest.approx(flux.std(axis=0), rel=1e-4)
@@ -50,7 +52,7 @@ def test_more_components_than_the_data_can_have_are_cut(flux):
 @pytest.mark.parametrize("fit", [pixels, lambda flux: principal_components(flux, 12, seed=0)])
 def test_state_round_trip(flux, fit):
     fitted = fit(flux)
-    again = Representation.from_state(fitted.state())
+    again = Representation(**fitted.state_dict())
     assert torch.equal(fitted.coefficients(flux), again.coefficients(flux))
 
 

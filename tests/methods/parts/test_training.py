@@ -1,3 +1,5 @@
+"""The training loop: its batches, its learning rate, and its state."""
+
 import pytest
 import torch
 from torch import nn
@@ -18,7 +20,7 @@ def collect(n_items, batch_size, epochs=1, training=None):
         batches.append((batch.tolist(), share_done))
         return {"loss": torch.tensor(1.0)}
 
-    training = training or Training({})
+    training = training or Training(nn.Identity(), {})
     run_epochs(
         Named(),
         training,
@@ -42,9 +44,12 @@ def test_a_batch_larger_than_the_data_is_the_data():
 
 
 def test_epochs_differ_and_a_continued_fit_takes_the_same_steps():
-    whole = collect(20, 5, epochs=4)
-    assert whole[:4] != whole[4:8]
-    assert collect(20, 5, epochs=4, training=Training({}, epochs_done=2)) == whole[8:]
+    uninterrupted = collect(20, 5, epochs=4)
+    assert uninterrupted[:4] != uninterrupted[4:8]
+    assert (
+        collect(20, 5, epochs=4, training=Training(nn.Identity(), {}, epochs_done=2))
+        == uninterrupted[8:]
+    )
 
 
 def test_one_cycle_rises_to_one_and_falls_to_nearly_nothing():
@@ -61,23 +66,23 @@ def test_optimiser_moments_survive_a_checkpoint(tmp_path):
         torch.manual_seed(0)
         network = nn.Linear(3, 2)
         optimiser = torch.optim.Adam(network.parameters(), 0.1, fused=True)
-        return Training({"n": network}, {"n": optimiser})
+        return Training(network, {"n": optimiser})
 
     def step(training):
         training.optimisers["n"].zero_grad()
-        training.networks["n"](torch.ones(1, 3)).square().sum().backward()
+        training.model(torch.ones(1, 3)).square().sum().backward()
         training.optimisers["n"].step()
 
-    whole = new()
-    step(whole)
-    save(tmp_path / "state.safetensors", whole.state(), {"epoch": 1})
+    uninterrupted = new()
+    step(uninterrupted)
+    save(tmp_path / "state.safetensors", uninterrupted.state(), {"epoch": 1})
     tensors, metadata = load(tmp_path / "state.safetensors")
     assert metadata == {"epoch": 1}
     resumed = new()
     resumed.load_state(tensors)
-    step(whole)
+    step(uninterrupted)
     step(resumed)
-    assert torch.equal(whole.networks["n"].weight, resumed.networks["n"].weight)
+    assert torch.equal(uninterrupted.model.weight, resumed.model.weight)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

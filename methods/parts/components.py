@@ -1,0 +1,107 @@
+r"""Scaled principal components, as latents of linear methods.
+
+With orthonormal components w_k of variance lambda_k,
+
+.. math::
+
+    z_k = \lambda_k^{-a/2}\, w_k \cdot (x - \bar x), \qquad
+    \hat x = \bar x + \sum_k \lambda_k^{a/2} z_k w_k.
+
+At a = 1 all components have equal weight in a distance, at a = 0 the weight of their variance. If
+the noise is known, they are instead turned and scaled to it (`noise_matching.py`).
+"""
+
+from typing import final
+
+import numpy as np
+import torch
+from torch import nn
+
+from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
+from starbench.methods.parts.representation import Representation, principal_components
+from starbench.methods.parts.training import below
+
+
+@final
+class ScaledComponents(nn.Module):
+    """A linear map between flux and scaled principal components.
+
+    Parameters
+    ----------
+    representation : Representation
+        Principal components.
+    whitening : float
+        The power a of the standard deviation.
+    matching : torch.Tensor [latent, latent], optional
+        Map of the scaled components to noise-matched ones; the identity if not given.
+    """
+
+    matching: torch.Tensor
+
+    def __init__(
+        self,
+        representation: Representation,
+        whitening: float,
+        matching: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.representation = representation
+        self._scale: torch.Tensor = representation.deviation**whitening
+        self.register_buffer(
+            "matching", torch.eye(len(representation)) if matching is None else matching
+        )
+
+    @classmethod
+    def from_state(cls, state: dict[str, torch.Tensor], whitening: float) -> "ScaledComponents":
+        """Rebuild them from their ``state_dict()``, which decides their sizes."""
+        representation = Representation(**below(state, "representation."))
+        return cls(representation, whitening, state["matching"])
+
+    @classmethod
+    def fit(
+        cls,
+        flux: np.ndarray,
+        n_components: int,
+        seed: int,
+        *,
+        whitening: float,
+        noise: float | None = None,
+    ) -> "ScaledComponents":
+        """Fit the components to flux.
+
+        Parameters
+        ----------
+        flux : numpy.ndarray [n, n_pixels], float32
+        n_components : int
+        seed : int
+        whitening : float
+        noise : float, optional
+            Standard deviation of the noise in each pixel, to which the components are matched; the
+            last spectra are then held out from the fit.
+        """
+        n_fitted = len(flux) if noise is None else len(flux) - n_held_out(len(flux))
+        fitted = cls(principal_components(flux[:n_fitted], n_components, seed), whitening)
+        if noise is not None:
+            latent = fitted._scaled(flux[n_fitted:])
+            # Components are orthonormal: white noise in the pixels has its level in each of them.
+            covariance = torch.diag((noise / fitted._scale) ** 2)
+            fitted.matching = noise_matched_map(latent, covariance)
+        return fitted
+
+    def _scaled(self, flux: np.ndarray) -> torch.Tensor:
+        return self.representation.coefficients(flux) / self._scale
+
+    def encode(self, flux: np.ndarray) -> np.ndarray:
+        """Return the scaled components [n, latent] of flux [n, n_pixels]."""
+        latent: torch.Tensor = self._scaled(flux) @ self.matching
+        return latent.numpy()
+
+    def decode(self, latent: np.ndarray) -> np.ndarray:
+        """Return the flux [n, n_pixels] that scaled components [n, latent] make."""
+        back = torch.linalg.solve(self.matching.double(), torch.diag(self._scale).double()).float()
+        return self.representation.flux(torch.as_tensor(latent) @ back).numpy()
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of entries of the components and the mean."""
+        return self.representation.n_numbers + len(self.representation.mean)

@@ -1,0 +1,39 @@
+"""Hyperparameters that all autoencoders share."""
+
+from dataclasses import dataclass
+
+from starbench.methods.base import option
+from starbench.methods.parts.perceptron import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings:
+    """Hyperparameters of an autoencoder, whatever its objective."""
+
+    latent: int = option(20, "dimensions of the latent", low=1, high=1024)
+    components: int = option(
+        256,
+        "principal components the networks work on, cut at the noise; 0 for the pixels themselves",
+        low=0,
+    )
+    input_whitening: float = option(
+        1.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
+    )
+    loss_whitening: float = option(
+        0.4, "squared errors are divided by the variance to this power", low=0.0, high=1.0
+    )
+    encoder_widths: tuple[int, ...] = option((1024, 512, 128), "encoder's hidden layers", low=1)
+    decoder_widths: tuple[int, ...] = option((512, 1024), "decoder's hidden layers", low=1)
+    activation: str = option("silu", "activation of all networks", choices=tuple(ACTIVATIONS))
+    refinement: int = option(
+        1, "Gauss-Newton steps that refine the latents of noisy spectra", low=0, high=100
+    )
+    noise_matching: bool = option(
+        True, "whether latents of noisy spectra are scaled to their noise after the fit"
+    )
+    epochs: int = option(30, "passes over the training spectra", low=1)
+    batch_size: int = option(256, "spectra in each step", low=1)
+    learning_rate: float = option(1e-3, "peak of the learning rate", low=0.0)
+    one_cycle: bool = option(
+        True, "whether the learning rate rises to its peak and falls, or stays there"
+    )
