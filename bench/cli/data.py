@@ -26,8 +26,8 @@ def _options(command: Any) -> Any:
     for option in (
         click.option("--quiet", is_flag=True, help="Draw no progress."),
         cache_option,
-        click.option("--scale", default="full", show_default=True, metavar="NAME",
-                     help="Size of the splits: full, mini or tiny."),
+        click.option("--scale", metavar="NAME",
+                     help="Size of the splits: full (the default), mini or tiny."),
         click.option("--task", "name", metavar="NAME",
                      help="A name of `starbench tasks`; by default apogee-giants."),
     ):  # fmt: skip
@@ -46,7 +46,7 @@ _own_data = click.option(
 @click.option("--chunk", type=int, metavar="N", help="Build only this chunk anew, counted from 0.")
 def build(
     name: str | None,
-    scale: str,
+    scale: str | None,
     cache: Path | None,
     quiet: bool,
     split: str | None,
@@ -54,6 +54,7 @@ def build(
 ) -> None:
     """Build a data set, go on with an interrupted build, or build one chunk anew."""
     task = get_task(name, cache=cache)
+    scale = scale or task.default_scale
     if (split is None) != (chunk is None):
         raise DataError("Give --split and --chunk together, or neither.")
     cached = task.cached(scale)
@@ -68,9 +69,12 @@ def build(
 @data.command()
 @_options
 @_own_data
-def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Path | None) -> None:
+def info(
+    name: str | None, scale: str | None, cache: Path | None, quiet: bool, own: Path | None
+) -> None:
     """Print what a data set holds."""
     task = get_task(name, data=own, cache=cache, progress=not quiet)
+    scale = scale or task.default_scale
     if own is None:
         path = _existing(task, scale)
         if fault := task.cached(scale).fault():
@@ -91,7 +95,7 @@ def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Pat
 def verify(
     ctx: click.Context,
     name: str | None,
-    scale: str,
+    scale: str | None,
     cache: Path | None,
     quiet: bool,
     own: Path | None,
@@ -99,6 +103,7 @@ def verify(
 ) -> None:
     """Check every number of a data set; exit code 1 if one is not what it should be."""
     task = get_task(name, data=own, cache=cache, progress=not quiet)
+    scale = scale or task.default_scale
     if own is not None:
         if repair:
             raise DataError("--repair cannot mend --data; only standard tasks can be rebuilt.")
@@ -139,7 +144,7 @@ def verify(
 def export_command(
     out: Path,
     name: str | None,
-    scale: str,
+    scale: str | None,
     cache: Path | None,
     quiet: bool,
     own: Path | None,
@@ -156,6 +161,7 @@ def export_command(
     from starbench.tasks.storage.export import export  # loads Arrow
 
     task = get_task(name, data=own, cache=cache, progress=not quiet)
+    scale = scale or task.default_scale
     try:
         export(
             task,

@@ -15,9 +15,10 @@ from starbench.tasks.apogee_giants.manifest import (
     labels_sha256,
     project,
 )
-from starbench.tasks.apogee_giants.task import CHUNK_PAIRS, SCALES, ApogeeGiants
+from starbench.tasks.apogee_giants.task import SCALES, ApogeeGiants
+from starbench.tasks.apogee_giants.tracks import SNRS
 from starbench.tasks.base import SPLITS
-from starbench.tasks.observation.noise import SNRS, NoiseTrack
+from starbench.tasks.observation.noise import NoiseTrack
 
 _DECIMALS = 6  # of a projection, far below the tolerance
 
@@ -68,9 +69,11 @@ def _whole_groups(
     """Return the projections of all whole groups of the largest scale."""
     largest = {split: max(sizes[split] for sizes in scales.values()) for split in SPLITS}
     flux: dict[str, list[float]] = {split: [] for split in SPLITS}
-    places = [(split, start) for split in SPLITS for start in range(0, largest[split], CHUNK_PAIRS)]
+    places = [
+        (split, start) for split in SPLITS for start in range(0, largest[split], task.chunk_pairs)
+    ]
     for split, start in tqdm(places, "manifest", unit="chunk", disable=not progress):
-        stop = min(start + CHUNK_PAIRS, largest[split])
+        stop = min(start + task.chunk_pairs, largest[split])
         stop -= stop % GROUP_PAIRS
         flux[split] += _numbers(task.make(split, start, stop).flux)
     return flux

@@ -18,7 +18,9 @@ pair.
 """
 
 import numpy as np
-import torch
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 ELEMENTS = (
     "C", "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Cr", "Mn", "Co", "Ni",
@@ -64,8 +66,10 @@ UNIFORMS_PER_PAIR = 32
 TEFF_DECIMALS, DEX_DECIMALS = 2, 5  # labels are rounded, so that they hash alike on every machine
 
 
-def _cut_normal(uniform: np.ndarray, low, high) -> np.ndarray:
+def _cut_normal(uniform: Floats, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
     """Map uniform variates to a standard normal cut to [low, high]."""
+    import torch  # takes seconds, and only drawing needs it
+
     bounds = torch.special.ndtr(torch.as_tensor(np.stack(np.broadcast_arrays(low, high))).double())
     lower, upper = bounds.numpy()
     return torch.special.ndtri(torch.from_numpy(lower + uniform * (upper - lower))).numpy()

@@ -18,9 +18,10 @@ from tqdm import tqdm
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.files import check_room, room_for, whole
-from starbench.tasks.storage.layout import ABOUT, About, counted, write_hdf5
+from starbench.tasks.storage.layout import counted, write_hdf5
 
 _COPY = "1"  # raised when the same rows become another file
 _CHUNK_BYTES = 2**25  # of flux that is held at once
@@ -101,10 +102,8 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
     path = cache_folder(cache) / f"hugging-face-{digest.hexdigest()[:16]}.h5"
     if not path.exists():
         _copy(rows, source, about, composed, path, progress)
-    task = OwnData(path, source=data)
-    if not data.is_dir():
-        task.reference = f"pairs in {source} of the Hugging Face Hub"
-    return task
+    reference = None if data.is_dir() else f"pairs in {source} of the Hugging Face Hub"
+    return OwnData(path, source=data, reference=reference)
 
 
 def _find(data: Path, progress: bool) -> Rows:

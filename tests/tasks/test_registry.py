@@ -35,7 +35,7 @@ def test_a_name_like_no_other_gives_all():
 
 def test_own_data_take_the_place_of_a_task(pairs_file):
     path = pairs_file()
-    assert get_task(data=path).sizes("full")["train"] == 6
+    assert get_task(data=path).sizes("own")["train"] == 6
     assert get_task("apogee-giants", data=path).name == "own-data-my-pairs"
     with pytest.raises(
         DataError, match=r"either --task apogee-giants-snr50 or --data .*, not both"
