@@ -14,7 +14,7 @@ class ToyTask(Task):
     def __init__(self, n_pixels=60, n_pairs=(40, 30, 20)):
         super().__init__()
         self.wavelength = np.linspace(15100.0, 16900.0, n_pixels)
-        sizes = dict(zip(SPLITS, n_pairs, strict=True))
+        self.n_pairs = sizes = dict(zip(SPLITS, n_pairs, strict=True))
         self.card = Card(
             name="toy",
             version=1,
@@ -29,7 +29,7 @@ class ToyTask(Task):
         )
 
     def make(self, split, start, stop):
-        n = self.sizes("full")[split]
+        n = self.n_pairs[split]
         rng = np.random.default_rng(SPLITS.index(split))
         lines = np.random.default_rng(99).standard_normal((6, len(self.wavelength)))
         composition = rng.normal(size=(n, 4)).astype(np.float32)

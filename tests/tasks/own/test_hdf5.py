@@ -65,9 +65,7 @@ def test_name_is_fit_for_a_folder_and_the_fingerprint_is_of_the_content(pairs_fi
 
 
 def test_only_the_scale_own_exists(pairs_file):
-    with pytest.raises(
-        DataError, match="--scale mini does not exist; choose one of own"
-    ):
+    with pytest.raises(DataError, match="--scale mini does not exist; choose one of own"):
         OwnData(pairs_file()).prepare("mini")
 
 
