@@ -13,7 +13,7 @@ from starbench.tasks.synthesis.fidelity.measure import DEFAULT, FINE
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 SETTING_NAMES = {
-    "oversampling": "points a pixel",
+    "oversampling": "points per pixel",
     "angles": "angles",
     "threshold": "line threshold",
     "reach": "reach of the Brackett lines [A]",
@@ -90,7 +90,7 @@ def _targets(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
         (
             f"correlation of each response of rms > {targets.RESPONSE_FLOOR}",
             f">= {targets.TARGET_CORRELATION}",
-            f"{least['correlation']:.4f} ({least['abundance']}, the least of {len(strong)})",
+            f"{least['correlation']:.4f} ({least['abundance']}, the lowest of {len(strong)})",
             least["correlation"] >= targets.TARGET_CORRELATION,
         ),
         (
@@ -100,7 +100,7 @@ def _targets(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
             published["rms"] <= targets.TARGET_PUBLISHED_RMS,
         ),
         (
-            "correlation with them, mean",
+            "correlation with the published spectra, mean",
             f">= {targets.TARGET_PUBLISHED_CORRELATION}",
             f"{published['correlation']:.3f}",
             published["correlation"] >= targets.TARGET_PUBLISHED_CORRELATION,
