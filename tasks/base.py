@@ -3,12 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from starbench.tasks.arrays import Floats
+from starbench.tasks.arrays import Labels as Labels
+from starbench.tasks.arrays import Spectra as Spectra
 from starbench.tasks.card import SPLITS as SPLITS
 from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
@@ -16,8 +20,6 @@ from starbench.tasks.errors import DataError
 if TYPE_CHECKING:
     from starbench.tasks.storage.cache import CachedPairs
 
-Spectra = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.floating[Any]]
 Place = tuple[str, int]
 """A chunk of a data set: the split it is in and its number there."""
 
@@ -65,8 +67,6 @@ class Task(ABC):
     ----------
     card : Card
         What the task is.
-    wavelength : numpy.ndarray [n_pixels], float64
-        Wavelength of each pixel, increasing, in the unit and medium of the card.
     stored : bool
         Whether the data are kept in a file, which `cached` returns.
     chunk_pairs : int
@@ -74,7 +74,6 @@ class Task(ABC):
     """
 
     card: Card
-    wavelength: npt.NDArray[np.float64]
     stored: bool = False
     chunk_pairs: int = 625  # 36 MB of flux at 7,214 pixels
 
@@ -91,6 +90,11 @@ class Task(ABC):
 
         It must be the same on every machine, and differ between scales.
         """
+
+    @cached_property
+    def wavelength(self) -> Floats:
+        """Wavelength [n_pixels] of each pixel, increasing, in the card's unit and medium."""
+        raise NotImplementedError(f"{type(self).__name__} must set `wavelength`.")
 
     @property
     def name(self) -> str:

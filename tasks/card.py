@@ -11,7 +11,7 @@ _Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 _Positive = Annotated[int, Field(ge=1)]
 Scale = Literal["full", "mini", "tiny", "own"]
 """Scales that a row may have; ``own`` is that of users' own pairs."""
-Sizes = dict[Literal["train", "validation", "test"], _Positive]
+Sizes = dict[str, _Positive]
 """Number of pairs of each split."""
 
 

@@ -48,4 +48,5 @@ class MyTask(DrawnTask):
         depth = 0.3 * 10 ** (abundance[:, (element * len(ELEMENTS)).astype(int)] + growth)
         centre = 15_000 + 600 * place
         profile = np.exp(-0.5 * ((self.wavelength - centre[:, None]) / 1.5) ** 2)
-        return np.exp(-depth @ profile).astype(np.float32)
+        flux: Spectra = np.exp(-depth @ profile).astype(np.float32)
+        return flux

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from starbench.tasks.apogee_giants import population
 from starbench.tasks.apogee_giants.manifest import Manifest
-from starbench.tasks.base import Labels, Spectra
+from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.card import Card
 from starbench.tasks.drawn import DrawnTask
 from starbench.tasks.errors import DataError
@@ -47,7 +46,7 @@ SCALES = CARD.sizes
 class Emulator(Protocol):
     """What the task needs of an emulator."""
 
-    wavelength: npt.NDArray[np.float64]
+    wavelength: Floats
     sha256: str
 
     def flux(self, labels: Labels) -> Spectra:
@@ -96,7 +95,7 @@ class ApogeeGiants(DrawnTask):
         return Manifest.read()
 
     @cached_property
-    def wavelength(self) -> npt.NDArray[np.float64]:
+    def wavelength(self) -> Floats:
         """Vacuum wavelength of each pixel [Angstrom]."""
         return self.emulator.wavelength
 

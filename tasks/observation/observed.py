@@ -5,9 +5,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
+from starbench.tasks.arrays import Floats
 from starbench.tasks.base import Labels, Place, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.storage.cache import CachedPairs
@@ -47,7 +45,7 @@ class Observed(Task):
         """
 
     @cached_property
-    def wavelength(self) -> npt.NDArray[np.float64]:
+    def wavelength(self) -> Floats:
         """Wavelength of each pixel of the base task."""
         return self.base.wavelength
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Labels, Split, Task
-from starbench.tasks.card import Card
+from starbench.tasks.card import Card, Scale
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.layout import PairsFile
 
-SCALE = "own"  # the only scale of users' own pairs
+SCALE: Scale = "own"  # the only scale of users' own pairs
 _NAME_LENGTH = 50  # characters of a file's name that become the task's
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
@@ -36,6 +37,8 @@ class OwnData(Task):
         If the file cannot be opened or its structure is wrong; its numbers are checked by
         `prepare`.
     """
+
+    wavelength: Floats
 
     def __init__(self, path: Path, source: Path | None = None, reference: str | None = None):
         super().__init__()
@@ -87,7 +90,7 @@ class OwnData(Task):
                         values = getattr(piece, field)
                         if values is not None:
                             self._check_finite(split, field, rows.start, values)
-                            digest.update(memoryview(values).cast("B"))
+                            digest.update(values.data.cast("B"))
                     low = np.minimum(low, piece.nuisance.min(axis=(0, 1)))
                     high = np.maximum(high, piece.nuisance.max(axis=(0, 1)))
                     bar.update(len(piece))
@@ -118,7 +121,7 @@ class OwnData(Task):
         assert self._digest is not None  # which `prepare` has set
         return self._digest
 
-    def _check_finite(self, split: str, field: str, start: int, values: np.ndarray) -> None:
+    def _check_finite(self, split: str, field: str, start: int, values: Spectra) -> None:
         if np.isfinite(values).all():
             return
         wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from starbench.tasks.base import SPLITS, Split, Task
+from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.files import check_room, room_for, whole
@@ -148,7 +148,7 @@ def _batch(piece: Split, schema: pa.Schema, composed: bool, text: str | None) ->
     return pa.record_batch(columns, schema=schema)
 
 
-def _lists(values: np.ndarray) -> pa.Array:
+def _lists(values: Spectra) -> pa.Array:
     """Return an array [n, ...] as lists of lists, without copying the numbers."""
     array = pa.array(np.ascontiguousarray(values, np.float32).ravel())
     for length in reversed(values.shape[1:]):

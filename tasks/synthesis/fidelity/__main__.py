@@ -46,7 +46,7 @@ def main() -> None:
     if options.measure is not None:
         numbers, arrays = measure(options.measure, options.published)
         NUMBERS_PATH.write_text(json.dumps(numbers, indent=1) + "\n")
-        np.savez_compressed(ARRAYS_PATH, **arrays)
+        np.savez_compressed(ARRAYS_PATH, **arrays)  # type: ignore[arg-type]  # mypy takes an array for `allow_pickle`
         published = read_published(options.published)
         figure = draw_published_figure(
             arrays["published_synthesis"], published.flux, published.labels

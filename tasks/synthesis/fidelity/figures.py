@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis.fidelity import FIGURES, TARGET_RMS
 from starbench.tasks.synthesis.wavelengths import CHIPS, aspcap_wavelengths
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw_emulator_figure(numbers: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Figure":
+def draw_emulator_figure(numbers: dict[str, Any], arrays: dict[str, Floats]) -> "Figure":
     """Return a figure of the held-out error over wavelength, stars and number of training stars."""
     from matplotlib.figure import Figure  # takes a second
 
@@ -51,7 +52,7 @@ def draw_emulator_figure(numbers: dict[str, Any], arrays: dict[str, np.ndarray])
     return figure
 
 
-def draw_published_figure(synthesis: np.ndarray, flux: np.ndarray, labels: np.ndarray) -> "Figure":
+def draw_published_figure(synthesis: Floats, flux: Floats, labels: Floats) -> "Figure":
     """Return a figure of two published spectra beside ours, in a stretch of each chip.
 
     Parameters

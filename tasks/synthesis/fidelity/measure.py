@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from starbench.tasks.apogee_giants.emulator import Emulator
 from starbench.tasks.apogee_giants.population import COMPOSITION_NAMES
+from starbench.tasks.arrays import Floats, Labels
 from starbench.tasks.synthesis import engine, lines, spectrum, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES, synthesise
 from starbench.tasks.synthesis.train_emulator import Settings, error_statistics, fit
@@ -48,8 +50,8 @@ class Published:
         Normalised flux.
     """
 
-    labels: np.ndarray
-    flux: np.ndarray
+    labels: Floats
+    flux: Floats
 
 
 def read_published(path: Path) -> Published:
@@ -81,12 +83,13 @@ def read_published(path: Path) -> Published:
     return Published(labels, flux)
 
 
-def rms(values: np.ndarray, axis=None) -> np.ndarray:
+def rms(values: Labels, axis: int | None = None) -> Floats:
     """Return the root mean square along an axis."""
-    return np.sqrt(np.mean(np.square(values), axis=axis))
+    root: Floats = np.sqrt(np.mean(np.square(values), axis=axis))
+    return root
 
 
-def response_table(emulated: np.ndarray, exact: np.ndarray) -> list[dict]:
+def response_table(emulated: Floats, exact: Floats) -> list[dict[str, Any]]:
     """Compare the responses to a raised abundance.
 
     Parameters
@@ -117,7 +120,7 @@ def response_table(emulated: np.ndarray, exact: np.ndarray) -> list[dict]:
     return rows
 
 
-def measure(sets: Path, published: Path) -> tuple[dict, dict[str, np.ndarray]]:
+def measure(sets: Path, published: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
     """Measure all that the report shows; some minutes on one core.
 
     Parameters
@@ -184,7 +187,7 @@ def measure(sets: Path, published: Path) -> tuple[dict, dict[str, np.ndarray]]:
     return numbers, {name: np.asarray(x, np.float32) for name, x in arrays.items()}
 
 
-def _synthesise(path: Path, labels: np.ndarray, **settings) -> np.ndarray:
+def _synthesise(path: Path, labels: Floats, **settings: Any) -> Floats:
     """Return the flux [7214] of one star, from the file if that exists."""
     if not path.exists():
         flux = synthesise(labels, **settings)
@@ -196,10 +199,11 @@ def _synthesise(path: Path, labels: np.ndarray, **settings) -> np.ndarray:
     with np.load(path) as file:
         if not np.array_equal(file["labels"], labels):
             raise ValueError(f"{path} holds another star: delete it")
-        return file["flux"].astype(float)
+        stored: Floats = file["flux"].astype(float)
+    return stored
 
 
-def learning_curve(sets: Path, emulator: Emulator) -> list[dict]:
+def learning_curve(sets: Path, emulator: Emulator) -> list[dict[str, Any]]:
     """Return error statistics of fits to the first training stars, the shipped one at the end."""
     _, labels, flux = training_set.load_set(sets / "train")
     _, test_labels, test_flux = training_set.load_set(sets / "held-out")
@@ -227,7 +231,7 @@ def learning_curve(sets: Path, emulator: Emulator) -> list[dict]:
     return rows
 
 
-def refinements(sets: Path) -> list[dict]:
+def refinements(sets: Path) -> list[dict[str, Any]]:
     """Return how far the flux moves as each numerical setting alone is refined from its default."""
     _, labels, flux = training_set.load_set(sets / "response")
     rows = []
