@@ -156,6 +156,14 @@ class Task(ABC):
             f"--scale {scale} does not exist; choose one of {', '.join(self.card.sizes)}."
         )
 
+    def source(self) -> dict[str, str | int]:
+        """Return what the spectra are made from, beside the labels: the digest of a model, say."""
+        return {}
+
+    def data_file(self, scale: str) -> Path | None:
+        """Return the file that holds the data of a scale, None if the task needs none."""
+        return self.cached(scale).path if self.stored else None
+
     def prepare(self, scale: str, *, progress: bool = True) -> None:
         """Make the data ready to read: build what is missing, check what is there.
 

@@ -22,7 +22,8 @@ class DrawnTask(Task):
 
     An author sets `card` and `wavelength` and writes `labels` and `spectra`. With ``stored = True``
     the spectra are kept in a file in the cache, which is worth its disk where they take longer to
-    make than to read; otherwise they are made whenever they are read.
+    make than to read; otherwise they are made whenever they are read. What `source` returns is part
+    of the fingerprint and of the header of a stored file.
 
     ``starbench.tasks.example`` is a task to copy.
     """
@@ -52,13 +53,6 @@ class DrawnTask(Task):
         -------
         numpy.ndarray [n, n_pixels], float32
         """
-
-    def source(self) -> dict[str, str | int]:
-        """Return what the spectra are made from, beside the labels: the digest of a model, say.
-
-        It is part of the fingerprint and of the header of a stored file.
-        """
-        return {}
 
     def check_labels(self, scale: str, split: str, nuisance: Labels, composition: Labels) -> None:
         """Raise `Damaged` if stored labels of a split are not those that are drawn."""

@@ -11,7 +11,6 @@ from starbench.cli.errors import Report
 from starbench.cli.options import OWN_PAIRS, cache_option
 from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
-from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
 from starbench.tasks.storage.layout import FORMATS
 
@@ -75,15 +74,13 @@ def info(
     """Print what a data set holds."""
     task = get_task(name, data=own, cache=cache, progress=not quiet)
     scale = scale or task.default_scale
-    if own is None:
+    if task.stored:
         path = _existing(task, scale)
         if fault := task.cached(scale).fault():
             raise DataError(f"{path} {fault}; `starbench data build` builds it anew.")
-        unit = task.cached(scale).header.wavelength_unit
     else:
         task.prepare(scale, progress=not quiet)
-        path, unit = task.path, task.wavelength_unit
-    click.echo(_facts(task, scale, path, unit))
+    click.echo(_facts(task, scale))
     click.echo("\n" + _splits(task, scale))
 
 
@@ -189,16 +186,15 @@ def _existing(task: Any, scale: str) -> Path:
     return path
 
 
-def _facts(task: Task, scale: str, path: Path, wavelength_unit: str) -> str:
+def _facts(task: Task, scale: str) -> str:
     """Return what holds for the whole set, one fact a line."""
     wavelength = task.wavelength
     facts = [
         ("task", f"{task.name}, version {task.version}, scale {scale}"),
         ("reference", task.reference),
-        ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)"),
         (
             "pixels",
-            f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {wavelength_unit}",
+            f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {task.wavelength_unit}",
         ),
         (
             "noise",
@@ -206,8 +202,9 @@ def _facts(task: Task, scale: str, path: Path, wavelength_unit: str) -> str:
         ),
         ("composition", _composition(task, scale)),
     ]
-    if not isinstance(task, OwnData):
-        facts.append(("emulator", f"SHA-256 {task.cached(scale).header.facts['emulator_sha256']}"))
+    if path := task.data_file(scale):
+        facts.insert(2, ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)"))
+    facts += [(name.replace("_", " "), str(value)) for name, value in task.source().items()]
     facts.append(("fingerprint", task.fingerprint(scale)))
     return tabulate(facts, tablefmt="plain", disable_numparse=True)
 

@@ -49,6 +49,10 @@ class Observed(Task):
         """Wavelength of each pixel of the base task."""
         return self.base.wavelength
 
+    def source(self) -> dict[str, str | int]:
+        """Return what the base's spectra are made from."""
+        return self.base.source()
+
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs of the base and observe it."""
         return self.observe(split, slice(start, stop), self.base.make(split, start, stop))

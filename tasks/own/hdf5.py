@@ -101,6 +101,10 @@ class OwnData(Task):
                     )
         self._digest = digest.hexdigest()[:16]
 
+    def data_file(self, scale: str) -> Path:
+        """Return the file of pairs."""
+        return self.path
+
     def make(self, split: str, start: int, stop: int) -> Split:
         """Read any range of pairs."""
         return self._file.read(split, slice(start, stop))
