@@ -1,17 +1,32 @@
 """The interface of a task: where paired spectra come from and what is known about them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-SPLITS = ("train", "validation", "test")
+from starbench.tasks.arrays import Floats
+from starbench.tasks.arrays import Labels as Labels
+from starbench.tasks.arrays import Spectra as Spectra
+from starbench.tasks.card import SPLITS as SPLITS
+from starbench.tasks.card import Card
+from starbench.tasks.errors import DataError
+
+if TYPE_CHECKING:
+    from starbench.tasks.storage.cache import CachedPairs
+
+Place = tuple[str, int]
+"""A chunk of a data set: the split it is in and its number there."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Pairs of spectra, or a run of consecutive pairs of a split.
+    """Pairs of spectra: a whole split, or a range of consecutive pairs of one.
 
     Attributes
     ----------
@@ -22,83 +37,200 @@ class Split:
     composition : numpy.ndarray [n_pairs, n_elements], float32, or None
         [Fe/H] and [X/Fe] in dex, shared by both spectra of a pair; None where it is not known.
     noiseless_flux : numpy.ndarray [n_pairs, 2, n_pixels], float32
-        What reconstructions are judged against; `flux` itself where the task adds no noise.
+        What reconstructions are compared with; `flux` itself where the task adds no noise.
     """
 
-    flux: np.ndarray
-    nuisance: np.ndarray
-    composition: np.ndarray | None
-    noiseless_flux: np.ndarray
+    flux: Spectra
+    nuisance: npt.NDArray[np.float32]
+    composition: npt.NDArray[np.float32] | None
+    noiseless_flux: Spectra
 
     def __len__(self) -> int:
         """Return the number of pairs."""
         return len(self.flux)
 
 
-class Task(Protocol):
+class Task(ABC):
     """A source of paired spectra with standard splits.
+
+    A task sets `card` and `wavelength` and implements `make` and `fingerprint`; all else follows
+    from these four. Where the spectra are a function of labels, `starbench.tasks.drawn.DrawnTask`
+    asks for less; where they are another task's, changed as an instrument or a catalogue would,
+    `starbench.tasks.observation.observed.Observed` does.
+
+    Parameters
+    ----------
+    cache : pathlib.Path, optional
+        Folder for the data of tasks that keep any; see `starbench.tasks.storage.cache`.
 
     Attributes
     ----------
-    name : str
-    version : int
-        Raised whenever the data change; rows of different versions never share a table.
-    reference : str
-        Where the task is described.
-    wavelength : numpy.ndarray [n_pixels], float64
-        Vacuum wavelength in Angstrom, unless the task says otherwise.
-    nuisance_names, nuisance_units : tuple of str
-    elements : tuple of str
-        Names of the composition's columns; empty where no split has a composition.
-    snr : float or None
-        Signal-to-noise ratio a pixel of the noise that the task adds, None for none.
+    card : Card
+        What the task is.
+    stored : bool
+        Whether the data are kept in a file, which `cached` returns.
+    chunk_pairs : int
+        Number of pairs that `chunks` yields at once.
     """
 
-    name: str
-    version: int
-    reference: str
-    wavelength: np.ndarray
-    nuisance_names: tuple[str, ...]
-    nuisance_units: tuple[str, ...]
-    elements: tuple[str, ...]
-    snr: float | None
+    card: Card
+    stored: bool = False
+    chunk_pairs: int = 625  # 36 MB of flux at 7,214 pixels
+
+    def __init__(self, cache: Path | None = None):
+        self._cache = cache
+
+    @abstractmethod
+    def make(self, split: str, start: int, stop: int) -> Split:
+        """Make any range of pairs of a split, each the same whatever range it is part of."""
+
+    @abstractmethod
+    def fingerprint(self, scale: str) -> str:
+        """Return a short digest of the data, which ties a row to them.
+
+        It must be the same on every machine, and differ between scales.
+        """
+
+    @cached_property
+    def wavelength(self) -> Floats:
+        """Wavelength [n_pixels] of each pixel, increasing, in the card's unit and medium."""
+        raise NotImplementedError(f"{type(self).__name__} must set `wavelength`.")
+
+    @property
+    def name(self) -> str:
+        """Name on the command line and in rows."""
+        return self.card.name
+
+    @property
+    def version(self) -> int:
+        """Version of the data; rows of different versions never share a table."""
+        return self.card.version
+
+    @property
+    def reference(self) -> str:
+        """Where the task is described."""
+        return self.card.reference
+
+    @property
+    def nuisance_names(self) -> tuple[str, ...]:
+        """Names of the nuisance's columns."""
+        return self.card.nuisance_names
+
+    @property
+    def nuisance_units(self) -> tuple[str, ...]:
+        """Units of the nuisance's columns."""
+        return self.card.nuisance_units
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Names of the composition's columns; empty where no split has a composition."""
+        return self.card.elements
+
+    @property
+    def snr(self) -> float | None:
+        """Signal-to-noise ratio per pixel of the noise that the task adds, None for no noise."""
+        return self.card.snr
+
+    @property
+    def wavelength_unit(self) -> str:
+        """Unit of the wavelengths."""
+        return self.card.wavelength_unit
+
+    @property
+    def default_scale(self) -> str:
+        """The scale that a run uses if none is given."""
+        return self.card.default_scale
 
     def sizes(self, scale: str) -> dict[str, int]:
-        """Return the number of pairs of each split at a scale."""
+        """Return the number of pairs of each split at a scale.
+
+        Raises
+        ------
+        DataError
+            If the task has no such scale.
+        """
+        for name, sizes in self.card.sizes.items():
+            if name == scale:
+                return {split: sizes[split] for split in sizes}
+        raise DataError(
+            f"--scale {scale} does not exist; choose one of {', '.join(self.card.sizes)}."
+        )
+
+    def source(self) -> dict[str, str | int]:
+        """Return what the spectra are made from, beside the labels: the digest of a model, say."""
+        return {}
+
+    def data_file(self, scale: str) -> Path | None:
+        """Return the file that holds the data of a scale, None if the task needs none."""
+        return self.cached(scale).path if self.stored else None
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:
-        """Make the data ready to read: build what is missing, check what is there."""
+        """Make the data ready to read: build what is missing, check what is there.
+
+        Raises
+        ------
+        DataError
+            If the task has no such scale, or the data cannot be used.
+        """
+        self.sizes(scale)
+
+    def cached(self, scale: str) -> "CachedPairs":
+        """Return the data set on disk, which may not be built yet.
+
+        Raises
+        ------
+        DataError
+            If the task keeps no data on disk, as `stored` says.
+        """
+        raise DataError(f"{self.name} keeps no data on disk: there is nothing to build or verify.")
+
+    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+        """Read everything; yield each fault and the chunk it lies in, None for the whole set."""
+        self.sizes(scale)
+        return iter(())
 
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split in pieces, in order, each with the range of pairs it covers."""
-
-    def labels_on_disk(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return nuisance and composition of a split without reading its flux."""
+        n_pairs = self.sizes(scale)[split]
+        for start in range(0, n_pairs, self.chunk_pairs):
+            rows = slice(start, min(start + self.chunk_pairs, n_pairs))
+            yield rows, self.make(split, rows.start, rows.stop)
 
     def load(self, split: str, scale: str) -> Split:
-        """Return a split whole."""
+        """Return a whole split.
 
-    def fingerprint(self, scale: str) -> str:
-        """Return a short digest of the data that a row is tied to."""
+        Where the task adds no noise, `noiseless_flux` is `flux` itself and takes no memory.
+        """
+        n_pairs = self.sizes(scale)[split]
+        flux = np.empty((n_pairs, 2, len(self.wavelength)), np.float32)
+        noiseless = flux if self.snr is None else np.empty_like(flux)
+        nuisance = np.empty((n_pairs, 2, len(self.nuisance_names)), np.float32)
+        composition = None
+        for rows, piece in self.chunks(split, scale):
+            flux[rows], nuisance[rows] = piece.flux, piece.nuisance
+            if noiseless is not flux:
+                noiseless[rows] = piece.noiseless_flux
+            if piece.composition is not None:
+                if composition is None:
+                    composition = np.empty((n_pairs, len(self.elements)), np.float32)
+                composition[rows] = piece.composition
+        return Split(flux, nuisance, composition, noiseless)
 
+    def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
+        """Return nuisance and composition of a split as methods get them, without its flux."""
+        pieces = [(piece.nuisance, piece.composition) for _, piece in self.chunks(split, scale)]
+        composition = [labels for _, labels in pieces if labels is not None]
+        return (
+            np.concatenate([nuisance for nuisance, _ in pieces]),
+            np.concatenate(composition) if composition else None,
+        )
 
-def assemble(task: Task, split: str, scale: str) -> Split:
-    """Read all chunks of a split into one, without holding any of them twice.
+    def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
+        """Return nuisance and composition of a split, of data that need not be built.
 
-    Where the task adds no noise, `noiseless_flux` is `flux` itself and takes no memory of its own.
-    """
-    n_pairs = task.sizes(scale)[split]
-    n_pixels, n_nuisance = len(task.wavelength), len(task.nuisance_names)
-    flux = np.empty((n_pairs, 2, n_pixels), np.float32)
-    noiseless = flux if task.snr is None else np.empty_like(flux)
-    nuisance = np.empty((n_pairs, 2, n_nuisance), np.float32)
-    composition = None
-    for rows, piece in task.chunks(split, scale):
-        flux[rows], nuisance[rows] = piece.flux, piece.nuisance
-        if noiseless is not flux:
-            noiseless[rows] = piece.noiseless_flux
-        if piece.composition is not None:
-            if composition is None:
-                composition = np.empty((n_pairs, len(task.elements)), np.float32)
-            composition[rows] = piece.composition
-    return Split(flux, nuisance, composition, noiseless)
+        Raises
+        ------
+        DataError
+            If the task has no such scale, or this machine does not draw the task's labels.
+        """
+        return self.labels_on_disk(split, scale)

@@ -1,26 +1,32 @@
-"""The tasks by name."""
+"""Finding tasks: by name, in an installed package, in a file, or in a user's own pairs."""
 
-import difflib
 from pathlib import Path
 
-from starbench.tasks.apogee_giants.task import ApogeeGiants
+from starbench.common.plugins import Plugins
 from starbench.tasks.base import Task
+from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
-from starbench.tasks.observation.noise import SNRS, NoiseTrack
-from starbench.tasks.own.hdf5 import OwnData
-from starbench.tasks.own.hugging_face import is_rows, open_rows
 
-_DEFAULT = ApogeeGiants.name
-_SNR = {f"{_DEFAULT}-snr{snr}": snr for snr in SNRS}
+# Name: what makes the task, given its `cache`.
+BUILT_IN = {
+    "apogee-giants": "starbench.tasks.apogee_giants.task:ApogeeGiants",
+    "apogee-giants-snr100": "starbench.tasks.apogee_giants.tracks:snr100",
+    "apogee-giants-snr50": "starbench.tasks.apogee_giants.tracks:snr50",
+    "apogee-giants-snr30": "starbench.tasks.apogee_giants.tracks:snr30",
+}
+DEFAULT = "apogee-giants"
+ENTRY_POINT_GROUP = "starbench.tasks"
+
+_PLUGINS = Plugins("task", BUILT_IN, ENTRY_POINT_GROUP, DataError)
 
 
 def task_names() -> list[str]:
-    """Return the names of the standard tasks."""
-    return [_DEFAULT, *_SNR]
+    """Return the names of all tasks: the built-in ones and those of installed packages."""
+    return list(_PLUGINS.names())
 
 
 def get_task(
-    name: str | None = None,
+    spec: str | None = None,
     data: Path | None = None,
     cache: Path | None = None,
     *,
@@ -30,30 +36,53 @@ def get_task(
 
     Parameters
     ----------
-    name : str, optional
-        One of `task_names`; ``apogee-giants`` if not given.
+    spec : str, optional
+        One of `task_names`, or ``my_task.py:MyTask``; ``apogee-giants`` if not given.
     data : pathlib.Path, optional
-        Pairs of one's own, instead of a standard task: an HDF5 file, or what
+        A user's own pairs instead of a task by name: an HDF5 file, or what
         `starbench.tasks.own.hugging_face` reads.
     cache : pathlib.Path, optional
-        Folder for the data of the standard tasks, and for copies of `data`.
+        Folder for the data of tasks, and for copies of `data`.
     progress : bool
         Draw a progress bar while `data` are copied.
 
     Raises
     ------
     DataError
-        If there is no such task, or `data` cannot be used.
+        If there is no such task, it is incomplete, or `data` cannot be used.
+
+    Examples
+    --------
+    >>> get_task("apogee-giants-snr50").sizes("tiny")
+    {'train': 128, 'validation': 64, 'test': 64}
     """
     if data is not None:
-        if name not in (None, _DEFAULT):  # the default of --task cannot be told from no --task
-            raise DataError(f"Give either --task {name} or --data {data}, not both.")
-        if is_rows(data):
-            return open_rows(data, cache, progress=progress)
-        return OwnData(data)
-    name = _DEFAULT if name is None else name
-    if name not in task_names():
-        near = difflib.get_close_matches(name, task_names(), n=3, cutoff=0.4) or task_names()
-        raise DataError(f"There is no task {name!r}; the nearest names are {', '.join(near)}.")
-    base = ApogeeGiants(cache)
-    return NoiseTrack(base, _SNR[name]) if name in _SNR else base
+        if spec not in (None, DEFAULT):  # the default of --task cannot be told from no --task
+            raise DataError(f"Give either --task {spec} or --data {data}, not both.")
+        from starbench.tasks.own.hdf5 import OwnData
+        from starbench.tasks.own.hugging_face import is_rows, open_rows
+
+        return open_rows(data, cache, progress=progress) if is_rows(data) else OwnData(data)
+    spec = DEFAULT if spec is None else spec
+    make = _PLUGINS.load(spec)
+    if not callable(make):
+        raise DataError(f"{spec} is neither a class nor a function that returns a task.")
+    try:
+        task = make(cache=cache)
+    except DataError:
+        raise
+    except Exception as error:  # whatever another's class may raise
+        raise DataError(f"{spec} cannot be made a task: {error!r}.") from error
+    return _checked(task, spec)
+
+
+def _checked(task: object, spec: str) -> Task:
+    if not isinstance(task, Task):
+        raise DataError(f"{spec} is not a subclass of starbench.tasks.base.Task.")
+    if not isinstance(getattr(task, "card", None), Card):
+        raise DataError(f"{spec} does not set `card` to a starbench.tasks.card.Card.")
+    if task.name in BUILT_IN and spec != task.name:
+        raise DataError(f"{spec} has the name of starbench's own task {task.name}; rename it.")
+    if ".py:" not in spec and spec != task.name:
+        raise DataError(f"The task registered as {spec} has {task.name} on its card; rename one.")
+    return task

@@ -9,6 +9,8 @@ import hashlib
 
 import numpy as np
 
+from starbench.tasks.arrays import Floats, Spectra
+
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter
 
 
@@ -16,7 +18,7 @@ def _key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
 
 
-def uniforms(name: str, start: int, stop: int, width: int) -> np.ndarray:
+def uniforms(name: str, start: int, stop: int, width: int) -> Floats:
     """Draw the items ``start`` to ``stop`` of a stream of uniform variates.
 
     Uses only the raw output of Philox, which numpy guarantees to be the same in every version and
@@ -40,10 +42,10 @@ def uniforms(name: str, start: int, stop: int, width: int) -> np.ndarray:
     bits = np.random.Philox(key=_key(name), counter=start * blocks)
     raw = bits.random_raw((stop - start) * blocks * _WORDS_PER_BLOCK)
     raw = raw.reshape(stop - start, blocks * _WORDS_PER_BLOCK)[:, :width]
-    return (raw >> np.uint64(11)) * 2.0**-53 + 2.0**-54
+    return (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
 
 
-def normals(name: str, item: int, size: int) -> np.ndarray:
+def normals(name: str, item: int, size: int) -> Spectra:
     """Draw the standard-normal vector that belongs to one item of a stream.
 
     Parameters

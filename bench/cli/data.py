@@ -11,7 +11,6 @@ from starbench.cli.errors import Report
 from starbench.cli.options import OWN_PAIRS, cache_option
 from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
-from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
 from starbench.tasks.storage.layout import FORMATS
 
@@ -26,8 +25,8 @@ def _options(command: Any) -> Any:
     for option in (
         click.option("--quiet", is_flag=True, help="Draw no progress."),
         cache_option,
-        click.option("--scale", default="full", show_default=True, metavar="NAME",
-                     help="Size of the splits: full, mini or tiny."),
+        click.option("--scale", metavar="NAME",
+                     help="Size of the splits: full (the default), mini or tiny."),
         click.option("--task", "name", metavar="NAME",
                      help="A name of `starbench tasks`; by default apogee-giants."),
     ):  # fmt: skip
@@ -46,7 +45,7 @@ _own_data = click.option(
 @click.option("--chunk", type=int, metavar="N", help="Build only this chunk anew, counted from 0.")
 def build(
     name: str | None,
-    scale: str,
+    scale: str | None,
     cache: Path | None,
     quiet: bool,
     split: str | None,
@@ -54,6 +53,7 @@ def build(
 ) -> None:
     """Build a data set, go on with an interrupted build, or build one chunk anew."""
     task = get_task(name, cache=cache)
+    scale = scale or task.default_scale
     if (split is None) != (chunk is None):
         raise DataError("Give --split and --chunk together, or neither.")
     cached = task.cached(scale)
@@ -68,18 +68,19 @@ def build(
 @data.command()
 @_options
 @_own_data
-def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Path | None) -> None:
+def info(
+    name: str | None, scale: str | None, cache: Path | None, quiet: bool, own: Path | None
+) -> None:
     """Print what a data set holds."""
     task = get_task(name, data=own, cache=cache, progress=not quiet)
-    if own is None:
+    scale = scale or task.default_scale
+    if task.stored:
         path = _existing(task, scale)
         if fault := task.cached(scale).fault():
             raise DataError(f"{path} {fault}; `starbench data build` builds it anew.")
-        unit = task.cached(scale).header.wavelength_unit
     else:
         task.prepare(scale, progress=not quiet)
-        path, unit = task.path, task.wavelength_unit
-    click.echo(_facts(task, scale, path, unit))
+    click.echo(_facts(task, scale))
     click.echo("\n" + _splits(task, scale))
 
 
@@ -91,7 +92,7 @@ def info(name: str | None, scale: str, cache: Path | None, quiet: bool, own: Pat
 def verify(
     ctx: click.Context,
     name: str | None,
-    scale: str,
+    scale: str | None,
     cache: Path | None,
     quiet: bool,
     own: Path | None,
@@ -99,6 +100,7 @@ def verify(
 ) -> None:
     """Check every number of a data set; exit code 1 if one is not what it should be."""
     task = get_task(name, data=own, cache=cache, progress=not quiet)
+    scale = scale or task.default_scale
     if own is not None:
         if repair:
             raise DataError("--repair cannot mend --data; only standard tasks can be rebuilt.")
@@ -139,7 +141,7 @@ def verify(
 def export_command(
     out: Path,
     name: str | None,
-    scale: str,
+    scale: str | None,
     cache: Path | None,
     quiet: bool,
     own: Path | None,
@@ -156,6 +158,7 @@ def export_command(
     from starbench.tasks.storage.export import export  # loads Arrow
 
     task = get_task(name, data=own, cache=cache, progress=not quiet)
+    scale = scale or task.default_scale
     try:
         export(
             task,
@@ -183,16 +186,15 @@ def _existing(task: Any, scale: str) -> Path:
     return path
 
 
-def _facts(task: Task, scale: str, path: Path, wavelength_unit: str) -> str:
+def _facts(task: Task, scale: str) -> str:
     """Return what holds for the whole set, one fact a line."""
     wavelength = task.wavelength
     facts = [
         ("task", f"{task.name}, version {task.version}, scale {scale}"),
         ("reference", task.reference),
-        ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)"),
         (
             "pixels",
-            f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {wavelength_unit}",
+            f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {task.wavelength_unit}",
         ),
         (
             "noise",
@@ -200,8 +202,9 @@ def _facts(task: Task, scale: str, path: Path, wavelength_unit: str) -> str:
         ),
         ("composition", _composition(task, scale)),
     ]
-    if not isinstance(task, OwnData):
-        facts.append(("emulator", f"SHA-256 {task.cached(scale).header.facts['emulator_sha256']}"))
+    if path := task.data_file(scale):
+        facts.insert(2, ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)"))
+    facts += [(name.replace("_", " "), str(value)) for name, value in task.source().items()]
     facts.append(("fingerprint", task.fingerprint(scale)))
     return tabulate(facts, tablefmt="plain", disable_numparse=True)
 

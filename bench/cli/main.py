@@ -161,7 +161,7 @@ def _run_one(
         method_class,
         hyperparameters,
         seed=seed,
-        scale=scale or "full",
+        scale=scale or task.default_scale,
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in _keys(settings)},
         **options,
@@ -268,7 +268,7 @@ def predict(
 @click.argument("predictions", metavar="PREDICTIONS", type=click.Path(path_type=Path))
 @_task
 @_data
-@click.option("--scale", default="full", show_default=True, metavar="NAME")
+@click.option("--scale", metavar="NAME", help="By default that of the task: full, or own.")
 @click.option(
     "--method-name",
     required=True,
@@ -305,6 +305,7 @@ def score(
     data: Path | None,
     settings: tuple[str, ...],
     cache: Path | None,
+    scale: str | None,
     **options: Any,
 ) -> None:
     """Score predictions made anywhere, and print their row.
@@ -318,7 +319,11 @@ def score(
 
     task = get_task(task_name, data=data, cache=cache, progress=not options["quiet"])
     row, folder, _ = score_predictions(
-        predictions, task, hyperparameters=parse_settings(settings), **options
+        predictions,
+        task,
+        hyperparameters=parse_settings(settings),
+        scale=scale or task.default_scale,
+        **options,
     )
     click.echo(table_for_run(row))
     click.echo(f"\nFiles        {folder.path}")

@@ -14,12 +14,16 @@ leaves over, all standardised. The components fall into groups that share their 
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
+
+from starbench.tasks.arrays import Floats, Labels, Spectra
 
 PATH = Path(__file__).resolve().parents[1] / "assets" / "emulator.safetensors"
 
@@ -82,10 +86,19 @@ class Emulator(nn.Module):
         Digest of the weights file.
     """
 
-    def __init__(self, tensors: dict[str, torch.Tensor], facts: dict, sha256: str = ""):
+    centre: torch.Tensor
+    scale: torch.Tensor
+    stars: torch.Tensor
+    length: torch.Tensor
+    solution: torch.Tensor
+    quadratic: torch.Tensor
+    mean: torch.Tensor
+    basis: torch.Tensor
+
+    def __init__(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any], sha256: str = ""):
         super().__init__()
         self.facts, self.sha256 = facts, sha256
-        self.wavelength = tensors["wavelength"].numpy()
+        self.wavelength: Floats = tensors["wavelength"].numpy()
         self.label_names = tuple(facts["labels"])
         self.label_ranges = np.array([facts["labels"][name] for name in self.label_names])
         self.groups = [int(size) for size in tensors["group_sizes"]]
@@ -95,9 +108,11 @@ class Emulator(nn.Module):
         for name in ("mean", "basis"):
             self.register_buffer(name, tensors[name].float())
 
-    def _apply(self, function, recurse=True):
+    def _apply(
+        self, function: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
+    ) -> Self:
         # .float() and .to(dtype) change the type of the flux, not of what stays in float64
-        for name, buffer in self._buffers.items():
+        for name, buffer in list(self.named_buffers(recurse=False)):
             moved = function(buffer)
             keep = buffer.dtype == torch.float64 and name not in ("mean", "basis")
             self._buffers[name] = moved.double() if keep else moved
@@ -125,20 +140,20 @@ class Emulator(nn.Module):
         sums = [
             gaussian(x, self.stars, length) @ solution
             for length, solution in zip(
-                self.length, self.solution.split(self.groups, dim=1), strict=True
+                self.length, torch.split(self.solution, self.groups, dim=1), strict=True
             )
         ]
         coefficients = quadratic_features(x) @ self.quadratic + torch.cat(sums, dim=1)
         coefficients = coefficients.to(self.basis.dtype)
         return self.mean + coefficients @ self.basis
 
-    def flux(self, labels: np.ndarray, batch: int = 500) -> np.ndarray:
+    def flux(self, labels: Labels, batch: int = 500) -> Spectra:
         """Return flux [n, 7214], float32, of labels [n, 19], in batches of `batch` stars."""
-        labels = torch.from_numpy(np.ascontiguousarray(labels))
-        flux = np.empty((len(labels), len(self.wavelength)), np.float32)
+        stars = torch.from_numpy(np.ascontiguousarray(labels))
+        flux = np.empty((len(stars), len(self.wavelength)), np.float32)
         with torch.no_grad():
-            for start in range(0, len(labels), batch):
-                flux[start : start + batch] = self(labels[start : start + batch]).numpy()
+            for start in range(0, len(stars), batch):
+                flux[start : start + batch] = self(stars[start : start + batch]).numpy()
         return flux
 
     def _check(self, labels: torch.Tensor) -> None:

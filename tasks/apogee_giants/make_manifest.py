@@ -5,7 +5,8 @@ data. It belongs to every change of the emulator or the population; once a versi
 been released, such a change is a new version.
 """
 
-import numpy as np
+from collections.abc import Mapping
+
 from tqdm import tqdm
 
 from starbench.tasks.apogee_giants.manifest import (
@@ -15,15 +16,18 @@ from starbench.tasks.apogee_giants.manifest import (
     labels_sha256,
     project,
 )
-from starbench.tasks.apogee_giants.task import CHUNK_PAIRS, SCALES, ApogeeGiants
+from starbench.tasks.apogee_giants.task import SCALES, ApogeeGiants
+from starbench.tasks.apogee_giants.tracks import SNRS
+from starbench.tasks.arrays import Spectra
 from starbench.tasks.base import SPLITS
-from starbench.tasks.observation.noise import SNRS, NoiseTrack
+from starbench.tasks.card import Scale, Sizes
+from starbench.tasks.observation.noise import NoiseTrack
 
 _DECIMALS = 6  # of a projection, far below the tolerance
 
 
 def make_manifest(
-    task: ApogeeGiants, scales: dict[str, dict[str, int]] = SCALES, *, progress: bool = False
+    task: ApogeeGiants, scales: Mapping[Scale, Sizes] = SCALES, *, progress: bool = False
 ) -> Manifest:
     """Make the manifest of a task.
 
@@ -63,20 +67,22 @@ def make_manifest(
 
 
 def _whole_groups(
-    task: ApogeeGiants, scales: dict[str, dict[str, int]], progress: bool
+    task: ApogeeGiants, scales: Mapping[Scale, Sizes], progress: bool
 ) -> dict[str, list[float]]:
     """Return the projections of all whole groups of the largest scale."""
     largest = {split: max(sizes[split] for sizes in scales.values()) for split in SPLITS}
     flux: dict[str, list[float]] = {split: [] for split in SPLITS}
-    places = [(split, start) for split in SPLITS for start in range(0, largest[split], CHUNK_PAIRS)]
+    places = [
+        (split, start) for split in SPLITS for start in range(0, largest[split], task.chunk_pairs)
+    ]
     for split, start in tqdm(places, "manifest", unit="chunk", disable=not progress):
-        stop = min(start + CHUNK_PAIRS, largest[split])
+        stop = min(start + task.chunk_pairs, largest[split])
         stop -= stop % GROUP_PAIRS
         flux[split] += _numbers(task.make(split, start, stop).flux)
     return flux
 
 
-def _numbers(flux: np.ndarray) -> list[float]:
+def _numbers(flux: Spectra) -> list[float]:
     return [round(float(x), _DECIMALS) for x in project(flux)]
 
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from starbench.common.files import atomic_path
 from starbench.tasks.apogee_giants.population import DEX_DECIMALS, TEFF_DECIMALS
+from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.storage.chunks import Damaged
 from starbench.tasks.streams import uniforms
 
@@ -35,7 +36,7 @@ GROUP_PAIRS = 25
 TOLERANCE = 3e-4
 
 
-def labels_sha256(nuisance: np.ndarray, composition: np.ndarray) -> str:
+def labels_sha256(nuisance: Labels, composition: Labels) -> str:
     """Return the SHA-256 of labels as integers, little-endian, 64 bits.
 
     Parameters
@@ -61,12 +62,12 @@ def labels_sha256(nuisance: np.ndarray, composition: np.ndarray) -> str:
 
 
 @cache
-def _weights(name: str, size: int) -> np.ndarray:
+def _weights(name: str, size: int) -> Floats:
     uniform = uniforms(f"manifest/{name}", 0, size, 2)
     return np.where(uniform[:, 0] < 0.5, -1.0, 1.0) * (0.75 + 0.5 * uniform[:, 1])
 
 
-def project(flux: np.ndarray) -> np.ndarray:
+def project(flux: Spectra) -> Floats:
     """Return one number for each group of `GROUP_PAIRS` pairs, the last group filled up with zeros.
 
     Parameters
@@ -83,7 +84,8 @@ def project(flux: np.ndarray) -> np.ndarray:
     spectra = np.zeros(n_groups * GROUP_PAIRS * 2)
     # einsum multiplies and adds in float64 without a float64 copy of the flux
     spectra[: 2 * n] = np.einsum("ij,j->i", flux.reshape(-1, n_pixels), _weights("pixel", n_pixels))
-    return spectra.reshape(n_groups, -1) @ _weights("spectrum", 2 * GROUP_PAIRS)
+    numbers: Floats = spectra.reshape(n_groups, -1) @ _weights("spectrum", 2 * GROUP_PAIRS)
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,12 @@ class Manifest:
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
-    def check_labels(
-        self, scale: str, split: str, nuisance: np.ndarray, composition: np.ndarray
-    ) -> None:
+    def check_labels(self, scale: str, split: str, nuisance: Labels, composition: Labels) -> None:
         """Raise `Damaged` if the labels of a split are not exactly the right ones."""
         if labels_sha256(nuisance, composition) != self.labels_sha256[scale][split]:
             raise Damaged(f"holds labels of {split} that are not those of the manifest")
 
-    def check_flux(
-        self, scale: str, split: str, start: int, flux: np.ndarray, n_pairs: int
-    ) -> None:
+    def check_flux(self, scale: str, split: str, start: int, flux: Spectra, n_pairs: int) -> None:
         """Raise `Damaged` if flux differs from the manifest by more than the tolerance.
 
         Parameters
@@ -159,7 +157,7 @@ class Manifest:
                 "is not that of the manifest"
             )
 
-    def check_noise(self, track: str, split: str, noise: np.ndarray) -> None:
+    def check_noise(self, track: str, split: str, noise: Spectra) -> None:
         """Raise `Damaged` if the noise [GROUP_PAIRS, 2, n_pixels] of the first group is another."""
         if not abs(project(noise)[0] - self.noise[track][split]) <= TOLERANCE:
             raise Damaged(f"the noise of {split} in {track} is not that of the manifest")

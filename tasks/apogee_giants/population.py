@@ -18,7 +18,9 @@ pair.
 """
 
 import numpy as np
-import torch
+import numpy.typing as npt
+
+from starbench.tasks.arrays import Floats
 
 ELEMENTS = (
     "C", "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Cr", "Mn", "Co", "Ni",
@@ -64,14 +66,17 @@ UNIFORMS_PER_PAIR = 32
 TEFF_DECIMALS, DEX_DECIMALS = 2, 5  # labels are rounded, so that they hash alike on every machine
 
 
-def _cut_normal(uniform: np.ndarray, low, high) -> np.ndarray:
+def _cut_normal(uniform: Floats, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
     """Map uniform variates to a standard normal cut to [low, high]."""
+    import torch  # takes seconds, and only drawing needs it
+
     bounds = torch.special.ndtr(torch.as_tensor(np.stack(np.broadcast_arrays(low, high))).double())
     lower, upper = bounds.numpy()
-    return torch.special.ndtri(torch.from_numpy(lower + uniform * (upper - lower))).numpy()
+    cut: Floats = torch.special.ndtri(torch.from_numpy(lower + uniform * (upper - lower))).numpy()
+    return cut
 
 
-def draw_compositions(uniform: np.ndarray, scatter_scale: float = 1.0) -> np.ndarray:
+def draw_compositions(uniform: Floats, scatter_scale: float = 1.0) -> Floats:
     """Turn uniform variates into compositions.
 
     Parameters
@@ -100,16 +105,16 @@ def draw_compositions(uniform: np.ndarray, scatter_scale: float = 1.0) -> np.nda
     return np.round(np.column_stack([feh, ratios]), DEX_DECIMALS)
 
 
-def draw_nuisance(uniform: np.ndarray) -> np.ndarray:
+def draw_nuisance(uniform: Floats) -> Floats:
     """Turn uniform variates [n, 2, 2] into Teff [K] and log g [dex, cgs]."""
     low, high = np.array([TEFF_RANGE, LOGG_RANGE]).T
-    nuisance = low + uniform * (high - low)
+    nuisance: Floats = low + uniform * (high - low)
     nuisance[..., 0] = np.round(nuisance[..., 0], TEFF_DECIMALS)
     nuisance[..., 1] = np.round(nuisance[..., 1], DEX_DECIMALS)
     return nuisance
 
 
-def draw_pairs(uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def draw_pairs(uniform: Floats) -> tuple[Floats, Floats]:
     """Draw pairs of stars that share their composition.
 
     Parameters
@@ -128,6 +133,6 @@ def draw_pairs(uniform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return nuisance, draw_compositions(uniform[:, 4:23])
 
 
-def microturbulence(logg: np.ndarray) -> np.ndarray:
+def microturbulence(logg: Floats) -> Floats:
     """Return APOGEE's microturbulence of giants [km/s] (Holtzman et al. 2018, eq. 2)."""
     return 10 ** (0.226 - 0.0228 * logg + 0.0297 * logg**2 - 0.0113 * logg**3)

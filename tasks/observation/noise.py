@@ -1,66 +1,66 @@
 """Noise tracks: a task's spectra, each with one fixed realisation of Gaussian noise.
 
-The noise takes no disk: the vector of half ``h`` of pair ``i`` is item ``2 i + h`` of the stream
-``<track>/<version>/<split>/noise``, made anew whenever the spectrum is read.
+The noise takes no disk: the vector of spectrum ``h`` (0 or 1) of pair ``i`` is item ``2 i + h`` of
+the random stream ``<track>/<version>/<split>/noise``, drawn again whenever the spectrum is read.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from starbench.tasks.apogee_giants.manifest import GROUP_PAIRS
-from starbench.tasks.apogee_giants.task import ApogeeGiants
-from starbench.tasks.base import Split, assemble
+from starbench.tasks.base import SPLITS, Place, Spectra, Split, Task
 from starbench.tasks.errors import DataError
-from starbench.tasks.storage.cache import CachedPairs
+from starbench.tasks.observation.observed import Observed
 from starbench.tasks.storage.chunks import Damaged
 from starbench.tasks.streams import normals
 
-SNRS = (100, 50, 30)
+CHECKED_PAIRS = 25  # pairs of each split whose noise is compared with the manifest
+
+Check = Callable[[str, str, Spectra], None]
+"""Takes track, split and the noise of the first pairs; raises `Damaged` if it is wrong."""
 
 
-class NoiseTrack:
+class NoiseTrack(Observed):
     """A task with noise of standard deviation 1/SNR in every pixel.
 
     Parameters
     ----------
-    base : ApogeeGiants
+    base : Task
         The task without noise.
-    snr : int
-        Signal-to-noise ratio a pixel.
+    snr : float
+        Signal-to-noise ratio per pixel.
+    check : callable, optional
+        Compares the noise with a manifest, since numpy may change how it draws normal variates.
     """
 
-    def __init__(self, base: ApogeeGiants, snr: int):
-        self.base = base
-        self.snr = float(snr)
-        self.name = f"{base.name}-snr{snr}"
-        self.version = base.version
-        self.reference = f"{base.reference}, at SNR {snr} a pixel"
-        self.nuisance_names = base.nuisance_names
-        self.nuisance_units = base.nuisance_units
-        self.elements = base.elements
+    def __init__(self, base: Task, snr: float, *, check: Check | None = None):
+        super().__init__(
+            base,
+            base.card.derive(
+                name=f"{base.name}-snr{snr:g}",
+                family="noise",
+                changes=f"adds Gaussian noise of SNR {snr:g} per pixel",
+                reference=f"{base.reference}, at SNR {snr:g} a pixel",
+                snr=float(snr),
+            ),
+        )
+        self._deviation = np.float32(1 / snr)
+        self._check = check
 
-    @property
-    def wavelength(self) -> np.ndarray:
-        """Vacuum wavelength of each pixel [Angstrom]."""
-        return self.base.wavelength
-
-    def sizes(self, scale: str) -> dict[str, int]:
-        """Return the number of pairs of each split at a scale."""
-        return self.base.sizes(scale)
-
-    def cached(self, scale: str) -> CachedPairs:
-        """Return the data set on disk, which is the one without noise."""
-        return self.base.cached(scale)
-
-    def noise(self, split: str, start: int, stop: int) -> np.ndarray:
-        """Make the noise [stop - start, 2, n_pixels] of any range of pairs, of unit deviation."""
+    def noise(self, split: str, start: int, stop: int) -> Spectra:
+        """Draw the noise [stop - start, 2, n_pixels] of any range of pairs, of unit deviation."""
         stream = f"{self.name}/{self.version}/{split}/noise"
         noise = np.empty((2 * (stop - start), len(self.wavelength)), np.float32)
         for i, item in enumerate(range(2 * start, 2 * stop)):
             noise[i] = normals(stream, item, noise.shape[1])
         return noise.reshape(stop - start, 2, -1)
+
+    def observe(self, split: str, rows: slice, piece: Split) -> Split:
+        """Return pairs with noise; `noiseless_flux` is the flux without it."""
+        flux = self.noise(split, rows.start, rows.stop)
+        flux *= self._deviation
+        flux += piece.flux
+        return Split(flux, piece.nuisance, piece.composition, noiseless_flux=piece.flux)
 
     def check_noise(self) -> None:
         """Check that this machine draws the noise of the manifest.
@@ -68,11 +68,13 @@ class NoiseTrack:
         Raises
         ------
         DataError
-            If it does not: numpy may change in a new version how it draws normal variates.
+            If it does not.
         """
+        if self._check is None:
+            return
         try:
-            for split in self.base.manifest.noise[self.name]:
-                self.base.manifest.check_noise(self.name, split, self.noise(split, 0, GROUP_PAIRS))
+            for split in SPLITS:
+                self._check(self.name, split, self.noise(split, 0, CHECKED_PAIRS))
         except Damaged as damage:
             raise DataError(
                 f"With numpy {np.__version__} {damage}; install the numpy of constraints.txt."
@@ -80,40 +82,13 @@ class NoiseTrack:
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:
         """Build the data set without noise if need be, and check the noise."""
-        self.base.prepare(scale, progress=progress)
+        super().prepare(scale, progress=progress)
         self.check_noise()
 
-    def problems(
-        self, scale: str, *, progress: bool = True
-    ) -> Iterator[tuple[str, tuple[str, int] | None]]:
+    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
         """Yield each fault of the data set without noise, and of the noise."""
-        yield from self.base.problems(scale, progress=progress)
+        yield from super().problems(scale, progress=progress)
         try:
             self.check_noise()
         except DataError as error:
             yield str(error).rstrip("."), None
-
-    def labels_on_disk(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray]:
-        """Read nuisance and composition of a split without its flux."""
-        return self.base.labels_on_disk(split, scale)
-
-    def drawn_labels(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the labels of a whole split: those of the data set without noise."""
-        return self.base.drawn_labels(split, scale)
-
-    def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
-        """Yield a split by pieces, in order; `noiseless_flux` is the flux without the noise."""
-        for rows, piece in self.base.chunks(split, scale):
-            flux = self.noise(split, rows.start, rows.stop)
-            flux *= np.float32(1 / self.snr)
-            flux += piece.flux
-            yield rows, Split(flux, piece.nuisance, piece.composition, noiseless_flux=piece.flux)
-
-    def load(self, split: str, scale: str) -> Split:
-        """Return a split whole."""
-        return assemble(self, split, scale)
-
-    def fingerprint(self, scale: str) -> str:
-        """Return a short digest of the data: the same on every machine."""
-        source = f"{self.base.fingerprint(scale)}/{self.name}/{self.version}"
-        return hashlib.sha256(source.encode()).hexdigest()[:16]

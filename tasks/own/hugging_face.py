@@ -16,12 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from starbench.common.files import atomic_path
-from starbench.tasks.base import SPLITS, Split
+from starbench.tasks.base import SPLITS, Labels, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.files import check_room, room_for
-from starbench.tasks.storage.layout import ABOUT, About, counted, write_hdf5
+from starbench.tasks.storage.layout import counted, write_hdf5
 
 _COPY = "1"  # raised when the same rows become another file
 _CHUNK_BYTES = 2**25  # of flux that is held at once
@@ -102,10 +103,8 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
     path = cache_folder(cache) / f"hugging-face-{digest.hexdigest()[:16]}.h5"
     if not path.exists():
         _copy(rows, source, about, composed, path, progress)
-    task = OwnData(path, source=data)
-    if not data.is_dir():
-        task.reference = f"pairs in {source} of the Hugging Face Hub"
-    return task
+    reference = None if data.is_dir() else f"pairs in {source} of the Hugging Face Hub"
+    return OwnData(path, source=data, reference=reference)
 
 
 def _find(data: Path, progress: bool) -> Rows:
@@ -185,7 +184,7 @@ class _Parquet:
         self._files, self._folder = files, folder
         self._columns: dict[str, list[str]] = {}
         self.sizes: dict[str, int] = {}
-        self.about = None
+        self.about: str | None = None
         for split, paths in files.items():
             for path in paths:
                 with self._named(), pq.ParquetFile(path) as file:
@@ -225,10 +224,10 @@ class _Datasets:
     def __init__(self, splits: Any, source: str):
         self._splits, self._source = splits, source
         self.sizes = {split: len(splits[split]) for split in SPLITS if split in splits}
-        self.about = None
+        self.about: str | None = None
 
     def columns(self, split: str) -> list[str]:
-        return self._splits[split].column_names
+        return list(self._splits[split].column_names)
 
     def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
         chosen = self._splits[split].select_columns(columns).with_format("arrow")
@@ -306,7 +305,7 @@ def _copy(
         OwnData(new, source=Path(source))  # a file that is none of pairs is not kept
 
 
-def _dense(column: Any, shape: tuple[int, ...], place: str) -> np.ndarray:
+def _dense(column: Any, shape: tuple[int, ...], place: str) -> Spectra:
     """Return lists of lists of numbers as an array [n, *shape].
 
     Raises
@@ -335,6 +334,6 @@ def _dense(column: Any, shape: tuple[int, ...], place: str) -> np.ndarray:
         raise DataError(f"{place} is of type {array.type}; store it as float32 or float64.")
     if array.null_count:
         raise DataError(f"{place} lacks a number in some row; give all of them.")
-    values = array.to_numpy(zero_copy_only=False)
+    values: Labels = array.to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
         return values.astype(np.float32, copy=False).reshape(n, *shape)

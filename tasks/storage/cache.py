@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from starbench.tasks.base import SPLITS, Split
+from starbench.tasks.base import SPLITS, Place, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
 from starbench.tasks.storage.files import room_for
@@ -59,8 +58,8 @@ class CachedPairs:
         path: Path,
         header: Header,
         make: Callable[[str, int, int], Split],
-        check_labels: Callable[[str, np.ndarray, np.ndarray], None],
-        check_flux: Callable[[str, int, np.ndarray], None],
+        check_labels: Callable[[str, Spectra, Spectra], None],
+        check_flux: Callable[[str, int, Spectra], None],
     ):
         self.path = Path(path)
         self.header = header
@@ -113,7 +112,7 @@ class CachedPairs:
                 piece = self._mend(split, chunk)
             yield self.header.rows(split, chunk), piece
 
-    def labels(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+    def labels(self, split: str) -> tuple[Spectra, Spectra]:
         """Read nuisance and composition of a split without its flux."""
         self.prepare(progress=False)
         return self._store.labels(split)
@@ -141,7 +140,7 @@ class CachedPairs:
             if store is self._partial:
                 self._finish()
 
-    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, tuple[str, int] | None]]:
+    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
         """Read everything; yield each fault and the chunk it lies in, None for the whole file."""
         fault = self.fault()
         if fault is not None:
@@ -161,7 +160,7 @@ class CachedPairs:
         store = self._unfinished()
         todo = [place for place in self.header.chunks if not store.written(*place)]
         done = len(self.header.chunks) - len(todo)
-        bar = self._bar(todo, f"build {self.path.stem}", progress, initial=done)
+        bar = self._bar(todo, f"build {self.path.stem}", progress, done)
         with self._room(store):
             for split, chunk in bar:
                 store.write(split, chunk, self._made(split, chunk))
@@ -231,8 +230,13 @@ class CachedPairs:
         unfinished = self._partial.path if store is self._partial else None
         return room_for(self.path, self.header.n_bytes, remove=unfinished)
 
-    def _bar(self, items: list, label: str, progress: bool, **options: int) -> tqdm:
-        total = len(items) + options.get("initial", 0)
+    def _bar(self, places: list[Place], label: str, progress: bool, done: int = 0) -> "tqdm[Place]":
         return tqdm(
-            items, label, total, unit="chunk", disable=not progress, dynamic_ncols=True, **options
+            places,
+            label,
+            done + len(places),
+            initial=done,
+            unit="chunk",
+            disable=not progress,
+            dynamic_ncols=True,
         )

@@ -14,15 +14,18 @@ disk.
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
+from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.storage.files import reserve, text_list
 
 _FIELDS = ("flux", "nuisance", "composition")
+_Array = npt.NDArray[Any]
 _WRITTEN = (
     1 << 32
 )  # set above the 32 bits of a chunk's CRC, so that a chunk never written reads as 0
@@ -49,7 +52,7 @@ class Header:
         What the file was made from: task, version, scale, emulator.
     """
 
-    wavelength: np.ndarray
+    wavelength: Floats
     wavelength_unit: str
     nuisance_names: tuple[str, ...]
     nuisance_units: tuple[str, ...]
@@ -208,7 +211,7 @@ class Store:
         flux, nuisance, composition = arrays
         return Split(flux, nuisance, composition, noiseless_flux=flux)
 
-    def labels(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+    def labels(self, split: str) -> tuple[Spectra, Spectra]:
         """Read nuisance [n, 2, n_nuisance] and composition [n, n_elements], unchecked."""
         rows = slice(0, self.header.pairs[split])
         return self._read(split, "nuisance", rows), self._read(split, "composition", rows)
@@ -232,23 +235,24 @@ class Store:
     def _place(self, split: str, name: str, row: int) -> int:
         if self._offset is None:
             self.check()
+        assert self._offset is not None  # which `check` has set
         item = 8 if name == "digest" else 4
         return self._offset[split, name] + item * row * int(
             np.prod(self.header.shape(split, name)[1:], dtype=int)
         )
 
-    def _put(self, file: Any, split: str, name: str, row: int, array: np.ndarray) -> None:
+    def _put(self, file: BinaryIO, split: str, name: str, row: int, array: _Array) -> None:
         file.seek(self._place(split, name, row))
-        file.write(memoryview(array).cast("B"))
+        file.write(array.data.cast("B"))
         file.flush()
 
-    def _read(self, split: str, name: str, rows: slice) -> np.ndarray:
+    def _read(self, split: str, name: str, rows: slice) -> _Array:
         shape = (rows.stop - rows.start, *self.header.shape(split, name)[1:])
         array = np.empty(shape, "<u8" if name == "digest" else "<f4")
         offset = self._place(split, name, rows.start)
         with self.path.open("rb") as file:
             file.seek(offset)
-            if file.readinto(memoryview(array).cast("B")) != array.nbytes:
+            if file.readinto(array.data.cast("B")) != array.nbytes:
                 raise Damaged("is cut short")
         return array
 
@@ -256,9 +260,9 @@ class Store:
         return int(self._read(split, "digest", slice(chunk, chunk + 1))[0])
 
 
-def _digest(arrays: list[np.ndarray]) -> int:
+def _digest(arrays: list[_Array]) -> int:
     """Return the digest of a chunk: CRC-32, fast and blind to one accident in four billion."""
     crc = 0
     for array in arrays:
-        crc = zlib.crc32(memoryview(array).cast("B"), crc)
+        crc = zlib.crc32(array.data.cast("B"), crc)
     return _WRITTEN | crc

@@ -1,6 +1,6 @@
 """A task's pairs as files that other frameworks read: HDF5, Parquet, or Hugging Face `datasets`.
 
-HDF5 has the layout of `starbench.tasks.own.hdf5`. In the other two a row is a pair, with the
+HDF5 has the layout of `starbench.tasks.storage.layout`. In the other two a row is a pair, with the
 columns ``flux`` (2 x n_pixels), ``nuisance`` (2 x n_nuisance) and ``composition`` (n_elements; null
 where it is withheld). What holds for the whole set is JSON in the column ``starbench``, in the
 first row of each split and null in the others: neither the metadata of an Arrow table nor a data
@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from starbench.common.files import atomic_path
-from starbench.tasks.base import SPLITS, Split, Task
+from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.files import check_room, room_for
-from starbench.tasks.storage.layout import ABOUT, About, Chunks, counted, write_hdf5
+from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 # What a folder may hold and still be replaced: the files of an earlier export and nothing else.
@@ -149,7 +150,7 @@ def _batch(piece: Split, schema: pa.Schema, composed: bool, text: str | None) ->
     return pa.record_batch(columns, schema=schema)
 
 
-def _lists(values: np.ndarray) -> pa.Array:
+def _lists(values: Spectra) -> pa.Array:
     """Return an array [n, ...] as lists of lists, without copying the numbers."""
     array = pa.array(np.ascontiguousarray(values, np.float32).ravel())
     for length in reversed(values.shape[1:]):

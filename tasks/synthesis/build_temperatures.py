@@ -21,6 +21,9 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import PchipInterpolator
 
+from starbench.tasks.arrays import Floats
+from starbench.tasks.synthesis.archives import read_member
+
 PATH = Path(__file__).resolve().with_name("temperatures.csv")
 DEPTHS = np.round(np.arange(-4.0, 1.71, 0.1), 1)  # log10 of the optical depth at 5000 A
 ANCHOR = "4286g1.66m0.73z-0.52t2.0_C12C13_7_ArcturusDR15_17072018.mod"
@@ -31,7 +34,7 @@ OTHERS = (
 )
 
 
-def read_marcs(text: str) -> tuple[float, float, np.ndarray]:
+def read_marcs(text: str) -> tuple[float, float, Floats]:
     """Return Teff [K], log g and T/Teff at `DEPTHS` of a MARCS model file."""
     rows = text.splitlines()
     teff = float(rows[1].split()[0])
@@ -57,8 +60,7 @@ def main() -> None:
     with tarfile.open(parser.parse_args().sdist) as archive:
         files = {Path(member.name).name: member for member in archive.getmembers()}
         models = [
-            read_marcs(archive.extractfile(files[name]).read().decode())
-            for name in (ANCHOR, *OTHERS)
+            read_marcs(read_member(archive, files[name]).decode()) for name in (ANCHOR, *OTHERS)
         ]
     teff, logg, ratio = (np.array(column) for column in zip(*models, strict=True))
     steps = np.column_stack([(teff - teff[0]) / 1000, logg - logg[0]])[1:]

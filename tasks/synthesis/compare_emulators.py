@@ -24,6 +24,7 @@ from starbench.tasks.apogee_giants.emulator import (
     quadratic_features,
 )
 from starbench.tasks.apogee_giants.population import LOGG_RANGE, TEFF_RANGE
+from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis.train_emulator import (
     Settings,
     error_statistics,
@@ -36,50 +37,55 @@ PATH = Path(__file__).resolve().with_name("comparison.csv")
 GREATEST_CARBON_TO_OXYGEN = 0.83
 NETWORK_WIDTH, NETWORK_EPOCHS = 256, 300
 
+Candidate = Callable[[Floats, Floats, Floats], Floats]
+"""Takes labels and flux of training stars and labels of test stars; returns the test flux."""
 
-def process(settings: Settings) -> Callable:
+
+def process(settings: Settings) -> Candidate:
     """Return a candidate: Gaussian processes for the coefficients, as they are shipped."""
 
-    def predict(labels, flux, test):
+    def predict(labels: Floats, flux: Floats, test: Floats) -> Floats:
         tensors = fit(labels, flux, settings)
         x = (inputs(torch.from_numpy(test)) - tensors["centre"]) / tensors["scale"]
         sums = [
             gaussian(x, tensors["stars"], length) @ solution
             for length, solution in zip(
                 tensors["length"],
-                tensors["solution"].split(tensors["group_sizes"].tolist(), dim=1),
+                torch.split(tensors["solution"], tensors["group_sizes"].tolist(), dim=1),
                 strict=True,
             )
         ]
         coefficients = torch.cat(sums, 1) + quadratic_features(x) @ tensors["quadratic"]
-        return (tensors["mean"] + coefficients @ tensors["basis"].double()).numpy()
+        predicted: Floats = (tensors["mean"] + coefficients @ tensors["basis"].double()).numpy()
+        return predicted
 
     return predict
 
 
-def ridge(labels, flux, test):
+def ridge(labels: Floats, flux: Floats, test: Floats) -> Floats:
     """Regress the coefficients on the quadratic features alone."""
     raw = inputs(torch.from_numpy(labels))
     train, new = (
         quadratic_features((inputs(torch.from_numpy(y)) - raw.mean(0)) / raw.std(0))
         for y in (labels, test)
     )
-    flux = torch.from_numpy(flux).double()
-    mean, basis = principal_components(flux, Settings.components)
+    spectra = torch.from_numpy(flux).double()
+    mean, basis = principal_components(spectra, Settings.components)
     normal = train.T @ train + 1e-3 * len(train) * torch.eye(train.shape[1])
-    solution = torch.linalg.solve(normal, train.T @ ((flux - mean) @ basis.T))
-    return (mean + new @ solution @ basis).numpy()
+    solution = torch.linalg.solve(normal, train.T @ ((spectra - mean) @ basis.T))
+    predicted: Floats = (mean + new @ solution @ basis).numpy()
+    return predicted
 
 
-def network(labels, flux, test):
+def network(labels: Floats, flux: Floats, test: Floats) -> Floats:
     """Regress the coefficients with a multilayer perceptron."""
     raw = inputs(torch.from_numpy(labels))
     train, new = (
         ((inputs(torch.from_numpy(y)) - raw.mean(0)) / raw.std(0)).float() for y in (labels, test)
     )
-    flux = torch.from_numpy(flux).double()
-    mean, basis = principal_components(flux, Settings.components)
-    coefficients = ((flux - mean) @ basis.T).float()
+    spectra = torch.from_numpy(flux).double()
+    mean, basis = principal_components(spectra, Settings.components)
+    coefficients = ((spectra - mean) @ basis.T).float()
     size = coefficients[:, 0].std()  # one scale for all: the loss is then the error of the flux
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -93,14 +99,15 @@ def network(labels, flux, test):
     steps = NETWORK_EPOCHS * -(-len(train) // 32)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
     for _ in range(NETWORK_EPOCHS):
-        for batch in torch.randperm(len(train)).split(32):
+        for batch in torch.split(torch.randperm(len(train)), 32):
             loss = ((model(train[batch]) - coefficients[batch] / size) ** 2).sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
     with torch.no_grad():
-        return (mean + model(new).double() * size @ basis).numpy()
+        predicted: Floats = (mean + model(new).double() * size @ basis).numpy()
+    return predicted
 
 
 CANDIDATES = {

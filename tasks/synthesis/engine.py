@@ -16,10 +16,15 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+from starbench.tasks.arrays import Floats
 
 BOLTZMANN = 1.380649e-16  # erg/K
 AMU = 1.66054e-24  # g
@@ -30,6 +35,8 @@ HYDROGEN_REACH = 150.0  # how far from its centre a hydrogen line is followed [A
 LINE_THRESHOLD = 1e-3  # other lines are followed out to this fraction of the continuous opacity
 ADOPT_EOS = 2 + 4  # electron and mass density from the equation of state
 
+Result = TypeVar("Result")
+
 _TIMEOUT = 120.0  # seconds; a spectrum takes three
 
 
@@ -38,7 +45,7 @@ class EngineError(RuntimeError):
 
 
 @functools.cache
-def _library():
+def _library() -> Any:  # an object of PySME, which has no types
     """Return the handle of SMElib; raise `ImportError` where PySME is not installed."""
     home = os.environ.get("HOME")
     # On import PySME writes a configuration below the home directory: not the user's.
@@ -72,17 +79,21 @@ def quiet() -> Iterator[None]:
         os.close(null)
 
 
-def _child(pipe, function, arguments):
+def _child(
+    pipe: Connection, function: Callable[..., object], arguments: tuple[object, ...]
+) -> None:
     os.chdir(tempfile.gettempdir())  # SMElib writes syntherr.log to the working directory
     try:
         with quiet():
-            result = function(*arguments)
+            result: object = function(*arguments)
     except Exception as error:
         result = EngineError(f"{type(error).__name__}: {error}")
     pipe.send(result)
 
 
-def isolated(function: Callable, *arguments, timeout: float = _TIMEOUT):
+def isolated(
+    function: Callable[..., Result], *arguments: object, timeout: float = _TIMEOUT
+) -> Result:
     """Return ``function(*arguments)``, evaluated in a forked process of its own.
 
     Parameters
@@ -107,7 +118,7 @@ def isolated(function: Callable, *arguments, timeout: float = _TIMEOUT):
     try:
         if not receiver.poll(timeout):
             raise EngineError(f"no result after {timeout:.0f} s")
-        result = receiver.recv()
+        result: Result | EngineError = receiver.recv()
     except EOFError:
         process.join()
         raise EngineError(f"the process ended with exit code {process.exitcode}") from None
@@ -120,11 +131,12 @@ def isolated(function: Callable, *arguments, timeout: float = _TIMEOUT):
     return result
 
 
-def solar_abundances() -> np.ndarray:
+def solar_abundances() -> Floats:
     """Return log10 (N_X / N_H) + 12 of the 99 elements in the Sun (Asplund et al. 2009)."""
     from pysme.abund import Abund
 
-    return Abund(monh=0, pattern="asplund2009")("H=12", raw=True)
+    values: Floats = Abund(monh=0, pattern="asplund2009")("H=12", raw=True)
+    return values
 
 
 def element_symbols() -> list[str]:
@@ -137,13 +149,14 @@ def element_symbols() -> list[str]:
 class _Abundances:
     """What `SME_DLL.InputAbund` wants: a callable that returns SME's scale, log10 X/N_total."""
 
-    def __init__(self, h12: np.ndarray):
+    def __init__(self, h12: Floats):
         self._h12 = h12
 
-    def __call__(self, kind, raw=True):
+    def __call__(self, kind: str, raw: bool = True) -> Floats:
         from pysme.abund import Abund
 
-        return Abund(monh=0, pattern=self._h12, type="H=12")("sme", raw=True)
+        values: Floats = Abund(monh=0, pattern=self._h12, type="H=12")("sme", raw=True)
+        return values
 
 
 class _Lines:
@@ -158,10 +171,10 @@ class _Lines:
             "atomic": np.column_stack([np.ones(len(frame)), ion, frame[names].to_numpy(float)]),
         }
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._columns["ionization"])
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._columns[name]
 
 
@@ -169,9 +182,9 @@ def set_model(
     teff: float,
     logg: float,
     vmic: float,
-    temperature: np.ndarray,
-    pressure: np.ndarray,
-    abundances: np.ndarray,
+    temperature: Floats,
+    pressure: Floats,
+    abundances: Floats,
     lines: pd.DataFrame,
 ) -> None:
     """Hand a model atmosphere, abundances and lines to the engine and solve the equation of state.
@@ -212,15 +225,16 @@ def set_model(
     dll.SetH2broad(True)
 
 
-def continuous_opacity(wavelength: float) -> np.ndarray:
+def continuous_opacity(wavelength: float) -> Floats:
     """Return the continuous opacity [cm2/g] of the model's layers at a wavelength [Angstrom]."""
     dll = _library()
     dll.InputWaveRange(wavelength, wavelength + 1)
     dll.Opacity()
-    return dll.GetOpacity("COPBLU")
+    opacity: Floats = dll.GetOpacity("COPBLU")
+    return opacity
 
 
-def line_depths(first: float, last: float) -> np.ndarray:
+def line_depths(first: float, last: float) -> Floats:
     """Return the depth of each line by itself at its centre, for air wavelengths [Angstrom].
 
     The depth is that of the disc's centre, before any broadening but thermal and microturbulent.
@@ -232,16 +246,17 @@ def line_depths(first: float, last: float) -> np.ndarray:
     dll.Transf(
         centre, wave=np.array([first, last]), accrt=LINE_THRESHOLD
     )  # prepares the line opacities
-    return dll.CentralDepth(centre, LINE_THRESHOLD)
+    depths: Floats = dll.CentralDepth(centre, LINE_THRESHOLD)
+    return depths
 
 
 def intensities(
-    wavelength: np.ndarray,
-    mu: np.ndarray,
+    wavelength: Floats,
+    mu: Floats,
     lines: pd.DataFrame,
     threshold: float = LINE_THRESHOLD,
     reach: float = HYDROGEN_REACH,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Floats, Floats]:
     """Solve the transfer equation in the current model.
 
     Parameters

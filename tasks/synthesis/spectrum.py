@@ -15,8 +15,10 @@ Gaussian weights, and convolved with a Gaussian of R = 22,500.
 import functools
 
 import numpy as np
+import pandas as pd
 
 from starbench.tasks.apogee_giants.population import ELEMENTS, microturbulence
+from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis import engine
 from starbench.tasks.synthesis.atmosphere import Atmospheres
 from starbench.tasks.synthesis.lines import load_lines
@@ -43,7 +45,7 @@ MARGIN = 8
 ELECTRON_DONORS = ("Na", "Mg", "Al", "Si", "Ca", "Fe")
 
 
-def abundances(labels: np.ndarray) -> np.ndarray:
+def abundances(labels: Floats) -> Floats:
     """Return log10 (N_X / N_H) + 12 of the 99 elements for labels [19]."""
     symbols = engine.element_symbols()
     values = engine.solar_abundances()
@@ -53,14 +55,14 @@ def abundances(labels: np.ndarray) -> np.ndarray:
     return values
 
 
-def atmosphere_metallicity(values: np.ndarray) -> float:
+def atmosphere_metallicity(values: Floats) -> float:
     """Return [M/H] [dex] of the `ELECTRON_DONORS` taken together, for abundances [99]."""
     index = [engine.element_symbols().index(x) for x in ELECTRON_DONORS]
     total = (10 ** np.stack([values[index], engine.solar_abundances()[index]])).sum(axis=1)
     return float(np.log10(total[0] / total[1]))
 
 
-def disc_angles(count: int) -> tuple[np.ndarray, np.ndarray]:
+def disc_angles(count: int) -> tuple[Floats, Floats]:
     """Return `count` cosines and the weights that turn intensities into flux.
 
     Gauss-Legendre in mu squared.
@@ -70,14 +72,14 @@ def disc_angles(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def broaden(
-    line: np.ndarray,
-    continuum: np.ndarray,
-    mu: np.ndarray,
-    weight: np.ndarray,
+    line: Floats,
+    continuum: Floats,
+    mu: Floats,
+    weight: Floats,
     step: float,
     macroturbulence: float = MACROTURBULENCE,
     resolving_power: float = RESOLVING_POWER,
-) -> np.ndarray:
+) -> Floats:
     """Broaden intensities, sum them over the disc and divide by the continuum's flux.
 
     Parameters
@@ -105,24 +107,26 @@ def broaden(
     padded = np.pad(line, ((0, 0), (pad, pad)), mode="edge")
     frequency = 2 * np.pi * np.fft.rfftfreq(padded.shape[1], step)
 
-    def transform(variance):
-        return np.exp(-0.5 * frequency**2 * variance)
+    def transform(variance: float | Floats) -> Floats:
+        transformed: Floats = np.exp(-0.5 * frequency**2 * variance)
+        return transformed
 
     radial = transform((zeta * mu[:, None]) ** 2)
     tangential = transform(zeta**2 * (1 - mu[:, None] ** 2))
     kernel = 0.5 * (radial + tangential) * transform(instrument**2)
     smooth = np.fft.irfft(np.fft.rfft(padded) * kernel, padded.shape[1])[:, pad:-pad]
-    return weight @ smooth / (weight @ continuum)
+    flux: Floats = weight @ smooth / (weight @ continuum)
+    return flux
 
 
 @functools.cache
-def _ingredients():
+def _ingredients() -> tuple[pd.DataFrame, Atmospheres]:
     return load_lines(), Atmospheres()
 
 
 def _synthesise(
-    labels: np.ndarray, oversampling: int, angles: int, threshold: float, reach: float
-) -> np.ndarray:
+    labels: Floats, oversampling: int, angles: int, threshold: float, reach: float
+) -> Floats:
     lines, atmospheres = _ingredients()
     teff, logg = labels[:2]
     values = abundances(labels)
@@ -150,12 +154,12 @@ def _synthesise(
 
 
 def synthesise(
-    labels: np.ndarray,
+    labels: Floats,
     oversampling: int = OVERSAMPLING,
     angles: int = ANGLES,
     threshold: float = engine.LINE_THRESHOLD,
     reach: float = engine.HYDROGEN_REACH,
-) -> np.ndarray:
+) -> Floats:
     """Return the continuum-normalised flux of one star.
 
     Parameters

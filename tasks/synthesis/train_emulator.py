@@ -24,6 +24,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,12 +38,16 @@ from starbench.tasks.apogee_giants.emulator import (
     inputs,
     quadratic_features,
 )
+from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis import lines, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
 
 DESIGN_STARS = 2048  # the design's ranges are taken over this many stars, done or not
 _JITTER = 1e-10
+
+Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""Takes what `gaussian` takes."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,18 @@ class Settings:
 def group_sizes(components: int, groups: int) -> list[int]:
     """Return the components in each group: few in the first, which carry the most variance."""
     edges = np.round(np.geomspace(3, components, groups)).astype(int)
-    return np.diff(np.concatenate([[0], edges])).tolist()
+    return [int(size) for size in np.diff(np.concatenate([[0], edges]))]
 
 
-def quadratic(x: torch.Tensor, z: torch.Tensor, weight: torch.Tensor, amplitude: torch.Tensor):
+def quadratic(
+    x: torch.Tensor, z: torch.Tensor, weight: torch.Tensor, amplitude: torch.Tensor
+) -> torch.Tensor:
     """Return a (1 + sum_d w_d^2 x_d z_d)^2 [n, m] of standardised inputs x [n, d] and z [m, d]."""
     return amplitude * (1 + (x * weight**2) @ z.T) ** 2
 
 
 def fit_hyperparameters(
-    x: torch.Tensor, y: torch.Tensor, steps: int, kernel: Callable = gaussian
+    x: torch.Tensor, y: torch.Tensor, steps: int, kernel: Kernel = gaussian
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Maximise the marginal likelihood of coefficients y [n, k] at standardised inputs x [n, d].
 
@@ -99,7 +106,7 @@ def fit_hyperparameters(
     optimizer = torch.optim.Adam([parameters], lr=0.08)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        length, weight, amplitude, noise = parameters.exp().split([d, d, 1, 1])
+        length, weight, amplitude, noise = torch.split(parameters.exp(), [d, d, 1, 1])
         covariance = kernel(x, x, length) + quadratic(x, x, weight, amplitude)
         factor = torch.linalg.cholesky(covariance + (noise + _JITTER) * torch.eye(n))
         whitened = torch.linalg.solve_triangular(factor, y, upper=False)
@@ -109,11 +116,12 @@ def fit_hyperparameters(
         loss.backward()
         optimizer.step()
         schedule.step()
-    return parameters.detach().exp().split([d, d, 1, 1])
+    length, weight, amplitude, noise = torch.split(parameters.detach().exp(), [d, d, 1, 1])
+    return length, weight, amplitude, noise
 
 
 def fit_coefficients(
-    x: torch.Tensor, y: torch.Tensor, settings: Settings, kernel: Callable = gaussian
+    x: torch.Tensor, y: torch.Tensor, settings: Settings, kernel: Kernel = gaussian
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Condition one group's processes on coefficients y [n, k] at standardised inputs x [n, d].
 
@@ -149,10 +157,10 @@ def principal_components(flux: torch.Tensor, count: int) -> tuple[torch.Tensor, 
 
 
 def fit(
-    labels: np.ndarray,
-    flux: np.ndarray,
+    labels: Floats,
+    flux: Floats,
     settings: Settings,
-    kernel: Callable = gaussian,
+    kernel: Kernel = gaussian,
     progress: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Fit an emulator.
@@ -176,12 +184,12 @@ def fit(
     raw = inputs(torch.from_numpy(labels))
     centre, scale = raw.mean(0), raw.std(0)
     x = (raw - centre) / scale
-    flux = torch.from_numpy(flux).double()
-    mean, basis = principal_components(flux, settings.components)
-    coefficients = (flux - mean) @ basis.T
+    spectra = torch.from_numpy(flux).double()
+    mean, basis = principal_components(spectra, settings.components)
+    coefficients = (spectra - mean) @ basis.T
     size = coefficients.std(0)
     sizes = group_sizes(settings.components, settings.groups)
-    groups = (coefficients / size).split(sizes, dim=1)
+    groups = torch.split(coefficients / size, sizes, dim=1)
     fitted = [
         fit_coefficients(x, y, settings, kernel)
         for y in tqdm(groups, "groups", disable=not progress)
@@ -212,7 +220,7 @@ def label_ranges(seed: int) -> dict[str, list[float]]:
     return {name: [low[i], high[i]] for i, name in enumerate(LABEL_NAMES)}
 
 
-def error_statistics(error: np.ndarray) -> dict[str, float]:
+def error_statistics(error: Floats) -> dict[str, float]:
     """Summarise flux errors [n_stars, n_pixels]."""
     size = np.abs(error)
     return {
@@ -238,7 +246,7 @@ def main() -> None:
     _, labels, flux = training_set.load_set(options.sets / "train")
     settings = Settings()
     tensors = fit(labels, flux, settings, progress=True)
-    facts = {"labels": label_ranges(options.seed)}
+    facts: dict[str, Any] = {"labels": label_ranges(options.seed)}
     _, test_labels, test_flux = training_set.load_set(options.sets / "held-out")
     error = Emulator(tensors, facts).flux(test_labels) - test_flux
     facts |= {

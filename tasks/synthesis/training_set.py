@@ -29,6 +29,7 @@ from starbench.tasks.apogee_giants.population import (
     draw_compositions,
     draw_pairs,
 )
+from starbench.tasks.arrays import Floats
 from starbench.tasks.streams import uniforms
 from starbench.tasks.synthesis.engine import EngineError
 from starbench.tasks.synthesis.spectrum import synthesise
@@ -50,7 +51,7 @@ FIRST_TRAINING_STARS = (
 ATTEMPTS = 3
 
 
-def training_labels(stars: int, seed: int) -> np.ndarray:
+def training_labels(stars: int, seed: int) -> Floats:
     """Return the labels [stars, 19] of the training set.
 
     Teff and log g are uniform over ranges 50 K and 0.1 dex wider than the task's. Compositions are
@@ -72,14 +73,14 @@ def training_labels(stars: int, seed: int) -> np.ndarray:
     return np.column_stack([low + points[:, :2] * (high - low), composition])
 
 
-def held_out_labels() -> np.ndarray:
+def held_out_labels() -> Floats:
     """Return the labels [220, 19] of stars of the task that no split holds."""
     draws = uniforms("apogee-giants/emulator/held-out", 0, HELD_OUT_STARS, UNIFORMS_PER_PAIR)
     nuisance, composition = draw_pairs(draws)
     return np.column_stack([nuisance[:, 0], composition])
 
 
-def response_labels() -> np.ndarray:
+def response_labels() -> Floats:
     """Return the labels [6 x 18, 19] of the response test: a star, then one abundance raised."""
     stars = len(RESPONSE_STARS)
     draws = uniforms("apogee-giants/emulator/response", 0, stars, UNIFORMS_PER_PAIR)
@@ -89,7 +90,7 @@ def response_labels() -> np.ndarray:
     return (base[:, None] + step).reshape(-1, base.shape[1])
 
 
-def load_set(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_set(folder: Path) -> tuple[Floats, Floats, Floats]:
     """Return index [n], labels [n, 19] and flux [n, 7214] of the stars in a set's folder."""
     paths = sorted(folder.glob("[0-9]*.npz"))
     if not paths:
@@ -103,7 +104,7 @@ def _path(out: Path, name: str, index: int) -> Path:
     return out / name / f"{index:05d}.npz"
 
 
-def _make(out: Path, name: str, index: int, labels: np.ndarray) -> str | None:
+def _make(out: Path, name: str, index: int, labels: Floats) -> str | None:
     """Synthesise and store one star; return what went wrong, if anything."""
     for _ in range(ATTEMPTS):
         try:

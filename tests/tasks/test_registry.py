@@ -1,3 +1,7 @@
+import re
+import subprocess
+import sys
+
 import pytest
 
 from starbench.tasks.errors import DataError
@@ -35,9 +39,91 @@ def test_a_name_like_no_other_gives_all():
 
 def test_own_data_take_the_place_of_a_task(pairs_file):
     path = pairs_file()
-    assert get_task(data=path).sizes("full")["train"] == 6
+    assert get_task(data=path).sizes("own")["train"] == 6
     assert get_task("apogee-giants", data=path).name == "own-data-my-pairs"
     with pytest.raises(
         DataError, match=r"either --task apogee-giants-snr50 or --data .*, not both"
     ):
         get_task("apogee-giants-snr50", data=path)
+
+
+MY_TASK = """
+from starbench.tasks.example import MyTask as Example
+
+
+class MyTask(Example):
+    pass
+
+
+class Taken(Example):
+    card = Example.card.derive(name="apogee-giants", base=None)
+
+
+class NoCard(Example):
+    card = None
+
+
+class Fails(Example):
+    def __init__(self, cache=None):
+        raise ZeroDivisionError("no stars")
+
+
+def function(cache=None):
+    return MyTask(cache)
+
+
+def number(cache=None):
+    return 3
+
+
+constant = 3
+"""
+
+
+@pytest.fixture
+def my_file(tmp_path):
+    path = tmp_path / "my_task.py"
+    path.write_text(MY_TASK)
+    return path
+
+
+@pytest.mark.parametrize("attribute", ["MyTask", "function"])
+def test_a_task_is_found_in_a_file(my_file, attribute):
+    task = get_task(f"{my_file}:{attribute}")
+    assert task.name == "my-task" and task.sizes("tiny")["train"] == 128
+
+
+@pytest.mark.parametrize(
+    ("attribute", "sentence"),
+    [
+        ("Nothing", "defines no 'Nothing'; give --task as PATH.py:CLASS."),
+        ("number", "is not a subclass of starbench.tasks.base.Task."),
+        ("constant", "is neither a class nor a function that returns a task."),
+        ("NoCard", "does not set `card` to a starbench.tasks.card.Card."),
+        ("Taken", "has the name of starbench's own task apogee-giants; rename it."),
+        ("Fails", "cannot be made a task: ZeroDivisionError('no stars')."),
+    ],
+)
+def test_what_is_no_task_in_a_file_is_refused_in_one_sentence(my_file, attribute, sentence):
+    with pytest.raises(DataError, match=re.escape(sentence)) as caught:
+        get_task(f"{my_file}:{attribute}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(
+        DataError, match=r"There is no file .*absent\.py; give --task as PATH.py:CL"
+    ):
+        get_task(f"{tmp_path}/absent.py:MyTask")
+    with pytest.raises(DataError, match=r"names no class; give it as .*my_task\.py:CLASS"):
+        get_task("my_task.py")
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nothing_of_the_kind")
+    with pytest.raises(DataError, match=r"broken\.py cannot be loaded: ModuleNotFoundError"):
+        get_task(f"{broken}:MyTask")
+
+
+def test_listing_imports_no_torch():
+    code = "import sys; from starbench.tasks.registry import *; task_names(); get_task().card; "
+    code += "assert not {'torch', 'pyarrow', 'datasets'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

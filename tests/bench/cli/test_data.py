@@ -191,8 +191,8 @@ def test_export_of_a_standard_task_and_of_a_noise_track(run, path, tmp_path, tas
     result = run("export", tmp_path / "noisy", "--scale", "mini", *noisy)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "withheld for test" in run("info", "--data", tmp_path / "noisy").stdout
-    clean = get_task(data=tmp_path / "clean.h5").load("test", "full")
-    noisy = get_task(data=tmp_path / "noisy").load("test", "full")
+    clean = get_task(data=tmp_path / "clean.h5").load("test", "own")
+    noisy = get_task(data=tmp_path / "noisy").load("test", "own")
     with h5py.File(path) as file:
         assert np.array_equal(clean.flux, file["test/flux"])
         assert np.array_equal(clean.composition, file["test/composition"])

@@ -3,7 +3,6 @@ import itertools
 import numpy as np
 import pytest
 
-from starbench.tasks.apogee_giants import task as apogee_giants
 from starbench.tasks.apogee_giants.task import SCALES, ApogeeGiants
 from starbench.tasks.base import SPLITS
 from starbench.tasks.errors import DataError
@@ -20,7 +19,7 @@ def test_a_pair_is_the_same_to_the_last_bit_in_whatever_range_it_is_made(task):
 
 def test_what_is_read_does_not_depend_on_the_size_of_chunks(task, monkeypatch):
     loaded = task.load("train", "tiny")
-    monkeypatch.setattr(apogee_giants, "CHUNK_PAIRS", 50)
+    monkeypatch.setattr(task, "chunk_pairs", 50)
     again = task.load("train", "tiny")
     assert [rows.start for rows, _ in task.chunks("train", "tiny")] == [0, 50, 100]
     assert np.array_equal(loaded.flux, again.flux)
@@ -54,7 +53,8 @@ def test_the_splits_differ(task):
 
 def test_an_unknown_scale_names_those_there_are(task):
     with pytest.raises(
-        DataError, match="--scale huge does not exist; choose one of full, mini, tiny"
+        DataError,
+        match="--scale huge does not exist; choose one of full, mini, tiny",
     ):
         task.sizes("huge")
     with pytest.raises(DataError, match="huge"):

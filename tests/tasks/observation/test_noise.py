@@ -3,8 +3,9 @@ import pytest
 from scipy import stats
 
 from starbench.tasks.apogee_giants.manifest import Manifest
+from starbench.tasks.apogee_giants.tracks import SNRS
 from starbench.tasks.errors import DataError
-from starbench.tasks.observation.noise import SNRS, NoiseTrack
+from starbench.tasks.observation.noise import NoiseTrack
 
 
 @pytest.fixture
@@ -65,4 +66,4 @@ def test_a_numpy_that_draws_otherwise_is_named(task, manifest, monkeypatch):
     other = Manifest(**{**vars(manifest), "noise": {"apogee-giants-snr50": {"train": 0.0}}})
     task.manifest = other
     with pytest.raises(DataError, match=r"With numpy .* the noise of train in apogee-giants-snr50"):
-        NoiseTrack(task, 50).prepare("tiny", progress=False)
+        NoiseTrack(task, 50, check=task.check_noise).prepare("tiny", progress=False)

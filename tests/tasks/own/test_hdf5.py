@@ -26,12 +26,12 @@ def test_any_file_of_the_layout_is_read_as_it_is(pairs_file, n, n_pixels, n_nuis
     without = {} if known else {f"{split}/composition": None for split in SPLITS}
     path = pairs_file(n=n, n_pixels=n_pixels, n_nuisance=n_nuisance, dtype=dtype, **without)
     task = OwnData(path)
-    task.prepare("full", progress=False)
-    assert task.sizes("full") == dict(zip(SPLITS, n, strict=True))
+    task.prepare("own", progress=False)
+    assert task.sizes("own") == dict(zip(SPLITS, n, strict=True))
     assert task.elements == (("Fe/H", "Mg/Fe") if known else ())
     with h5py.File(path) as file:
         for split in SPLITS:
-            read = task.load(split, "full")
+            read = task.load(split, "own")
             assert read.flux.dtype == np.float32 and read.noiseless_flux is read.flux
             assert np.array_equal(read.flux, file[split]["flux"][()].astype(np.float32))
             assert np.array_equal(read.nuisance, file[split]["nuisance"][()].astype(np.float32))
@@ -43,8 +43,8 @@ def test_it_is_read_in_pieces_of_bounded_size(pairs_file, monkeypatch):
     whole = OwnData(path)
     monkeypatch.setattr(own_data, "_CHUNK_BYTES", 3 * 8 * 12)
     pieces = OwnData(path)
-    assert [len(piece) for _, piece in pieces.chunks("train", "full")] == [3, 3, 3, 1]
-    assert np.array_equal(pieces.load("train", "full").flux, whole.load("train", "full").flux)
+    assert [len(piece) for _, piece in pieces.chunks("train", "own")] == [3, 3, 3, 1]
+    assert np.array_equal(pieces.load("train", "own").flux, whole.load("train", "own").flux)
 
 
 def test_names_as_bytes_or_as_one_text_are_read(pairs_file):
@@ -60,14 +60,12 @@ def test_name_is_fit_for_a_folder_and_the_fingerprint_is_of_the_content(pairs_fi
         file["test/flux"][3, 1, 5] += 1e-3
     renamed = OwnData(pairs_file("d.h5", nuisance_units=["K", "dex"]))
     assert one.name == "own-data-my-pairs-2"
-    assert one.fingerprint("full") == same.fingerprint("full")
-    assert len({x.fingerprint("full") for x in (one, OwnData(changed), renamed)}) == 3
+    assert one.fingerprint("own") == same.fingerprint("own")
+    assert len({x.fingerprint("own") for x in (one, OwnData(changed), renamed)}) == 3
 
 
-def test_only_the_full_scale_exists(pairs_file):
-    with pytest.raises(
-        DataError, match="--scale mini does not exist for --data, which has only full"
-    ):
+def test_only_the_scale_own_exists(pairs_file):
+    with pytest.raises(DataError, match="--scale mini does not exist; choose one of own"):
         OwnData(pairs_file()).prepare("mini")
 
 
@@ -76,22 +74,22 @@ def test_the_composition_of_test_may_be_withheld(pairs_file):
         OwnData(pairs_file()),
         OwnData(pairs_file("b.h5", **{"test/composition": None})),
     )
-    withheld.prepare("full", progress=False)
+    withheld.prepare("own", progress=False)
     assert withheld.elements == known.elements
-    assert withheld.load("test", "full").composition is None
+    assert withheld.load("test", "own").composition is None
     assert np.array_equal(
-        withheld.load("train", "full").composition, known.load("train", "full").composition
+        withheld.load("train", "own").composition, known.load("train", "own").composition
     )
-    assert withheld.fingerprint("full") != known.fingerprint("full")
+    assert withheld.fingerprint("own") != known.fingerprint("own")
 
 
 RNG = np.random.default_rng(1)
 WRONG_STRUCTURE = {
     "a missing group": ({"validation": None}, "has no group validation; it needs train,"),
     "a group that is an array": ({"test": np.ones(3)}, "has no group test"),
-    "missing flux": ({"train/flux": None}, "has no dataset train/flux of its own; add it"),
-    "missing nuisance": ({"test/nuisance": None}, "no dataset test/nuisance of its own; add it"),
-    "missing wavelengths": ({"wavelength": None}, "has no dataset wavelength of its own; add it"),
+    "missing flux": ({"train/flux": None}, "holds no dataset train/flux; add it (links"),
+    "missing nuisance": ({"test/nuisance": None}, "holds no dataset test/nuisance; add it"),
+    "missing wavelengths": ({"wavelength": None}, "holds no dataset wavelength; add it"),
     "flux without the axis of twins": (
         {"train/flux": np.ones((6, 12))}, "train/flux has shape (6, 12); give [pairs, 2, pixels]"),
     "flux of triples": (
@@ -113,8 +111,8 @@ WRONG_STRUCTURE = {
         {"nuisance_names": None}, "has no attribute nuisance_names at its root; add one text for"),
     "too few nuisance names": ({"nuisance_names": ["Teff"]}, "nuisance_units has 2 units for 1"),
     "an empty nuisance name": (
-        {"nuisance_names": ["Teff", " "]}, "nuisance_names is ['Teff', ' ']; give each column a"),
-    "two nuisances of one name": ({"nuisance_names": ["Teff", "Teff"]}, "give each column a name"),
+        {"nuisance_names": ["Teff", " "]}, "nuisance_names is ['Teff', ' ']; give each column"),
+    "two nuisances of one name": ({"nuisance_names": ["Teff", "Teff"]}, "give each column its"),
     "no nuisance": ({"nuisance_names": np.array([], "S1")}, "nuisance_names has 0 names; give 1"),
     "six nuisances": (
         {"nuisance_names": [*"abcdef"], "nuisance_units": ["K"] * 6}, "has 6 names; give 1 to 5"),
@@ -163,12 +161,12 @@ def test_a_value_that_is_not_finite_is_named_with_its_first_pair(
             file[split][field][(pair, *[1] * (file[split][field].ndim - 1))] = value
     task = OwnData(path)
     sentence = (
-        f"{path}: {split}/{field} holds a value that is {what}, first in pair 2; mend that pair"
+        f"{path}: {split}/{field} holds a value that is {what}, first in pair 2; correct that pair"
     )
     with pytest.raises(DataError, match=re.escape(sentence)):
-        task.prepare("full", progress=False)
+        task.prepare("own", progress=False)
     with pytest.raises(DataError, match=re.escape(sentence)):
-        task.load(split, "full")
+        task.load(split, "own")
 
 
 def test_a_nuisance_that_never_varies_is_named(pairs_file):
@@ -178,7 +176,7 @@ def test_a_nuisance_that_never_varies_is_named(pairs_file):
     with pytest.raises(
         DataError, match="the nuisance u1 has the same value in all spectra of train"
     ):
-        OwnData(path).prepare("full", progress=False)
+        OwnData(path).prepare("own", progress=False)
 
 
 def test_what_is_not_a_file_or_not_hdf5_is_named(tmp_path):
@@ -213,23 +211,23 @@ def test_damaged_compressed_data_are_named(pairs_file):
             "train/flux", data=flux, chunks=(6, 2, 12), compression="gzip", fletcher32=True
         )
         offset = dataset.id.get_chunk_info(0).byte_offset
-    assert np.array_equal(OwnData(path).load("train", "full").flux, flux)
+    assert np.array_equal(OwnData(path).load("train", "own").flux, flux)
     with path.open("r+b") as file:
         file.seek(offset + 30)
         file.write(b"\0\1\2\3")
     with pytest.raises(
         DataError, match=r"train/flux cannot be read in pairs 0-5 \(.*\); copy or write"
     ):
-        OwnData(path).prepare("full", progress=False)
+        OwnData(path).prepare("own", progress=False)
 
 
 def test_a_file_that_changes_under_way_is_named(pairs_file):
     path = pairs_file()
     task = OwnData(path)
-    task.prepare("full", progress=False)
+    task.prepare("own", progress=False)
     pairs_file(n=(7, 4, 4))
     with pytest.raises(DataError, match="changed after it was opened; start the command again"):
-        task.load("train", "full")
+        task.load("train", "own")
 
 
 def test_another_file_of_the_machine_is_not_read(pairs_file, tmp_path):
@@ -241,12 +239,12 @@ def test_another_file_of_the_machine_is_not_read(pairs_file, tmp_path):
         file["train"].create_dataset(
             "flux", flux.shape, flux.dtype, external=str(tmp_path / "secret.bin")
         )
-    with pytest.raises(DataError, match="has no dataset train/flux of its own"):
+    with pytest.raises(DataError, match="holds no dataset train/flux"):
         OwnData(path)
     with h5py.File(path, "a") as file:
         del file["train/flux"]
         file["train/flux"] = h5py.ExternalLink("other.h5", "flux")
-    with pytest.raises(DataError, match="has no dataset train/flux of its own"):
+    with pytest.raises(DataError, match="holds no dataset train/flux"):
         OwnData(path)
 
 

@@ -73,7 +73,7 @@ def test_a_data_set_of_the_hub_is_a_task(load, tmp_path):
     assert task.elements == ("Fe/H", "Mg/Fe") and task.wavelength_unit == "Angstrom"
     for i, split in enumerate(SPLITS):
         for name in ("flux", "nuisance", "composition"):
-            assert np.array_equal(getattr(task.load(split, "full"), name), columns(seed=i)[name])
+            assert np.array_equal(getattr(task.load(split, "own"), name), columns(seed=i)[name])
 
 
 def test_rows_are_copied_once_for_each_content(load, tmp_path, monkeypatch):
@@ -97,14 +97,14 @@ def test_arrays_and_other_floats_are_read(load):
         }
     )
     task = load(data_set(features=features))
-    assert np.array_equal(task.load("test", "full").flux, columns(seed=2)["flux"])
-    assert np.array_equal(task.load("test", "full").composition, columns(seed=2)["composition"])
+    assert np.array_equal(task.load("test", "own").flux, columns(seed=2)["flux"])
+    assert np.array_equal(task.load("test", "own").composition, columns(seed=2)["composition"])
 
 
 def test_it_is_read_in_pieces(load, monkeypatch):
     monkeypatch.setattr(hugging_face, "_CHUNK_BYTES", 2 * 8 * 3)
     task = load(data_set())
-    assert np.array_equal(task.load("train", "full").flux, columns()["flux"])
+    assert np.array_equal(task.load("train", "own").flux, columns()["flux"])
 
 
 def test_folders_of_every_kind_are_read(tmp_path):
@@ -118,7 +118,7 @@ def test_folders_of_every_kind_are_read(tmp_path):
         get_task(data=tmp_path / name, cache=tmp_path / "cache", progress=False)
         for name in ("saved", "clone")
     ]
-    assert tasks[0].fingerprint("full") == tasks[1].fingerprint("full")
+    assert tasks[0].fingerprint("own") == tasks[1].fingerprint("own")
     assert [task.name for task in tasks] == ["own-data-saved", "own-data-clone"]
 
 
@@ -149,7 +149,7 @@ WRONG = {
     "no metadata": ({"edit": drop("starbench")}, "does not say its wavelengths and nuisances; add"),
     "metadata that are no JSON": (
         {"edit": put("starbench", lambda x: ["Teff", *x[1:]], "train")}, "is not JSON ("),
-    "metadata that are a list": ({"about": [1]}, "is no JSON object"),
+    "metadata that are a list": ({"about": [1]}, "is not a JSON object"),
     "no wavelengths": (about(wavelength=None), "needs wavelength, a list of numbers; add it"),
     "wavelengths as texts": (about(wavelength=["a"] * 3), "needs wavelength, a list of numbers"),
     "no names": (about(nuisance_names=None), "needs nuisance_names, a list of texts; add it"),
@@ -198,7 +198,7 @@ def test_a_number_that_is_not_finite_is_named_by_the_checks_of_all_own_pairs(loa
     task = load(data_set(put("flux", lambda x: [*x[:3], [[float("nan")] * 3] * 2, x[4]])))
     sentence = "user/pairs-v1.0: validation/flux holds a value that is NaN, first in pair 3;"
     with pytest.raises(DataError, match=re.escape(sentence)):
-        task.prepare("full", progress=False)
+        task.prepare("own", progress=False)
 
 
 def test_a_data_set_that_cannot_be_had_is_named(monkeypatch, tmp_path):

@@ -64,8 +64,8 @@ def test_the_file_has_the_documented_layout(built, path, emulator):
 
 def test_what_is_kept_can_be_given_back_as_own_data(built, path):
     own = OwnData(path)
-    own.prepare("full", progress=False)
-    assert np.array_equal(own.load("test", "full").flux, built.load("test", "mini").flux)
+    own.prepare("own", progress=False)
+    assert np.array_equal(own.load("test", "own").flux, built.load("test", "mini").flux)
 
 
 def test_building_again_changes_nothing(built, path):

@@ -30,7 +30,7 @@ def task(pairs_file, monkeypatch):
 
 
 def write(task, out, form=None, **options):
-    export(task, "full", out, form, progress=False, **options)
+    export(task, "own", out, form, progress=False, **options)
     return out
 
 
@@ -39,7 +39,7 @@ def assert_same(a, b, without=()):
         assert getattr(a, name) == getattr(b, name)
     assert np.array_equal(a.wavelength, b.wavelength)
     for split in SPLITS:
-        one, two = a.load(split, "full"), b.load(split, "full")
+        one, two = a.load(split, "own"), b.load(split, "own")
         for name in FIELDS:
             if (split, name) not in without:
                 assert np.array_equal(getattr(one, name), getattr(two, name)), (split, name)
@@ -50,7 +50,7 @@ def test_what_is_exported_is_read_again_as_it_was(task, form, tmp_path):
     out = write(task, tmp_path / OUTS[form], form)
     again = get_task(data=out, cache=tmp_path / "cache", progress=False)
     assert_same(again, task)
-    assert again.fingerprint("full") == task.fingerprint("full")
+    assert again.fingerprint("own") == task.fingerprint("own")
     assert again.name == "own-data-out"
     assert {p.name for p in tmp_path.iterdir()} <= {task.path.name, out.name, "cache"}
 
@@ -59,11 +59,11 @@ def test_what_is_exported_is_read_again_as_it_was(task, form, tmp_path):
 def test_the_composition_of_test_can_be_withheld(task, form, tmp_path):
     out = write(task, tmp_path / OUTS[form], form, withhold_composition=True)
     again = get_task(data=out, cache=tmp_path / "cache", progress=False)
-    again.prepare("full", progress=False)
+    again.prepare("own", progress=False)
     assert_same(again, task, without=[("test", "composition")])
-    assert again.load("test", "full").composition is None
-    assert again.labels_on_disk("test", "full")[1] is None
-    composition = task.load("test", "full").composition
+    assert again.load("test", "own").composition is None
+    assert again.labels_on_disk("test", "own")[1] is None
+    composition = task.load("test", "own").composition
     for path in [out] if out.is_file() else out.rglob("*"):
         assert path.is_dir() or composition[1].tobytes() not in path.read_bytes()
     with pytest.raises(DataError, match="has no composition of test; leave --withhold-comp"):
@@ -88,9 +88,9 @@ def test_parquet_has_plain_columns_and_says_what_it_is(task, tmp_path):
     assert about == json.loads(table["starbench"][0].as_py())
     assert table["starbench"].null_count == len(table) - 1
     assert about["wavelength"] == task.wavelength.tolist()
-    assert (about["task"], about["version"], about["scale"]) == (task.name, 1, "full")
-    assert about["fingerprint"] == task.fingerprint("full")
-    train = task.load("train", "full")
+    assert (about["task"], about["version"], about["scale"]) == (task.name, 1, "own")
+    assert about["fingerprint"] == task.fingerprint("own")
+    train = task.load("train", "own")
     for name in FIELDS:
         assert np.array_equal(np.array(table[name].to_pylist(), "f4"), getattr(train, name))
 
@@ -101,7 +101,7 @@ def test_what_a_data_set_says_of_itself_survives_the_ways_of_datasets(task, tmp_
     loaded = datasets.load_from_disk(str(out))
     flux = loaded["train"].with_format("numpy")[:]["flux"]
     assert flux.dtype == np.float32
-    assert np.array_equal(flux, task.load("train", "full").flux)
+    assert np.array_equal(flux, task.load("train", "own").flux)
     # push_to_hub writes Parquet, which load_dataset reads
     for split in SPLITS:
         loaded[split].to_parquet(str(tmp_path / "hub" / f"{split}.parquet"))
@@ -121,7 +121,7 @@ def test_out_that_is_there_is_replaced_only_if_forced(task, tmp_path):
             write(task, out, form)
         write(task, out, form, withhold_composition=True, force=True)
         again = get_task(data=out, cache=tmp_path, progress=False)
-        assert again.labels_on_disk("test", "full")[1] is None
+        assert again.labels_on_disk("test", "own")[1] is None
         assert [path.name for path in out.parent.iterdir()] == [name]
 
 
@@ -189,8 +189,8 @@ def test_memory_holds_one_piece_at_a_time(task, tmp_path, monkeypatch):
 
 
 def test_the_progress_bar_counts_the_pairs(task, tmp_path, capsys):
-    export(task, "full", tmp_path / "out", "datasets")
+    export(task, "own", tmp_path / "out", "datasets")
     shown = capsys.readouterr().err
     assert re.search(r"export: 100%\|.*14/14", shown) and "Saving the dataset" not in shown
-    export(task, "full", tmp_path / "more", "datasets", progress=False)
+    export(task, "own", tmp_path / "more", "datasets", progress=False)
     assert capsys.readouterr().err == ""

@@ -1,0 +1,117 @@
+"""The card of a task: what it is, in facts that the harness, the tables and the site read."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SPLITS = ("train", "validation", "test")
+MAX_NUISANCES = 5
+
+_Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+_Positive = Annotated[int, Field(ge=1)]
+Scale = Literal["full", "mini", "tiny", "own"]
+"""Scales that a row may have; ``own`` is that of users' own pairs."""
+Sizes = dict[str, _Positive]
+"""Number of pairs of each split."""
+
+
+class Card(BaseModel):
+    """What a task is.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case words joined by hyphens: the name on the command line and in rows.
+    version : int
+        Raised whenever the data change. Rows of different versions never share a table.
+    family : str
+        The kind of question that the task asks, such as ``ideal`` or ``noise``; tasks of a family
+        are averaged together.
+    base : str, optional
+        Name of the task that this one changes.
+    changes : str
+        What it changes, in a phrase.
+    reference : str
+        Where the task is described.
+    licence : str
+        Terms under which the data may be used.
+    nuisance_names, nuisance_units : tuple of str
+        One to five known factors that are not chemistry.
+    elements : tuple of str
+        Names of the composition's columns; empty where no split has a composition.
+    sizes : dict
+        Number of pairs of each split at each scale (``full``, ``mini``, ``tiny`` or ``own``). The
+        first scale is the default one, and each larger scale begins with the smaller ones.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise that the task adds; None for no noise.
+    medium : {"vacuum", "air", "unknown"}
+        Medium in which the wavelengths are measured.
+    wavelength_unit : str
+    changelog : dict of int to str
+        What each version changed; the current version must be in it.
+
+    Examples
+    --------
+    >>> from starbench.tasks.registry import get_task
+    >>> card = get_task("apogee-giants-snr50").card
+    >>> card.family, card.base, card.snr, card.default_scale
+    ('noise', 'apogee-giants', 50.0, 'full')
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    version: _Positive
+    family: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    base: str | None = None
+    changes: str = ""
+    reference: _Text
+    licence: _Text
+    nuisance_names: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=MAX_NUISANCES)]
+    nuisance_units: tuple[str, ...]
+    elements: tuple[_Text, ...] = ()
+    sizes: Annotated[dict[Scale, Sizes], Field(min_length=1)]
+    snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    medium: Literal["vacuum", "air", "unknown"] = "vacuum"
+    wavelength_unit: str = "Angstrom"
+    changelog: dict[int, _Text]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if len(self.nuisance_units) != len(self.nuisance_names):
+            raise ValueError("nuisance_units must have one unit for each of nuisance_names")
+        for field in ("nuisance_names", "elements"):
+            names = getattr(self, field)
+            if len(set(names)) != len(names):
+                raise ValueError(f"{field} must not name a column twice")
+        for scale, sizes in self.sizes.items():
+            if set(sizes) != set(SPLITS):
+                raise ValueError(f"sizes of scale {scale} must be those of {', '.join(SPLITS)}")
+        if self.version not in self.changelog:
+            raise ValueError(f"changelog must say what version {self.version} is")
+        return self
+
+    @property
+    def default_scale(self) -> str:
+        """The scale that a run uses if none is given: the first on the card."""
+        return next(iter(self.sizes))
+
+    @property
+    def smallest_scale(self) -> str:
+        """The scale of the fewest pairs, for examinations."""
+        return min(self.sizes, key=lambda scale: sum(self.sizes[scale].values()))
+
+    @property
+    def order(self) -> tuple[str, float, str]:
+        """Key that sorts a task before those based on it, and these from little noise to much."""
+        return self.base or self.name, -float("inf") if self.snr is None else -self.snr, self.name
+
+    def derive(self, **changes: Any) -> "Card":
+        """Return the card of a task based on this one, with some fields changed.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a changed field does not fit.
+        """
+        return Card(**{**dict(self), "base": self.name, **changes})

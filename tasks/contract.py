@@ -1,0 +1,336 @@
+"""The contract that every task keeps, as checks that name what to change.
+
+`clauses` lists them; `check_task` runs them on the smallest scale of a task. The test suite runs
+them over every registered task, and ``starbench check --task`` over any other.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+import numpy as np
+
+from starbench.tasks.base import SPLITS, Labels, Spectra, Split, Task
+from starbench.tasks.card import Card
+
+SAMPLE = 128  # pairs of each split that the clauses examine
+# A stored spectrum may have been made on another machine, whose sums differ in the last bits.
+_ROUNDING = 1e-4
+_FIELDS = ("flux", "nuisance", "composition", "noiseless_flux")
+
+
+class Breach(AssertionError):
+    """A clause of the contract that a task does not keep."""
+
+
+class Subject:
+    """A task under examination, with its first pairs.
+
+    Parameters
+    ----------
+    task : Task
+        Whose data at its smallest scale are ready to read.
+    """
+
+    def __init__(self, task: Task):
+        self.task = task
+        self.scale = task.card.smallest_scale
+        self.sizes = task.sizes(self.scale)
+
+    @cached_property
+    def made(self) -> dict[str, Split]:
+        """The first pairs of each split, as `make` makes them."""
+        return {s: self.task.make(s, 0, min(SAMPLE, n)) for s, n in self.sizes.items()}
+
+    @cached_property
+    def labels(self) -> dict[str, tuple[Labels, Labels | None]]:
+        """Nuisance and composition of each whole split."""
+        return {split: self.task.labels_on_disk(split, self.scale) for split in self.sizes}
+
+    def noise(self, split: str) -> Spectra:
+        """Return the noise of the first pairs, in units of what the card states."""
+        pairs = self.made[split]
+        noise = pairs.flux.astype(np.float64) - pairs.noiseless_flux
+        return (noise * (self.task.snr or 1.0)).astype(np.float32)
+
+
+def _require(condition: bool, what_to_change: str) -> None:
+    if not condition:
+        raise Breach(what_to_change)
+
+
+def _equal(first: Labels | None, second: Labels | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second, equal_nan=True)
+
+
+def wavelength_increases(subject: Subject) -> None:
+    """Check that there is one wavelength for each pixel, in increasing order."""
+    wavelength = subject.task.wavelength
+    _require(
+        isinstance(wavelength, np.ndarray)
+        and wavelength.ndim == 1
+        and wavelength.dtype == np.float64,
+        "wavelength must be a one-dimensional numpy array of float64",
+    )
+    _require(
+        bool(np.isfinite(wavelength).all() and (np.diff(wavelength) > 0).all()),
+        "wavelength must be finite and increase from pixel to pixel",
+    )
+
+
+def nuisances_have_units(subject: Subject) -> None:
+    """Check that the card states the unit of each nuisance and of the wavelengths."""
+    card = subject.task.card
+    for name, unit in zip(card.nuisance_names, card.nuisance_units, strict=True):
+        _require(bool(unit.strip()), f"nuisance_units must state the unit of {name}; '1' for none")
+    _require(bool(card.wavelength_unit.strip()), "wavelength_unit must state a unit")
+
+
+def chunks_cover_each_split(subject: Subject) -> None:
+    """Check that chunks come in order and hold as many pairs as the card says."""
+    for split, n_pairs in subject.sizes.items():
+        done = 0
+        for rows, piece in subject.task.chunks(split, subject.scale):
+            _require(
+                rows.start == done and rows.stop - rows.start == len(piece) > 0,
+                f"chunks of {split} must be consecutive ranges of as many pairs as they yield",
+            )
+            done = rows.stop
+        _require(done == n_pairs, f"chunks of {split} hold {done} pairs, the card says {n_pairs}")
+
+
+def arrays_have_shape_and_type(subject: Subject) -> None:
+    """Check that all arrays are float32 and have the shapes that the card asks for."""
+    task = subject.task
+    for split, pairs in subject.made.items():
+        n = min(SAMPLE, subject.sizes[split])
+        shapes = {
+            "flux": (n, 2, len(task.wavelength)),
+            "noiseless_flux": (n, 2, len(task.wavelength)),
+            "nuisance": (n, 2, len(task.nuisance_names)),
+            "composition": (n, len(task.elements)),
+        }
+        for field, shape in shapes.items():
+            values = getattr(pairs, field)
+            if values is None and field == "composition":
+                continue
+            _require(
+                isinstance(values, np.ndarray)
+                and values.shape == shape
+                and values.dtype == np.float32,
+                f"{field} of {split} must be float32 {shape}, not "
+                f"{getattr(values, 'dtype', type(values))} {getattr(values, 'shape', '')}",
+            )
+
+
+def values_are_finite(subject: Subject) -> None:
+    """Check that no value is NaN or infinite."""
+    for split, pairs in subject.made.items():
+        for field in _FIELDS:
+            values = getattr(pairs, field)
+            _require(
+                values is None or bool(np.isfinite(values).all()),
+                f"{field} of {split} holds NaN or infinity",
+            )
+
+
+def flux_is_normalised(subject: Subject) -> None:
+    """Check that flux is dimensionless, with its continuum near 1."""
+    for split, pairs in subject.made.items():
+        level = float(np.nanmedian(pairs.noiseless_flux))
+        _require(
+            0.2 < level < 2,
+            f"flux of {split} has a median of {level:.3g}: divide it by the continuum",
+        )
+
+
+def labels_are_those_of_the_spectra(subject: Subject) -> None:
+    """Check that labels read or drawn without spectra are those that come with them."""
+    for split, pairs in subject.made.items():
+        for name, (nuisance, composition) in {
+            "labels_on_disk": subject.labels[split],
+            "drawn_labels": subject.task.drawn_labels(split, subject.scale),
+        }.items():
+            same = len(nuisance) == subject.sizes[split] and _equal(
+                nuisance[: len(pairs)].astype(np.float32), pairs.nuisance
+            )
+            if composition is not None:
+                composition = composition[: len(pairs)].astype(np.float32)
+            same = same and _equal(composition, pairs.composition)
+            _require(same, f"{name} must return the labels of {split} that its spectra have")
+
+
+def twins_differ_in_nuisance(subject: Subject) -> None:
+    """Check that the spectra of a pair have different nuisance values."""
+    for split, (nuisance, _) in subject.labels.items():
+        same = float((nuisance[:, 0] == nuisance[:, 1]).all(axis=1).mean())
+        _require(same < 0.5, f"{100 * same:.0f} % of the pairs of {split} have equal nuisances")
+
+
+def pairs_do_not_depend_on_the_range(subject: Subject) -> None:
+    """Check that `make` makes the same pairs, to the last bit, whatever range is asked for."""
+    for split, pairs in subject.made.items():
+        n = len(pairs)
+        for start, stop in {(0, n), (0, 1), (n // 3, n // 2 + 1), (n - 1, n)}:
+            part = subject.task.make(split, start, stop)
+            for field in _FIELDS:
+                values = getattr(pairs, field)
+                _require(
+                    _equal(None if values is None else values[start:stop], getattr(part, field)),
+                    f"{field} of {split} pairs {start}-{stop - 1} depends on the range that is "
+                    "made: draw each pair from its own item of a stream",
+                )
+
+
+def chunks_hold_what_is_made(subject: Subject) -> None:
+    """Check that `chunks` yields the pairs that `make` makes, each time."""
+    for split, pairs in subject.made.items():
+        for rows, piece in subject.task.chunks(split, subject.scale):
+            made = slice(rows.start, min(rows.stop, len(pairs)))
+            if made.start >= len(pairs):
+                break
+            for field in _FIELDS:
+                values, wanted = getattr(piece, field), getattr(pairs, field)
+                same = values is wanted or np.allclose(
+                    values[: made.stop - made.start],
+                    wanted[made],
+                    rtol=_ROUNDING,
+                    atol=_ROUNDING,
+                    equal_nan=True,
+                )
+                _require(
+                    same, f"{field} of {split}: chunks yields other values than make for its pairs"
+                )
+
+
+def splits_share_nothing(subject: Subject) -> None:
+    """Check that no composition, pair or spectrum is in two splits."""
+    rows: dict[str, dict[str, Labels]] = {"pair": {}, "composition": {}, "spectrum": {}}
+    for split, (nuisance, composition) in subject.labels.items():
+        rows["pair"][split] = nuisance.reshape(len(nuisance), -1)
+        # Values of a single element may agree by chance.
+        if composition is not None and composition.shape[1] > 1:
+            rows["composition"][split] = composition
+        flux = subject.made[split].noiseless_flux
+        rows["spectrum"][split] = flux.reshape(-1, flux.shape[-1])
+    for kind, of_splits in rows.items():
+        drawn = {
+            split: {row.tobytes() for row in np.ascontiguousarray(values)}
+            for split, values in of_splits.items()
+        }
+        for first, second in itertools.combinations(drawn, 2):
+            shared = len(drawn[first] & drawn[second])
+            _require(
+                not shared,
+                f"{first} and {second} share {shared} of their {kind}s: name the split in the "
+                "random stream",
+            )
+
+
+def fingerprint_identifies_the_data(subject: Subject) -> None:
+    """Check that the fingerprint is a text that stays the same and differs between scales."""
+    task = subject.task
+    prints = {scale: task.fingerprint(scale) for scale in task.card.sizes}
+    for scale, text in prints.items():
+        _require(isinstance(text, str) and bool(text), "fingerprint must return a text")
+        _require(task.fingerprint(scale) == text, "fingerprint must return the same text each time")
+    sizes = {scale: tuple(task.sizes(scale).values()) for scale in prints}
+    _require(
+        len(set(prints.values())) >= len(set(sizes.values())),
+        "fingerprint must differ between scales",
+    )
+
+
+def noise_is_what_the_card_states(subject: Subject) -> None:
+    """Check that the noise has mean 0 and deviation 1/SNR, or that there is none."""
+    for split in subject.made:
+        noise = subject.noise(split)
+        if subject.task.snr is None:
+            _require(
+                not np.nan_to_num(noise).any(),
+                f"flux of {split} differs from noiseless_flux: state the noise's SNR on the card",
+            )
+            continue
+        mean, deviation = float(np.nanmean(noise)), float(np.nanstd(noise))
+        # Rounding of the flux to float32 is far below the noise.
+        error = 5 / np.sqrt(noise.size)
+        _require(
+            abs(mean) < error and abs(deviation - 1) < error,
+            f"the noise of {split} has mean {mean:.3f} and deviation {deviation:.3f} in units of "
+            "1/SNR, which should be 0 and 1",
+        )
+
+
+def noise_is_independent(subject: Subject) -> None:
+    """Check that noise is unrelated between the spectra of a pair, between pairs and splits."""
+    if subject.task.snr is None:
+        return
+    noise = {split: subject.noise(split).astype(np.float64) for split in SPLITS}
+    compared = {"train and test": (noise["train"][:, 0], noise["test"][:, 0])}
+    for split, values in noise.items():
+        compared[f"the spectra of a pair of {split}"] = values[:, 0], values[:, 1]
+        compared[f"neighbouring pairs of {split}"] = values[:-1], values[1:]
+    for which, (first, second) in compared.items():
+        n = min(len(first), len(second))
+        product = first[:n] * second[:n]
+        if product.size == 0:
+            continue  # a single pair has no neighbour
+        correlation = float(np.nanmean(product) / (np.nanstd(first) * np.nanstd(second)))
+        _require(
+            abs(correlation) < 5 / np.sqrt(product.size),
+            f"the noise of {which} has a correlation of {correlation:.3f}",
+        )
+
+
+def stored_data_are_sound(subject: Subject) -> None:
+    """Check that `problems` finds nothing wrong with data that have just been prepared."""
+    for problem, _ in subject.task.problems(subject.scale, progress=False):
+        raise Breach(f"problems names a fault of data that were just prepared: {problem}")
+
+
+def clauses() -> tuple[Callable[[Subject], None], ...]:
+    """Return the checks, each taking the subject."""
+    return (
+        wavelength_increases,
+        nuisances_have_units,
+        chunks_cover_each_split,
+        arrays_have_shape_and_type,
+        values_are_finite,
+        flux_is_normalised,
+        labels_are_those_of_the_spectra,
+        twins_differ_in_nuisance,
+        pairs_do_not_depend_on_the_range,
+        chunks_hold_what_is_made,
+        splits_share_nothing,
+        fingerprint_identifies_the_data,
+        noise_is_what_the_card_states,
+        noise_is_independent,
+        stored_data_are_sound,
+    )
+
+
+def check_task(task: Task) -> Iterator[tuple[str, str | None]]:
+    """Run every clause on the smallest scale of a task; yield its name and None, or the problem.
+
+    Data that are not ready to read are made ready first.
+    """
+    if not isinstance(getattr(task, "card", None), Card):
+        yield "card_is_valid", "set `card` to a starbench.tasks.card.Card"
+        return
+    yield "card_is_valid", None
+    try:
+        task.prepare(task.card.smallest_scale, progress=False)
+        subject = Subject(task)
+    except Exception as error:  # whatever another's code may raise
+        yield "data_can_be_prepared", f"prepare raised {error!r}"
+        return
+    yield "data_can_be_prepared", None
+    for clause in clauses():
+        try:
+            clause(subject)
+        except Exception as error:
+            yield clause.__name__, str(error) if isinstance(error, Breach) else repr(error)
+        else:
+            yield clause.__name__, None

@@ -1,0 +1,155 @@
+"""Tasks whose spectra are a function of labels that are drawn from random streams."""
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+
+from starbench.tasks.base import SPLITS, Labels, Place, Spectra, Split, Task
+from starbench.tasks.storage.cache import CachedPairs, cache_folder
+from starbench.tasks.storage.chunks import Damaged, Header
+
+# `spectra` is always called with whole blocks of this many pairs that start at its multiples. The
+# last bits of a matrix product depend on its shape, so a pair would otherwise depend on the range
+# it is made in.
+BLOCK_PAIRS = 125
+
+
+class DrawnTask(Task):
+    """A task that draws labels and turns them into spectra.
+
+    An author sets `card` and `wavelength` and writes `labels` and `spectra`. With ``stored = True``
+    the spectra are kept in a file in the cache, which is worth its disk where they take longer to
+    make than to read; otherwise they are made whenever they are read. What `source` returns is part
+    of the fingerprint and of the header of a stored file.
+
+    ``starbench.tasks.example`` is a task to copy.
+    """
+
+    @abstractmethod
+    def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
+        """Draw the labels of any range of pairs of a split.
+
+        `starbench.tasks.streams.uniforms` draws any range of a stream alone.
+
+        Returns
+        -------
+        nuisance : numpy.ndarray [stop - start, 2, n_nuisance]
+        composition : numpy.ndarray [stop - start, n_elements]
+        """
+
+    @abstractmethod
+    def spectra(self, nuisance: Labels, composition: Labels) -> Spectra:
+        """Return the spectra of some stars.
+
+        Parameters
+        ----------
+        nuisance : numpy.ndarray [n, n_nuisance]
+        composition : numpy.ndarray [n, n_elements]
+
+        Returns
+        -------
+        numpy.ndarray [n, n_pixels], float32
+        """
+
+    def check_labels(self, scale: str, split: str, nuisance: Labels, composition: Labels) -> None:
+        """Raise `Damaged` if stored labels of a split are not those that are drawn."""
+        drawn = self.labels(split, 0, self.sizes(scale)[split])
+        for stored, wanted in zip((nuisance, composition), drawn, strict=True):
+            if not np.array_equal(stored, np.asarray(wanted, np.float32)):
+                raise Damaged(f"holds labels of {split} that are not those of {self.name}")
+
+    def check_flux(self, scale: str, split: str, start: int, flux: Spectra) -> None:
+        """Raise `Damaged` if stored flux from pair `start` on is wrong; by default accept it."""
+
+    def make(self, split: str, start: int, stop: int) -> Split:
+        """Make any range of pairs, each the same to the last bit whatever the range."""
+        first = start - start % BLOCK_PAIRS
+        nuisance, composition = self.labels(split, first, stop + -stop % BLOCK_PAIRS)
+        flux = np.empty((stop - start, 2, len(self.wavelength)), np.float32)
+        for block in range(first, stop, BLOCK_PAIRS):
+            rows = slice(block - first, block - first + BLOCK_PAIRS)
+            made = self.spectra(
+                nuisance[rows].reshape(2 * BLOCK_PAIRS, -1), np.repeat(composition[rows], 2, axis=0)
+            )
+            low, high = max(block, start), min(block + BLOCK_PAIRS, stop)
+            flux[low - start : high - start] = made.reshape(BLOCK_PAIRS, 2, -1)[
+                low - block : high - block
+            ]
+        asked = slice(start - first, stop - first)
+        return Split(
+            flux,
+            nuisance[asked].astype(np.float32),
+            composition[asked].astype(np.float32),
+            noiseless_flux=flux,
+        )
+
+    def fingerprint(self, scale: str) -> str:
+        """Return a short digest of name, version, scale, source and labels as float32."""
+        facts = [self.name, self.version, scale, self.source()]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+        for split in SPLITS:
+            for labels in self.labels(split, 0, self.sizes(scale)[split]):
+                digest.update(np.ascontiguousarray(labels, "<f4").tobytes())
+        return digest.hexdigest()[:16]
+
+    def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels]:
+        """Draw the labels of a whole split, of data that need not be built."""
+        return self.labels(split, 0, self.sizes(scale)[split])
+
+    def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels]:
+        """Return nuisance and composition of a split as float32, without its flux."""
+        if self.stored:
+            return self.cached(scale).labels(split)
+        nuisance, composition = self.drawn_labels(split, scale)
+        return nuisance.astype(np.float32), composition.astype(np.float32)
+
+    def cached(self, scale: str) -> CachedPairs:
+        """Return the data set on disk, which may not be built yet."""
+        if not self.stored:
+            return super().cached(scale)
+        header = Header(
+            wavelength=self.wavelength,
+            wavelength_unit=self.wavelength_unit,
+            nuisance_names=self.nuisance_names,
+            nuisance_units=self.nuisance_units,
+            elements=self.elements,
+            pairs=self.sizes(scale),
+            chunk_pairs=self.chunk_pairs,
+            facts={"task": self.name, "version": self.version, "scale": scale, **self.source()},
+        )
+        return CachedPairs(
+            cache_folder(self._cache) / f"{self.name}-{self.version}-{scale}.h5",
+            header,
+            self.make,
+            lambda split, *labels: self.check_labels(scale, split, *labels),
+            lambda split, start, flux: self.check_flux(scale, split, start, flux),
+        )
+
+    def prepare(self, scale: str, *, progress: bool = True) -> None:
+        """Build the stored data set if it is missing, cut short, or out of date.
+
+        Raises
+        ------
+        DataError
+            If there is no such scale, or this machine does not make the task's data.
+        OSError
+            If the disk is full; nothing is left behind.
+        """
+        self.sizes(scale)
+        if self.stored:
+            self.cached(scale).prepare(progress=progress)
+
+    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+        """Read everything stored; yield each fault and the chunk it lies in, if it is in one."""
+        if self.stored:
+            return self.cached(scale).problems(progress=progress)
+        return super().problems(scale, progress=progress)
+
+    def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
+        """Yield a split in pieces, in order; stored ones are checked and rebuilt if damaged."""
+        if self.stored:
+            return self.cached(scale).chunks(split)
+        return super().chunks(split, scale)

@@ -1,0 +1,123 @@
+"""What a set of pairs says about itself, as JSON for tables of pairs."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from starbench.tasks.base import Task
+from starbench.tasks.errors import DataError
+
+# Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
+ABOUT = "starbench"
+NAMES = ("nuisance_names", "nuisance_units", "elements")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a set of pairs says about itself.
+
+    Attributes
+    ----------
+    wavelength : numpy.ndarray [n_pixels], float64
+    wavelength_unit : str
+    nuisance_names, nuisance_units, elements : tuple of str
+    facts : dict
+        What the set was made from: task, version, scale, fingerprint.
+    """
+
+    wavelength: npt.NDArray[np.float64]
+    wavelength_unit: str
+    nuisance_names: tuple[str, ...]
+    nuisance_units: tuple[str, ...]
+    elements: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_task(cls, task: Task, scale: str) -> "About":
+        """Gather what a task says about itself; its data must be ready to read."""
+        facts: dict[str, Any] = {
+            "task": task.name,
+            "version": task.version,
+            "scale": scale,
+            "fingerprint": task.fingerprint(scale),
+        }
+        if task.snr is not None:
+            facts["snr"] = task.snr
+        return cls(
+            np.asarray(task.wavelength, np.float64),
+            task.wavelength_unit,
+            task.nuisance_names,
+            task.nuisance_units,
+            task.elements,
+            facts,
+        )
+
+    def to_json(self) -> str:
+        """Return all of it as JSON."""
+        names = {name: list(getattr(self, name)) for name in NAMES}
+        return json.dumps(
+            {
+                **self.facts,
+                **names,
+                "wavelength_unit": self.wavelength_unit,
+                "wavelength": self.wavelength.tolist(),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> "About":
+        """Read what a table says about itself.
+
+        Parameters
+        ----------
+        text : str
+        source : str
+            What the message calls the table.
+
+        Raises
+        ------
+        DataError
+            If something is missing or of the wrong type.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise DataError(
+                f"{source}: its metadata `{ABOUT}` is not JSON ({error}); write it again."
+            ) from error
+        if not isinstance(content, dict):
+            raise DataError(
+                f"{source}: its metadata `{ABOUT}` is not a JSON object; write it again."
+            )
+        content.setdefault("elements", [])
+        for name in ("wavelength", *NAMES):
+            kind = (int, float) if name == "wavelength" else str
+            values = content.get(name)
+            if not isinstance(values, list) or not all(isinstance(x, kind) for x in values):
+                what = "numbers" if name == "wavelength" else "texts"
+                raise DataError(
+                    f"{source}: its metadata `{ABOUT}` needs {name}, a list of {what}; add it."
+                )
+        return cls(
+            np.array(content["wavelength"], np.float64),
+            str(content.get("wavelength_unit", "Angstrom")),
+            nuisance_names=tuple(content["nuisance_names"]),
+            nuisance_units=tuple(content["nuisance_units"]),
+            elements=tuple(content["elements"]),
+        )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of flux, nuisance or composition of one pair."""
+        return {
+            "flux": (2, len(self.wavelength)),
+            "nuisance": (2, len(self.nuisance_names)),
+            "composition": (len(self.elements),),
+        }[name]
+
+    def n_bytes(self, sizes: dict[str, int]) -> int:
+        """Return the size of the numbers of a set [bytes]."""
+        numbers = sum(int(np.prod(self.shape(n))) for n in ("flux", "nuisance", "composition"))
+        return 4 * numbers * sum(sizes.values()) + self.wavelength.nbytes

@@ -1,0 +1,14 @@
+"""How faithful emulator and synthesis are: measurements, the report and its figures."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1]
+NUMBERS_PATH = FOLDER / "fidelity.json"
+ARRAYS_PATH = FOLDER / "fidelity.npz"
+REPORT_PATH = FOLDER / "FIDELITY.md"
+FIGURES = FOLDER / "figures"
+
+# What is asked of the emulator and of the chain from labels to spectra.
+TARGET_RMS, TARGET_P99 = 0.0006, 0.0025
+TARGET_CORRELATION, RESPONSE_FLOOR = 0.95, 0.0005
+TARGET_PUBLISHED_RMS, TARGET_PUBLISHED_CORRELATION = 0.033, 0.88

@@ -1,0 +1,94 @@
+"""The figures of the report."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from starbench.tasks.arrays import Floats
+from starbench.tasks.synthesis.fidelity import FIGURES, TARGET_RMS
+from starbench.tasks.synthesis.wavelengths import CHIPS, aspcap_wavelengths
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_emulator_figure(numbers: dict[str, Any], arrays: dict[str, Floats]) -> "Figure":
+    """Return a figure of the held-out error over wavelength, stars and number of training stars."""
+    from matplotlib.figure import Figure  # takes a second
+
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    grid = figure.add_gridspec(2, 2)
+    axis = figure.add_subplot(grid[0, :])
+    edges = np.cumsum([last - first for first, last in CHIPS])[:-1]
+    for x, y in zip(
+        np.split(aspcap_wavelengths(), edges), np.split(arrays["pixel_rms"], edges), strict=True
+    ):
+        axis.plot(x, y, color="tab:blue", linewidth=0.5)
+    axis.set(
+        xlabel="vacuum wavelength [Angstrom]",
+        ylabel="rms over held-out stars",
+        yscale="log",
+        title="Emulator minus PySME",
+    )
+    axis = figure.add_subplot(grid[1, 0])
+    points = axis.scatter(
+        arrays["star_labels"][:, 0],
+        arrays["star_rms"],
+        c=arrays["star_labels"][:, 2],
+        s=14,
+        cmap="viridis",
+    )
+    figure.colorbar(points, label="[Fe/H]")
+    axis.set(xlabel="Teff [K]", ylabel="rms over pixels", yscale="log")
+    axis = figure.add_subplot(grid[1, 1])
+    count = [row["training_stars"] for row in numbers["learning_curve"]]
+    for key, label in (("p99", "99th percentile"), ("rms", "rms"), ("median", "median")):
+        axis.plot(count, [row[key] for row in numbers["learning_curve"]], "o-", label=label)
+    axis.axhline(TARGET_RMS, color="grey", linestyle=":", label="target rms")
+    axis.set(xlabel="training stars", ylabel="held-out error", xscale="log", yscale="log")
+    axis.set_xticks(count, map(str, count))
+    axis.minorticks_off()
+    axis.legend(frameon=False)
+    return figure
+
+
+def draw_published_figure(synthesis: Floats, flux: Floats, labels: Floats) -> "Figure":
+    """Return a figure of two published spectra beside ours, in a stretch of each chip.
+
+    Parameters
+    ----------
+    synthesis, flux : numpy.ndarray [n, 7214]
+        Ours and the published.
+    labels : numpy.ndarray [n, 19]
+        Their labels.
+    """
+    from matplotlib.figure import Figure
+
+    wavelength = aspcap_wavelengths()
+    stretches = ((15_650, 15_800), (16_120, 16_270), (16_650, 16_800))
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    axes = figure.subplots(len(stretches), 2, sharey=True)
+    for column, star in enumerate((1, 7)):
+        for axis, stretch in zip(axes[:, column], stretches, strict=True):
+            part = (stretch[0] < wavelength) & (wavelength < stretch[1])
+            x, ours, theirs = wavelength[part], synthesis[star, part], flux[star, part]
+            axis.plot(x, theirs, color="black", linewidth=0.8, label="published")
+            axis.plot(x, ours, color="tab:red", linewidth=0.8, label="PySME, this project")
+            axis.plot(
+                x, ours - theirs + 0.35, color="tab:blue", linewidth=0.6, label="difference + 0.35"
+            )
+            axis.set(xlim=stretch, ylim=(0.1, 1.08))
+        teff, logg, metallicity = labels[star, :3]
+        axes[0, column].set_title(f"{teff:.0f} K, log g {logg:.1f}, [M/H] {metallicity:+.2f}")
+        axes[-1, column].set_xlabel("vacuum wavelength [Angstrom]")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("flux")
+    axes[-1, 0].legend(frameon=False, ncols=3, fontsize=7, loc="lower left")
+    return figure
+
+
+def save(figure: "Figure", name: str) -> None:
+    """Write a figure of the report; equal figures are equal files."""
+    FIGURES.mkdir(exist_ok=True)
+    # The date and the library's name would differ.
+    figure.savefig(FIGURES / name, dpi=110, metadata={"Software": None})

@@ -1,0 +1,39 @@
+"""The committed report is what the stored measurements say, and they meet the targets."""
+
+import json
+
+import numpy as np
+import pytest
+
+from starbench.tasks.apogee_giants.emulator import Emulator
+from starbench.tasks.synthesis import fidelity
+from starbench.tasks.synthesis.fidelity.report import render
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    return json.loads(fidelity.NUMBERS_PATH.read_text())
+
+
+def test_the_report_is_what_the_measurements_say(numbers):
+    comparison = (fidelity.FOLDER / "comparison.csv").read_text()
+    text = render(numbers, Emulator.load().facts, comparison)
+    assert fidelity.REPORT_PATH.read_text() == text
+    assert "missed" not in text
+
+
+def test_the_measurements_are_of_the_shipped_emulator(numbers):
+    emulator = Emulator.load()
+    assert numbers["emulator_sha256"] == emulator.sha256
+    for name, value in emulator.facts["held_out"].items():
+        assert numbers["held_out"][name] == pytest.approx(value, rel=0.01)
+
+
+def test_responses_and_published_spectra_meet_the_targets(numbers):
+    for row in numbers["response"]:
+        if row["rms"] > 0.0005:
+            assert row["correlation"] >= 0.95, row["abundance"]
+    published = numbers["published"]
+    assert len(published) == 12
+    assert np.mean([row["rms"] for row in published]) <= 0.033
+    assert np.mean([row["correlation"] for row in published]) >= 0.88

@@ -1,0 +1,74 @@
+import pydantic
+import pytest
+
+from starbench.tasks.card import Card
+from starbench.tasks.registry import get_task, task_names
+
+FIELDS = {
+    "name": "my-task",
+    "version": 2,
+    "family": "ideal",
+    "reference": "You et al. (2026)",
+    "licence": "CC-BY-4.0",
+    "nuisance_names": ("Teff", "logg"),
+    "nuisance_units": ("K", "dex"),
+    "elements": ("Fe/H",),
+    "sizes": {
+        "full": {"train": 30, "validation": 20, "test": 20},
+        "tiny": {"train": 3, "validation": 2, "test": 2},
+    },
+    "changelog": {1: "first", 2: "another continuum"},
+}
+
+
+def test_scales_are_the_first_and_the_smallest_on_the_card():
+    card = Card(**FIELDS)
+    assert (card.default_scale, card.smallest_scale) == ("full", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"name": "My Task"}, "String should match pattern"),
+        ({"name": "../escape"}, "String should match pattern"),
+        ({"version": 0}, "greater than or equal to 1"),
+        ({"version": "2"}, "valid integer"),
+        ({"version": 3}, "changelog must say what version 3 is"),
+        ({"reference": " "}, "String should match pattern"),
+        ({"licence": ""}, "at least 1 character"),
+        ({"nuisance_names": ()}, "at least 1 item"),
+        ({"nuisance_names": tuple("abcdef"), "nuisance_units": ("K",) * 6}, "at most 5 items"),
+        ({"nuisance_units": ("K",)}, "one unit for each of nuisance_names"),
+        ({"nuisance_names": ("Teff", "Teff")}, "nuisance_names must not name a column twice"),
+        ({"elements": ("Fe/H", "Fe/H")}, "elements must not name a column twice"),
+        ({"sizes": {}}, "at least 1 item"),
+        ({"sizes": {"huge": FIELDS["sizes"]["full"]}}, "'full', 'mini', 'tiny' or 'own'"),
+        ({"sizes": {"full": {"train": 3, "test": 2}}}, "those of train, validation, test"),
+        ({"sizes": {"full": {"train": 3, "validation": 0, "test": 2}}}, "greater than or equal"),
+        ({"snr": 0.0}, "greater than 0"),
+        ({"medium": "water"}, "'vacuum', 'air' or 'unknown'"),
+        ({"colour": "red"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_field_is_refused(changes, sentence):
+    with pytest.raises(pydantic.ValidationError, match=sentence):
+        Card(**{**FIELDS, **changes})
+
+
+def test_a_card_cannot_be_changed():
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        Card(**FIELDS).version = 3
+
+
+def test_a_derived_card_names_its_base_and_is_validated():
+    derived = Card(**FIELDS).derive(name="my-task-snr50", family="noise", snr=50.0)
+    assert (derived.base, derived.snr, derived.elements) == ("my-task", 50.0, ("Fe/H",))
+    with pytest.raises(pydantic.ValidationError, match="greater than 0"):
+        derived.derive(snr=-1.0)
+
+
+def test_order_puts_a_task_before_its_noise_tracks_from_little_noise_to_much():
+    cards = [get_task(name).card for name in task_names()]
+    assert sorted(cards, key=lambda card: card.order) == cards
+    assert [card.family for card in cards] == ["ideal", *["noise"] * 3]
+    assert {card.base for card in cards} == {None, "apogee-giants"}

@@ -1,0 +1,206 @@
+"""Every registered task keeps the contract; tasks that break one clause fail that clause alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from support.toy_task import ToyTask
+
+from starbench.tasks.contract import check_task, clauses
+from starbench.tasks.example import MyTask
+from starbench.tasks.observation.noise import NoiseTrack
+from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.registry import get_task, task_names
+
+
+def breaches(task):
+    return {clause: problem for clause, problem in check_task(task) if problem}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_registered_task_keeps_the_contract(name, cache):
+    results = dict(check_task(get_task(name, cache=cache)))
+    assert len(results) == len(clauses()) + 2
+    assert not any(results.values()), results
+
+
+def test_example_and_own_pairs_keep_the_contract(pairs_file):
+    assert breaches(MyTask()) == {}
+    assert breaches(NoiseTrack(MyTask(), 20)) == {}
+    assert breaches(OwnData(pairs_file())) == {}
+    assert breaches(OwnData(pairs_file(**{"test/composition": None}))) == {}
+
+
+class Sound(ToyTask):
+    """The toy task, at one scale; a base for tasks that break one clause."""
+
+    def __init__(self):
+        super().__init__(n_pairs=(160, 140, 130))
+        self.card = self.card.model_copy(update={"sizes": {"tiny": self.n_pairs}})
+
+
+def edited(change):
+    """Return a class of tasks whose pairs `change(split, start, pairs)` changes."""
+
+    class Edited(Sound):
+        def make(self, split, start, stop):
+            return change(split, start, super().make(split, start, stop))
+
+    return Edited
+
+
+def replaced(pairs, **fields):
+    """Replace fields of pairs; flux replaces the noiseless flux too."""
+    if "flux" in fields:
+        fields.setdefault("noiseless_flux", fields["flux"])
+    return dataclasses.replace(pairs, **fields)
+
+
+class NoCard(Sound):
+    def __init__(self):
+        super().__init__()
+        self.card = {"name": "no-card"}
+
+
+class CannotPrepare(Sound):
+    def prepare(self, scale, *, progress=True):
+        raise RuntimeError("no network")
+
+
+class FallingWavelength(Sound):
+    def __init__(self):
+        super().__init__()
+        self.wavelength = self.wavelength[::-1]
+
+
+class WithoutUnits(Sound):
+    def __init__(self):
+        super().__init__()
+        self.card = self.card.model_copy(update={"nuisance_units": ("K", " ")})
+
+
+class FewerPairs(Sound):
+    def chunks(self, split, scale):
+        yield from list(super().chunks(split, scale))[:-1]
+
+    def labels_on_disk(self, split, scale):
+        pairs = self.make(split, 0, self.sizes(scale)[split])
+        return pairs.nuisance, pairs.composition
+
+
+class OtherLabels(Sound):
+    def drawn_labels(self, split, scale):
+        nuisance, composition = super().drawn_labels(split, scale)
+        return nuisance + 1, composition
+
+
+class OtherChunks(Sound):
+    def chunks(self, split, scale):
+        for rows, pairs in super().chunks(split, scale):
+            yield rows, replaced(pairs, flux=pairs.flux + np.float32(0.01))
+
+
+class OneFingerprint(Sound):
+    def __init__(self):
+        super().__init__()
+        larger = {split: 2 * n for split, n in self.n_pairs.items()}
+        self.card = self.card.model_copy(update={"sizes": {"mini": larger, "tiny": self.n_pairs}})
+
+
+class Faulty(Sound):
+    def problems(self, scale, *, progress=True):
+        yield "the file is damaged", None
+
+
+class LoudNoise(NoiseTrack):
+    def observe(self, split, rows, piece):
+        pairs = super().observe(split, rows, piece)
+        return replaced(
+            pairs, flux=2 * pairs.flux - piece.flux, noiseless_flux=pairs.noiseless_flux
+        )
+
+
+class SharedNoise(NoiseTrack):
+    def noise(self, split, start, stop):
+        noise = super().noise(split, start, stop)
+        noise[:, 1] = noise[:, 0]
+        return noise
+
+
+def unstated_noise(split, start, pairs):
+    return dataclasses.replace(pairs, flux=pairs.flux + np.float32(0.01))
+
+
+def not_a_number(split, start, pairs):
+    flux = pairs.flux.copy()
+    flux[:, 0, 3] = np.nan
+    return replaced(pairs, flux=flux)
+
+
+def shifted_by_its_range(split, start, pairs):
+    return replaced(pairs, flux=pairs.flux + np.float32(1e-6 * (start % 16 > 0)))
+
+
+class OverlappingSplits(Sound):
+    def make(self, split, start, stop):
+        return super().make("train" if split == "validation" else split, start, stop)
+
+
+def equal_twins(split, start, pairs):
+    nuisance = pairs.nuisance.copy()
+    nuisance[:, 1] = nuisance[:, 0]
+    return replaced(pairs, nuisance=nuisance)
+
+
+BROKEN = {
+    "card_is_valid": NoCard,
+    "data_can_be_prepared": CannotPrepare,
+    "wavelength_increases": FallingWavelength,
+    "nuisances_have_units": WithoutUnits,
+    "chunks_cover_each_split": FewerPairs,
+    "arrays_have_shape_and_type": edited(
+        lambda split, start, pairs: replaced(pairs, flux=pairs.flux.astype(np.float64))
+    ),
+    "values_are_finite": edited(not_a_number),
+    "flux_is_normalised": edited(
+        lambda split, start, pairs: replaced(pairs, flux=1000 * pairs.flux)
+    ),
+    "labels_are_those_of_the_spectra": OtherLabels,
+    "twins_differ_in_nuisance": edited(equal_twins),
+    "pairs_do_not_depend_on_the_range": edited(shifted_by_its_range),
+    "chunks_hold_what_is_made": OtherChunks,
+    "splits_share_nothing": OverlappingSplits,
+    "fingerprint_identifies_the_data": OneFingerprint,
+    "noise_is_what_the_card_states": edited(unstated_noise),
+    "noise_is_independent": lambda: SharedNoise(Sound(), 50),
+    "stored_data_are_sound": Faulty,
+}
+
+
+def test_every_clause_has_a_task_that_breaks_it():
+    assert list(BROKEN)[2:] == [clause.__name__ for clause in clauses()]
+    assert breaches(Sound()) == {}
+    assert breaches(NoiseTrack(Sound(), 50)) == {}
+
+
+@pytest.mark.parametrize("clause", BROKEN)
+def test_a_broken_task_fails_exactly_its_clause(clause):
+    assert set(breaches(BROKEN[clause]())) == {clause}
+
+
+def test_noise_of_another_size_than_stated_is_named():
+    (problem,) = breaches(LoudNoise(Sound(), 50)).values()
+    assert "deviation 1.984 in units of 1/SNR" in problem
+
+
+def test_a_task_that_raises_is_named_by_its_error():
+    class Raises(Sound):
+        def make(self, split, start, stop):
+            raise ZeroDivisionError("no stars")
+
+    assert "ZeroDivisionError('no stars')" in breaches(Raises())["values_are_finite"]
