@@ -1,9 +1,15 @@
-"""Progress bars on standard error, or none at all."""
+"""Progress bars: on standard error, or as widgets in a notebook."""
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from tqdm import tqdm
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    # Without ipywidgets a notebook gets the bars of a terminal, and needs no warning of it.
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.autonotebook import tqdm
 
 
 def bar(
