@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from starbench.evaluation.scoring import Probes
+    from starbench.evaluation.scoring import Errors, Probes
     from starbench.evaluation.views import Labels
     from starbench.methods.base import Method
     from starbench.metrics import TwinRanks
@@ -71,7 +71,7 @@ class RunResult:
         """What the method reported of its training, a line an epoch; empty without epochs."""
         import pandas as pd
 
-        from starbench.runs.history import read_history
+        from starbench.results.history import read_history
 
         path = self.folder / "history.csv"
         epochs = read_history(path) if path.exists() else []
@@ -91,14 +91,17 @@ class RunResult:
 
         Raises
         ------
-        FileNotFoundError
+        ValueError
             If the method has no decoder.
         """
+        from starbench.results.example import read_example
         from starbench.runs.plots import figure_spectra
 
-        row = self.row
+        path, row = self.folder / "example.h5", self.row
+        if not path.exists():
+            raise ValueError(f"{row.method} has no decoder, so there is no spectrum to draw")
         title = f"{row.method} on {row.task}, scale {row.scale}, seed {row.seed}"
-        return figure_spectra(self.folder / "example.h5", title)
+        return figure_spectra(read_example(path), title)
 
 
 def run(
@@ -218,19 +221,20 @@ def run_named(
     quiet: bool = False,
 ) -> RunResult:
     """Do what `run` does, without its warning, with settings as ``key=value`` texts."""
+    from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
     hyperparameters = make_hyperparameters(method_class, preset, tuple(settings))
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
-    keys = [setting.partition("=")[0] for setting in settings]
+    keys = [split_setting(setting)[0] for setting in settings]
     outcome = run_method(
         loaded,
         method_class,
         hyperparameters,
         seed=seed,
-        scale=scale or default_scale(loaded),
+        scale=scale or loaded.default_scale,
         device=device,
         threads=threads,
         out=Path(out),
@@ -243,7 +247,7 @@ def run_named(
         # Imported only now: the row is written, whatever becomes of the figures.
         from starbench.runs.plots import draw_run
 
-        draw_run(outcome.folder)
+        draw_run(outcome.folder, method_class.diagnostics)
     return RunResult(outcome.row, outcome.folder.path, outcome.fresh)
 
 
@@ -420,15 +424,13 @@ def score(
     from starbench.evaluation.scoring import score as score_arrays
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
-    scale = scale or default_scale(loaded)
+    scale = scale or loaded.default_scale
     pairs = _latent_of_split(latent, loaded, split, scale)
     loaded.prepare(scale, progress=not quiet)
-    plain_mse, swapped_mse = _errors(loaded, split, scale, reconstruction, swapped_reconstruction)
     scores = score_arrays(
         pairs,
         _labels(loaded, split, scale),
-        plain_mse=plain_mse,
-        swapped_mse=swapped_mse,
+        errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
         probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
     )
     return _metrics_frame(scores.estimates)
@@ -452,12 +454,6 @@ def rows() -> "pd.DataFrame":
     from starbench.leaderboard.frame import rows_frame
 
     return rows_frame()
-
-
-def default_scale(task: "Task") -> str:
-    """Return the scale of a task that a run uses if none is given."""
-    card = getattr(task, "card", None)
-    return getattr(card, "default_scale", "full")
 
 
 def _has_source_file(method_class: "type[Method]") -> bool:
@@ -530,12 +526,12 @@ def _errors(
     scale: str,
     reconstruction: npt.ArrayLike | None,
     swapped_reconstruction: npt.ArrayLike | None,
-) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]:
+) -> "Errors | None":
     """Return the mean squared error of each star's two reconstructions, None without any."""
     from starbench.evaluation.scoring import reconstruction_errors
 
     if reconstruction is None and swapped_reconstruction is None:
-        return None, None
+        return None
     if reconstruction is None or swapped_reconstruction is None:
         raise ValueError("give both reconstruction and swapped_reconstruction, or neither")
     plain, swapped = (np.asarray(flux) for flux in (reconstruction, swapped_reconstruction))
@@ -543,10 +539,9 @@ def _errors(
     for name, flux in (("reconstruction", plain), ("swapped_reconstruction", swapped)):
         if flux.shape != expected:
             raise ValueError(f"{name} has shape {list(flux.shape)}; it needs {list(expected)}")
-    errors = reconstruction_errors(
+    return reconstruction_errors(
         task.chunks(split, scale), expected[0], lambda pairs: (plain[pairs], swapped[pairs])
     )
-    return errors.plain, errors.swapped
 
 
 def _labels(task: "Task", split: str, scale: str) -> "Labels":

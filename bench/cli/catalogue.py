@@ -20,7 +20,7 @@ def methods(method: str | None, verbose: bool) -> None:
     defaults, ranges and meanings.
     """
     from starbench.cli.listing import describe_method, methods_table
-    from starbench.methods.base import SettingError
+    from starbench.common.settings import SettingError
     from starbench.methods.registry import get_method, method_names
 
     if method is not None:

@@ -107,8 +107,8 @@ class Program(Group):
         """Run a command and turn its exceptions into a `click.ClickException`."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends quietly when the reader of a pipe, such as head, has gone
         except (Exception, KeyboardInterrupt) as error:
             if debugging():
                 raise

@@ -52,13 +52,12 @@ def build(
 
     An interrupted build is continued. With --split and --chunk, one chunk is rebuilt.
     """
-    from starbench.api import default_scale
     from starbench.tasks.registry import get_task
 
     if (split is None) != (chunk is None):
         raise UserError("Give --split and --chunk together, or neither.")
     loaded = get_task(task, cache=cache)
-    scale = scale or default_scale(loaded)
+    scale = scale or loaded.default_scale
     cached = loaded.cached(scale)
     if split is None or chunk is None:
         loaded.prepare(scale, progress=not quiet)
@@ -78,12 +77,11 @@ def info(
 
     Prints its file, pixels, noise and composition, and the range of each nuisance.
     """
-    from starbench.api import default_scale
     from starbench.cli.listing import data_facts, splits_table
     from starbench.tasks.registry import get_task
 
     loaded = get_task(task, data=data, cache=cache, progress=not quiet)
-    scale = scale or default_scale(loaded)
+    scale = scale or loaded.default_scale
     path = getattr(loaded, "path", None)  # of your own pairs, or of their copy in the cache
     if loaded.stored:
         path = _built(loaded, scale)
@@ -113,11 +111,10 @@ def verify(
 
     Exits with 1 if anything is damaged.
     """
-    from starbench.api import default_scale
     from starbench.tasks.registry import get_task
 
     loaded = get_task(task, data=data, cache=cache, progress=not quiet)
-    scale = scale or default_scale(loaded)
+    scale = scale or loaded.default_scale
     if repair and not loaded.stored:
         raise UserError(
             f"--repair rebuilds data that starbench keeps, and {data or loaded.name} is not; "
@@ -173,7 +170,6 @@ def export(
     The pairs keep their order, in which `starbench score` expects latents. A task with noise
     exports its noisy flux only; `starbench score` compares reconstructions with the noiseless flux.
     """
-    from starbench.api import default_scale
     from starbench.tasks.registry import get_task
     from starbench.tasks.storage.export import export as export_pairs
 
@@ -181,7 +177,7 @@ def export(
     try:
         export_pairs(
             loaded,
-            scale or default_scale(loaded),
+            scale or loaded.default_scale,
             out,
             form,
             withhold_composition=withhold_composition,

@@ -9,7 +9,6 @@ import click
 # cannot have been raised, so none is imported here: torch behind some of them takes seconds.
 USER_ERRORS = (
     ("starbench.common.settings", "SettingError"),
-    ("starbench.methods.base", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
     ("starbench.runs.run_folder", "RunFolderBusy"),

@@ -76,16 +76,16 @@ def build(check: bool, directory: Path | None) -> None:
 
     Writes LEADERBOARD.md, leaderboard.csv and the table in README.md.
     """
-    from starbench.leaderboard.pages import markdown
+    from starbench.leaderboard.pages import generate
     from starbench.leaderboard.store import board
 
     folder = directory or board.find_directory(Path.cwd())
     entries = board.load(folder)
     if not check:
-        written = ", ".join(path.name for path in markdown.build(entries, folder))
+        written = ", ".join(path.name for path in generate.build(entries, folder))
         click.echo(f"{len(entries)} rows; {f'wrote {written}' if written else 'no change'}")
         return
-    outdated = ", ".join(path.name for path in markdown.differing(entries, folder))
+    outdated = ", ".join(path.name for path in generate.differing(entries, folder))
     if outdated:
         raise Failure(f"Out of date: {outdated}; run `starbench leaderboard build`.")
     click.echo(f"up to date with {len(entries)} rows")
@@ -113,8 +113,8 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
 
     folder = directory or board.readable_directory(Path.cwd())
     if out is None:
-        shipped = directory is None and folder == board.shipped_directory()
-        out = Path("site") if shipped else folder / "site"
+        inside = directory is not None or Path.cwd().is_relative_to(folder.parent)
+        out = folder / "site" if inside else Path("site")
     sizes = build_site(
         board.load(folder),
         out,
@@ -290,7 +290,7 @@ def reproduce(
 
 def _declared(name: str) -> "type[Method] | None":
     """Return the class of a method, None where it is not installed here."""
-    from starbench.methods.base import SettingError
+    from starbench.common.settings import SettingError
     from starbench.methods.registry import get_method
 
     try:

@@ -86,7 +86,7 @@ def tasks_table(tasks: Iterable[Task]) -> str:
     """Return a table of tasks: name, version, noise, sizes, nuisance, reference."""
     lines = []
     for task in tasks:
-        sizes = task.sizes("full")
+        sizes = task.sizes(task.default_scale)
         lines.append(
             {
                 "task": task.name,
@@ -121,11 +121,16 @@ def describe_task(task: Task) -> str:
         ("nuisance", _nuisance(task)),
         ("composition", ", ".join(card.elements) or "unknown"),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
-        ("pixels", _pixels(task)),
+        ("pixels", f"{_pixels(task)}, {card.medium}"),
         ("scales", "\n".join(["train / validation / test pairs", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
-    return _fact_table([fact for fact in facts if fact[1]])
+    return tabulate(
+        [fact for fact in facts if fact[1]],
+        tablefmt="plain",
+        disable_numparse=True,
+        maxcolwidths=[None, 64],
+    )
 
 
 def data_facts(task: Task, scale: str, path: Path | None) -> str:
@@ -146,9 +151,10 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         ("pixels", _pixels(task)),
         ("noise", noise),
         ("composition", _composition(task, scale)),
+        *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
-    return _fact_table([fact for fact in facts if fact[1]])
+    return tabulate([fact for fact in facts if fact[1]], tablefmt="plain", disable_numparse=True)
 
 
 def splits_table(task: Task, scale: str) -> str:
@@ -166,8 +172,15 @@ def splits_table(task: Task, scale: str) -> str:
     return tabulate(lines, headers="keys", disable_numparse=True)
 
 
-def _fact_table(facts: list[tuple[str, str]]) -> str:
-    return tabulate(facts, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, 64])
+def _made_from(task: Task, scale: str) -> list[tuple[str, str]]:
+    """Return what a stored data set says it was made from, such as a digest of the emulator."""
+    if not task.stored:
+        return []
+    return [
+        (name.replace("_", " "), str(value))
+        for name, value in task.cached(scale).header.facts.items()
+        if name not in ("task", "version", "scale")
+    ]
 
 
 def _pixels(task: Task) -> str:

@@ -109,7 +109,6 @@ def score(
     and optionally `reconstruction`, `swapped_reconstruction` [n_pairs, 2, n_pixels] and
     `train/latent` [n_train_pairs, 2, d], from which the probes learn.
     """
-    from starbench.api import default_scale
     from starbench.leaderboard.pages.terminal import table_for_run
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
@@ -118,7 +117,7 @@ def score(
     row, folder, _ = score_predictions(
         predictions,
         loaded,
-        scale=scale or default_scale(loaded),
+        scale=scale or loaded.default_scale,
         hyperparameters=parse_settings(settings),
         **options,
     )

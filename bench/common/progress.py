@@ -1,35 +1,40 @@
-"""Progress bars: on standard error, or as widgets in a notebook."""
+"""Progress bars and messages: on the terminal, or as widgets in a notebook."""
 
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import TqdmWarning
 
-with warnings.catch_warnings():
-    # Without ipywidgets a notebook gets the bars of a terminal, and needs no warning of it.
-    warnings.simplefilter("ignore", TqdmWarning)
-    from tqdm.autonotebook import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
+else:
+    with warnings.catch_warnings():
+        # A notebook without ipywidgets gets the bars of a terminal: no reason for a warning.
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.autonotebook import tqdm
+
+T = TypeVar("T")
 
 
 def bar(
-    items: Iterable | None = None,
+    items: Iterable[T] | None = None,
     *,
     label: str,
     total: int | None = None,
     quiet: bool,
     **options: Any,
-) -> tqdm:
-    """Return a progress bar, or one that draws nothing.
+) -> "tqdm[T]":
+    """Return a progress bar on standard error, or one that draws nothing.
 
     Parameters
     ----------
     items : iterable, optional
-        What to count through; without it the caller advances the bar.
+        Items to iterate over; without it the caller advances the bar.
     label : str
-        What is being done.
+        Name of the work, drawn before the bar.
     total : int, optional
-        How many items there are.
+        Number of items.
     quiet : bool
         Draw nothing.
     **options

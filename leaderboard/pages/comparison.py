@@ -1,15 +1,15 @@
 """The text of ``starbench leaderboard compare``: two methods on the same stars."""
 
-from typing import Any
-
 import numpy as np
 
 from starbench.leaderboard.statistics.aggregate import Group
-from starbench.leaderboard.statistics.compare import compare_ranks, found_stars, ranks_of
+from starbench.leaderboard.statistics.compare import compare_ranks, ranks_of
+from starbench.leaderboard.statistics.resampling import found_stars
 from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
+from starbench.leaderboard.store.task import BoardTask
 
 
-def comparison_text(chosen: tuple[Group, Group], metric: str, task: Any) -> str:
+def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -> str:
     """Return the difference of two methods with its interval, and a table of it by label.
 
     Parameters
@@ -18,7 +18,7 @@ def comparison_text(chosen: tuple[Group, Group], metric: str, task: Any) -> str:
         The rows of the two methods, as `choose` returns them.
     metric : str
         One of `starbench.metrics.SHARES`.
-    task : Task
+    task : BoardTask
         The task of the rows as this version of starbench has it. The table is left out if its data
         are not those of the rows.
     """

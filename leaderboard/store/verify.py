@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from starbench.leaderboard.store.board import read_pair
 from starbench.leaderboard.store.checks import (
@@ -12,6 +11,7 @@ from starbench.leaderboard.store.checks import (
     check_latents,
     check_metrics,
 )
+from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
 from starbench.results.schema import Row
 from starbench.results.text import RowError, printable
@@ -20,7 +20,7 @@ from starbench.results.text import RowError, printable
 def verify_row(
     path: Path,
     *,
-    get_task: Callable[[str], Any],
+    get_task: Callable[[str], BoardTask],
     declared: Callable[[str], type[Method] | None],
     run: Path | None = None,
 ) -> Row:

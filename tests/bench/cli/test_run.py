@@ -316,7 +316,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, 
         json.loads(next((tmp_path / name).rglob("row.json")).read_text())
         for name in ("runs", "uninterrupted")
     )
-    same = ("metrics", "validation_metrics", "ranks_sha256", "selection", "adversary", "epochs")
+    same = ("metrics", "validation_metrics", "ranks_sha256", "selection", "diagnostics", "epochs")
     assert {key: row[key] for key in same} == {key: whole[key] for key in same}
     assert row["epochs"] == 10
 
