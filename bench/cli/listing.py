@@ -34,7 +34,9 @@ def describe_method(method: type[Method]) -> str:
         {
             "hyperparameter": field.name,
             "default": str(field.default),
-            "allowed": "True, False" if field.type is bool else allowed_values(field.metadata),
+            "allowed": "True, False"
+            if isinstance(field.default, bool)
+            else allowed_values(field.metadata),
             "meaning": field.metadata.get("help", ""),
         }
         for field in dataclasses.fields(method.Hyperparameters)

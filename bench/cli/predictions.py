@@ -77,7 +77,8 @@ def predict(
     "--label-access",
     required=True,
     type=click.Choice(["none", "nuisance", "pairs", "oracle"]),
-    help="What the method learned from; the README explains each.",
+    help="What the method learned from besides the spectra: nothing, the nuisance, which spectra "
+    "are twins, or the composition.",
 )
 @option("--reference", required=True, metavar="TEXT", help="Paper or code of the method.")
 @task_option
