@@ -1,3 +1,42 @@
-"""starbench: a benchmark of disentanglement methods on paired synthetic spectra of stars."""
+"""starbench: a benchmark of disentanglement methods on paired synthetic spectra of stars.
+
+The functions of `starbench.api`, to be used as ``import starbench as sb``; they are imported when
+first used, so that importing starbench takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from starbench.api import (
+        RunResult,
+        load_method,
+        load_task,
+        rows,
+        run,
+        score,
+        twin_ranks,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "RunResult",
+    "__version__",
+    "load_method",
+    "load_task",
+    "rows",
+    "run",
+    "score",
+    "twin_ranks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("starbench.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,8 +4,8 @@
     python examples/numpy_pca.py pairs.h5 predictions.h5
     starbench score predictions.h5 --method-name numpy-pca --label-access nuisance --reference "..."
 
-In each pixel a quadratic in the nuisance (Teff, log g) is fitted and taken away; the latent is what
-is left, on its principal components.
+A quadratic in the nuisance (Teff, log g) is fitted to each pixel and subtracted; the latent holds
+the principal components of the residual.
 """
 
 import sys
@@ -15,11 +15,11 @@ import numpy as np
 
 N_FIT = 1500  # pairs that the fit sees: plenty for so few components
 N_LATENT = 20
-STEP = 500  # pairs held at once
+STEP = 500  # pairs in memory at once
 
 
 def main(pairs: str, predictions: str) -> None:
-    """Fit on the train split of one file, and write the latents of all splits to another."""
+    """Fit on the train split of one file, and write the predictions of all splits to another."""
     with h5py.File(pairs) as data, h5py.File(predictions, "w") as out:
         u = data["train/nuisance"][:N_FIT].reshape(-1, data["train/nuisance"].shape[2])
         centre, spread = u.mean(axis=0), u.std(axis=0)
@@ -29,29 +29,29 @@ def main(pairs: str, predictions: str) -> None:
             i, j = np.triu_indices(u.shape[-1])
             return np.concatenate([np.ones_like(u[..., :1]), u, u[..., i] * u[..., j]], axis=-1)
 
-        # Both spectra of a pair are rows of their own: this method never asks which are twins.
+        # Both spectra of a pair are separate rows: the method does not use which are twins.
         flux = data["train/flux"][:N_FIT].reshape(len(u), -1)
         slopes = np.linalg.lstsq(monomials(u), flux, rcond=None)[0].astype(np.float32)
         _, s, components = np.linalg.svd(flux - monomials(u) @ slopes, full_matrices=False)
-        kept = np.flatnonzero(s > 1e-4 * s[0])[:N_LATENT]  # what is below is rounding
+        kept = np.flatnonzero(s > 1e-4 * s[0])[:N_LATENT]  # the others are rounding errors
         components = components[kept]
-        # Between counting each component by its variance and counting all alike.
+        # Halfway between weighting each component by its variance and weighting all alike.
         scale = np.sqrt(s[kept] / np.sqrt(len(u)))
 
-        # The latents and reconstructions of test lie at the root, the others under their split.
+        # Predictions of the test split are at the root, the others in groups named by split.
         for split, place in [("train", "train/"), ("validation", "validation/"), ("test", "")]:
             flux, nuisance = data[f"{split}/flux"], data[f"{split}/nuisance"]
             shape = (len(flux), 2, len(components))
             latent = out.create_dataset(f"{place}latent", shape, "f4")
             if split == "test":
-                plain = out.create_dataset("reconstruction", flux.shape, "f4")
+                own = out.create_dataset("reconstruction", flux.shape, "f4")
                 swapped = out.create_dataset("swapped_reconstruction", flux.shape, "f4")
             for rows in (slice(i, i + STEP) for i in range(0, len(flux), STEP)):
                 mean = monomials(nuisance[rows]) @ slopes
                 z = (flux[rows] - mean) @ components.T / scale
                 latent[rows] = z
-                if split == "test":  # decoded with its own latent, and with its twin's
-                    plain[rows] = mean + (z * scale) @ components
+                if split == "test":  # decoded from its own latent, and from its twin's
+                    own[rows] = mean + (z * scale) @ components
                     swapped[rows] = mean + (z[:, ::-1] * scale) @ components
 
 

@@ -54,14 +54,16 @@ def method_names() -> tuple[str, ...]:
     return tuple(sorted({*BUILT_IN, *third_party}))
 
 
-def get_method(spec: str) -> type[Method]:
-    """Find a method by its name, or in a file as ``my_method.py:MyMethod``.
+def get_method(spec: str | type[Method]) -> type[Method]:
+    """Find a method by its name, or in a file as ``my_method.py:MyMethod``; check a class.
 
     Raises
     ------
     SettingError
         If there is no such method, or the object of that name is not a method.
     """
+    if isinstance(spec, type):
+        return _checked(spec, spec.__qualname__)
     if ".py:" in spec:
         candidate = _from_file(*spec.rsplit(":", 1))
     elif spec in BUILT_IN:

@@ -1,56 +1,75 @@
-"""Which exceptions are the user's to mend, and what a command says and exits with for each."""
+"""What a command says about an exception, and its exit code: 2 if the user can fix it, else 1."""
 
 import os
 import sys
 
 import click
 
-# Where each is defined. An error whose module was never imported cannot have been raised, so none
-# is imported here: torch behind some of them takes seconds.
+# User-fixable errors, by the module that defines each. An error whose module was never imported
+# cannot have been raised, so none is imported here: torch behind some of them takes seconds.
 USER_ERRORS = (
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
+    ("starbench.runs.run_folder", "RunFolderBusy"),
 )
-RESUMED = ("run", "sweep")  # commands that go on where they were
-STOPPED = "Stopped; the same command continues from the last checkpoint."
+RESUMABLE = ("run", "sweep")  # commands that continue where they were stopped
 
 
-class Report(click.ClickException):
-    """A sentence for the terminal and an exit code: 2 for the user's mistakes, 1 for failures."""
+class UserError(click.ClickException):
+    """A user-fixable error: one sentence that names what to change; exit code 2."""
 
-    def __init__(self, message: str, exit_code: int):
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 2
 
 
-def report(error: BaseException, command: str | None = None) -> Report:
-    """Turn any exception into what the terminal shows of it, which may depend on the command."""
+class Failure(click.ClickException):
+    """A failure that no other input would have prevented; exit code 1."""
+
+    exit_code = 1
+
+
+class Stopped(click.ClickException):
+    """The user interrupted the command; the exit code is that of a program ended by Ctrl-C."""
+
+    exit_code = 130
+
+
+def in_one_sentence(error: BaseException, command: str | None = None) -> click.ClickException:
+    """Turn any exception into the sentence that the terminal shows and an exit code.
+
+    Parameters
+    ----------
+    error : BaseException
+    command : str, optional
+        Name of the command that raised it; some can be resumed.
+    """
     if isinstance(error, KeyboardInterrupt):
-        return Report(STOPPED if command in RESUMED else "Stopped.", 130)
-    if isinstance(error, _loaded(USER_ERRORS)):
-        return Report(_sentence(error), 2)
+        resumed = "; the same command continues from the last checkpoint"
+        return Stopped(f"Stopped{resumed if command in RESUMABLE else ''}.")
+    if isinstance(error, _imported(USER_ERRORS)):
+        return UserError(_one_line(error))
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         reason = " ".join((error.strerror or str(error)).split())
-        return Report(f"{place}{reason.rstrip('.')}.", 1)
+        return Failure(f"{place}{reason.rstrip('.')}.")
     if isinstance(error, MemoryError):
-        return Report("Out of memory; choose a smaller --scale or a machine with more.", 1)
-    return Report(
-        f"{type(error).__name__}: {_sentence(error)} (set STARBENCH_DEBUG=1 for the traceback)", 1
+        return Failure("Out of memory; choose a smaller --scale or a machine with more memory.")
+    return Failure(
+        f"{type(error).__name__}: {_one_line(error)} (set STARBENCH_DEBUG=1 for the traceback)"
     )
 
 
 def debugging() -> bool:
-    """Say whether the user asked for whole tracebacks."""
+    """Return whether the user asked for tracebacks."""
     return bool(os.environ.get("STARBENCH_DEBUG"))
 
 
-def _loaded(places: tuple[tuple[str, str], ...]) -> tuple[type[BaseException], ...]:
+def _imported(places: tuple[tuple[str, str], ...]) -> tuple[type[BaseException], ...]:
+    """Return those of the named exception classes whose module is imported."""
     return tuple(
         getattr(sys.modules[module], name) for module, name in places if module in sys.modules
     )
 
 
-def _sentence(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())

@@ -1,31 +1,44 @@
-"""`starbench leaderboard`: add rows, generate the pages, check them, compare methods."""
+"""`starbench leaderboard`: add and verify rows, generate the pages, compare methods."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from starbench.cli.errors import Report
-from starbench.cli.options import cache_option
+from starbench.cli.commands import Group, option
+from starbench.cli.errors import Failure, UserError
+from starbench.cli.options import cache_option, quiet_option
 
-_directory = click.option(
+if TYPE_CHECKING:
+    from starbench.methods.base import Method
+
+ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-fc0c93bd.json"
+
+_directory = partial(
+    option,
     "--directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The leaderboard's folder; by default that of the checkout around the current folder.",
+    metavar="DIR",
+    help="The leaderboard's folder.",
+)
+written_directory = _directory(show_default="that of the checkout around the current folder")
+read_directory = _directory(
+    show_default="that of the checkout around the current folder, or the one shipped with starbench"
 )
 
 
-@click.group()
+@click.group(cls=Group, example="starbench leaderboard compare fader factordis")
 def leaderboard() -> None:
-    """Add rows to the leaderboard and generate its pages."""
+    """Add and compare rows, generate the pages."""
 
 
-@leaderboard.command()
+@leaderboard.command(example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Take the place of a row of the same run.")
-@click.option("--allow-dirty", is_flag=True, help="Take rows of code changed since its commit.")
-@click.option("--quiet", is_flag=True, help="Draw no progress.")
-@_directory
+@option("--replace", is_flag=True, help="Replace an existing row of the same run.")
+@option("--allow-dirty", is_flag=True, help="Accept rows of code that differs from its commit.")
+@quiet_option
+@written_directory
 def add(
     runs: tuple[Path, ...],
     replace: bool,
@@ -33,9 +46,10 @@ def add(
     quiet: bool,
     directory: Path | None,
 ) -> None:
-    """Check rows and copy them to the leaderboard: all of them, or none.
+    """Check rows and add them to the leaderboard.
 
-    RUN is the folder of a run, or the file of a row with its ranks beside it.
+    All of them are added, or none if one is refused. RUN is the folder of a run, or the file of a
+    row with its ranks beside it.
     """
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
@@ -43,7 +57,7 @@ def add(
 
     paths = board.add(
         bar(runs, label="check", unit="rows", quiet=quiet),
-        _folder(directory),
+        directory or board.find_directory(Path.cwd()),
         replace=replace,
         allow_dirty=allow_dirty,
         get_task=get_task,
@@ -54,47 +68,53 @@ def add(
     click.echo("Next: starbench leaderboard build")
 
 
-@leaderboard.command()
-@click.option(
-    "--check", is_flag=True, help="Write nothing; exit with 1 if anything is out of date."
-)
-@_directory
+@leaderboard.command(example="starbench leaderboard build\nstarbench leaderboard build --check")
+@option("--check", is_flag=True, help="Write nothing; exit with 1 if a page is out of date.")
+@written_directory
 def build(check: bool, directory: Path | None) -> None:
-    """Generate LEADERBOARD.md, leaderboard.csv and the README's table from the rows alone."""
-    from starbench.leaderboard.pages import markdown as render
+    """Generate the pages from the rows.
+
+    Writes LEADERBOARD.md, leaderboard.csv and the table in README.md.
+    """
+    from starbench.leaderboard.pages import generate
     from starbench.leaderboard.store import board
 
-    folder = _folder(directory)
+    folder = directory or board.find_directory(Path.cwd())
     entries = board.load(folder)
-    if check:
-        outdated = [path.name for path in render.differing(entries, folder)]
-        if outdated:
-            raise Report(
-                f"{', '.join(outdated)} not as the rows give; run `starbench leaderboard build`.",
-                1,
-            )
-        click.echo(f"up to date with {len(entries)} rows")
+    if not check:
+        written = ", ".join(path.name for path in generate.build(entries, folder))
+        click.echo(f"{len(entries)} rows; {f'wrote {written}' if written else 'no change'}")
         return
-    written = [path.name for path in render.build(entries, folder)]
-    click.echo(f"{len(entries)} rows; {'wrote ' + ', '.join(written) if written else 'no change'}")
+    outdated = ", ".join(path.name for path in generate.differing(entries, folder))
+    if outdated:
+        raise Failure(f"Out of date: {outdated}; run `starbench leaderboard build`.")
+    click.echo(f"up to date with {len(entries)} rows")
 
 
-@leaderboard.command()
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
-              help="Where the site goes; by default the leaderboard's folder site/.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Draw no progress.")
-@_directory
+@leaderboard.command(example="starbench leaderboard site --out site")
+@option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    show_default="site/ in the leaderboard's folder, or in the current one outside a checkout",
+    help="Folder of the site.",
+)
+@quiet_option
+@read_directory
 def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
-    """Build the leaderboard as web pages that need neither a server nor a network."""
-    from functools import partial
+    """Build the leaderboard as web pages.
 
+    They need neither a server nor a network.
+    """
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
     from starbench.leaderboard.web.build import build_site
     from starbench.tasks.registry import get_task
 
-    folder = _folder(directory)
-    out = out or folder / "site"
+    folder = directory or board.readable_directory(Path.cwd())
+    if out is None:
+        inside = directory is not None or Path.cwd().is_relative_to(folder.parent)
+        out = folder / "site" if inside else Path("site")
     sizes = build_site(
         board.load(folder),
         out,
@@ -104,199 +124,173 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
     click.echo(f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB; open {out / 'index.html'}")
 
 
-@leaderboard.command()
+@leaderboard.command(
+    example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}"
+)
 @click.argument("rows", metavar="[ROW...]", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path, exists=True, file_okay=False),
-              help="The run of the one ROW: ranks its latents again.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Draw no progress.")
-@_directory
+@option(
+    "--run",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN",
+    help="Folder of the run of the one ROW, whose latents are ranked again.",
+)
+@quiet_option
+@read_directory
 def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Path | None) -> None:
-    """Recompute the rank figures of rows, by default all, from their ranks.
+    """Recompute the rank metrics of rows.
 
-    Rows of other data than those of their task are refused, too. ROW is the file of a row, or the
-    folder of a run.
+    Also compares the data of each row with those of its task. ROW is the file of a row, or the
+    folder of a run; by default all rows are verified. Exits with 1 if a row is refused.
     """
     from starbench.common.progress import bar, say
-    from starbench.leaderboard.store import board, checks
-    from starbench.methods.base import OracleControl
+    from starbench.leaderboard.store import board
+    from starbench.leaderboard.store.verify import verify_row
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
 
     if run is not None and len(rows) != 1:
-        raise click.UsageError("--run belongs to one ROW; name that one.")
+        raise click.UsageError("--run belongs to one ROW; name that row.")
     paths = [board.row_file(path) for path in rows]
     if not rows:
-        paths = sorted((_folder(directory) / "rows").glob("*.json"))
+        folder = directory or board.readable_directory(Path.cwd())
+        paths = sorted((folder / "rows").glob("*.json"))
     refused = 0
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
-            row, ranks = board.read_pair(path)
-            checks.check_metrics(row, printable(path))
-            checks.check_declared(row, printable(path), _declared(row.method))
-            if row.scale != "own":
-                task = get_task(row.task)
-                if row.task_version >= task.version:  # older data cannot be looked at any more
-                    checks.check_data(row, ranks, printable(path), task)
-            if ranks is not None:
-                checks.check_figures(row, ranks, printable(path), intervals=True)
-                if run is not None:
-                    method = _declared(row.method)
-                    own_ranks = (
-                        method is not None
-                        and issubclass(method, OracleControl)
-                        and method.rank_twins is not OracleControl.rank_twins
-                    )
-                    if own_ranks:
-                        raise RowError(
-                            f"{printable(path)}: {row.method} ranks by a distance of its own, "
-                            "which latents alone do not give; leave out --run"
-                        )
-                    checks.check_latents(ranks, run / "latents.h5")
+            row = verify_row(path, get_task=get_task, declared=_declared, run=run)
         except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
         else:
             say(f"{row.status:8} {printable(path)}")
     if refused:
-        raise Report(f"{refused} of {len(paths)} rows do not hold.", 1)
+        raise Failure(f"{refused} of {len(paths)} rows are refused; see above.")
 
 
-@leaderboard.command()
-@click.argument("a")
-@click.argument("b")
-@click.option("--task", "task_name", default="apogee-giants", show_default=True)
-@click.option(
+@leaderboard.command(
+    example="starbench leaderboard compare fader factordis\n"
+    "starbench leaderboard compare fader hsic --task apogee-giants-snr50"
+)
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@option(
+    "--task",
+    default="apogee-giants",
+    show_default=True,
+    metavar="TASK",
+    help="The task on which they are compared.",
+)
+@option(
     "--metric",
     type=click.Choice(["doppelganger_free", "doppelganger_0.1", "doppelganger_1"]),
     default="doppelganger_free",
     show_default=True,
+    help="The share of stars to compare: twin nearest, within 0.1 %, or within 1 %.",
 )
-@_directory
-def compare(a: str, b: str, task_name: str, metric: str, directory: Path | None) -> None:
-    """Give the difference of methods A and B on the same stars, with its interval.
+@read_directory
+def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> None:
+    """Compare two methods on the same stars.
 
-    The table says on which stars they differ, in fifths of each label; the largest is marked.
+    A and B are names of methods on the leaderboard. Prints the difference of their shares with its
+    interval, and a table of it in fifths of the stars by each label, the largest marked.
     """
-    import numpy as np
-
-    from starbench.leaderboard.statistics.compare import (
-        choose,
-        compare_ranks,
-        found_stars,
-        ranks_of,
-    )
-    from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
+    from starbench.leaderboard.pages.comparison import comparison_text
+    from starbench.leaderboard.statistics.compare import choose
     from starbench.leaderboard.store import board
     from starbench.tasks.registry import get_task
 
-    chosen = choose(board.load(_folder(directory)), a, b, task_name)
-    ranks = ranks_of(chosen)
-    found = compare_ranks(*ranks, metric)
-    click.echo(f"{metric} on {task_name}")
-    click.echo(f"{a}: {100 * found.share_a:.2f} % ({found.seeds_a} seeds)")
-    click.echo(f"{b}: {100 * found.share_b:.2f} % ({found.seeds_b} seeds)")
-    click.echo(
-        f"difference: {100 * found.difference:+.2f} points, 95 % interval "
-        f"{100 * found.low:+.2f} to {100 * found.high:+.2f}"
-        + ("" if found.separable else ": cannot be told apart")
-    )
-    task, row = get_task(task_name), chosen[0].row
-    if (row.task_version, row.data_fingerprint) != (task.version, task.fingerprint(row.scale)):
-        click.echo("These rows are of other data than this starbench draws: no table by label.")
-        return
-    labels = star_labels(*task.drawn_labels("test", row.scale), task.nuisance_names, task.elements)
-    stars = [np.stack([found_stars(rank, metric) for rank in of_seeds]) for of_seeds in ranks]
-    click.echo(f"\nA is {a}, B is {b}; fifths of the stars by each label:\n")
-    click.echo(strata_table(strata(*stars, labels)))
+    entries = board.load(directory or board.readable_directory(Path.cwd()))
+    click.echo(comparison_text(choose(entries, a, b, task), metric, get_task(task)))
 
 
-@leaderboard.command()
-@click.argument("row_path", metavar="ROW", type=click.Path(path_type=Path))
+@leaderboard.command(example=f"starbench leaderboard reproduce \\\n    {ROW}")
+@click.argument("row", metavar="ROW", type=click.Path(path_type=Path))
+@option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="as many as the row's run, or the available cores if they are fewer",
+    help="Number of CPU threads.",
+)
+@option(
+    "--device",
+    metavar="DEVICE",
+    show_default="that of the row",
+    help="auto (an accelerator if there is one), cpu, cuda, cuda:1, ...",
+)
+@option(
+    "--method",
+    metavar="METHOD",
+    show_default="the name in the row",
+    help="The row's method as PATH.py:CLASS, if it has no registered name.",
+)
+@option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep the run's folder in this folder; without --out it is removed.",
+)
 @cache_option
-@click.option("--threads", type=click.IntRange(min=1),
-              help="By default as many as the row's run had, or as there are cores.")  # fmt: skip
-@click.option("--device", metavar="NAME", help="By default that of the row.")
-@click.option("--method", "spec", metavar="NAME",
-              help="The method as PATH.py:CLASS, if the row's name does not find it.")  # fmt: skip
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-              help="Keep the run's folder here; by default it is removed.")  # fmt: skip
-@click.option("--quiet", is_flag=True, help="Draw no progress.")
+@quiet_option
 def reproduce(
-    row_path: Path,
-    cache: Path | None,
+    row: Path,
     threads: int | None,
     device: str | None,
-    spec: str | None,
+    method: str | None,
     out: Path | None,
+    cache: Path | None,
     quiet: bool,
 ) -> None:
-    """Run a row's settings again and say, figure by figure, whether they agree.
+    """Run a row again and compare the metrics.
 
-    ROW is the file of a row, or the folder of a run. Exits with 1 if a figure does not agree.
+    ROW is the file of a row, or the folder of a run. Each metric may differ by a tolerance; exits
+    with 1 if one differs by more.
     """
-    import tempfile
-
-    from starbench.common.provenance import available_cores
     from starbench.leaderboard.store import board, reproduce
+    from starbench.leaderboard.store.repeat import repeat_run
     from starbench.methods.registry import get_method
-    from starbench.results.ranks import read_ranks
     from starbench.results.schema import read_row
     from starbench.results.text import printable
-    from starbench.runs.runner import run
     from starbench.tasks.registry import get_task
 
-    path = board.row_file(row_path)
-    name, row = printable(path), read_row(path)
-    reproduce.check_source(row, name)
-    method, task = get_method(spec or row.method), get_task(row.task, cache=cache)
-    reproduce.check_reproducible(row, name, method, task)
-    settings = reproduce.settings_of(row, name, method)
-    click.echo(f"Again: {printable(row.command)}")
-    with tempfile.TemporaryDirectory(prefix="starbench-") as temporary:
-        outcome = run(
-            task,
-            method,
-            settings,
-            seed=row.seed,
-            scale=row.scale,
-            device=device or row.hardware.device,
-            threads=threads or max(1, min(row.hardware.threads, available_cores())),
-            out=out or Path(temporary),
-            preset=row.preset,
-            overrides=row.overrides,
-            quiet=quiet,
+    path = board.row_file(row)
+    original = read_row(path)
+    reproduce.check_source(original, printable(path))
+    click.echo(f"Running again: {printable(original.command)}")
+    again, ranks = repeat_run(
+        original,
+        printable(path),
+        get_method(method or original.method),
+        get_task(original.task, cache=cache),
+        device=device,
+        threads=threads,
+        out=out,
+        quiet=quiet,
+    )
+    if again is None:
+        raise UserError(f"{out} holds this run already; give another --out.")
+    if again.status != original.status:
+        raise Failure(
+            f"The run {again.status}, but the row is {original.status}: {again.message or ''}"
         )
-        again, folder = outcome.row, outcome.folder
-        if not outcome.fresh:
-            # It may be the very run that made the row, which would prove nothing.
-            raise Report(f"{folder.path} holds this run already; give another --out.", 2)
-        ranks = read_ranks(folder.ranks) if again.status == "ok" else None
-    if again.status != row.status:
-        raise Report(f"The run {again.status}, the row is {row.status}: {again.message or ''}", 1)
     if ranks is None:
-        click.echo(f"Agrees: both {row.status}.")
+        click.echo(f"Agrees: both are {original.status}.")
         return
-    found = reproduce.agreements(row, again, ranks)
-    same = row.ranks_sha256 == again.ranks_sha256
-    click.echo(f"Ranks: {'the same for every star' if same else 'not the same'}.\n")
-    click.echo(reproduce.agreement_table(found))
+    compared = reproduce.agreements(original, again, ranks)
+    same = original.ranks_sha256 == again.ranks_sha256
+    click.echo(f"Ranks: {'the same for every star' if same else 'not the same for every star'}.\n")
+    click.echo(reproduce.agreement_table(compared))
     click.echo(f"\n{reproduce.TOLERANCES}")
-    differing = [each.name for each in found if not each.agrees]
+    differing = [each.name for each in compared if not each.agrees]
     if differing:
-        raise Report(f"{len(differing)} of {len(found)} figures differ: {differing[0]}.", 1)
-    click.echo(f"All {len(found)} figures agree.")
+        raise Failure(f"{len(differing)} of {len(compared)} metrics differ: {differing[0]}.")
+    click.echo(f"All {len(compared)} metrics agree.")
 
 
-def _folder(directory: Path | None) -> Path:
-    from starbench.leaderboard.store.board import find_directory
-
-    return directory or find_directory(Path.cwd())
-
-
-def _declared(name: str) -> Any | None:
+def _declared(name: str) -> "type[Method] | None":
     """Return the class of a method, None where it is not installed here."""
-    from starbench.methods.base import SettingError
+    from starbench.common.settings import SettingError
     from starbench.methods.registry import get_method
 
     try:

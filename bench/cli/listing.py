@@ -1,14 +1,17 @@
-"""Tables of the methods and tasks that there are."""
+"""What the commands print about methods, tasks and data sets."""
 
 import dataclasses
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from starbench.methods.base import Method
-from starbench.tasks.base import Task
+from starbench.tasks.base import SPLITS, Task
 
 
 def methods_table(methods: Iterable[type[Method]]) -> str:
@@ -26,48 +29,169 @@ def methods_table(methods: Iterable[type[Method]]) -> str:
 
 
 def describe_method(method: type[Method]) -> str:
-    """Return what a method is, its hyperparameters with defaults and meanings, and its presets."""
-    parts = [
-        f"{method.name} (version {method.version})",
-        inspect.cleandoc(_own_doc(method)).partition("\n\n")[0],
-        f"Label access: {method.label_access}. Reference: {method.reference}",
-    ]
+    """Return what a method is, its hyperparameters with defaults and ranges, and its presets."""
     fields = [
         {
             "hyperparameter": field.name,
             "default": str(field.default),
+            "allowed": "True, False"
+            if isinstance(field.default, bool)
+            else allowed_values(field.metadata),
             "meaning": field.metadata.get("help", ""),
         }
         for field in dataclasses.fields(method.Hyperparameters)
     ]
-    parts.append(
-        tabulate(fields, headers="keys", disable_numparse=True) if fields else "No hyperparameters."
+    presets = [
+        f"--preset {name}: {' '.join(f'{key}={value}' for key, value in changes.items())}"
+        for name, changes in method.presets.items()
+    ]
+    table = tabulate(
+        fields, headers="keys", disable_numparse=True, maxcolwidths=[None, None, 24, 40]
     )
-    for name, changes in method.presets.items():
-        settings = " ".join(f"{key}={value}" for key, value in changes.items())
-        parts.append(f"--preset {name}: {settings}")
+    parts = [
+        f"{method.name} (version {method.version})",
+        _summary(method),
+        f"Label access: {method.label_access}. Reference: {method.reference}",
+        table if fields else "No hyperparameters.",
+        *presets,
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _own_doc(method: type[Method]) -> str:
-    """Return what a method says of itself; without a word of its own, what its module says."""
-    return method.__doc__ or sys.modules[method.__module__].__doc__ or ""
+def allowed_values(metadata: Mapping[str, Any]) -> str:
+    """Return the range or the choices of a hyperparameter in words.
+
+    Examples
+    --------
+    >>> allowed_values({"low": 1, "high": 64}), allowed_values({"low": 0.0, "high": None})
+    ('1 to 64', 'at least 0.0')
+    >>> allowed_values({"choices": ("flux", "log")}), allowed_values({})
+    ('flux, log', '')
+    """
+    low, high, choices = (metadata.get(key) for key in ("low", "high", "choices"))
+    if choices is not None:
+        return ", ".join(str(choice) for choice in choices)
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    if low is not None:
+        return f"at least {low}"
+    return "" if high is None else f"at most {high}"
+
+
+def _summary(method: type[Method]) -> str:
+    """Return the first paragraph that documents a method: its own docstring, or its module's."""
+    text = method.__doc__ or sys.modules[method.__module__].__doc__ or ""
+    return inspect.cleandoc(text).partition("\n\n")[0]
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:
-    """Return a table of tasks: name, version, noise, sizes at full scale, nuisance, reference."""
+    """Return a table of tasks: name, version, noise, sizes, nuisance, reference."""
     lines = []
     for task in tasks:
-        sizes = task.sizes("full")
-        nuisance = zip(task.nuisance_names, task.nuisance_units, strict=True)
+        sizes = task.sizes(task.default_scale)
         lines.append(
             {
                 "task": task.name,
                 "version": task.version,
-                "SNR a pixel": "no noise" if task.snr is None else f"{task.snr:g}",
+                "SNR per pixel": "no noise" if task.snr is None else f"{task.snr:g}",
                 "pairs (train / validation / test)": " / ".join(f"{n:,}" for n in sizes.values()),
-                "nuisance": ", ".join(f"{name} [{unit}]" for name, unit in nuisance),
+                "nuisance": _nuisance(task),
                 "reference": task.reference,
             }
         )
     return tabulate(lines, headers="keys", disable_numparse=True)
+
+
+def _nuisance(task: Task) -> str:
+    named = zip(task.nuisance_names, task.nuisance_units, strict=True)
+    return ", ".join(f"{name} [{unit}]" for name, unit in named)
+
+
+def describe_task(task: Task) -> str:
+    """Return the card of a task: what it is, one fact a line."""
+    card = task.card
+    sizes = [
+        f"{scale}: {' / '.join(f'{n:,}' for n in splits.values())}"
+        for scale, splits in card.sizes.items()
+    ]
+    facts = [
+        ("task", f"{card.name}, version {card.version}"),
+        ("family", card.family),
+        ("based on", f"{card.base}: {card.changes}" if card.base else ""),
+        ("reference", card.reference),
+        ("licence", card.licence),
+        ("nuisance", _nuisance(task)),
+        ("composition", ", ".join(card.elements) or "unknown"),
+        ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
+        ("pixels", f"{_pixels(task)}, {card.medium}"),
+        ("scales", "\n".join(["train / validation / test pairs", *sizes])),
+        ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
+    ]
+    return tabulate(
+        [fact for fact in facts if fact[1]],
+        tablefmt="plain",
+        disable_numparse=True,
+        maxcolwidths=[None, 64],
+    )
+
+
+def data_facts(task: Task, scale: str, path: Path | None) -> str:
+    """Return what holds for a whole data set, one fact a line.
+
+    Parameters
+    ----------
+    task : Task
+    scale : str
+    path : pathlib.Path or None
+        The file of the data set; None for a task that keeps none.
+    """
+    noise = "none added" if task.snr is None else f"SNR {task.snr:g} per pixel, added when read"
+    facts = [
+        ("task", f"{task.name}, version {task.version}, scale {scale}"),
+        ("reference", task.reference),
+        ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)" if path else ""),
+        ("pixels", _pixels(task)),
+        ("noise", noise),
+        ("composition", _composition(task, scale)),
+        *_made_from(task, scale),
+        ("fingerprint", task.fingerprint(scale)),
+    ]
+    return tabulate([fact for fact in facts if fact[1]], tablefmt="plain", disable_numparse=True)
+
+
+def splits_table(task: Task, scale: str) -> str:
+    """Return a table of the splits with their sizes and the range of each nuisance."""
+    lines = []
+    for split in SPLITS:
+        nuisance = task.labels_on_disk(split, scale)[0]
+        line = {"split": split, "pairs": f"{len(nuisance):,}", "spectra": f"{2 * len(nuisance):,}"}
+        for i, (name, unit) in enumerate(
+            zip(task.nuisance_names, task.nuisance_units, strict=True)
+        ):
+            low, high = np.min(nuisance[..., i]), np.max(nuisance[..., i])
+            line[f"{name} [{unit}]"] = f"{low:.6g} to {high:.6g}"
+        lines.append(line)
+    return tabulate(lines, headers="keys", disable_numparse=True)
+
+
+def _made_from(task: Task, scale: str) -> list[tuple[str, str]]:
+    """Return what a stored data set says it was made from, such as a digest of the emulator."""
+    if not task.stored:
+        return []
+    return [
+        (name.replace("_", " "), str(value))
+        for name, value in task.cached(scale).header.facts.items()
+        if name not in ("task", "version", "scale")
+    ]
+
+
+def _pixels(task: Task) -> str:
+    wavelength, unit = task.wavelength, task.wavelength_unit
+    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}"
+
+
+def _composition(task: Task, scale: str) -> str:
+    if not task.elements:
+        return "unknown"
+    withheld = task.labels_on_disk("test", scale)[1] is None
+    return ", ".join(task.elements) + ("; withheld for test" if withheld else "")

@@ -1,16 +1,64 @@
-"""Options that several groups of commands share."""
+"""Options that several commands share, each with one metavar, one help text and one default."""
 
 from pathlib import Path
 
 import click
 
-# fmt: off
-cache_option = click.option(
-    "--cache", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-    help="Where data sets are kept; by default the user's cache folder.",
+from starbench.cli.commands import option
+
+method_option = option(
+    "--method",
+    required=True,
+    metavar="METHOD",
+    help="A name listed by `starbench methods`, or PATH.py:CLASS.",
 )
-# fmt: on
-OWN_PAIRS = (
-    "Your own pairs instead of a standard task: an HDF5 file, a folder that `starbench data "
-    "export` or Dataset.save_to_disk wrote, or a data set user/name of the Hugging Face Hub."
+task_option = option(
+    "--task",
+    metavar="TASK",
+    show_default="apogee-giants",
+    help="A name listed by `starbench tasks`, or PATH.py:CLASS.",
 )
+data_option = option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="PAIRS",
+    help="Your own pairs in place of a task: an HDF5 file, a folder written by `starbench data "
+    "export` or Dataset.save_to_disk, or a data set user/name on the Hugging Face Hub.",
+)
+scale_option = option(
+    "--scale",
+    metavar="SCALE",
+    show_default="the task's; full for standard tasks",
+    help="Size of the splits; standard tasks have full (the leaderboard's), mini and tiny.",
+)
+seed_option = option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of everything random.",
+)
+set_option = option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a hyperparameter listed by `starbench methods METHOD`; may be repeated.",
+)
+out_option = option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder in which run folders are created.",
+)
+cache_option = option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    show_default="$STARBENCH_CACHE, or your cache folder",
+    help="Folder in which data sets are kept.",
+)
+quiet_option = option("--quiet", is_flag=True, help="Draw no progress bars.")

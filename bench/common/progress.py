@@ -1,15 +1,24 @@
-"""Progress bars and messages on the terminal."""
+"""Progress bars and messages: on the terminal, or as widgets in a notebook."""
 
+import warnings
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tqdm import tqdm
+from tqdm import TqdmWarning
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+else:
+    with warnings.catch_warnings():
+        # A notebook without ipywidgets gets the bars of a terminal: no reason for a warning.
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.autonotebook import tqdm
 
 T = TypeVar("T")
 
 
 def bar(
-    items: Iterable[T] = (),
+    items: Iterable[T] | None = None,
     *,
     label: str,
     total: int | None = None,

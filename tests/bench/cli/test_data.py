@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from starbench.cli import data as cli_data
 from starbench.cli.main import main
+from starbench.tasks import registry
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.observation.noise import NoiseTrack
 from starbench.tasks.registry import get_task
@@ -15,7 +15,7 @@ from starbench.tasks.registry import get_task
 @pytest.fixture
 def run(tmp_path, emulator, manifest, monkeypatch):
     """Run a command on spectra by a formula, in a cache of its own."""
-    real = cli_data.get_task
+    real = registry.get_task
 
     def get_task(name=None, **options):
         task = real(name, **options)
@@ -24,7 +24,7 @@ def run(tmp_path, emulator, manifest, monkeypatch):
             base.emulator, base.manifest = emulator, manifest
         return task
 
-    monkeypatch.setattr(cli_data, "get_task", get_task)
+    monkeypatch.setattr(registry, "get_task", get_task)
     monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path / "cache"))
 
     def invoke(*words):
@@ -40,14 +40,14 @@ def path(run, tmp_path):
     return tmp_path / "cache" / "apogee-giants-1-mini.h5"
 
 
-def test_build_prints_where_the_set_lies_and_takes_a_cache(run, tmp_path):
+def test_build_prints_the_path_in_the_cache(run, tmp_path):
     result = run("build", "--scale", "tiny", "--cache", tmp_path / "other")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.strip() == str(tmp_path / "other" / "apogee-giants-1-tiny.h5")
     assert (tmp_path / "other" / "apogee-giants-1-tiny.h5").exists()
 
 
-def test_info_prints_what_a_set_holds(run, path, emulator):
+def test_info_describes_a_data_set(run, path, emulator):
     result = run("info", "--scale", "mini")
     assert result.exit_code == 0
     for words in (
@@ -73,15 +73,14 @@ def test_info_of_a_noise_track_and_of_own_data(run, path, pairs_file):
     own = run("info", "--data", pairs_file())
     assert own.exit_code == 0
     assert "12, 5000.00-6000.00 Angstrom" in own.stdout and "u0 [K]" in own.stdout
-    assert "emulator" not in own.stdout
 
 
-def test_verify_of_a_sound_set(run, path, pairs_file):
+def test_verify_of_an_intact_set(run, path, pairs_file):
     for words in (["--scale", "mini"], ["--scale", "mini", "--task", "apogee-giants-snr50"],
                   ["--data", pairs_file()]):  # fmt: skip
         result = run("verify", *words)
         assert (result.exit_code, result.stderr) == (0, "")
-        assert "is sound; its fingerprint is" in result.stdout
+        assert "is intact; its fingerprint is" in result.stdout
 
 
 def test_verify_names_what_is_wrong_and_repairs_it(run, path):
@@ -93,7 +92,7 @@ def test_verify_names_what_is_wrong_and_repairs_it(run, path):
     assert result.stderr.splitlines() == [
         f"{path}: train chunk 2 (pairs 1250-1874) is damaged.",
         f"{path}: test chunk 1 (pairs 625-1249) is damaged.",
-        "`starbench data verify --repair` rebuilds what is damaged.",
+        "Error: The data set is damaged; `starbench data verify --repair` rebuilds it.",
     ]
     repaired = run("verify", "--scale", "mini", "--repair")
     assert repaired.exit_code == 0
@@ -112,7 +111,7 @@ def test_verify_of_a_truncated_set(run, path):
     assert path.read_bytes() == whole
 
 
-def test_one_chunk_is_built_anew(run, path):
+def test_one_chunk_is_rebuilt(run, path):
     whole = path.read_bytes()
     with h5py.File(path, "r+") as file:
         file["train/flux"][1875:] = 0
@@ -143,11 +142,11 @@ def test_one_chunk_is_built_anew(run, path):
         ),
         (
             ["info", "--scale", "tiny"],
-            "is not there; build it with `starbench data build --task apogee-gi",
+            "does not exist; build it with `starbench data build --task apogee-gi",
         ),
         (
             ["verify", "--scale", "tiny"],
-            "apogee-giants-1-tiny.h5 is not there; build it with `starbench",
+            "apogee-giants-1-tiny.h5 does not exist; build it with `starbench",
         ),
         (
             ["info", "--data", "nowhere.h5"],
@@ -158,7 +157,7 @@ def test_one_chunk_is_built_anew(run, path):
         (["verify", "--data", "nowhere.h5", "--task", "apogee-giants-snr50"], "not both"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(run, tmp_path, words, sentence):
+def test_a_user_error_is_one_sentence_and_exit_code_2(run, tmp_path, words, sentence):
     result = run(*words)
     assert result.exit_code == 2
     assert sentence in result.stderr and result.stdout == ""
@@ -166,7 +165,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(run, tmp_path, words, sentenc
     assert not list(tmp_path.rglob("*.h5*"))
 
 
-def test_wrong_own_data_are_the_users_mistake(run, pairs_file):
+def test_invalid_own_data_are_a_user_error(run, pairs_file):
     path = pairs_file()
     with h5py.File(path, "r+") as file:
         file["test/flux"][2, 0, 0] = np.nan
@@ -174,7 +173,10 @@ def test_wrong_own_data_are_the_users_mistake(run, pairs_file):
         result = run(command, "--data", path)
         assert result.exit_code == 2
         assert "test/flux holds a value that is NaN, first in pair 2" in result.stderr
-    assert "cannot mend --data" in run("verify", "--data", path, "--repair").stderr
+    assert (
+        "--repair rebuilds data that starbench keeps"
+        in run("verify", "--data", path, "--repair").stderr
+    )
 
 
 def test_a_cache_that_cannot_be_made_is_a_failure(run, tmp_path):
@@ -207,7 +209,7 @@ def test_a_stopped_export_says_that_nothing_changed(run, pairs_file, tmp_path, m
 
     monkeypatch.setattr("starbench.tasks.storage.export.write_hdf5", stop)
     result = run("export", tmp_path / "out.h5", "--data", pairs_file())
-    assert result.exit_code == 130 and "out.h5 is as it was before." in result.stderr
+    assert result.exit_code == 130 and "out.h5 is unchanged." in result.stderr
     assert not (tmp_path / "out.h5").exists()
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from support.rows import FakeTask
 
 from starbench.cli.main import main
-from starbench.leaderboard.pages.markdown import BEGIN, END
+from starbench.leaderboard.pages.readme import BEGIN, END
 from starbench.metrics import twin_ranks
 from starbench.tasks import registry
 
@@ -33,23 +33,20 @@ def starbench(*arguments):
 def test_add_build_check_and_verify(checkout, make_run):
     code, output = starbench("build", "--check")
     assert code == 1
-    assert "LEADERBOARD.md, leaderboard.csv, README.md not as the rows give" in output
+    assert "Out of date: LEADERBOARD.md, leaderboard.csv, README.md; run" in output
     code, output = starbench("add", make_run(seed=0), make_run(seed=1))
     assert code == 0
     assert output.count("added apogee-giants-v1__fader__seed") == 2
     assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, leaderboard.csv, README.md\n")
     assert starbench("build") == (0, "2 rows; no change\n")
     assert starbench("build", "--check") == (0, "up to date with 2 rows\n")
-    assert (
-        "| 1 | fader | nuisance | [2](leaderboard/LEADERBOARD.md#apogee-"
-        in (checkout.parent / "README.md").read_text()
-    )
+    assert "fader" in (checkout.parent / "README.md").read_text()
     code, output = starbench("verify")
     assert code == 0
     assert output.count("ok ") == 2
 
 
-def test_a_refused_row_is_the_users_mistake(checkout, make_run):
+def test_a_refused_row_is_a_user_error(checkout, make_run):
     run = make_run(dirty=True)
     code, output = starbench("add", run)
     assert code == 2
@@ -60,13 +57,13 @@ def test_a_refused_row_is_the_users_mistake(checkout, make_run):
     assert starbench("add", "--allow-dirty", "--replace", run)[0] == 0
 
 
-def test_a_path_that_is_not_there_is_the_users_mistake(checkout, tmp_path):
+def test_a_missing_path_is_a_user_error(checkout, tmp_path):
     code, output = starbench("add", tmp_path / "none")
     assert code == 2
     assert "cannot be read" in output
 
 
-def test_verify_names_the_row_that_does_not_hold(checkout, make_run):
+def test_verify_names_the_refused_row(checkout, make_run):
     starbench("add", make_run(seed=0), make_run(seed=1))
     path = next((checkout / "rows").glob("*seed1*.json"))
     content = json.loads(path.read_text())
@@ -76,7 +73,7 @@ def test_verify_names_the_row_that_does_not_hold(checkout, make_run):
     assert code == 1
     assert sum(line.startswith("ok ") for line in output.splitlines()) == 1
     assert "refused" in output and "but the ranks give" in output
-    assert "1 of 2 rows do not hold." in output
+    assert "1 of 2 rows are refused; see above." in output
     assert starbench("build")[0] == 2
     assert not (checkout / "LEADERBOARD.md").exists()
 
@@ -92,24 +89,24 @@ def test_verify_ranks_latents_again(checkout, make_run):
         file["latent"][0] = file["latent"][1]
     code, output = starbench("verify", run, "--run", run)
     assert code == 1
-    assert "the latents give other ranks" in output
+    assert "recomputed from the latents" in output
     code, output = starbench("verify", "--run", run)
     assert code == 2
     assert "--run belongs to one ROW" in output
 
 
-def test_compare_says_whether_methods_can_be_told_apart(checkout, make_run):
+def test_compare_says_whether_methods_are_tied(checkout, make_run):
     starbench("add", make_run(nearest=0.9), make_run(nearest=0.1, method="baseline"))
     code, output = starbench("compare", "fader", "baseline")
     assert code == 0
     assert "difference: +" in output
-    assert "cannot be told apart" not in output
+    assert "statistically tied" not in output
     table = [line.split() for line in output.splitlines()]
     assert [
         sum(words[:1] == [label] for words in table) for label in ("Teff", "logg", "[Fe/H]")
     ] == [5, 5, 5]
     assert sum(words[-1:] == ["<"] for words in table) == 3
-    assert "cannot be told apart" in starbench("compare", "fader", "fader")[1]
+    assert "statistically tied" in starbench("compare", "fader", "fader")[1]
     assert starbench("compare", "fader", "nobody")[0] == 2
 
 
@@ -119,7 +116,7 @@ def test_rows_of_other_data_have_no_table_by_label(checkout, make_run, monkeypat
     code, output = starbench("compare", "fader", "baseline")
     assert code == 0
     assert "difference: +" in output
-    assert output.endswith("other data than this starbench draws: no table by label.\n")
+    assert "so there is no table by label." in output
 
 
 def test_verify_refuses_rows_of_other_data_put_there_by_hand(checkout, make_run, monkeypatch):
@@ -127,13 +124,13 @@ def test_verify_refuses_rows_of_other_data_put_there_by_hand(checkout, make_run,
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(data="new"))
     code, output = starbench("verify", "--quiet")
     assert code == 1
-    assert "`data_fingerprint` is abc123-full, but apogee-giants here has new-full" in output
+    assert "field `data_fingerprint` is abc123-full, but" in output
     # Of a version that this starbench has left behind, nothing can be said but what ranks tell.
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(data="new", version=2))
     assert starbench("verify", "--quiet")[0] == 0
 
 
-def test_a_link_among_the_rows_is_not_followed(checkout, make_run, tmp_path):
+def test_a_symlink_among_the_rows_is_refused(checkout, make_run, tmp_path):
     starbench("add", make_run())
     (path,) = (checkout / "rows").glob("*.json")
     path.rename(tmp_path / "elsewhere.json")
@@ -145,7 +142,7 @@ def test_a_link_among_the_rows_is_not_followed(checkout, make_run, tmp_path):
     assert not (checkout / "LEADERBOARD.md").exists()
 
 
-def test_outside_a_checkout_the_way_out_is_named(checkout, monkeypatch, tmp_path, make_run):
+def test_outside_a_checkout_build_asks_for_a_directory(checkout, monkeypatch, tmp_path, make_run):
     starbench("add", make_run())
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

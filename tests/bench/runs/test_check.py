@@ -26,13 +26,13 @@ def test_the_example_passes_every_clause(toy_task):
     assert not any(results.values())
 
 
-def test_the_command_says_what_to_mend(tmp_path):
+def test_the_command_says_what_to_change(tmp_path):
     path = tmp_path / "cheat.py"
     path.write_text(BROKEN)
     result = CliRunner().invoke(main, ["check", f"{path}:Cheat", "--cache", str(tmp_path)])
     assert result.exit_code == 1
-    assert "MEND  fit works within label access" in result.output
-    assert "breaks 1 of the contract's clauses" in result.output
+    assert "FAIL  fit works within label access" in result.output
+    assert "fails 1 of the contract's clauses" in result.output
 
 
 def test_the_command_passes_a_method_from_a_file(tmp_path):

@@ -1,0 +1,551 @@
+"""The public functions of starbench, for notebooks and scripts: ``import starbench as sb``.
+
+Each imports what it needs when it is called: ``sb.twin_ranks`` needs no torch.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from starbench.evaluation.scoring import Errors, Probes
+    from starbench.evaluation.views import Labels
+    from starbench.methods.base import Method
+    from starbench.metrics import TwinRanks
+    from starbench.results.schema import Row
+    from starbench.tasks.base import Task
+
+Array = npt.NDArray[np.float32]
+
+__all__ = ["RunResult", "load_method", "load_task", "rows", "run", "score", "twin_ranks"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run's row and its folder, and what is in the folder as tables, arrays and figures.
+
+    Attributes
+    ----------
+    row : Row
+        The row as it stands in ``row.json``: settings, metrics, versions, hardware. Its `status`
+        is ``"ok"``, ``"diverged"`` or ``"failed"``; only an ``"ok"`` run has metrics and ranks.
+    folder : pathlib.Path
+    fresh : bool
+        False if the run was finished before and not run again.
+    """
+
+    row: "Row"
+    folder: Path
+    fresh: bool
+
+    def __repr__(self) -> str:
+        if self.row.status == "ok":
+            share = self.row.metrics["doppelganger_free"].value
+            said = f"the twin is nearest for {share:.1%} of the stars"
+        else:
+            said = f"{self.row.status}: {self.row.message}"
+        return (
+            f"<{self.row.method} on {self.row.task}, scale {self.row.scale}, "
+            f"seed {self.row.seed}: {said}>"
+        )
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """Metrics on the test split: a line each, with the columns value, low and high.
+
+        `low` and `high` are the ends of the 95 % interval; `starbench.metrics.METRICS` defines
+        the metrics.
+        """
+        return _metrics_frame(self.row.metrics)
+
+    @property
+    def history(self) -> "pd.DataFrame":
+        """What the method reported of its training, a line an epoch; empty without epochs."""
+        import pandas as pd
+
+        from starbench.results.history import read_history
+
+        path = self.folder / "history.csv"
+        epochs = read_history(path) if path.exists() else []
+        return pd.DataFrame(epochs).set_index("epoch") if epochs else pd.DataFrame()
+
+    @property
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """Rank of every test star's twin [n_pairs, 2]; 1 if the twin is nearest."""
+        from starbench.results.ranks import read_ranks
+
+        return read_ranks(self.folder / "ranks.h5").rank
+
+    def swap_figure(self) -> "Figure":
+        """Draw a test star: true, reconstructed, and decoded from its twin's latent.
+
+        It is the star of median swapped error; residuals are drawn below.
+
+        Raises
+        ------
+        ValueError
+            If the method has no decoder.
+        """
+        from starbench.results.example import read_example
+        from starbench.runs.plots import figure_spectra
+
+        path, row = self.folder / "example.h5", self.row
+        if not path.exists():
+            raise ValueError(f"{row.method} has no decoder, so there is no spectrum to draw")
+        title = f"{row.method} on {row.task}, scale {row.scale}, seed {row.seed}"
+        return figure_spectra(read_example(path), title)
+
+
+def run(
+    method: "str | type[Method]",
+    task: "str | Task | None" = None,
+    scale: str | None = None,
+    seed: int = 0,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    data: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    out: str | Path = "runs",
+    cache: str | Path | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> RunResult:
+    """Train a method, score it once on the test split, and return its row and files.
+
+    Does what ``starbench run`` does, into the same folder: a finished run is returned at once, a
+    stopped one continues from its last checkpoint.
+
+    Parameters
+    ----------
+    method : str or type of Method
+        A name listed by ``starbench methods``, ``"PATH.py:CLASS"``, or a class.
+    task : str or Task, optional
+        A name listed by ``starbench tasks``, ``"PATH.py:CLASS"``, or what `load_task` returns;
+        ``"apogee-giants"`` by default.
+    scale : str, optional
+        Size of the splits; by default the task's own, ``"full"`` for standard tasks. ``"mini"``
+        takes seconds to a few minutes.
+    seed : int
+        Seed of everything random.
+    settings : dict, optional
+        Hyperparameters that differ from the defaults, such as ``{"epochs": 8}``.
+    preset : str, optional
+        A preset of the method to start from.
+    data : str or pathlib.Path, optional
+        Your own pairs in place of a task; see `load_task`.
+    device : str
+        A torch device; ``"auto"`` is a CUDA device if there is one.
+    threads : int, optional
+        Number of CPU threads; all available cores by default.
+    out : str or pathlib.Path
+        Folder in which run folders are created.
+    cache : str or pathlib.Path, optional
+        Folder in which data sets are kept; your cache folder by default.
+    force : bool
+        Run again even if the run is finished. A class without a source file, such as one defined
+        in a notebook, is always run again, as nothing would tell its versions apart.
+    quiet : bool
+        Draw no progress bars.
+
+    Returns
+    -------
+    RunResult
+
+    Warns
+    -----
+    UserWarning
+        If the run diverged or failed; the row's `message` gives the reason.
+
+    Raises
+    ------
+    SettingError, DataError
+        If the method, a setting, the task or the data cannot be used.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> result = sb.run("pca", scale="tiny", settings={"latent": 8}, out="runs", quiet=True)
+    >>> result.row.status, result.row.overrides
+    ('ok', {'latent': 8})
+    >>> result.ranks.shape
+    (64, 2)
+    >>> result.metrics.loc["doppelganger_free", "value"] > 0.1
+    True
+    """
+    result = run_named(
+        method,
+        task=task,
+        scale=scale,
+        seed=seed,
+        settings=[f"{key}={value}" for key, value in (settings or {}).items()],
+        preset=preset,
+        data=data,
+        device=device,
+        threads=threads,
+        out=out,
+        cache=cache,
+        force=force,
+        quiet=quiet,
+    )
+    if result.row.status != "ok":
+        warnings.warn(
+            f"The run {result.row.status}: {result.row.message} ({result.folder})", stacklevel=2
+        )
+    return result
+
+
+def run_named(
+    method: "str | type[Method]",
+    *,
+    task: "str | Task | None" = None,
+    scale: str | None = None,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    preset: str | None = None,
+    data: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    out: str | Path = "runs",
+    cache: str | Path | None = None,
+    force: bool = False,
+    quiet: bool = False,
+) -> RunResult:
+    """Do what `run` does, without its warning, with settings as ``key=value`` texts."""
+    from starbench.common.settings import split_setting
+    from starbench.methods.registry import make_hyperparameters
+    from starbench.runs.runner import run as run_method
+
+    method_class = load_method(method)
+    hyperparameters = make_hyperparameters(method_class, preset, tuple(settings))
+    loaded = load_task(task, data=data, cache=cache, quiet=quiet)
+    keys = [split_setting(setting)[0] for setting in settings]
+    outcome = run_method(
+        loaded,
+        method_class,
+        hyperparameters,
+        seed=seed,
+        scale=scale or loaded.default_scale,
+        device=device,
+        threads=threads,
+        out=Path(out),
+        preset=preset,
+        overrides={key: getattr(hyperparameters, key) for key in keys},
+        force=force or not _has_source_file(method_class),
+        quiet=quiet,
+    )
+    if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
+        # Imported only now: the row is written, whatever becomes of the figures.
+        from starbench.runs.plots import draw_run
+
+        draw_run(outcome.folder, method_class.diagnostics)
+    return RunResult(outcome.row, outcome.folder.path, outcome.fresh)
+
+
+def load_task(
+    task: "str | Task | None" = None,
+    *,
+    data: str | Path | None = None,
+    cache: str | Path | None = None,
+    quiet: bool = False,
+) -> "Task":
+    """Return a task: where pairs of spectra come from, and their labels.
+
+    Nothing is read or built until its methods are called: ``task.prepare("mini")`` builds the data
+    set of a scale, ``task.load("test", "mini")`` returns a split.
+
+    Parameters
+    ----------
+    task : str or Task, optional
+        A name listed by ``starbench tasks``, or ``"PATH.py:CLASS"``; ``"apogee-giants"`` by
+        default. A task is returned as it is.
+    data : str or pathlib.Path, optional
+        Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
+        export`` or ``Dataset.save_to_disk``, or a data set ``"user/name"`` on the Hugging Face Hub.
+    cache : str or pathlib.Path, optional
+        Folder in which data sets are kept; your cache folder by default.
+    quiet : bool
+        Draw no progress bar while `data` are copied.
+
+    Returns
+    -------
+    Task
+
+    Raises
+    ------
+    DataError
+        If there is no such task, or `data` cannot be used.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> task = sb.load_task("apogee-giants-snr50")
+    >>> task.snr, task.nuisance_names, task.sizes("mini")["test"], len(task.wavelength)
+    (50.0, ('Teff', 'logg'), 1250, 7214)
+    """
+    from starbench.tasks.registry import get_task
+
+    if task is not None and not isinstance(task, str):
+        return task
+    return get_task(
+        task,
+        data=None if data is None else Path(data),
+        cache=None if cache is None else Path(cache),
+        progress=not quiet,
+    )
+
+
+def load_method(method: "str | type[Method]") -> "type[Method]":
+    """Return the class of a method.
+
+    Parameters
+    ----------
+    method : str or type of Method
+        A name listed by ``starbench methods``, or ``"PATH.py:CLASS"``; a class is checked and
+        returned.
+
+    Returns
+    -------
+    type of Method
+
+    Raises
+    ------
+    SettingError
+        If there is no such method, or the class is not one.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> fader = sb.load_method("fader")
+    >>> fader.label_access, fader.Hyperparameters().latent
+    ('nuisance', 20)
+    """
+    from starbench.methods.registry import get_method
+
+    return get_method(method)
+
+
+def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinRanks":
+    """Rank every star's twin among all stars by L1 distance, exactly.
+
+    Parameters
+    ----------
+    latent : array_like [n_pairs, 2, d] or [2 n_pairs, d], float32
+        In the second shape the two spectra of a pair follow each other.
+    n_threads : int, optional
+        Number of threads; one for each available core by default.
+
+    Returns
+    -------
+    TwinRanks
+        Its `rank` [n_pairs, 2] is 1 where the twin is nearer than every other star; `tied` counts
+        the stars exactly as far as the twin. See `starbench.metrics.ranking`.
+
+    Raises
+    ------
+    ValueError
+        If `latent` has another shape, or is empty.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> sb.twin_ranks([[0.0], [1.0], [4.0], [6.0], [2.0], [9.0]]).rank.tolist()
+    [[1, 2], [2, 1], [5, 3]]
+    """
+    from starbench import metrics
+
+    return metrics.twin_ranks(_pairs(latent), n_threads=n_threads)
+
+
+def score(
+    latent: npt.ArrayLike,
+    task: "str | Task | None" = None,
+    split: str = "test",
+    scale: str | None = None,
+    *,
+    train_latent: npt.ArrayLike | None = None,
+    reconstruction: npt.ArrayLike | None = None,
+    swapped_reconstruction: npt.ArrayLike | None = None,
+    data: str | Path | None = None,
+    cache: str | Path | None = None,
+    quiet: bool = False,
+) -> "pd.DataFrame":
+    """Compute every metric that the given arrays allow, by the code that scores a run.
+
+    Parameters
+    ----------
+    latent : array_like [n_pairs, 2, d] or [2 n_pairs, d], float32
+        Of all stars of the split, in the order of ``task.load(split, scale)``.
+    task : str or Task, optional
+        See `load_task`; ``"apogee-giants"`` by default.
+    split : {"test", "validation", "train"}
+    scale : str, optional
+        By default the task's own, ``"full"`` for standard tasks.
+    train_latent : array_like, shaped alike, optional
+        Latents of the train split, from which the probes of nuisance leakage and composition
+        recovery learn; without them those metrics are left out.
+    reconstruction, swapped_reconstruction : array_like [n_pairs, 2, n_pixels], optional
+        Flux decoded at each star's nuisance from its own latent, and from its twin's; give both or
+        neither.
+    data, cache, quiet
+        See `load_task`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A line for each metric, with the columns value, low and high; `low` and `high` are the ends
+        of the 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        If an array does not have the shape that the split asks for.
+
+    Examples
+    --------
+    Latents at random find no twins:
+
+    >>> import numpy as np
+    >>> import starbench as sb
+    >>> latent = np.random.default_rng(0).normal(size=(64, 2, 5))
+    >>> found = sb.score(latent, "apogee-giants", "test", scale="tiny")
+    >>> found.loc["median_normalised_rank"].round(1).tolist()
+    [0.5, 0.4, 0.6]
+    """
+    from starbench.evaluation.scoring import score as score_arrays
+
+    loaded = load_task(task, data=data, cache=cache, quiet=quiet)
+    scale = scale or loaded.default_scale
+    pairs = _latent_of_split(latent, loaded, split, scale)
+    loaded.prepare(scale, progress=not quiet)
+    scores = score_arrays(
+        pairs,
+        _labels(loaded, split, scale),
+        errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
+        probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
+    )
+    return _metrics_frame(scores.estimates)
+
+
+def rows() -> "pd.DataFrame":
+    """Return the leaderboard's rows, as they come with starbench.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A line for each run: method, task, seed, settings and every metric.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> rows = sb.rows()
+    >>> bool((rows["method"] == "fader").any())
+    True
+    """
+    from starbench.leaderboard.frame import rows_frame
+
+    return rows_frame()
+
+
+def _has_source_file(method_class: "type[Method]") -> bool:
+    import inspect
+
+    try:
+        return inspect.getsourcefile(method_class) is not None
+    except (TypeError, OSError):  # whichever inspect raises depends on where the class was defined
+        return False
+
+
+def _metrics_frame(estimates: Mapping[str, Any]) -> "pd.DataFrame":
+    import pandas as pd
+
+    from starbench.metrics import METRICS, family
+
+    order = list(METRICS)
+    names = sorted(estimates, key=lambda name: order.index(family(name)))
+    return pd.DataFrame(
+        [(estimates[name].value, estimates[name].low, estimates[name].high) for name in names],
+        index=pd.Index(names, name="metric"),
+        columns=["value", "low", "high"],
+    )
+
+
+def _pairs(latent: npt.ArrayLike) -> Array:
+    """Return latents as [n_pairs, 2, d]; two spectra in a row are a pair."""
+    with np.errstate(over="ignore"):  # what is too large for float32 ranks last
+        array = np.asarray(latent).astype(np.float32, copy=False)
+    if array.ndim == 2 and len(array) % 2 == 0:
+        return array.reshape(len(array) // 2, 2, -1)
+    return array
+
+
+def _latent_of_split(
+    latent: npt.ArrayLike, task: "Task", split: str, scale: str, name: str = "latent"
+) -> Array:
+    sizes = task.sizes(scale)
+    if split not in sizes:
+        raise ValueError(f"there is no split {split!r}; choose one of {', '.join(sizes)}")
+    pairs = _pairs(latent)
+    if pairs.ndim != 3 or pairs.shape[:2] != (sizes[split], 2):
+        raise ValueError(
+            f"{name} has shape {list(np.shape(latent))}; split {split} at scale {scale} needs "
+            f"[{sizes[split]}, 2, d] or [{2 * sizes[split]}, d]"
+        )
+    return pairs
+
+
+def _probes(
+    train_latent: npt.ArrayLike | None, task: "Task", scale: str, n_dimensions: int
+) -> "Probes | None":
+    """Return what the probes are fitted on."""
+    from starbench.evaluation.scoring import Probes
+
+    if train_latent is None:
+        return None
+    pairs = _latent_of_split(train_latent, task, "train", scale, "train_latent")
+    if pairs.shape[2] != n_dimensions:
+        raise ValueError(
+            f"train_latent has {pairs.shape[2]} dimensions and latent {n_dimensions}; give latents "
+            "of one method"
+        )
+    return Probes(pairs, _labels(task, "train", scale))
+
+
+def _errors(
+    task: "Task",
+    split: str,
+    scale: str,
+    reconstruction: npt.ArrayLike | None,
+    swapped_reconstruction: npt.ArrayLike | None,
+) -> "Errors | None":
+    """Return the mean squared error of each star's two reconstructions, None without any."""
+    from starbench.evaluation.scoring import reconstruction_errors
+
+    if reconstruction is None and swapped_reconstruction is None:
+        return None
+    if reconstruction is None or swapped_reconstruction is None:
+        raise ValueError("give both reconstruction and swapped_reconstruction, or neither")
+    plain, swapped = (np.asarray(flux) for flux in (reconstruction, swapped_reconstruction))
+    expected = (task.sizes(scale)[split], 2, len(task.wavelength))
+    for name, flux in (("reconstruction", plain), ("swapped_reconstruction", swapped)):
+        if flux.shape != expected:
+            raise ValueError(f"{name} has shape {list(flux.shape)}; it needs {list(expected)}")
+    return reconstruction_errors(
+        task.chunks(split, scale), expected[0], lambda pairs: (plain[pairs], swapped[pairs])
+    )
+
+
+def _labels(task: "Task", split: str, scale: str) -> "Labels":
+    from starbench.evaluation.views import Labels
+
+    nuisance, composition = task.labels_on_disk(split, scale)
+    return Labels(nuisance, composition, task.nuisance_names, task.elements)

@@ -1,0 +1,103 @@
+"""`starbench methods`, `tasks` and `check`: what can be run, and whether it keeps its contract."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from starbench.cli.commands import Command, option
+from starbench.cli.errors import Failure
+from starbench.cli.options import cache_option, set_option
+
+
+@click.command(cls=Command, example="starbench methods\nstarbench methods fader")
+@click.argument("method", required=False)
+@option("--verbose", "-v", is_flag=True, help="Describe every method.")
+def methods(method: str | None, verbose: bool) -> None:
+    """List the methods, or describe one.
+
+    METHOD is a name in the list, or PATH.py:CLASS; its hyperparameters are listed with their
+    defaults, ranges and meanings.
+    """
+    from starbench.cli.listing import describe_method, methods_table
+    from starbench.common.settings import SettingError
+    from starbench.methods.registry import get_method, method_names
+
+    if method is not None:
+        click.echo(describe_method(get_method(method)))
+        return
+    classes, faults = [], []
+    for name in method_names():
+        try:
+            classes.append(get_method(name))
+        except SettingError as error:  # one broken package does not hide the other methods
+            faults.append(str(error))
+    click.echo(methods_table(classes))
+    for fault in faults:
+        click.echo(fault, err=True)
+    if verbose:
+        for each in classes:
+            click.echo("\n" + describe_method(each))
+
+
+@click.command(cls=Command, example="starbench tasks\nstarbench tasks apogee-giants-snr50")
+@click.argument("task", required=False)
+def tasks(task: str | None) -> None:
+    """List the tasks, or describe one.
+
+    TASK is a name in the list, or PATH.py:CLASS.
+    """
+    from starbench.cli.listing import describe_task, tasks_table
+    from starbench.tasks.registry import get_task, task_names
+
+    if task is not None:
+        click.echo(describe_task(get_task(task)))
+    else:
+        click.echo(tasks_table([get_task(name) for name in task_names()]))
+
+
+@click.command(
+    cls=Command,
+    example="starbench check my_method.py:MyMethod\nstarbench check --task my_task.py:MyTask",
+)
+@click.argument("method", required=False)
+@option("--task", metavar="TASK", help="Check this task instead: its name, or PATH.py:CLASS.")
+@set_option
+@cache_option
+def check(
+    method: str | None, task: str | None, settings: tuple[str, ...], cache: Path | None
+) -> None:
+    """Check the contract of a method or a task.
+
+    METHOD is a name listed by `starbench methods`, or PATH.py:CLASS; it is trained on 256 spectra.
+    Exits with 1 if a clause of the contract fails.
+    """
+    from starbench.tasks.registry import get_task
+
+    if (method is None) == (task is None):
+        raise click.UsageError("Give either METHOD or --task.")
+    if method is None:
+        from starbench.tasks.contract import check_task
+
+        subject = get_task(task, cache=cache)
+        _report(subject.name, check_task(subject))
+        return
+    from starbench.methods.registry import get_method, make_hyperparameters
+    from starbench.runs.check import check as check_method
+
+    method_class = get_method(method)
+    hyperparameters = make_hyperparameters(method_class, None, settings)
+    _report(method_class.name, check_method(get_task(cache=cache), method_class, hyperparameters))
+
+
+def _report(name: str, results: Iterable[tuple[str, str | None]]) -> None:
+    """Print each clause of a contract with `pass` or `FAIL`, and what to change."""
+    failures = 0
+    for clause, problem in results:
+        click.echo(f"{'pass' if problem is None else 'FAIL'}  {clause.replace('_', ' ')}")
+        if problem is not None:
+            failures += 1
+            click.echo(f"      {problem}")
+    if failures:
+        raise Failure(f"{name} fails {failures} of the contract's clauses; see above.")
+    click.echo(f"{name} keeps the contract.")

@@ -1,0 +1,115 @@
+"""Classes of the commands: an example in every help text, no option twice, errors in one place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from starbench.cli.errors import debugging, in_one_sentence
+
+
+class Option(click.Option):
+    """An option whose help shows a default that is computed, or a number's, like any other."""
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Return the notes in brackets behind the help, without the range of a number."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)  # the seed's ends in 9223372036854775807
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default
+        return extra
+
+
+def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    """Add an `Option` to a command, as `click.option` does."""
+    return click.option(*names, cls=Option, **settings)
+
+
+class Command(click.Command):
+    """A command whose help ends in an example and that refuses an option given twice.
+
+    Parameters
+    ----------
+    example : str
+        One or more command lines.
+    """
+
+    def __init__(self, *args: Any, example: str, **settings: Any):
+        super().__init__(*args, **settings)
+        self.example = example
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; of an option given twice, click would use the last silently."""
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            order = self.make_parser(ctx).parse_args(given)[2]
+            for parameter in order:
+                if _takes_one_value(parameter) and order.count(parameter) > 1:
+                    raise click.UsageError(f"{parameter.opts[-1]} is given twice; give it once.")
+        return rest
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example."""
+        write_lines("Example", self.example, formatter)
+
+
+def _takes_one_value(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and not parameter.multiple and not parameter.is_flag
+
+
+def write_lines(title: str, lines: str, formatter: click.HelpFormatter) -> None:
+    """Write command lines as a section of a help text, unwrapped so that they can be copied."""
+    with formatter.section(title):
+        for line in lines.splitlines():
+            formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Group(click.Group):
+    """A group of commands whose help ends in an example.
+
+    Parameters
+    ----------
+    example : str
+        One or more command lines.
+    """
+
+    command_class = Command
+
+    def __init__(self, *args: Any, example: str, **settings: Any):
+        super().__init__(*args, **settings)
+        self.example = example
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example."""
+        write_lines("Example", self.example, formatter)
+
+
+class Program(Group):
+    """The outermost group: whatever a command raises becomes one sentence and an exit code.
+
+    Parameters
+    ----------
+    shell_completion : str
+        For each shell, the line that turns completion on.
+    """
+
+    def __init__(self, *args: Any, shell_completion: str, **settings: Any):
+        super().__init__(*args, **settings)
+        self.shell_completion = shell_completion
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, and how to turn on shell completion."""
+        super().format_epilog(ctx, formatter)
+        write_lines("Shell completion", self.shell_completion, formatter)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and turn its exceptions into a `click.ClickException`."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends quietly when the reader of a pipe, such as head, has gone
+        except (Exception, KeyboardInterrupt) as error:
+            if debugging():
+                raise
+            raise in_one_sentence(error, ctx.invoked_subcommand) from error

@@ -1,0 +1,128 @@
+"""`starbench predict` and `score`: predictions of a run to a file, and any such file to a row."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from starbench.cli.commands import Command, option
+from starbench.cli.errors import UserError
+from starbench.cli.options import (
+    cache_option,
+    data_option,
+    out_option,
+    quiet_option,
+    scale_option,
+    seed_option,
+    task_option,
+)
+
+
+@click.command(
+    cls=Command,
+    example="starbench predict runs/apogee-giants/fader/0-ced64dfee2 predictions.h5",
+)
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("out", metavar="PREDICTIONS", type=click.Path(path_type=Path, dir_okay=False))
+@option(
+    "--method",
+    metavar="METHOD",
+    show_default="the name in the row",
+    help="The run's method as PATH.py:CLASS, if it has no registered name.",
+)
+@data_option
+@option("--force", is_flag=True, help="Replace PREDICTIONS if it exists.")
+@cache_option
+def predict(
+    run_folder: Path,
+    out: Path,
+    method: str | None,
+    data: Path | None,
+    force: bool,
+    cache: Path | None,
+) -> None:
+    """Write the predictions of a finished run.
+
+    RUN is the folder of a run; PREDICTIONS is the HDF5 file to write, in the format that
+    `starbench score` reads.
+    """
+    if out.exists() and not force:
+        raise UserError(f"{out} exists already; choose another name, or give --force.")
+    from starbench.methods.registry import get_method
+    from starbench.runs.predictions import write_predictions
+    from starbench.runs.restore import finished_row
+    from starbench.runs.run_folder import RunFolder
+    from starbench.tasks.registry import get_task
+
+    folder = RunFolder(run_folder)
+    row = finished_row(folder)
+    task = get_task(None if data else row.task, data=data, cache=cache)
+    write_predictions(folder, task, out, None if method is None else get_method(method))
+    click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.0f} MB)")
+
+
+@click.command(
+    cls=Command,
+    example="starbench score predictions.h5 --method-name my-method \\\n"
+    '    --label-access nuisance --reference "You et al. (2026)"',
+)
+@click.argument("predictions", metavar="PREDICTIONS", type=click.Path(path_type=Path))
+@option(
+    "--method-name",
+    required=True,
+    metavar="NAME",
+    help="Name of the method in the row: lower-case words joined by hyphens.",
+)
+@option(
+    "--label-access",
+    required=True,
+    type=click.Choice(["none", "nuisance", "pairs", "oracle"]),
+    help="What the method learned from besides the spectra: nothing, the nuisance, which spectra "
+    "are twins, or the composition.",
+)
+@option("--reference", required=True, metavar="TEXT", help="Paper or code of the method.")
+@task_option
+@data_option
+@scale_option
+@seed_option
+@option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Record a setting of the method in the row; may be repeated.",
+)
+@out_option
+@cache_option
+@quiet_option
+def score(
+    predictions: Path,
+    task: str | None,
+    data: Path | None,
+    scale: str | None,
+    settings: tuple[str, ...],
+    cache: Path | None,
+    **options: Any,
+) -> None:
+    """Score predictions made with any framework.
+
+    Prints their row. PREDICTIONS is an HDF5 file with `latent` [n_pairs, 2, d] of the test split,
+    and optionally `reconstruction`, `swapped_reconstruction` [n_pairs, 2, n_pixels] and
+    `train/latent` [n_train_pairs, 2, d], from which the probes learn.
+    """
+    from starbench.leaderboard.pages.terminal import table_for_run
+    from starbench.runs.predictions import parse_settings, score_predictions
+    from starbench.tasks.registry import get_task
+
+    loaded = get_task(task, data=data, cache=cache, progress=not options["quiet"])
+    row, folder, _ = score_predictions(
+        predictions,
+        loaded,
+        scale=scale or loaded.default_scale,
+        hyperparameters=parse_settings(settings),
+        **options,
+    )
+    click.echo(table_for_run(row))
+    click.echo(f"\nFiles        {folder.path}")
+    if row.scale == "full" and data is None:
+        click.echo(f"Leaderboard  starbench leaderboard add {folder.path}")

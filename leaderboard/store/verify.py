@@ -1,0 +1,71 @@
+"""Verification of a row: everything about it that can be recomputed without training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from starbench.leaderboard.store.board import read_pair
+from starbench.leaderboard.store.checks import (
+    check_data,
+    check_declared,
+    check_figures,
+    check_latents,
+    check_metrics,
+)
+from starbench.leaderboard.store.task import BoardTask
+from starbench.methods.base import Method, OracleControl
+from starbench.results.schema import Row
+from starbench.results.text import RowError, printable
+
+
+def verify_row(
+    path: Path,
+    *,
+    get_task: Callable[[str], BoardTask],
+    declared: Callable[[str], type[Method] | None],
+    run: Path | None = None,
+) -> Row:
+    """Recompute the rank metrics of a row, and compare it with its method and its task's data.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The row's file; its ranks lie beside it.
+    get_task : callable
+        From a task's name to the task.
+    declared : callable
+        From a method's name to its class, or None where it is not installed.
+    run : pathlib.Path, optional
+        Folder of the row's run, whose latents are ranked again.
+
+    Returns
+    -------
+    Row
+
+    Raises
+    ------
+    RowError, DataError
+        If the row is refused.
+    """
+    name = printable(path)
+    row, ranks = read_pair(path)
+    method = declared(row.method)
+    check_metrics(row, name)
+    check_declared(row, name, method)
+    if row.scale != "own":
+        task = get_task(row.task)
+        if row.task_version >= task.version:  # data of earlier versions cannot be built any more
+            check_data(row, ranks, name, task)
+    if ranks is not None:
+        check_figures(row, ranks, name, intervals=True)
+        if run is not None:
+            if method is not None and _ranks_itself(method):
+                raise RowError(
+                    f"{name}: {row.method} ranks by a distance of its own, which latents alone do "
+                    "not give; leave out --run"
+                )
+            check_latents(ranks, run / "latents.h5")
+    return row
+
+
+def _ranks_itself(method: type[Method]) -> bool:
+    return issubclass(method, OracleControl) and method.rank_twins is not OracleControl.rank_twins

@@ -1,0 +1,59 @@
+"""`starbench methods`, `tasks` and `check`."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from starbench.cli.main import main
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def test_methods_are_listed():
+    listed = invoke("methods")
+    assert listed.exit_code == 0
+    for word in ("fader", "conditional-autoencoder", "nuisance", "de Mijolla"):
+        assert word in listed.output
+
+
+def test_a_method_is_described_with_ranges_and_choices():
+    described = invoke("methods", "fader").output
+    lines = {line.split()[0]: line for line in described.splitlines() if line.split()}
+    assert "0.3" in lines["adversary_weight"] and "at least 0.0" in lines["adversary_weight"]
+    assert "selu, silu, relu, gelu" in lines["activation"]
+    assert "1 to 1024" in lines["latent"] and "True, False" in lines["one_cycle"]
+    assert "--preset published" in described
+    assert invoke("methods", "fadr").exit_code == 2
+
+
+def test_tasks_are_listed():
+    listed = invoke("tasks")
+    assert "apogee-giants-snr50" in listed.output and "25,000 / 12,500 / 12,500" in listed.output
+
+
+def test_a_task_is_described_by_its_card():
+    described = invoke("tasks", "apogee-giants-snr50").output
+    for words in (
+        "SNR 50 per pixel",
+        "apogee-giants",
+        "7,214, 15",
+        "mini: 2,500 / 1,250 / 1,250",
+    ):
+        assert words in described
+    assert invoke("tasks", "apogee-gaints").exit_code == 2
+
+
+def test_check_examines_the_contract_of_a_task():
+    path = Path(__file__).parents[3] / "tasks" / "example.py"
+    result = invoke("check", "--task", f"{path}:MyTask")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("pass  ") > 3 and "keeps the contract." in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), ("pca", "--task", "apogee-giants")])
+def test_check_takes_either_a_method_or_a_task(arguments):
+    result = invoke("check", *arguments)
+    assert result.exit_code == 2 and "Give either METHOD or --task." in result.stderr

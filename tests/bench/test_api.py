@@ -1,0 +1,190 @@
+"""The public functions, as a notebook uses them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import starbench as sb
+from starbench import api
+from starbench.common.settings import SettingError
+from starbench.metrics import probes
+from starbench.runs.restore import restore
+from starbench.runs.run_folder import RunFolder
+from starbench.tasks.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def short_probes(monkeypatch):
+    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
+    monkeypatch.setattr(probes, "_EPOCHS", 2)
+
+
+@pytest.fixture
+def result(toy_task, toy_file, tmp_path):
+    return sb.run(
+        f"{toy_file}:Linear", toy_task, settings={"latent": 3}, out=tmp_path, device="cpu",
+        threads=1, quiet=True,
+    )  # fmt: skip
+
+
+def python(script, *options):
+    done = subprocess.run(
+        [sys.executable, *options, "-c", script], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_importing_starbench_imports_nothing_heavy():
+    heavy = {"torch", "numpy", "pandas", "click", "pydantic", "matplotlib", "tqdm", "starbench.api"}
+    script = f"import sys, starbench; print(sorted({heavy} & set(sys.modules)))"
+    assert python(script) == "[]"
+
+
+def test_ranking_imports_no_torch():
+    script = "import sys, starbench as sb; sb.twin_ranks([[0.0], [1.0]]); print(*sys.modules)"
+    assert "torch" not in python(script).split()
+
+
+def test_the_public_names_are_those_of_the_api():
+    assert set(sb.__all__) == {*api.__all__, "__version__"}
+    assert all(getattr(sb, name) is getattr(api, name) for name in api.__all__)
+    assert dir(sb) == sb.__all__
+    assert all(getattr(api, name).__doc__ for name in api.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        sb.nonsense  # noqa: B018
+
+
+def test_a_run_has_its_row_and_its_files_as_tables_arrays_and_figures(result):
+    assert result.fresh and result.row.status == "ok"
+    assert result.row.overrides == {"latent": 3}
+    assert result.folder.joinpath("row.json").exists()
+    value = result.metrics.loc["doppelganger_free", "value"]
+    assert value == (result.ranks == 1).mean() == result.row.metrics["doppelganger_free"].value
+    assert result.metrics.index[0] == "doppelganger_free"
+    assert list(result.history.index) == list(range(1, 13))
+    assert "reconstruction_mse" in result.history
+    assert result.swap_figure().axes
+    assert (result.folder / "figures" / "spectra.png").exists()
+    assert f"the twin is nearest for {value:.1%}" in repr(result)
+
+
+def test_a_finished_run_is_returned_at_once(result, toy_task, toy_file):
+    out = result.folder.parents[2]
+    again = sb.run(f"{toy_file}:Linear", toy_task, settings={"latent": 3}, out=out, device="cpu",
+                   threads=1, quiet=True)  # fmt: skip
+    assert not again.fresh and again.row == result.row
+
+
+def test_a_method_without_epochs_or_decoder_has_neither_history_nor_swap_figure(toy_task, tmp_path):
+    result = sb.run("random-latent", toy_task, out=tmp_path, device="cpu", quiet=True)
+    assert result.history.empty
+    with pytest.raises(ValueError, match="random-latent has no decoder"):
+        result.swap_figure()
+
+
+def test_a_run_that_diverges_warns_and_is_returned(toy_task, toy_file, tmp_path):
+    with pytest.warns(UserWarning, match="The run diverged: the adversary's loss became inf"):
+        result = sb.run(f"{toy_file}:Linear", toy_task, settings={"mishap": "diverge"},
+                        out=tmp_path, device="cpu", quiet=True)  # fmt: skip
+    assert result.row.status == "diverged" and result.metrics.empty
+    assert "diverged: the adversary's loss" in repr(result)
+
+
+def test_a_class_defined_in_a_notebook_is_run_again_each_time(tmp_path):
+    """It has no source file that would tell a changed class from the first one."""
+    script = f"""
+import numpy as np
+import starbench as sb
+from starbench.methods.controls.trivial import RandomLatent
+
+class MyMethod(RandomLatent):
+    name = "my-method"
+    control = False
+
+for _ in range(2):
+    print(sb.run(MyMethod, scale="tiny", out={str(tmp_path)!r}, quiet=True).fresh)
+"""
+    assert python(script).split() == ["True", "True"]
+
+
+def test_a_class_that_is_no_method_is_refused():
+    with pytest.raises(SettingError, match="is not a subclass of"):
+        sb.load_method(int)
+    assert sb.load_method(sb.load_method("pca")).name == "pca"
+
+
+def test_user_errors_are_raised_as_such(toy_task):
+    with pytest.raises(SettingError, match="no method 'fadr'"):
+        sb.run("fadr")
+    with pytest.raises(SettingError, match="--set latent must be between 1 and"):
+        sb.run("pca", toy_task, settings={"latent": 0})
+    with pytest.raises(DataError, match="apogee-giants"):
+        sb.load_task("apogee-gaints")
+
+
+def test_own_pairs_are_loaded_as_a_task(pairs_file):
+    task = sb.load_task(data=pairs_file())
+    assert task.load("test", task.default_scale).flux.shape == (4, 2, 12)
+    assert sb.load_task(task) is task
+
+
+@pytest.mark.parametrize("shape", [(20, 2, 3), (40, 3)])
+def test_latents_are_taken_in_two_shapes(toy_task, shape):
+    latent = np.random.default_rng(0).normal(size=(20, 2, 3))
+    ranks = sb.twin_ranks(latent.reshape(shape))
+    assert ranks.rank.shape == (20, 2)
+    table = sb.score(latent.reshape(shape), toy_task)
+    assert table.loc["doppelganger_free", "value"] == (ranks.rank == 1).mean()
+    assert not any("leakage" in name or "mse" in name for name in table.index)
+
+
+def test_score_gives_the_metrics_of_a_run(result, toy_task, toy_file):
+    method, _ = restore(RunFolder(result.folder), sb.load_method(f"{toy_file}:Linear"))
+
+    def flat(array):
+        return array.reshape(-1, array.shape[2])
+
+    train, test = (toy_task.load(split, "full") for split in ("train", "test"))
+    latent = method.encode(flat(test.flux), flat(test.nuisance))
+    twins = latent.reshape(20, 2, -1)[:, ::-1].reshape(40, -1)
+    plain, swapped = (
+        method.decode(z, flat(test.nuisance)).reshape(test.flux.shape) for z in (latent, twins)
+    )
+    table = sb.score(
+        latent,
+        toy_task,
+        train_latent=method.encode(flat(train.flux), flat(train.nuisance)),
+        reconstruction=plain,
+        swapped_reconstruction=swapped,
+    )
+    assert list(table.index) == list(result.metrics.index)
+    np.testing.assert_allclose(table.value, result.metrics.value, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"latent": np.zeros((19, 2, 3))}, r"latent has shape \[19, 2, 3\]; split test"),
+        ({"split": "dev"}, "there is no split 'dev'; choose one of train"),
+        ({"train_latent": np.zeros((40, 2, 4))}, "train_latent has 4 dimensions and latent 3"),
+        ({"reconstruction": np.zeros((20, 2, 60))}, "give both reconstruction and"),
+        (
+            {
+                "reconstruction": np.zeros((20, 2, 60)),
+                "swapped_reconstruction": np.zeros((20, 2, 59)),
+            },
+            r"swapped_reconstruction has shape \[20, 2, 59\]; it needs \[20, 2, 60\]",
+        ),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(toy_task, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        sb.score(**{"latent": np.zeros((20, 2, 3)), "task": toy_task, **arguments})
+
+
+def test_the_shipped_rows_are_a_table():
+    rows = sb.rows()
+    assert {"fader", "pca"} <= set(rows["method"])
+    assert rows["doppelganger_free"].between(0, 1).sum() > 50
