@@ -33,6 +33,7 @@ LINK = re.compile(r"(!?)\[((?:[^\[\]]|\\[\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s
 # Not merged yet: delete this line, and the one that uses it, with the merge.
 AWAITED = ("starbench.api", "starbench.tasks.card", "starbench.tasks.contract", "tasks/README.md")
 FORMULA = re.compile(r"^\.\. math::[^\S\n]*(\S.*\n|\n+(?:[ ]{4,}\S.*\n)+)", re.MULTILINE)
+MATHTEXT = {"le": "leq", "ge": "geq", "ne": "neq", "tfrac": "frac"}  # what Matplotlib calls them
 
 
 # -------------------------------------------------------------------------------------------- hooks
@@ -120,6 +121,7 @@ def methods() -> str:
     from starbench.methods.registry import BUILT_IN, get_method
 
     classes = [get_method(name) for name in sorted(BUILT_IN)]
+    modules = [method.__module__ for method in classes]
     lines = [
         {
             "method": f"[{method.name}](#{method.name})",
@@ -140,7 +142,8 @@ def methods() -> str:
             }
             for field in dataclasses.fields(method.Hyperparameters)
         ]
-        about = method.__dict__.get("__doc__") or sys.modules[method.__module__].__doc__ or ""
+        shared = modules.count(method.__module__) > 1  # otherwise the module describes the method
+        about = (method if shared else sys.modules[method.__module__]).__doc__ or ""
         parts += [
             f"## {method.name} {{: #{method.name} }}",
             f"Version {method.version}. Label access: {method.label_access}.",
@@ -207,10 +210,15 @@ def _prose(docstring: str) -> str:
 def _formula(match: re.Match[str]) -> str:
     """Draw a formula at build time, so that reading it needs neither a script nor a font."""
     tex = " ".join(match[1].split())
+    for name, drawable in MATHTEXT.items():
+        tex = re.sub(rf"\\{name}\b", rf"\\{drawable}", tex)
     images = []
     for piece in re.split(r"\s*\\qquad\s*", tex):
         with io.BytesIO() as file:
-            math_to_image(f"${piece}$", file, format="svg")
+            try:
+                math_to_image(f"${piece}$", file, format="svg")
+            except ValueError:
+                raise PluginError(f"Matplotlib cannot draw the formula {piece}") from None
             data = base64.b64encode(file.getvalue()).decode()
         images.append(f'<img class="formula" alt="{piece}" src="data:image/svg+xml;base64,{data}">')
     return "\n" + " ".join(images) + "\n"
