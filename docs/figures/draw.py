@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+from starbench.leaderboard.store.board import file_name
 from starbench.results.schema import Row, read_row
 
 HERE = Path(__file__).parent
@@ -34,9 +35,7 @@ TRACKS = {
 def draw_swap(rows: list[Row]) -> Figure:
     """Draw one star of Fader's noiseless run: true, reconstructed, and from its twin's latent."""
     row = newest(rows, "fader", "apogee-giants")[0]
-    with h5py.File(
-        next(ROWS.glob(f"{row.task}-v*__{row.method}__seed{row.seed}-*.example.h5"))
-    ) as file:
+    with h5py.File((ROWS / file_name(row)).with_suffix(".example.h5")) as file:
         wavelength, truth = file["wavelength"][()], file["flux"][()]
         own, swapped = file["reconstruction"][()], file["swapped_reconstruction"][()]
         (temperature, gravity), twin = file.attrs["nuisance"], file.attrs["twin_nuisance"]
@@ -108,12 +107,29 @@ def newest(rows: list[Row], method: str, task: str) -> list[Row]:
     return sorted((row for row in own if row.method_version == version), key=lambda row: row.seed)
 
 
+def description(rows: list[Row]) -> str:
+    """Return the rows that the figures show and their shares, which both figures record."""
+    return "; ".join(
+        f"{row.task} {row.method} {row.method_version} seed {row.seed}: "
+        f"{100 * row.metrics['doppelganger_free'].value:.2f} %"
+        for task in TRACKS
+        for method in ("information-bound", "fader", "conditional-autoencoder")
+        for row in newest(rows, method, task)
+    )
+
+
+def committed_rows() -> list[Row]:
+    """Return the rows of the leaderboard."""
+    return [read_row(path) for path in sorted(ROWS.glob("*.json"))]
+
+
 def main() -> None:
     """Write ``swap.svg`` and ``share.svg`` beside this file."""
-    rows = [read_row(path) for path in sorted(ROWS.glob("*.json"))]
+    rows = committed_rows()
+    metadata = {"Date": None, "Description": description(rows)}
     with matplotlib.rc_context(STYLE):
         for name, draw in (("swap", draw_swap), ("share", draw_shares)):
-            draw(rows).savefig(HERE / f"{name}.svg", metadata={"Date": None})
+            draw(rows).savefig(HERE / f"{name}.svg", metadata=metadata)
 
 
 if __name__ == "__main__":
