@@ -37,16 +37,27 @@ def pages():
     return sorted(str(path.relative_to(ROOT)) for path in paths if ">>>" in path.read_text("utf-8"))
 
 
-def assert_passes(example, monkeypatch, tmp_path):
-    """Run an example in an empty folder; a failure shows what doctest reports."""
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def assert_passes(monkeypatch, tmp_path, cache):
+    """Return a function that runs an example in an empty folder and shows doctest's report."""
     monkeypatch.chdir(tmp_path)
-    report = []
-    doctest.DocTestRunner(optionflags=OPTIONS).run(example, out=report.append)
-    assert not report, "".join(report)
+    monkeypatch.setenv("STARBENCH_CACHE", str(cache))
+
+    def run(example):
+        report = []
+        doctest.DocTestRunner(optionflags=OPTIONS).run(example, out=report.append)
+        assert not report, "".join(report)
+
+    return run
 
 
 @pytest.mark.parametrize("name", modules())
-def test_docstrings(name, monkeypatch, tmp_path):
+def test_docstrings(name, assert_passes):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -56,14 +67,12 @@ def test_docstrings(name, monkeypatch, tmp_path):
     examples = [test for test in doctest.DocTestFinder().find(module) if test.examples]
     assert examples, f"doctest finds none of the examples in {inspect.getsourcefile(module)}"
     for example in examples:
-        assert_passes(example, monkeypatch, tmp_path)
+        assert_passes(example)
 
 
 @pytest.mark.parametrize("page", pages())
-def test_markdown(page, monkeypatch, tmp_path):
+def test_markdown(page, assert_passes):
     text = (ROOT / page).read_text("utf-8")
     blocks = [block for block in FENCED_BLOCK.findall(text) if ">>>" in block]
     source = "\n".join(blocks)  # one after the other, in one namespace
-    assert_passes(
-        doctest.DocTestParser().get_doctest(source, {}, page, page, 0), monkeypatch, tmp_path
-    )
+    assert_passes(doctest.DocTestParser().get_doctest(source, {}, page, page, 0))
