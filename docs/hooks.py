@@ -69,11 +69,10 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def _includes(files: Files) -> Iterator[tuple[str, str]]:
-    """Yield the site's pages that hold a whole file of the repository, and that file's path."""
+    """Yield the site's pages that hold a file of the repository, or parts of it, and its path."""
     for file in files.documentation_pages():
         for match in INCLUDE.finditer(file.content_string):
-            if match[2] is None:
-                yield file.src_uri, match[1]
+            yield file.src_uri, match[1]
 
 
 def _included(match: re.Match[str], page: Page, files: Files, places: dict[str, str]) -> str:
