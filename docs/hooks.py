@@ -30,15 +30,6 @@ FIGURES = ("tasks/synthesis/figures/*.png",)  # of included pages, from outside 
 INCLUDE = re.compile(r"^<!-- include: ([^\s#]+)(?:#(\S+))? -->$", re.MULTILINE)
 PLACEHOLDER = re.compile(r"^<!-- (commands|methods|metrics|tasks) -->$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\\[\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)")
-# Not merged yet: delete this line, and the one that uses it, with the merge.
-AWAITED = (
-    "starbench.api",
-    "starbench.tasks.drawn",
-    "starbench.tasks.observation.observed",
-    "starbench.tasks.card",
-    "starbench.tasks.contract",
-    "tasks/README.md",
-)
 FORMULA = re.compile(r"^\.\. math::[^\S\n]*(\S.*\n|\n+(?:[ ]{4,}\S.*\n)+)", re.MULTILINE)
 MATHTEXT = {"le": "leq", "ge": "geq", "ne": "neq", "tfrac": "frac"}  # what Matplotlib calls them
 
@@ -57,9 +48,6 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in included files and generated tables."""
-    markdown = re.sub(
-        rf"^(::: |<!-- include: )({'|'.join(AWAITED)})( -->)?$", "", markdown, flags=re.MULTILINE
-    )
     places = {source: uri for uri, source in _includes(files)}
     markdown = INCLUDE.sub(lambda match: _included(match, page, files, places), markdown)
     return PLACEHOLDER.sub(lambda match: globals()[match[1]](), markdown)
