@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import click
 from matplotlib.mathtext import math_to_image
@@ -150,7 +151,7 @@ def methods() -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _range(field: dataclasses.Field) -> str:
+def _range(field: dataclasses.Field[Any]) -> str:
     """Return a hyperparameter's range or choices."""
     low, high = field.metadata.get("low"), field.metadata.get("high")
     if choices := field.metadata.get("choices"):
