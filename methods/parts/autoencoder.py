@@ -73,6 +73,7 @@ class Autoencoder(Method):
             Fitted to the training set.
         """
 
+    @final
     @property
     def objective(self) -> Objective:
         """The objective with the trained networks.
@@ -217,6 +218,7 @@ class Autoencoder(Method):
         self._training = self._start(Inputs.from_state(below(state, "model.inputs.")))
         self._training.load_state(state)
 
+    @final
     @property
     def n_parameters(self) -> int:
         """Number of weights of the encoder and the decoder, principal components included."""

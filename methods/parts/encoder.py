@@ -214,6 +214,7 @@ class Encoder(Method):
         self._training = self._start(inputs, len(state["model.latent_map"]))
         self._training.load_state(state)
 
+    @final
     @property
     def n_parameters(self) -> int:
         """Number of weights of the network, principal components included."""
