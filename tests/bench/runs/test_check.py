@@ -26,7 +26,7 @@ def test_the_example_passes_every_clause(toy_task):
     assert not any(results.values())
 
 
-def test_the_command_says_what_to_mend(tmp_path):
+def test_the_command_says_what_to_change(tmp_path):
     path = tmp_path / "cheat.py"
     path.write_text(BROKEN)
     result = CliRunner().invoke(main, ["check", f"{path}:Cheat", "--cache", str(tmp_path)])

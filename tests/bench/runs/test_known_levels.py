@@ -65,17 +65,17 @@ def composition(rank):
     return rank("composition")
 
 
-def test_the_truth_finds_every_twin(composition):
+def test_the_composition_finds_every_twin(composition):
     assert (composition == 1).all()
 
 
 @pytest.mark.parametrize("name", [name for name in BUILT_IN if not get_method(name).control])
-def test_no_method_ranks_twins_above_the_truth(name, rank, composition):
+def test_no_method_ranks_twins_above_the_composition(name, rank, composition):
     assert (rank(name) >= composition).all()
 
 
 @pytest.mark.parametrize("name", CHANCE)
-def test_what_knows_nothing_is_at_chance_or_below(name, rank):
+def test_controls_without_information_are_at_chance_or_below(name, rank):
     found = rank(name)
     # Two stars that are closest to each other are found both, so that pairs are counted.
     n_pairs, chance = len(found), 2 / (found.size - 1)
