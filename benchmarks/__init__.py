@@ -1,1 +1,1 @@
-"""What is fast, measured against named alternatives: ``python -m benchmarks``."""
+"""Benchmarks of starbench's fast parts against named alternatives: ``python -m benchmarks``."""

@@ -1,4 +1,4 @@
-"""Measure what is fast against named alternatives, and print the ratios."""
+"""Measure starbench's fast parts against named alternatives, and print the ratios."""
 
 import sys
 from pathlib import Path
@@ -24,16 +24,14 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
     multiple=True,
     help="Measure this part only; may be given several times.",
 )
-@click.option(
-    "--write", is_flag=True, help="Write RESULTS.md too; only a whole run at full size may."
-)
+@click.option("--write", is_flag=True, help="Also write RESULTS.md; not with --only or --tiny.")
 @click.option("--tiny", is_flag=True, help="Sizes that take seconds, to try the command.")
 def main(only: tuple[str, ...], write: bool, tiny: bool) -> None:
     if write and (only or tiny):
-        # The page says that all of it comes from one run.
-        raise click.UsageError("--write needs a whole run: leave out --only and --tiny.")
+        # The page says that one run measured all of it.
+        raise click.UsageError("--write needs a complete run: leave out --only and --tiny.")
     size = TINY if tiny else FULL
-    text = heading(machine())  # before this run keeps the machine busy itself
+    text = heading(machine())  # before this run loads the machine
     click.echo(text, nl=False)
     for name, measure in PARTS.items():
         if only and name not in only:

@@ -1,4 +1,4 @@
-"""Building the full data set against PySME a spectrum at a time."""
+"""Building the full data set, against PySME one spectrum at a time."""
 
 import json
 import resource
@@ -21,11 +21,11 @@ _TEXT = """\
 All three splits of the full scale, {full:,} spectra of {pixels:,} pixels. starbench: `prepare` of
 the `{scale}` data set ({built:,} spectra{scaled}) in an empty folder, which draws labels, emulates,
 checks against the manifest and writes ({disk_mb:,.0f} MB on disk{disk_scaled}). The emulator was
-trained on {training_stars:,} syntheses, which is work done once and is not counted. PySME: one
-spectrum at a time, first spectra of the same data set, by `starbench.tasks.synthesis.spectrum`,
-which calls the library's core directly and follows hydrogen lines no farther than needed: that is
-faster than its own `synthesize_spectrum`. Not counted: imports, loading, a first spectrum or block.
-Peak memory is the whole process's, of PySME with the processes it forks."""
+trained on {training_stars:,} syntheses, once, which is not counted. PySME: the first spectra of the
+same data set, one at a time, by `starbench.tasks.synthesis.spectrum`, which calls the library's
+core directly and limits hydrogen lines to the range needed: that is faster than the library's own
+`synthesize_spectrum`. Not counted: imports, loading, a first spectrum or block. Peak memory is that
+of the process, for PySME with the processes it forks."""
 
 
 def measure(size: Size, say: Callable[[str], None]) -> Section:
@@ -109,7 +109,7 @@ def _agreement(ours: np.ndarray, theirs: np.ndarray) -> str:
 
 
 def _build(scale: str, stars: int) -> dict:
-    """Build a data set from nothing; also return the flux of the stars that PySME gets."""
+    """Build a data set in an empty folder; also return the flux of the stars that PySME gets."""
     from starbench.tasks.apogee_giants.task import SCALES, ApogeeGiants
 
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,7 @@ def _build(scale: str, stars: int) -> dict:
 
 
 def _fit_manifest(task, scale: str) -> None:
-    """Make a manifest where the committed one belongs to another emulator, as in development."""
+    """Make a manifest if the committed one belongs to another emulator, as in development."""
     from starbench.tasks.apogee_giants.make_manifest import make_manifest
     from starbench.tasks.apogee_giants.task import SCALES
 
@@ -148,7 +148,7 @@ def _fit_manifest(task, scale: str) -> None:
 
 
 def _synthesise(syntheses: int) -> dict:
-    """Synthesise the first training stars, one at a time, after the first of them once more."""
+    """Synthesise the first training stars one at a time, after the first as a warm-up."""
     from starbench.tasks.apogee_giants.task import ApogeeGiants
     from starbench.tasks.synthesis.spectrum import synthesise
 
@@ -172,7 +172,7 @@ def _synthesise(syntheses: int) -> dict:
 
 
 def _cpu_with_children() -> float:
-    """Return CPU seconds of this process and of those it forked and that have ended."""
+    """Return the CPU time of this process and of its finished children [s]."""
     of_children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + of_children.ru_utime + of_children.ru_stime
 

@@ -1,19 +1,20 @@
-"""What separates a method's nearest-twin share from the information bound, piece by piece.
+"""What separates a method's nearest-twin share from the information bound, fault by fault.
 
     python -m benchmarks.gap runs/apogee-giants-snr50/fader/0-0123456789
 
-Takes the fitted method of a run with noise, and the validation spectra with and without their noise
-(an oracle's means: no method sees a spectrum without its noise). Each line mends one more fault:
+Takes the fitted method of a run with noise, and the validation spectra both with and without their
+noise, though no method sees the latter. Each line removes one more fault:
 
-- as it is: latents of the noisy spectra, by L1, as they are scored.
-- nuisance told by the latent: a cubic in the nuisance, fitted to the training latents, is taken
-  from each axis. It costs no oracle, and mends leaks that shift all stars of a temperature alike.
-- twins agree: each latent is moved by what makes the latents of the noiseless twins equal. What is
-  then missing is not disentanglement.
-- composition: the maximum a posteriori composition at the true labels, in place of the latent, and
-  scaled to its noise by the same rule. What a decoder that knows all would give, by L1.
-- information bound, with `--bound` (minutes): the same estimates, ranked by what is known of each
-  star's own uncertainty, for which a latent that is ranked by L1 has no place.
+- as it is: latents of the noisy spectra, ranked by L1, as they are scored.
+- without the mean given the nuisance: a cubic in the nuisance, fitted to the training latents, is
+  subtracted from each axis. This needs no oracle, and removes leaks that shift all stars of one
+  temperature equally.
+- twins agree: each latent is moved so that the latents of noiseless twins are equal. The share that
+  is then missing is not a matter of disentanglement.
+- composition, by L1: the maximum a posteriori composition given the true labels, in place of the
+  latent, and scaled to its noise by the same rule.
+- information bound, with `--bound` (minutes): the same estimates, ranked with the uncertainty of
+  each star, which L1 distances of latents cannot express.
 """
 
 import sys
@@ -40,7 +41,7 @@ from starbench.tasks.registry import get_task
 def without_mean_given_nuisance(
     latent: np.ndarray, nuisance: np.ndarray, train: np.ndarray, train_nuisance: np.ndarray
 ) -> np.ndarray:
-    """Subtract from latents [n, 2, d] what a cubic in the nuisance says of the training latents."""
+    """Subtract from latents [n, 2, d] a cubic in the nuisance, fitted to the training latents."""
     both = np.concatenate([train_nuisance.reshape(-1, nuisance.shape[-1]), nuisance.reshape(
         -1, nuisance.shape[-1])]).astype(np.float64)  # fmt: skip
     terms = monomials((both - both.mean(0)) / both.std(0), 3)
@@ -50,11 +51,11 @@ def without_mean_given_nuisance(
 
 
 def with_twins_agreeing(noisy: np.ndarray, noiseless: np.ndarray) -> np.ndarray:
-    """Give both of a pair the mean of their noiseless latents, and keep what the noise did."""
+    """Give both stars of a pair the mean of their noiseless latents, and keep the noise."""
     return noiseless.mean(axis=1, keepdims=True) + (noisy - noiseless)
 
 
-def best_latent(bound: InformationBound, train: SplitView, shown: SplitView) -> np.ndarray:
+def best_latent(bound: InformationBound, train: SplitView, validation: SplitView) -> np.ndarray:
     """Return the bound's compositions [n, 2, n_elements], scaled to their noise for L1."""
     some = slice(4096)
     information, _ = bound.information(train.view.nuisance[some], train.view.composition[some])
@@ -65,7 +66,7 @@ def best_latent(bound: InformationBound, train: SplitView, shown: SplitView) -> 
         train.view.flux[some], train.view.nuisance[some], train.view.composition[some]
     ))  # fmt: skip
     covariance = noise_covariance(torch.from_numpy(information), torch.from_numpy(precision))
-    return encode_split(bound, shown) @ noise_matched_map(latent, covariance).numpy()
+    return encode_split(bound, validation) @ noise_matched_map(latent, covariance).numpy()
 
 
 @click.command(help=__doc__)
@@ -87,27 +88,32 @@ def main(run: Path, with_bound: bool) -> None:
         click.echo(f"{name}: {lines[-1][1]} %", err=True)
 
     train = view_split(task, "train", scale, "oracle", row.seed)
-    shown = view_split(task, "validation", scale, "oracle", row.seed)
+    validation = view_split(task, "validation", scale, "oracle", row.seed)
     quiet = get_task(task.base.name)
     noiseless = view_split(quiet, "validation", scale, "oracle", row.seed)
-    noisy = encode_split(method, shown)
+    noisy = encode_split(method, validation)
     clean = encode_split(method, noiseless)
     say("as it is", twin_ranks(noisy).rank)
     leak_free = without_mean_given_nuisance(
-        noisy, shown.labels.nuisance, encode_split(method, train), train.labels.nuisance
+        noisy, validation.labels.nuisance, encode_split(method, train), train.labels.nuisance
     )
-    say("nuisance told by the latent taken out", twin_ranks(leak_free.astype(np.float32)).rank)
+    say("without the mean given the nuisance", twin_ranks(leak_free.astype(np.float32)).rank)
     agreeing = with_twins_agreeing(noisy, clean)
     say("twins agree", twin_ranks(agreeing.astype(np.float32)).rank)
 
     bound = InformationBound()
     view = train.view
     bound.fit(View(view.flux, view.nuisance, composition=view.composition, noise=view.noise),
-              shown.view, Silent())  # fmt: skip
-    say("composition, by L1", twin_ranks(best_latent(bound, train, shown).astype(np.float32)).rank)
+              validation.view, Silent())  # fmt: skip
+    say(
+        "composition, by L1",
+        twin_ranks(best_latent(bound, train, validation).astype(np.float32)).rank,
+    )
     if with_bound:
-        estimate = encode_split(bound, shown)
-        ranks, _ = bound.rank_twins(estimate, shown.labels.nuisance, shown.labels.composition)
+        estimate = encode_split(bound, validation)
+        ranks, _ = bound.rank_twins(
+            estimate, validation.labels.nuisance, validation.labels.composition
+        )
         say("information bound", ranks)
     click.echo(tabulate(lines, ("", "nearest", "0.1 %", "1 %"), tablefmt="github"))
 

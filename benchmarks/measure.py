@@ -1,4 +1,4 @@
-"""What all measurements share: a figure, and a process of its own to take it in."""
+"""What all measurements share: sizes, tables, and a separate process for each measurement."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# Every library that could start threads by itself; torch is told again, in the process.
+# Of every library that starts threads; torch's number is set again in the process.
 _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
@@ -20,7 +20,7 @@ _THREAD_VARIABLES = (
 
 
 class Failed(RuntimeError):
-    """A measurement that did not come to its end, or that showed a wrong result."""
+    """A measurement that did not finish, or that gave a wrong result."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Size:
     Attributes
     ----------
     stars, dimensions, large, rounds : int
-        Latents that are ranked by all, their dimensions, latents that are ranked by starbench
-        alone, and how often each ranking is repeated.
+        Number of latents that all methods rank, their dimensions, number of latents that only
+        starbench ranks, and repetitions of each ranking.
     spectra : int
         Training spectra of an epoch.
     pixels : int, or None
-        How many of a spectrum's pixels; all if None.
+        Pixels of a spectrum that are used; None for all.
     steps : dict of str to (int, int)
-        For each network the steps that warm up and the steps that are measured.
+        For each network the warm-up steps and the measured steps.
     scale : str
-        Scale of the data set that is built.
+        Scale of the data set to build.
     threads : tuple of int
-        On how many threads training and building are measured, where there are as many cores.
+        Numbers of threads on which training and building are measured, if there are as many cores.
     syntheses : int
-        Spectra of PySME that are measured, after one that is not; 0 for none.
+        Measured spectra of PySME, after one that is not measured; 0 for none.
     """
 
     stars: int
@@ -70,7 +70,7 @@ FULL = Size(
     threads=(1, 2),
     syntheses=5,
 )
-# Takes seconds, and says nothing of speed.
+# Takes seconds; its times mean nothing.
 TINY = Size(
     stars=400,
     dimensions=20,
@@ -96,9 +96,9 @@ class Figure:
     seconds, cpu : float
         Wall and CPU time [s], for the full amount of work that the table is about.
     excluded : float
-        What came before the measurement and is not in it [s].
+        Time before the measurement, which is not part of it [s].
     memory : float
-        [MB]; the table says of what.
+        [MB]; the table says which memory.
     note : str
     """
 
@@ -112,7 +112,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Figures that are compared with the first of them."""
+    """Figures, compared with the first of them."""
 
     caption: str
     memory: str
@@ -121,7 +121,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the results: how it was measured, the tables, and what else was seen."""
+    """One part of the results: how it was measured, the tables, and remarks."""
 
     title: str
     text: str
@@ -143,7 +143,7 @@ def middle(timings: list[tuple[float, float]]) -> tuple[float, float]:
 def in_child(module: str, threads: int, **arguments: Any) -> dict[str, Any]:
     """Run ``python -m module`` with arguments as JSON, and read the JSON that it prints last.
 
-    Memory and the state of libraries are then those of the one measurement.
+    Memory and the state of libraries are then those of this measurement alone.
     """
     environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
     command = [sys.executable, "-m", module, json.dumps({"threads": threads, **arguments})]

@@ -1,28 +1,28 @@
-"""Time and memory of ranking every star's twin: starbench against what is at hand elsewhere.
+"""Time and memory of ranking every star's twin: starbench against other libraries.
 
     python benchmarks/ranking.py            # 25,000 stars of 20 dimensions, a minute or two
     python benchmarks/ranking.py --full     # all queries of the KD-tree as well: minutes more
     python benchmarks/ranking.py --large    # then starbench alone, 100,000 stars
     python benchmarks/ranking.py --only starbench scipy-cdist --stars 5000
 
-Every method runs on one thread in a process of its own, on the same latents, and all in one run.
-Seconds are the least of the repeats; CPU seconds are those of the same repeat, and ratios are of
-CPU seconds, which depend little on what else the machine is busy with. The first call, on eight
-stars, is not in them: it imports, and for starbench compiles, as on a machine that never ran it.
-Memory is by how much the ranking then raised the peak resident memory of its process.
+Every method runs on one thread in its own process, on the same latents, and all in one run. Seconds
+are the least of the repeats; CPU seconds are those of the same repeat, and ratios are of CPU
+seconds, which depend little on the load of the machine. The first call, on eight stars, is not
+counted: it imports, and for starbench compiles, as on a machine that has never run it. Memory is
+the rise of the process's peak resident memory during the ranking.
 
 - starbench    `starbench.metrics.twin_ranks`: float32, exact.
 - scipy-cdist  `scipy.spatial.distance.cdist(..., "cityblock")` in blocks of queries: float64.
 - torch-cdist  `torch.cdist(..., p=1)` in blocks of queries: float32.
 - scipy-kdtree `scipy.spatial.cKDTree.query(..., k=all, p=1)` and the twin's place in the result, as
-  the code published with Mijolla et al. 2021 does it: float64. Sorting the whole gallery for every
-  star takes so long that, without --full, only some queries are made and their time is scaled up
-  (memory is that of the block in which queries are made either way).
+  the code published with de Mijolla et al. 2021 does it: float64. It sorts the gallery of every
+  star, which takes so long that, without --full, only some queries are made and their time is
+  scaled up (memory is that of a block of queries in both cases).
 
-Ranks are compared with starbench's: with rounding in another place they may differ where a stranger
-is as far as the twin to within a few units of the last place of float32. A sample of starbench's
-ranks is checked against a float64 brute force that counts those, and the run fails if it explains
-less than every difference.
+Ranks are compared with starbench's. As other code rounds differently, they may differ where a
+stranger is as far as the twin to within a few units in the last place of float32. A sample of
+starbench's ranks is checked against a float64 brute force that counts such near-ties, and the run
+fails if they do not explain every difference.
 """
 
 import argparse
@@ -40,13 +40,13 @@ import numpy as np
 METHODS = ("starbench", "scipy-cdist", "torch-cdist", "scipy-kdtree")
 BLOCK_VALUES = 10_000_000  # distances at a time for the methods that need blocks
 KDTREE_QUERIES = 500
-# Of twins about what they share, such that two thirds of them are nearest at 25,000 x 20.
+# Scatter of twins about their mean, for which two thirds are nearest at 25,000 x 20.
 NOISE = 0.47
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def latents(kind: str, n_stars: int, d: int) -> np.ndarray:
-    """Twins of which two thirds are nearest, or that have nothing in common: [n_pairs, 2, d]."""
+    """Return latents [n_pairs, 2, d]: two thirds of the twins nearest, or twins at random."""
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(n_stars // 2, 2, d))
     if kind == "random":
@@ -103,7 +103,7 @@ def scipy_kdtree(latent, queries):
     for start in range(0, len(queries), block):
         stars = queries[start : start + block]
         _, neighbours = tree.query(z[stars], k=len(z), p=1)
-        # The star itself is the first; where it is not, by a duplicate, the rank is off by one.
+        # The star itself comes first; a duplicate may come before it, and the rank is off by one.
         rank[start : start + block] = np.argmax(neighbours == (stars ^ 1)[:, None], axis=1)
     return rank
 
@@ -151,7 +151,7 @@ def child(arguments) -> None:
 
 
 def run(name: str, arguments, folder: Path) -> tuple[dict, np.ndarray, np.ndarray]:
-    """Run one method in a process of its own."""
+    """Run one method in its own process."""
     output = folder / f"{name}.npz"
     command = [sys.executable, __file__, "--child", name, "--output", str(output)]
     command += ["--stars", str(arguments.stars), "--dimensions", str(arguments.dimensions)]
@@ -166,7 +166,7 @@ def run(name: str, arguments, folder: Path) -> tuple[dict, np.ndarray, np.ndarra
 
 
 def check(latent: np.ndarray, rank: np.ndarray) -> tuple[int, int, int]:
-    """Compare a sample of ranks with float64: how many checked, different, not due to near-ties."""
+    """Compare a sample of ranks with float64; return how many, how many differ, and unexplained."""
     z = latent.reshape(-1, latent.shape[2]).astype(np.float64)
     sample = np.random.default_rng(3).permutation(len(z))[:500]
     different = unexplained = 0

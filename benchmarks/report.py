@@ -10,7 +10,7 @@ from starbench.common.provenance import available_cores, current_provenance
 
 
 def machine() -> list[str]:
-    """Describe the machine, how busy it is, and the code."""
+    """Describe the machine, its load, and the code."""
     about = current_provenance("cpu", available_cores())
     code = f"starbench {about.starbench_version}"
     if about.commit:
@@ -31,8 +31,8 @@ def heading(about: list[str]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python -m benchmarks --write`, all in one run; [README.md](README.md) says",
-        "what the columns mean.",
+        "Written by one run of `python -m benchmarks --write`; [README.md](README.md) explains",
+        "the columns.",
         "",
         *about,
     ]
@@ -40,7 +40,7 @@ def heading(about: list[str]) -> str:
 
 
 def chapter(section: Section) -> str:
-    """Return what the page says of one part."""
+    """Return the chapter of one part."""
     lines = ["", f"## {section.title}", "", fill(section.text, 100)]
     for table in section.tables:
         lines += ["", *_table(table)]

@@ -1,4 +1,4 @@
-"""Twin ranking against what is at hand elsewhere; `benchmarks.ranking` does the measuring."""
+"""Twin ranking against other libraries; `benchmarks.ranking` measures."""
 
 import argparse
 import tempfile
@@ -14,10 +14,10 @@ from benchmarks.measure import Failed, Figure, Section, Size, Table, middle
 _TEXT = """\
 Exact L1 rank of every star's twin among float32 latents; two thirds of the twins are nearest. One
 thread, a process for each method and round, medians of {rounds} round(s) that take turns. Not
-counted: imports and a first call on eight stars, in which starbench compiles on a machine that
-never ran it. Memory: by how much the ranking raised the peak of its process. The KDTree query is
-what the published code of de Mijolla et al. (2021) does (all neighbours of every star, sorted); its
-time is that of a random sample of queries, scaled to all."""
+counted: imports and a first call on eight stars, in which starbench compiles if the machine has
+never run it. Memory: the rise of the process's peak during the ranking. The KDTree query is what
+the published code of de Mijolla et al. (2021) does (all neighbours of every star, sorted); its time
+is that of a random sample of queries, scaled to all."""
 
 
 def measure(size: Size, say: Callable[[str], None]) -> Section:
@@ -58,21 +58,21 @@ def measure(size: Size, say: Callable[[str], None]) -> Section:
         [
             f"{(ours == 1).mean():.1%} of the twins are nearest.",
             f"starbench against a float64 brute force: {different} of {checked} ranks differ. A "
-            "difference that strangers as far as the twin, to float32's last places, do not "
-            "explain would have stopped this run.",
+            "difference that near-ties, equal to the last places of float32, do not explain would "
+            "have stopped this run.",
         ],
     )
 
 
 def _figure(name: str, rounds: list[dict], note: str) -> Figure:
     seconds, cpu = middle([(x["wall"], x["cpu"]) for x in rounds])
-    # Of the first call the longest: starbench compiles in the first round only.
+    # The longest first call: starbench compiles only in the first round.
     excluded, memory = (max(x[key] for x in rounds) for key in ("first_call", "memory"))
     return Figure(_full_name(name), seconds, cpu, excluded, memory, note)
 
 
 def _full_name(name: str) -> str:
-    """Return a method's name with the version of the library and what is called there."""
+    """Return a method's name with the version of the library and the function called."""
     library, _, call = name.partition("-")
     calls = {"cdist": " cdist in blocks", "kdtree": " cKDTree.query(k = all), as published"}
     return f"{library} {version(library)}{calls.get(call, '')}"

@@ -165,7 +165,7 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
     latent : numpy.ndarray [n, 2, d], float32
         Of the first n pairs.
     labels : Labels
-        Of these pairs, which come first, and maybe of more.
+        Of at least these pairs.
 
     Raises
     ------

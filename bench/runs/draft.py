@@ -1,4 +1,4 @@
-"""A row on its way: what is known before a run, what the run gives, and the row of both."""
+"""Drafts of rows: the facts before a run, the result of the run, and the row of both."""
 
 import dataclasses
 import hashlib
@@ -187,7 +187,7 @@ class RowDraft:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, whose: str) -> None:
-        """Refuse, before the work, what does not fit into a row.
+        """Check before the run that these facts fit into a row.
 
         Raises
         ------

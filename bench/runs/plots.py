@@ -131,7 +131,7 @@ def figure_history(
             if not panel.is_share:
                 axes.legend(fontsize=8)
         if selected is not None:
-            grid[-1].annotate(
+            grid[0].annotate(
                 "selected", (selected, 0), (-3, 4), xycoords=("data", "axes fraction"),
                 textcoords="offset points", ha="right", color=ORANGE, fontsize=8,
             )  # fmt: skip

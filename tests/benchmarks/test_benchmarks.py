@@ -1,4 +1,4 @@
-"""The command runs at sizes that say nothing of speed, and its tables can be read."""
+"""The command runs at tiny sizes, and its tables can be read."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def tables(page):
 @pytest.mark.parametrize(
     ("part", "n_tables", "n_rows"), [("ranking", 2, 4), ("training", 1, 2), ("data", 1, 1)]
 )
-def test_part_prints_tables_of_figures(part, n_tables, n_rows):
+def test_each_part_prints_its_tables(part, n_tables, n_rows):
     done = python_m("benchmarks", "--tiny", "--only", part)
     assert done.returncode == 0, done.stderr
     found = tables(done.stdout)
@@ -48,10 +48,10 @@ def test_part_prints_tables_of_figures(part, n_tables, n_rows):
                 assert float(row[column].replace(",", "")) >= 0
 
 
-def test_page_of_a_part_is_not_written():
+def test_the_page_of_one_part_is_not_written():
     done = python_m("benchmarks", "--tiny", "--write")
     assert done.returncode == 2
-    assert "--write needs a whole run" in done.stderr
+    assert "--write needs a complete run" in done.stderr
 
 
 @pytest.mark.skipif(find_spec("pysme") is None, reason="PySME is not installed")

@@ -1,4 +1,4 @@
-"""The pieces between a method and its bound, on latents of which the answer is known."""
+"""Faults between a method and its bound, on latents whose shares follow by construction."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ def nearest(latent):
     return (twin_ranks(latent.astype(np.float32)).rank == 1).mean()
 
 
-def test_a_leak_that_is_a_cubic_of_the_nuisance_is_taken_out():
+def test_a_leak_that_is_a_cubic_of_the_nuisance_is_removed():
     u = (NUISANCE - [4500, 2.25]) / [500, 0.75]
     leak = np.stack([u[..., 0] ** 3, u[..., 0] * u[..., 1], u[..., 1], 0 * u[..., 0]], axis=-1)
     latent = TRUTH + 5 * leak
-    mended = gap.without_mean_given_nuisance(latent, NUISANCE, latent, NUISANCE)
+    corrected = gap.without_mean_given_nuisance(latent, NUISANCE, latent, NUISANCE)
     assert nearest(latent) < 0.3
-    assert nearest(mended) > 0.7
+    assert nearest(corrected) > 0.7
 
 
 def test_twins_that_agree_keep_their_noise():
@@ -34,7 +34,7 @@ def test_twins_that_agree_keep_their_noise():
     assert gap.with_twins_agreeing(TRUTH + noise, TRUTH + 0 * noise) == pytest.approx(TRUTH + noise)
 
 
-def test_the_pieces_of_a_run(tmp_path):
+def test_a_run_is_taken_apart_fault_by_fault(tmp_path):
     from starbench.methods.fader import Fader
     from starbench.runs.runner import run
     from starbench.tasks.registry import get_task
@@ -49,7 +49,7 @@ def test_the_pieces_of_a_run(tmp_path):
     shares = {line.split("|")[1].strip(): float(line.split("|")[2]) for line in lines}
     assert list(shares) == [
         "as it is",
-        "nuisance told by the latent taken out",
+        "without the mean given the nuisance",
         "twins agree",
         "composition, by L1",
         "information bound",

@@ -95,7 +95,7 @@ def test_a_single_pair_can_be_decoded_with_torch(toy_task, split_view):
     assert plain.shape == swapped.shape == (1, 2, 60)
 
 
-def test_errors_are_those_of_whole_arrays(toy_task, split_view, monkeypatch):
+def test_errors_in_pieces_equal_those_of_the_full_arrays(toy_task, split_view, monkeypatch):
     monkeypatch.setattr(evaluation, "BATCH", 6)
     method = Perfect(toy_task)
     latent = np.random.default_rng(0).normal(size=(20, 2, 4)).astype(np.float32)
@@ -107,7 +107,7 @@ def test_errors_are_those_of_whole_arrays(toy_task, split_view, monkeypatch):
         assert np.allclose(found, ((whole - truth.flux) ** 2).mean(-1), rtol=1e-5)
 
 
-def test_reconstructions_are_judged_against_the_noiseless_flux(toy_task):
+def test_reconstructions_are_compared_with_the_noiseless_flux(toy_task):
     pieces = []
     for rows, piece in toy_task.chunks("test", "tiny"):
         pieces.append((rows, dataclasses.replace(piece, flux=piece.flux + 1)))
@@ -117,7 +117,7 @@ def test_reconstructions_are_judged_against_the_noiseless_flux(toy_task):
     assert np.allclose(errors.swapped, 0.25, rtol=1e-5)
 
 
-def test_reconstructions_that_are_not_finite_are_a_divergence(toy_task):
+def test_reconstructions_that_are_not_finite_raise_diverged(toy_task):
     truth = toy_task.load("test", "tiny").flux
     broken = truth.copy()
     broken[3, 1, 5] = np.nan
@@ -128,9 +128,9 @@ def test_reconstructions_that_are_not_finite_are_a_divergence(toy_task):
 
 
 class Oracle(OracleControl):
-    """A control that receives the composition, and ranks twins as it is told."""
+    """A control that gets the composition, and ranks twins as `ranks` says."""
 
-    name, reference = "told", "tests"
+    name, reference = "scripted", "tests"
 
     def __init__(self, own_ranks=None):
         self.own_ranks = own_ranks
@@ -153,7 +153,7 @@ class Oracle(OracleControl):
         return self.own_ranks
 
 
-def test_an_oracle_is_shown_the_composition_of_each_spectrum(toy_task):
+def test_an_oracle_gets_the_composition_of_each_spectrum(toy_task):
     split_view = view_split(toy_task, "test", "tiny", "oracle", seed=1)
     latent = encode_split(Oracle(), split_view)
     assert np.array_equal(latent, np.repeat(split_view.labels.composition[:, None], 2, axis=1))
@@ -162,7 +162,7 @@ def test_an_oracle_is_shown_the_composition_of_each_spectrum(toy_task):
     assert (rank_stars(Oracle(), latent[:5], split_view.labels).rank == 1).all()
 
 
-def test_ranks_of_a_control_are_taken_as_they_are(split_view):
+def test_ranks_of_a_control_are_used_unchanged(split_view):
     latent = np.repeat(split_view.labels.composition[:, None], 2, axis=1)
     rank, tied = np.full((20, 2), 7), np.full((20, 2), 3)
     ranks = rank_stars(Oracle((rank, tied)), latent, split_view.labels)
@@ -176,9 +176,9 @@ def test_ranks_of_a_control_are_taken_as_they_are(split_view):
     [(np.ones((3, 2), int), 0), (np.ones((20, 2)), 0), (np.full((20, 2), 40), 0),
      (np.zeros((20, 2), int), 0), (np.ones((20, 2), int), 1)],
 )  # fmt: skip
-def test_ranks_that_cannot_be_are_refused(split_view, rank, tied):
+def test_impossible_ranks_are_refused(split_view, rank, tied):
     latent = np.repeat(split_view.labels.composition[:, None], 2, axis=1)
-    with pytest.raises(OutputError, match="rank_twins of told must return integer ranks"):
+    with pytest.raises(OutputError, match="rank_twins of scripted must return integer ranks"):
         rank_stars(Oracle((rank, np.full(rank.shape, tied))), latent, split_view.labels)
 
 
@@ -201,7 +201,7 @@ def test_latents_that_are_not_finite_rank_last(split_view, broken):
         ([[0.0, 1.0]] * 6, "but returned list"),
     ],
 )
-def test_output_of_another_form_is_named(output, complaint):
+def test_output_of_another_shape_or_type_is_refused(output, complaint):
     with pytest.raises(OutputError) as caught:
         checked_output(output, 6, "encode of x")
     assert complaint in str(caught.value)

@@ -32,7 +32,7 @@ def test_the_rows_of_a_view_belong_together(toy_task):
     assert np.array_equal(split_view.labels.nuisance, truth.nuisance)
 
 
-def test_row_order_tells_nothing_of_pairs():
+def test_row_order_carries_no_information_on_pairs():
     n = 20_000
     order = shuffled_order(0, "test", n)
     rows = np.empty(2 * n, int)

@@ -6,7 +6,7 @@ import pytest
 from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
 
 
-def test_every_resample_draws_as_many_pairs_as_there_are():
+def test_every_resample_draws_n_pairs():
     counts = resample_pairs(123, 50)
     assert counts.shape == (50, 123)
     assert (counts.sum(axis=1) == 123).all() and (counts >= 0).all()
@@ -19,7 +19,7 @@ def test_seeds_are_reproducible_and_differ():
     assert (resample_pairs(40, 20, seed=2) != first).any()
 
 
-def test_shared_resamples_cannot_be_changed_by_one_user():
+def test_cached_resamples_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
         resample_pairs(10, 5)[0, 0] = 7
 
@@ -53,7 +53,7 @@ def test_interval_of_the_mean_covers_the_truth_95_times_in_100(rng):
     assert 0.92 <= covered / trials <= 0.97  # standard deviation 0.009
 
 
-def test_medians_of_resamples_that_left_the_middle_out(rng):
+def test_medians_far_from_the_middle_of_the_sample(rng):
     values = np.sort(rng.random(800)).reshape(400, 2)
     counts = np.zeros((3, 400), np.int16)
     counts[0, 0] = counts[1, -1] = 400
@@ -74,7 +74,7 @@ def test_interval_of_the_median_covers_the_truth_95_times_in_100(rng):
     assert 0.90 <= covered / trials <= 0.98
 
 
-def test_interval_leaves_out_resamples_without_an_estimate():
+def test_interval_ignores_resamples_without_an_estimate():
     estimates = np.arange(1001.0)
     assert interval(np.append(estimates, [np.nan] * 100)) == interval(estimates)
 

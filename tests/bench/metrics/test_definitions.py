@@ -33,6 +33,6 @@ def test_unknown_names_are_refused(name):
 @pytest.mark.parametrize(
     "module", [module.name for module in pkgutil.iter_modules(starbench.metrics.__path__)]
 )
-def test_examples_in_the_documentation_are_true(module):
+def test_doctests_pass(module):
     result = doctest.testmod(importlib.import_module(f"starbench.metrics.{module}"))
     assert result.failed == 0

@@ -47,7 +47,7 @@ def test_a_sine_of_one_dimension_is_found(rng):
     assert value(target[10_000:], prediction)[0] > 0.95
 
 
-def test_both_find_what_is_straight_and_neither_what_is_not_there(nonlinear_figures):
+def test_both_probes_find_linear_information_and_neither_finds_noise(nonlinear_figures):
     assert nonlinear_figures["nuisance_leakage.ridge.straight"].value > 0.999999
     assert nonlinear_figures["nuisance_leakage.mlp.straight"].value > 0.995
     for probe in ("ridge", "mlp"):
@@ -93,7 +93,7 @@ def test_ridge_equals_normal_equations_at_the_penalty_of_least_gcv(rng):
     np.testing.assert_allclose(prediction, min(candidates, key=lambda c: c[0])[1], rtol=1e-8)
 
 
-def test_ridge_with_more_dimensions_than_stars_stays_sane(rng):
+def test_ridge_with_more_dimensions_than_stars_does_not_diverge(rng):
     z = rng.normal(size=(80, 2, 120)).astype(np.float32)
     target = rng.normal(size=(80, 2, 1))
     prediction = ridge_predict(ProbeInputs(z[:40], z[40:]), target[:40])
@@ -110,7 +110,7 @@ def test_scale_offset_and_constant_dimensions_do_not_matter(rng, predict):
     assert value(target[2_000:], prediction)[0] > 0.99
 
 
-def test_network_is_not_blinded_by_a_shear_of_the_latent_space(rng):
+def test_network_is_insensitive_to_a_shear_of_the_latent_space(rng):
     """A direction of a thousandth of the variance hides nothing."""
     z = rng.normal(size=(6_000, 2, 4))
     target = (z[..., :1] * z[..., 1:2]) * 2
@@ -141,7 +141,7 @@ def test_a_star_s_prediction_does_not_depend_on_the_others(rng):
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_no_figure_from_latents_that_are_not_finite(rng, broken):
+def test_no_estimate_from_latents_that_are_not_finite(rng, broken):
     z, target = nonlinear(rng, 30)
     bad = z.copy()
     bad[3, 1, 2] = broken
@@ -156,7 +156,7 @@ def test_no_figure_from_latents_that_are_not_finite(rng, broken):
                 predict(ProbeInputs(train, test), target)
 
 
-def test_no_figure_where_a_network_s_prediction_overflows(rng):
+def test_no_estimate_if_the_network_s_prediction_overflows(rng):
     z, target = nonlinear(rng, 100)
     far = z.copy()
     far[0] = 3e38
@@ -177,7 +177,7 @@ def test_a_constant_latent_leaks_nothing(rng):
         assert figure.value == pytest.approx(0, abs=1e-9)
 
 
-def test_no_figure_for_a_target_that_does_not_vary(rng):
+def test_no_estimate_for_a_target_that_does_not_vary(rng):
     z, target = nonlinear(rng, 100)
     target[..., 1] = 2.5
     figures = probe_estimates("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target, target)
@@ -212,7 +212,7 @@ def test_shapes_and_targets_are_checked(rng):
         ProbeInputs(z[:, 0], z)
 
 
-def test_inputs_used_again_give_the_figures_of_fresh_ones(rng):
+def test_reused_inputs_give_the_estimates_of_new_ones(rng):
     z, target = nonlinear(rng, 200)
     shared, names = ProbeInputs(z[:150], z[150:]), list("abcde")
     split = target[:150], target[150:]

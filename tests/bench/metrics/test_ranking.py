@@ -87,7 +87,7 @@ def test_numbers_of_pairs_around_a_tile(rng, n_pairs):
     assert len(ranks) == n_pairs
 
 
-def test_three_pairs_by_hand():
+def test_ranks_of_three_pairs_equal_those_by_hand():
     # On a line: a 0, b 1 | c 4, d 6 | e 2, f 9.
     # a-b 1: c 4, d 6, e 2, f 9 are all farther.                    rank 1
     # b-a 1: e is 1 away as well.                                   rank 2, tied 1
@@ -212,7 +212,7 @@ def test_a_latent_without_information_ranks_last_everywhere(value):
     assert (ranks.tied == 98).all()
 
 
-def test_one_broken_star_costs_itself_and_its_twin_only(rng):
+def test_one_broken_star_affects_only_itself_and_its_twin(rng):
     latent = good_latents(rng, n_pairs=300)
     latent[:, :, 0] += 100 * np.arange(300)[:, None]  # every pair far from the others: all rank 1
     assert (twin_ranks(latent).rank == 1).all()
@@ -242,7 +242,7 @@ def test_any_memory_layout_and_type(rng):
 
 
 @pytest.mark.parametrize("shape", [(0, 2, 3), (4, 2, 0), (4, 3, 3), (4, 2), (4,)])
-def test_wrong_shapes_are_named(shape):
+def test_wrong_shapes_are_refused(shape):
     with pytest.raises(ValueError, match=r"\[n_pairs, 2, d\]"):
         twin_ranks(np.zeros(shape, np.float32))
 

@@ -37,7 +37,7 @@ def test_per_star_mse_is_zero_of_itself_and_symmetric(flux):
     assert per_star_mse(flux, other).shape == flux.shape[:-1]
 
 
-def test_per_star_mse_shows_broken_stars_and_only_those():
+def test_per_star_mse_is_not_finite_for_broken_stars_only():
     flux = np.ones((3, 5), np.float32)
     reconstruction = flux.copy()
     reconstruction[1, 2], reconstruction[2, 0] = np.nan, np.inf
@@ -53,7 +53,7 @@ def test_per_star_mse_refuses_shapes_that_do_not_match():
         per_star_mse(np.ones((3, 0)), np.ones((3, 0)))
 
 
-def test_figures_by_hand():
+def test_estimates_equal_those_by_hand():
     plain = np.array([[1.0, 3.0], [2.0, 2.0], [0.0, 4.0]])
     swapped = np.array([[5.0, 7.0], [2.0, 4.0], [9.0, 9.0]])
     figures = reconstruction_estimates(plain, swapped, np.array([True, False, True]))
@@ -79,7 +79,7 @@ def test_gap_is_paired(rng):
     assert width["swap_gap"] < 1e-3 * width["reconstruction_mse"]
 
 
-def test_missing_or_broken_reconstructions_have_no_figure():
+def test_missing_or_broken_reconstructions_have_no_estimate():
     mse = np.ones((4, 2))
     broken = mse.copy()
     broken[0, 0] = np.nan

@@ -13,7 +13,7 @@ def ranks_of(rank, tied=None):
     return TwinRanks(rank, np.zeros_like(rank) if tied is None else np.asarray(tied))
 
 
-def test_by_hand():
+def test_estimates_equal_those_by_hand():
     figures = recovery_estimates(ranks_of([[1, 2], [2, 1], [5, 3]], [[0, 1], [1, 0], [0, 0]]))
     value = {name: figure.value for name, figure in figures.items()}
     assert value["doppelganger_free"] == pytest.approx(2 / 6)

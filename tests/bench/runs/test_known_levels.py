@@ -1,7 +1,7 @@
-"""Every method through the harness: nothing above the truth, and no control off its known level.
+"""Every method through the harness: none beats the true composition, controls score as expected.
 
-The standard task's tiny scale at every tenth pixel, and a dozen epochs where a method has such.
-What controls score on spectra made by a formula, without the harness, is in test_controls.py.
+The tiny scale of the standard task at every tenth pixel, and a dozen epochs for methods that have
+epochs. Controls without the harness, on spectra made by a formula, are tested in test_controls.py.
 """
 
 import dataclasses
@@ -25,25 +25,25 @@ SMALL = {
     "adversary_widths": (32,),
 }
 CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order")
-RAW_FLUX = 0.2  # of the tiny scale's 128 stars it finds 0.10; chance is 0.008
+RAW_FLUX = 0.2  # its share on the tiny scale's 128 stars is 0.10, and chance is 0.008
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory):
-    """Return a function from a split and a label access to what a method is shown."""
+def view_of(tmp_path_factory):
+    """Return a function from a split and a label access to a method's view."""
     task = get_task("apogee-giants", cache=tmp_path_factory.mktemp("cache"))
     task.prepare("tiny", progress=False)
 
-    def show(split, access):
-        whole = view_split(task, split, "tiny", access, seed=0)
-        flux = np.ascontiguousarray(whole.view.flux[:, ::10])
-        return dataclasses.replace(whole, view=dataclasses.replace(whole.view, flux=flux))
+    def view(split, access):
+        split_view = view_split(task, split, "tiny", access, seed=0)
+        flux = np.ascontiguousarray(split_view.view.flux[:, ::10])
+        return dataclasses.replace(split_view, view=dataclasses.replace(split_view.view, flux=flux))
 
-    return show
+    return view
 
 
 @pytest.fixture(scope="module")
-def rank(shown):
+def rank(view_of):
     """Return a function that fits a method and returns the rank of each star's twin."""
 
     def ranks(name):
@@ -52,7 +52,7 @@ def rank(shown):
         small = {key: value for key, value in SMALL.items() if key in fields}
         method = method_class(method_class.Hyperparameters(**small))
         train, validation, test = (
-            shown(split, method.label_access) for split in ("train", "validation", "test")
+            view_of(split, method.label_access) for split in ("train", "validation", "test")
         )
         method.fit(train.view, validation.view, Silent())
         return rank_stars(method, encode_split(method, test), test.labels).rank
@@ -65,21 +65,21 @@ def composition(rank):
     return rank("composition")
 
 
-def test_the_truth_finds_every_twin(composition):
+def test_the_composition_finds_every_twin(composition):
     assert (composition == 1).all()
 
 
 @pytest.mark.parametrize("name", [name for name in BUILT_IN if not get_method(name).control])
-def test_no_method_ranks_twins_above_the_truth(name, rank, composition):
+def test_no_method_ranks_twins_above_the_composition(name, rank, composition):
     assert (rank(name) >= composition).all()
 
 
 @pytest.mark.parametrize("name", CHANCE)
-def test_what_knows_nothing_is_at_chance_or_below(name, rank):
-    found = rank(name)
-    # Two stars that are closest to each other are found both, so that pairs are counted.
-    n_pairs, chance = len(found), 2 / (found.size - 1)
-    assert (found == 1).any(axis=1).sum() <= binom.ppf(1 - 1e-4, n_pairs, chance)
+def test_controls_without_information_are_at_chance_or_below(name, rank):
+    ranks = rank(name)
+    # Count pairs: of two stars that are closest to each other, both have rank 1.
+    n_pairs, chance = len(ranks), 2 / (ranks.size - 1)
+    assert (ranks == 1).any(axis=1).sum() <= binom.ppf(1 - 1e-4, n_pairs, chance)
 
 
 def test_spectra_alone_find_few_twins(rank):

@@ -123,7 +123,9 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("epoch", [1, 4, 9, 12])
 @pytest.mark.parametrize("mishap", ["none", "decline"])
-def test_an_interrupted_fit_ends_as_if_undisturbed(run, monkeypatch, tmp_path, epoch, mishap):
+def test_an_interrupted_fit_ends_like_an_uninterrupted_one(
+    run, monkeypatch, tmp_path, epoch, mishap
+):
     undisturbed = run(out=tmp_path / "a", mishap=mishap)
     report = fitting.Fit.epoch
 
@@ -152,7 +154,7 @@ def test_an_interrupted_fit_ends_as_if_undisturbed(run, monkeypatch, tmp_path, e
 
 
 @pytest.mark.parametrize(
-    ("later", "threads", "dirty", "told"),
+    ("later", "threads", "dirty", "words"),
     [
         (("a" * 40, False), 1, False, None),
         (("b" * 40, False), 1, True, "made in parts: aaaaaaaaaa on 1 thread, then bbbbbbbbbb on 1"),
@@ -160,7 +162,7 @@ def test_an_interrupted_fit_ends_as_if_undisturbed(run, monkeypatch, tmp_path, e
         (("a" * 40, False), 2, False, "aaaaaaaaaa on 1 thread, then aaaaaaaaaa on 2 threads"),
     ],
 )
-def test_a_row_says_that_other_code_began_its_fit(run, monkeypatch, later, threads, dirty, told):
+def test_a_row_says_that_several_processes_made_it(run, monkeypatch, later, threads, dirty, words):
     report = fitting.Fit.epoch
 
     def interrupted(self, method, number, values):
@@ -177,7 +179,7 @@ def test_a_row_says_that_other_code_began_its_fit(run, monkeypatch, later, threa
     row = run(threads=threads).row
     assert row.dirty is dirty
     message = row.message or ""
-    assert ("in parts" not in message) if told is None else (told in message)
+    assert ("in parts" not in message) if words is None else (words in message)
     assert row.status == "ok" and row.commit == later[0]
 
 
@@ -200,7 +202,7 @@ def test_a_kill_between_the_two_state_files_does_no_harm(run, monkeypatch, tmp_p
     assert figures_of(run(out=tmp_path / "b", mishap="decline").row) == figures_of(undisturbed.row)
 
 
-def test_of_states_within_a_standard_error_the_latest_is_chosen(tmp_path):
+def test_of_states_within_a_standard_error_the_latest_is_selected(tmp_path):
     def chosen(*shares):
         fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True, worker=None)
         for fit.epoch_done, share in enumerate(shares, 1):
@@ -290,7 +292,7 @@ def test_two_processes_do_not_share_a_run_folder(tmp_path):
         assert (folder.path / ".lock").exists()
 
 
-def test_a_method_that_does_not_fit_into_a_row_is_told_before_the_fit(run, linear):
+def test_a_method_that_does_not_fit_into_a_row_is_refused_before_the_fit(run, linear):
     class Shouting(linear):
         name = "TOY METHOD"
 
@@ -301,7 +303,7 @@ def test_a_method_that_does_not_fit_into_a_row_is_told_before_the_fit(run, linea
         run(method=Shouting)
 
 
-def test_a_device_that_is_not_there_is_named(toy_task, linear, tmp_path):
+def test_an_unavailable_device_is_refused(toy_task, linear, tmp_path):
     go = functools.partial(runner.run, toy_task, linear, scale="tiny", out=tmp_path)
     with pytest.raises(
         SettingError, match="--device warp-drive is not available; choose auto, cpu"
