@@ -64,7 +64,7 @@ def test_known_lines_are_there(lines, species, wavelength, excitation):
     assert abs(near["excit"] - excitation).min() < 0.02
 
 
-def test_co_bandhead_lies_where_it_should(lines):
+def test_the_co_bandhead_is_at_its_wavelength(lines):
     co = lines[lines["species"] == "CO 1"]["wlcent"]
     # the lines of the 3-0 band crowd redwards of the head and are absent just bluewards of it
     assert co.between(15577.3, 15582.0).sum() > 3 * co.between(15573.0, 15577.3).sum()
@@ -93,7 +93,7 @@ def test_broadening_keeps_a_constant_and_the_equivalent_width():
     assert smooth.min() > line.min()
 
 
-def test_broadening_has_the_resolving_power_it_claims():
+def test_broadening_has_the_stated_resolving_power():
     mu, weight = spectrum.disc_angles(4)
     step = 1e-6
     line = np.ones((4, 4001))
@@ -104,7 +104,7 @@ def test_broadening_has_the_resolving_power_it_claims():
     assert 1 / width == pytest.approx(22_500, rel=0.05)
 
 
-def test_brackett_lines_bear_their_levels(lines):
+def test_brackett_lines_have_the_quantum_numbers_of_their_levels(lines):
     hydrogen = lines[lines["species"] == "H 1"].sort_values("gamvw")
     assert (hydrogen["gamqst"] == 4).all()  # without it the engine returns garbage
     assert hydrogen["gamvw"].tolist() == list(range(10, 24))
@@ -161,7 +161,7 @@ def test_response_stars_differ_from_their_base_in_one_abundance():
     assert np.allclose(step[:, :, :2], 0)
 
 
-def test_isolated_names_what_went_wrong():
+def test_isolated_reports_errors_crashes_and_timeouts():
     with pytest.raises(engine.EngineError, match="ZeroDivisionError"):
         engine.isolated(lambda: 1 / 0)
     with pytest.raises(engine.EngineError, match="no result after"):

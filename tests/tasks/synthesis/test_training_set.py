@@ -37,7 +37,7 @@ def build(tmp_path, monkeypatch):
     return tmp_path, run, failing
 
 
-def test_only_what_is_missing_is_made(build):
+def test_only_missing_stars_are_synthesised(build):
     folder, run, _ = build
     assert run() == 4 + HELD_OUT + RESPONSE
     index, labels, flux = training_set.load_set(folder / "train")
