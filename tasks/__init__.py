@@ -1,1 +1,1 @@
-"""Tasks: where paired spectra come from, and the checks they pass before anyone trains on them."""
+"""Tasks: sources of paired spectra, and the contract that they keep."""

@@ -1,5 +1,5 @@
-"""What a task raises when the data it is given cannot be used."""
+"""The error of data that cannot be used."""
 
 
 class DataError(ValueError):
-    """Data that cannot be used: one sentence that names the file, the field and what to change."""
+    """User-fixable error of a task or its data: one sentence that names what to change."""

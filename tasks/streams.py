@@ -2,7 +2,7 @@
 
 Every stream is a Philox generator whose key is the SHA-256 of its name, such as
 ``apogee-giants/1/train/labels``. Item ``i`` owns a fixed range of the counter, so any part of a
-split can be rebuilt alone, and a larger split begins with the smaller one.
+split can be drawn alone, and a larger split begins with the smaller one.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ def uniforms(name: str, start: int, stop: int, width: int) -> Floats:
     start, stop : int
         Range of items.
     width : int
-        Number of variates that each item owns; part of the stream's definition.
+        Number of variates per item; part of the stream's definition.
 
     Returns
     -------

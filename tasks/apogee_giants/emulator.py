@@ -5,11 +5,11 @@ in the labels. Its mean is a quadratic plus a sum over the training stars x_i,
 
     c(x) = q(x) + sum_i A_i exp(-r_i^2 / 2),    r_i^2 = sum_d (x_d - x_id)^2 / l_d^2.
 
-The inputs x are the labels, the temperature as 5040 K / Teff, and the oxygen that carbon monoxide
-leaves over, all standardised. The components fall into groups that share their length scales l.
+The inputs x are the labels, with Teff as 5040 K / Teff, and the oxygen that is not bound in carbon
+monoxide, all standardised. The components form groups that share their length scales l.
 
-`starbench.tasks.synthesis.train_emulator` fits it and writes what is loaded here;
-``emulator.json`` beside the weights says from how many stars, and how far it errs.
+`starbench.tasks.synthesis.train_emulator` fits it and writes the weights that are loaded here;
+``emulator.json`` beside them states the number of training stars and the errors.
 """
 
 import hashlib
@@ -34,11 +34,11 @@ _SOFTNESS = 0.1
 
 
 def inputs(labels: torch.Tensor) -> torch.Tensor:
-    """Return what the Gaussian processes take for labels [n, 19]: [n, 20], float64.
+    """Return the inputs [n, 20] of the Gaussian processes, float64, for labels [n, 19].
 
-    Teff becomes 5040 K / Teff, in which excitation and dissociation are exponentials. A column is
-    added for the oxygen that carbon monoxide leaves over, log10 (1 - C/O), on which all molecules
-    turn as C/O nears 1; a softplus in place of the difference carries it smoothly beyond.
+    Teff becomes 5040 K / Teff, in which excitation and dissociation are exponentials. The added
+    column is the oxygen that is not bound in carbon monoxide, log10 (1 - C/O), which controls all
+    molecules as C/O approaches 1; a softplus in place of the difference keeps it smooth beyond.
     """
     labels = labels.double()
     carbon_to_oxygen = SOLAR_CARBON_TO_OXYGEN * 10 ** (labels[:, _CARBON] - labels[:, _OXYGEN])
@@ -79,9 +79,9 @@ class Emulator(nn.Module):
     label_names : tuple of str
         "Teff" [K], "logg" [dex, cgs], "Fe/H" and sixteen "X/Fe" [dex].
     label_ranges : numpy.ndarray [19, 2]
-        Least and greatest value of each label in the design of the training stars.
+        Minimum and maximum of each label in the design of the training stars.
     facts : dict
-        How the emulator was made and how far it errs.
+        How the emulator was made, and its errors.
     sha256 : str
         Digest of the weights file.
     """
@@ -102,7 +102,8 @@ class Emulator(nn.Module):
         self.label_names = tuple(facts["labels"])
         self.label_ranges = np.array([facts["labels"][name] for name in self.label_names])
         self.groups = [int(size) for size in tensors["group_sizes"]]
-        # The sums over training stars cancel, so all up to the coefficients stays in float64.
+        # Large terms cancel in the sums over training stars, so everything up to the
+        # coefficients stays in float64.
         for name in ("centre", "scale", "stars", "length", "solution", "quadratic"):
             self.register_buffer(name, tensors[name].double())
         for name in ("mean", "basis"):
@@ -111,7 +112,7 @@ class Emulator(nn.Module):
     def _apply(
         self, function: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True
     ) -> Self:
-        # .float() and .to(dtype) change the type of the flux, not of what stays in float64
+        # `.float()` and `.to(dtype)` change the type of the flux, not of what must stay float64.
         for name, buffer in list(self.named_buffers(recurse=False)):
             moved = function(buffer)
             keep = buffer.dtype == torch.float64 and name not in ("mean", "basis")

@@ -1,8 +1,8 @@
 """Make the manifest of ``apogee-giants`` from the shipped emulator.
 
-``python -m starbench.tasks.apogee_giants.make_manifest`` takes well under a minute and writes no
-data. It belongs to every change of the emulator or the population; once a version of the task has
-been released, such a change is a new version.
+``python -m starbench.tasks.apogee_giants.make_manifest`` takes less than a minute and writes no
+data. Run it after every change of the emulator or the population; once a version of the task has
+been released, such a change needs a new version.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def make_manifest(
             scale: {split: labels_sha256(*task.labels(split, 0, n)) for split, n in sizes.items()}
             for scale, sizes in scales.items()
         },
-        flux=_whole_groups(task, scales, progress),
+        flux=_complete_groups(task, scales, progress),
         last_group={
             scale: {
                 split: _numbers(task.make(split, n - n % GROUP_PAIRS, n).flux)[0]
@@ -66,10 +66,10 @@ def make_manifest(
     )
 
 
-def _whole_groups(
+def _complete_groups(
     task: ApogeeGiants, scales: Mapping[Scale, Sizes], progress: bool
 ) -> dict[str, list[float]]:
-    """Return the projections of all whole groups of the largest scale."""
+    """Return the projections of all complete groups of the largest scale."""
     largest = {split: max(sizes[split] for sizes in scales.values()) for split in SPLITS}
     flux: dict[str, list[float]] = {split: [] for split in SPLITS}
     places = [

@@ -1,18 +1,17 @@
-"""What the data of ``apogee-giants`` must be, on every machine.
+"""The manifest: what the data of ``apogee-giants`` must be on every machine.
 
-The labels are compared exactly: the SHA-256 of their integers after rounding to the decimals that
-the population gives them. The flux is compared through projections with a tolerance, since sums in
-floating point differ between machines in the last bits. One number stands for each `GROUP_PAIRS`
-pairs,
+The labels are compared exactly, by the SHA-256 of their values as integers in units of the last
+decimal that the population keeps. The flux is compared through projections with a tolerance, since
+sums in floating point differ between machines in the last bits. One number represents each
+`GROUP_PAIRS` pairs,
 
     sum over their spectra s and pixels p of  a[s] b[p] flux[s, p],
 
 with fixed weights of random sign and of size 0.75 to 1.25. A pixel altered by d moves it by at
-least 0.56 d, so every single pixel wrong by 1.8 times `TOLERANCE` or more is noticed, as are
-spectra or pixels in the wrong order. Other instruction sets (SSE4, AVX2, AVX-512), numbers of
-threads, or the emulator in float64 throughout were seen to move it by 1.3e-5 at most. A change in
-the bits of a file that was right when written is the business of the digests inside the file, which
-are exact.
+least 0.56 d, so every single pixel wrong by 1.8 times `TOLERANCE` or more is detected, as are
+spectra or pixels in the wrong order. Between instruction sets (SSE4, AVX2, AVX-512), numbers of
+threads, and with the emulator in float64 throughout, it moved by at most 1.3e-5. Bits that change
+after a file was written are detected by the exact digests inside the file.
 
 `starbench.tasks.apogee_giants.make_manifest` makes the committed manifest.
 """
@@ -68,7 +67,7 @@ def _weights(name: str, size: int) -> Floats:
 
 
 def project(flux: Spectra) -> Floats:
-    """Return one number for each group of `GROUP_PAIRS` pairs, the last group filled up with zeros.
+    """Return one number for each group of `GROUP_PAIRS` pairs, the last group padded with zeros.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ def project(flux: Spectra) -> Floats:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the data of a version of the task must be.
+    """What the data of one version of the task must be.
 
     Attributes
     ----------
@@ -100,10 +99,10 @@ class Manifest:
     labels_sha256 : dict
         For each scale and split.
     flux : dict
-        For each split, the projections of all whole groups of the largest scale; a smaller scale
-        has the first of them.
+        For each split, the projections of all complete groups of the largest scale; a smaller scale
+        uses the first of them.
     last_group : dict
-        For each scale and split whose last group is not whole, its projection.
+        For each scale and split whose last group is incomplete, its projection.
     noise : dict
         For each noise track and split, the projection of the first group's noise.
     """
@@ -140,16 +139,16 @@ class Manifest:
         start : int
             First pair, a multiple of `GROUP_PAIRS`.
         flux : numpy.ndarray [n, 2, n_pixels]
-            Ends with a whole group or with the split.
+            Ends with a complete group or with the split.
         n_pairs : int
             Number of pairs of the split.
         """
         first = start // GROUP_PAIRS
-        found = project(flux)
-        wanted = np.array(self.flux[split][first : first + len(found)])
+        projections = project(flux)
+        wanted = np.array(self.flux[split][first : first + len(projections)])
         if start + len(flux) == n_pairs and n_pairs % GROUP_PAIRS:
-            wanted = np.append(wanted[: len(found) - 1], self.last_group[scale][split])
-        wrong = ~(np.abs(found - wanted) <= TOLERANCE)  # a NaN is wrong too
+            wanted = np.append(wanted[: len(projections) - 1], self.last_group[scale][split])
+        wrong = ~(np.abs(projections - wanted) <= TOLERANCE)  # a NaN is wrong too
         if wrong.any():
             pair = start + GROUP_PAIRS * int(np.argmax(wrong))
             raise Damaged(
@@ -158,6 +157,6 @@ class Manifest:
             )
 
     def check_noise(self, track: str, split: str, noise: Spectra) -> None:
-        """Raise `Damaged` if the noise [GROUP_PAIRS, 2, n_pixels] of the first group is another."""
+        """Raise `Damaged` if the noise [GROUP_PAIRS, 2, n_pixels] of the first group differs."""
         if not abs(project(noise)[0] - self.noise[track][split]) <= TOLERANCE:
             raise Damaged(f"the noise of {split} in {track} is not that of the manifest")

@@ -1,4 +1,4 @@
-"""The stars of ``apogee-giants``: compositions like the disc's, and a nuisance apart from them.
+"""The stars of ``apogee-giants``: compositions like those of the Galactic disc, free nuisances.
 
 A composition is [Fe/H] and [X/Fe] of sixteen elements. A quarter of the pairs belong to the
 high-alpha sequence, the others to the low-alpha one; each sequence has a Gaussian in [Fe/H] and a
@@ -9,9 +9,9 @@ mean [alpha/Fe] that falls with [Fe/H], and each element follows
 The shape (two sequences, the plateau near [alpha/Fe] = 0.2-0.25, carbon lowered and nitrogen raised
 by the first dredge-up, manganese and nickel rising with metallicity) follows what APOGEE finds for
 the disc (Hayden et al. 2015, ApJ 808, 132; Holtzman et al. 2018, AJ 156, 125). The scatters are of
-the size of DR14's abundance spread at fixed [Fe/H] and [alpha/Fe], observational scatter included,
-as in the set of de Mijolla et al. (2021), whose abundances were APOGEE's own. The numbers in the
-table below are this project's choice and define version 1 of the task.
+the size of DR14's abundance spread at fixed [Fe/H] and [alpha/Fe], including observational scatter,
+as in the set of de Mijolla et al. (2021), which used APOGEE's abundances. The numbers in the table
+below are this project's choice and define version 1 of the task.
 
 Teff and log g are uniform, independent of the composition and of each other, for each spectrum of a
 pair.
@@ -60,10 +60,10 @@ ABUNDANCES = {
     "Ni": (0.02, 0.08, 0.1, 0.03),
 }
 
-# Variates that one pair owns: 2 x 2 for the nuisance, 3 for sequence, [Fe/H] and alpha, 16 for the
-# elements.
+# Variates of one pair: 2 x 2 for the nuisance, 3 for sequence, [Fe/H] and alpha, 16 for the
+# elements, and some to spare.
 UNIFORMS_PER_PAIR = 32
-TEFF_DECIMALS, DEX_DECIMALS = 2, 5  # labels are rounded, so that they hash alike on every machine
+TEFF_DECIMALS, DEX_DECIMALS = 2, 5  # labels are rounded, to hash alike on every machine
 
 
 def _cut_normal(uniform: Floats, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
@@ -120,7 +120,7 @@ def draw_pairs(uniform: Floats) -> tuple[Floats, Floats]:
     Parameters
     ----------
     uniform : numpy.ndarray [n, UNIFORMS_PER_PAIR]
-        Variates in (0, 1), as `starbench.tasks.streams.uniforms` gives them.
+        Variates in (0, 1) from `starbench.tasks.streams.uniforms`.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""Pairs of one's own from Hugging Face: of the Hub, saved by `datasets`, or as Parquet files.
+"""Users' own pairs as rows: from the Hugging Face Hub, saved by `datasets`, or in Parquet files.
 
 Splits and columns are those of `starbench.tasks.storage.export`. The rows are copied once into an
-HDF5 file of the layout of `starbench.tasks.own.hdf5`, in the user's cache under a digest of their
-content, and from there on they are a task like any other file of pairs, with all its checks.
+HDF5 file of the layout of `starbench.tasks.storage.layout`, in the user's cache under a digest of
+their content. That file is then a task like any other file of pairs, with the same checks.
 """
 
 import hashlib
@@ -32,14 +32,14 @@ _FILE_NAME = re.compile(r".*\.[A-Za-z]\w*")  # `pairs.h5`, but not `pairs-v1.0`
 
 
 class Rows(Protocol):
-    """Rows of pairs, as tables of Arrow, wherever they lie.
+    """Rows of pairs as Arrow tables, from any source.
 
     Attributes
     ----------
     sizes : dict of str to int
-        Number of rows of each split that there is.
+        Number of rows of each split that is present.
     about : str or None
-        The metadata `starbench` of files that have any.
+        The metadata `starbench` of the files, if they have any.
     """
 
     sizes: dict[str, int]
@@ -56,7 +56,7 @@ class Rows(Protocol):
 
 
 def is_rows(data: Path) -> bool:
-    """Say whether ``--data`` names a folder or what can only be a data set of the Hub."""
+    """Return whether ``--data`` names a folder, or else can only be a data set of the Hub."""
     return data.is_dir() or (not data.exists() and _is_hub_name(data))
 
 
@@ -81,7 +81,7 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
     Raises
     ------
     DataError
-        If they cannot be had, or cannot be read as pairs.
+        If they cannot be loaded, or are not pairs.
     """
     source = str(data)
     rows = _find(data, progress)
@@ -142,7 +142,9 @@ def _from_hub(name: str, progress: bool) -> Any:
     import datasets
 
     advice = "check the name, your access and the network, or give --data a file or folder"
-    with _named(name, advice, "is no file or folder here, and cannot be had from the Hub"):
+    with _named(
+        name, advice, "is neither a file nor a folder here, and cannot be loaded from the Hub"
+    ):
         if progress:
             return datasets.load_dataset(name)
         with no_bars():
@@ -154,29 +156,29 @@ def no_bars() -> Iterator[None]:
     """Keep `datasets` from drawing progress bars."""
     import datasets
 
-    shown = datasets.is_progress_bar_enabled()
+    enabled = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             datasets.enable_progress_bars()
 
 
 @contextmanager
 def _named(source: str, advice: str, what: str = "cannot be read") -> Iterator[None]:
-    """Turn whatever a library says of data it cannot read into one sentence."""
+    """Turn a library's error about unreadable data into one sentence."""
     try:
         yield
     except DataError:
         raise
-    except Exception as error:  # Arrow, `datasets` and the network have many kinds of their own
+    except Exception as error:  # Arrow, `datasets` and the network raise many kinds
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise DataError(f"{source} {what} ({reason[:300]}); {advice}.") from error
 
 
 class _Parquet:
-    """Parquet files, read by Arrow itself: `datasets` would copy them into a cache of its own."""
+    """Parquet files, read by Arrow: `datasets` would copy them into its own cache."""
 
     def __init__(self, files: dict[str, list[Path]], folder: Path):
         import pyarrow.parquet as pq
@@ -230,13 +232,13 @@ class _Datasets:
         return list(self._splits[split].column_names)
 
     def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
-        chosen = self._splits[split].select_columns(columns).with_format("arrow")
+        selected = self._splits[split].select_columns(columns).with_format("arrow")
         with _named(self._source, "save or load the data set again"):
-            yield from chosen.iter(batch_size=n)
+            yield from selected.iter(batch_size=n)
 
     def digest(self, digest: Any) -> None:
-        # Not the fingerprint of `datasets`, which is made up anew whenever it cannot follow how
-        # the rows came about.
+        # Not the fingerprint of `datasets`, which is random whenever it cannot trace how the
+        # rows were made.
         for split in SPLITS:
             names = [name for name in (*_FIELDS, ABOUT) if name in self.columns(split)]
             digest.update(repr((split, names)).encode())
@@ -246,7 +248,7 @@ class _Datasets:
 
 
 def _about(rows: Rows, source: str) -> str:
-    """Return the metadata `starbench`: the first text in a column, else what the files have."""
+    """Return the metadata `starbench`: the first text in the column, else those of the files."""
     for split in SPLITS:
         if ABOUT in rows.columns(split):
             for table in rows.tables(split, [ABOUT], 4096):
@@ -254,14 +256,14 @@ def _about(rows: Rows, source: str) -> str:
                     return str(text)
     if rows.about is None:
         raise DataError(
-            f"{source} does not say its wavelengths and nuisances; add a column `{ABOUT}` with, in "
-            "the first row, JSON of wavelength, nuisance_names, nuisance_units and elements."
+            f"{source} does not state its wavelengths and nuisances; add a column `{ABOUT}` with, "
+            "in the first row, JSON of wavelength, nuisance_names, nuisance_units and elements."
         )
     return rows.about
 
 
 def _is_composed(rows: Rows, source: str, split: str) -> bool:
-    """Say whether a split has a composition: in all rows or in none."""
+    """Return whether a split has a composition: in all rows or in none."""
     if "composition" not in rows.columns(split):
         return False
     absent = sum(t.column(0).null_count for t in rows.tables(split, ["composition"], 4096))
@@ -302,7 +304,7 @@ def _copy(
     ):
         check_room(new, n_bytes)
         write_hdf5(new, about, rows.sizes, composed, counted(chunks, bar))
-        OwnData(new, source=Path(source))  # a file that is none of pairs is not kept
+        OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 
 
 def _dense(column: Any, shape: tuple[int, ...], place: str) -> Spectra:
@@ -323,11 +325,11 @@ def _dense(column: Any, shape: tuple[int, ...], place: str) -> Spectra:
             raise DataError(f"{place} holds {array.type}; each row needs {words} numbers.")
         if array.null_count:
             raise DataError(f"{place} is empty in some row; each needs {words} numbers.")
-        for found in pc.unique(pc.list_value_length(array)).to_pylist():
-            if found != length:
+        for n_values in pc.unique(pc.list_value_length(array)).to_pylist():
+            if n_values != length:
                 raise DataError(
-                    f"{place} holds {found} values where {length} belong; each row needs {words} "
-                    "numbers, as the metadata say."
+                    f"{place} holds {n_values} values instead of {length}; each row needs {words} "
+                    "numbers, according to the metadata."
                 )
         array = array.flatten()
     if not pa.types.is_floating(array.type):

@@ -42,15 +42,15 @@ class CachedPairs:
     Parameters
     ----------
     path : pathlib.Path
-        Where the finished file lies. While it is built it has the suffix ``.partial``.
+        The finished file. While it is being built it has the suffix ``.partial``.
     header : Header
-        What the file says of itself.
+        The expected header of the file.
     make : callable (split, start, stop) -> Split
         Makes any range of pairs.
     check_labels : callable (split, nuisance, composition) -> None
-        Raises `Damaged` if the labels of a split are not the right ones; cheap.
+        Raises `Damaged` if the labels of a split are wrong; cheap.
     check_flux : callable (split, start, flux) -> None
-        Raises `Damaged` if the flux of the pairs from `start` on is not the right one.
+        Raises `Damaged` if the flux of the pairs from `start` on is wrong.
     """
 
     def __init__(
@@ -72,20 +72,20 @@ class CachedPairs:
     def prepare(self, *, progress: bool = True) -> None:
         """Build the file if it is missing, cut short, or made from something else; reads no flux.
 
-        An interrupted build goes on where it stopped. Of several processes one builds and the
-        others wait.
+        An interrupted build resumes where it stopped. If several processes ask for the file, one
+        builds it while the others wait.
 
         Raises
         ------
         OSError
             If the disk is full; nothing is left behind.
         DataError
-            If what this machine makes is not what the manifest says.
+            If the data that this machine makes are not those of the manifest.
         """
         if self.fault() is None:
             return
         with self._locked():
-            fault = self.fault()  # another process may have built it meanwhile
+            fault = self.fault()  # another process may have built it while this one waited
             if fault is None:
                 return
             if self.path.exists():
@@ -93,7 +93,7 @@ class CachedPairs:
             self._build(progress)
 
     def fault(self) -> str | None:
-        """Say what is wrong with the finished file, as far as shows without reading the flux."""
+        """Return what is wrong with the finished file, None if nothing is; reads no flux."""
         try:
             self._store.check()
             for split in SPLITS:
@@ -109,7 +109,7 @@ class CachedPairs:
             try:
                 piece = self._store.read(split, chunk)
             except Damaged:
-                piece = self._mend(split, chunk)
+                piece = self._repair(split, chunk)
             yield self.header.rows(split, chunk), piece
 
     def labels(self, split: str) -> tuple[Spectra, Spectra]:
@@ -118,7 +118,7 @@ class CachedPairs:
         return self._store.labels(split)
 
     def rebuild(self, split: str, chunk: int) -> None:
-        """Make one chunk anew, in the finished file or, if there is none, in the unfinished one.
+        """Build one chunk again, in the finished file or, if there is none, in the unfinished one.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class CachedPairs:
         self._finish()
 
     def _unfinished(self) -> Store:
-        """Return the unfinished file: what an interrupted build left, or laid out anew."""
+        """Return the unfinished file: the one that an interrupted build left, or a new one."""
         try:
             self._partial.check()
         except Damaged:
@@ -177,10 +177,10 @@ class CachedPairs:
         return self._partial
 
     def _finish(self) -> None:
-        """Give the unfinished file its name once all chunks are in it."""
+        """Rename the unfinished file once it holds all chunks."""
         if all(self._partial.written(*place) for place in self.header.chunks):
-            # Not flushed to the disk first: if the power fails before the system has done so, the
-            # digests show it.
+            # Not flushed to the disk first: if the power fails before the system does that, the
+            # digests will show it.
             self._partial.path.replace(self.path)
 
     def _made(self, split: str, chunk: int) -> Split:
@@ -190,19 +190,17 @@ class CachedPairs:
             self._check_flux(split, rows.start, piece.flux)
         except Damaged as damage:
             raise DataError(
-                f"What this machine makes is not what the manifest says: {damage}; "
+                f"The data made on this machine differ from the manifest: {damage}; "
                 "install the library versions of constraints.txt, or after a change of the data "
                 "regenerate the manifest with "
                 "`python -m starbench.tasks.apogee_giants.make_manifest`."
             ) from damage
         return piece
 
-    def _mend(self, split: str, chunk: int) -> Split:
+    def _repair(self, split: str, chunk: int) -> Split:
         with self._locked():
             try:
-                return self._store.read(
-                    split, chunk
-                )  # another process may have mended it meanwhile
+                return self._store.read(split, chunk)  # another process may have repaired it
             except Damaged as damage:
                 log.warning("%s: %s; it is rebuilt", self.path, damage)
             piece = self._made(split, chunk)
@@ -212,13 +210,13 @@ class CachedPairs:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the file; the operating system frees it however the process ends."""
+        """Lock the file; the operating system releases it however the process ends."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path.with_name(self.path.name + ".lock"))
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            log.warning("waiting for another process that works on %s", self.path)
+            log.warning("waiting for another process that uses %s", self.path)
             lock.acquire()
         try:
             yield
@@ -226,7 +224,7 @@ class CachedPairs:
             lock.release()
 
     def _room(self, store: Store) -> AbstractContextManager[None]:
-        # A finished file stays: a chunk that could not be written there is marked as missing.
+        # A finished file is kept: a chunk that could not be written is marked as missing in it.
         unfinished = self._partial.path if store is self._partial else None
         return room_for(self.path, self.header.n_bytes, remove=unfinished)
 

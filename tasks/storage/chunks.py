@@ -1,14 +1,13 @@
-"""Pairs in one HDF5 file of chunks that can each be checked and rebuilt alone.
+"""One HDF5 file of pairs, in chunks that can each be checked and rebuilt alone.
 
-The layout is the one that own data use too: groups ``train``, ``validation`` and ``test``, each
-with ``flux``, ``nuisance`` and ``composition``; at the root ``wavelength`` and the attributes
-``nuisance_names``, ``nuisance_units`` and ``elements``. Beside them lie, in each group, ``digest``
-(one number a chunk) and, at the root, attributes that say what the file was made from.
+The file has the layout of `starbench.tasks.storage.layout`, so that it can be read as a user's own
+pairs too. In addition each group has ``digest``, one number per chunk, and the root has attributes
+that state what the file was made from.
 
-HDF5 lays the file out once, with every array in one piece; from then on only plain numbers are read
-and written at known places. A build killed at any moment therefore leaves a readable file that says
-which chunks it holds, an error of the disk arrives as itself, and reading runs at the speed of the
-disk.
+HDF5 creates the file once, with every array in one piece; after that only numbers are read and
+written at known offsets. A build that is killed at any moment therefore leaves a readable file that
+states which chunks it holds, errors of the disk arrive unchanged, and reading runs at the speed of
+the disk.
 """
 
 import zlib
@@ -32,12 +31,12 @@ _WRITTEN = (
 
 
 class Damaged(Exception):
-    """A file, or one chunk of it, does not hold what it should: the text says what is wrong."""
+    """A file, or one chunk of it, does not hold what it should; the text says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """All that a file says of itself.
+    """What a file states about its content.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class Header:
     pairs : dict of str to int
         Number of pairs of each split.
     chunk_pairs : int
-        Number of pairs of a chunk; the last of a split may be shorter.
+        Number of pairs in a chunk; the last of a split may be shorter.
     facts : dict of str to str or int
         What the file was made from: task, version, scale, emulator.
     """
@@ -83,7 +82,7 @@ class Header:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the numbers in a file [bytes]; its own bookkeeping adds some 10 kB."""
+        """Size of the numbers in a file [bytes]; its metadata add some 10 kB."""
         sizes = [4 * np.prod(self.shape(s, name)) for s in SPLITS for name in _FIELDS]
         return int(sum(sizes)) + self.wavelength.nbytes
 
@@ -104,7 +103,7 @@ class Store:
     ----------
     path : pathlib.Path
     header : Header
-        What the file should say of itself.
+        The expected header.
     """
 
     def __init__(self, path: Path, header: Header):
@@ -113,7 +112,7 @@ class Store:
         self._offset: dict[tuple[str, str], int] | None = None
 
     def create(self) -> None:
-        """Lay the file out, with no chunk written; a file that is there is replaced.
+        """Create the file with no chunk written; an existing file is replaced.
 
         Raises
         ------
@@ -140,16 +139,16 @@ class Store:
                     group.create_dataset(
                         name, self.header.shape(split, name), "<f4", dcpl=layout.copy()
                     )
-            # Last, so that a file that has them is whole.
+            # Last, so that a file that has them is complete.
             file.attrs.update(self.header._attributes())
 
     def check(self) -> None:
-        """Check what the file says of itself, and that it is as long as it says; reads no flux.
+        """Check the header and the length of the file; reads no flux.
 
         Raises
         ------
         Damaged
-            If the file is not there, is cut short, is not HDF5, or was made from something else.
+            If the file is missing, cut short, not HDF5, or made from something else.
         """
         if not self.path.exists():
             raise Damaged("is not there")
@@ -168,7 +167,7 @@ class Store:
                 raise Damaged("is cut short") from error
             raise Damaged(f"cannot be read as HDF5 ({' '.join(str(error).split())})") from error
         if None in self._offset.values():
-            raise Damaged("keeps its arrays in pieces, as starbench never does")
+            raise Damaged("stores its arrays in pieces, which starbench never does")
         end = max(
             self._offset[s, n] + 4 * np.prod(self.header.shape(s, n)) for s, n in self._offset
         )
@@ -177,11 +176,11 @@ class Store:
 
     def _compare(self, file: h5py.File) -> None:
         for name, wanted in self.header._attributes().items():
-            found = file.attrs.get(name)
+            stored = file.attrs.get(name)
             if isinstance(wanted, list):
-                found, wanted = found if found is None else text_list(found), tuple(wanted)
-            if found is None or found != wanted:
-                raise Damaged(f"says {name} = {found}, where {wanted} is wanted")
+                stored, wanted = stored if stored is None else text_list(stored), tuple(wanted)
+            if stored is None or stored != wanted:
+                raise Damaged(f"has {name} = {stored} where {wanted} is expected")
         if not np.array_equal(file["wavelength"][()], self.header.wavelength):
             raise Damaged("holds other wavelengths")
         for split in SPLITS:
@@ -193,7 +192,7 @@ class Store:
                     raise Damaged(f"holds {split}/{name} of shape {dataset.shape}, not {shape}")
 
     def written(self, split: str, chunk: int) -> bool:
-        """Say whether a chunk has been written."""
+        """Return whether a chunk has been written."""
         return bool(self._digest(split, chunk))
 
     def read(self, split: str, chunk: int) -> Split:
@@ -226,7 +225,7 @@ class Store:
             for name in _FIELDS
         ]
         with self.path.open("r+b") as file:
-            # While the chunk is half-written its digest says that nothing is there.
+            # While the chunk is half-written its digest says that it is missing.
             self._put(file, split, "digest", chunk, np.zeros(1, "<u8"))
             for name, array in zip(_FIELDS, arrays, strict=True):
                 self._put(file, split, name, rows.start, array)
@@ -261,7 +260,7 @@ class Store:
 
 
 def _digest(arrays: list[_Array]) -> int:
-    """Return the digest of a chunk: CRC-32, fast and blind to one accident in four billion."""
+    """Return the digest of a chunk: CRC-32 is fast and misses one fault in four billion."""
     crc = 0
     for array in arrays:
         crc = zlib.crc32(array.data.cast("B"), crc)

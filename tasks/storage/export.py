@@ -2,12 +2,12 @@
 
 HDF5 has the layout of `starbench.tasks.storage.layout`. In the other two a row is a pair, with the
 columns ``flux`` (2 x n_pixels), ``nuisance`` (2 x n_nuisance) and ``composition`` (n_elements; null
-where it is withheld). What holds for the whole set is JSON in the column ``starbench``, in the
-first row of each split and null in the others: neither the metadata of an Arrow table nor a data
-set's description reaches the Hugging Face Hub and back, and a column does. Parquet has the same
-JSON as metadata of each file too.
+where it is withheld). Facts about the whole set are JSON in the column ``starbench``, in the first
+row of each split and null in the others: the metadata of an Arrow table and the description of a
+data set do not survive the way to the Hugging Face Hub and back, but a column does. Parquet files
+have the same JSON as metadata too.
 
-Tracks with noise export the flux with its noise only.
+Tracks with noise export only the noisy flux.
 """
 
 import re
@@ -28,8 +28,8 @@ from starbench.tasks.storage.files import check_room, room_for
 from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
-# What a folder may hold and still be replaced: the files of an earlier export and nothing else.
-_OWN = (
+# Content of a folder that may be replaced: the files of an earlier export and nothing else.
+_EXPORTED = (
     {f"{split}.parquet" for split in SPLITS},
     {"dataset_dict.json", *SPLITS},
 )
@@ -45,7 +45,7 @@ def export(
     force: bool = False,
     progress: bool = True,
 ) -> None:
-    """Write all splits of a task, whole or not at all.
+    """Write all splits of a task atomically.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def export(
     Raises
     ------
     DataError
-        If `out` is there already, or the format cannot be told from it.
+        If `out` exists, or the format does not follow from it.
     OSError
         If the disk is full; nothing is left behind.
     """
@@ -87,7 +87,7 @@ def export(
         atomic_path(out) as new,
         tqdm(desc="export", total=sum(sizes.values()), unit="pair", disable=not progress) as bar,
     ):
-        # `datasets` copies its files once more, within the same disk.
+        # `datasets` copies its files once more, on the same disk.
         check_room(new, n_bytes * (2 if form == "datasets" else 1))
         chunks = counted(lambda split: task.chunks(split, scale), bar)
         if form == "hdf5":
@@ -105,7 +105,7 @@ def _format(out: Path, form: str | None) -> str:
         return "hdf5"
     if re.fullmatch(r"\.[a-zA-Z]\w*", out.suffix):
         raise DataError(
-            f"The format of OUT {out} cannot be told from {out.suffix}; give a file .h5, a folder "
+            f"The suffix {out.suffix} of OUT {out} names no format; give a file .h5, a folder "
             "without a suffix, or --format."
         )
     return "parquet"
@@ -115,10 +115,12 @@ def _check_out(out: Path, form: str, force: bool) -> None:
     if not out.exists() and not out.is_symlink():
         return
     if not force:
-        raise DataError(f"OUT {out} is there already; --force replaces it.")
-    # A folder of anything else must not go because of a slip.
-    holds_itself = out.is_dir() and any({p.name for p in out.iterdir()} <= own for own in _OWN)
-    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not holds_itself):
+        raise DataError(f"OUT {out} exists; --force replaces it.")
+    # A mistake in OUT must not delete a folder of anything else.
+    is_export = out.is_dir() and any(
+        {p.name for p in out.iterdir()} <= names for names in _EXPORTED
+    )
+    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not is_export):
         raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
 
 
@@ -177,7 +179,7 @@ def _write_parquet(folder: Path, about: About, composed: tuple[str, ...], chunks
 
 
 def _write_datasets(folder: Path, about: About, composed: tuple[str, ...], chunks: Chunks) -> None:
-    """Write Arrow files beside `folder`, and have `datasets` save them as it does its own."""
+    """Write Arrow files beside `folder`, and let `datasets` save them in its own format."""
     from datasets import Dataset, DatasetDict  # takes seconds
 
     from starbench.tasks.own.hugging_face import no_bars

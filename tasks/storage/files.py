@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-# A quota or a limit on the size of files ends a write as a full disk does, and asks the same of the
-# user.
+# A quota or a limit on the size of files ends a write as a full disk does, with the same remedy.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -22,18 +21,18 @@ def room_for(
     remove: Path | None,
     elsewhere: str = "choose another folder with --cache or STARBENCH_CACHE",
 ) -> Iterator[None]:
-    """Turn a full disk into one sentence, and leave nothing half-written behind.
+    """Report a full disk in one sentence, and leave nothing half-written behind.
 
     Parameters
     ----------
     path : pathlib.Path
-        File that the sentence names.
+        File named in the sentence.
     n_bytes : int
-        Size that the file needs, for the sentence.
+        Size of the file, for the sentence.
     remove : pathlib.Path or None
-        Unfinished file that is removed when there is no room for it.
+        Unfinished file to remove when the disk is full.
     elsewhere : str
-        What to do instead of freeing space.
+        What the user can do instead of freeing space.
 
     Raises
     ------
@@ -55,10 +54,10 @@ def room_for(
 
 
 def reserve(path: Path, n_bytes: int) -> None:
-    """Create a file and claim room for it, so that a full disk shows before any work is done.
+    """Create a file and reserve its space, so that a full disk is noticed before any work.
 
-    HDF5 must not be the first to find the disk full: when it cannot close a file, it later brings
-    the whole process down.
+    HDF5 must not be the first to notice a full disk: when it cannot close a file, it later crashes
+    the process.
     """
     with path.open("wb") as file:
         if hasattr(os, "posix_fallocate"):
@@ -68,9 +67,9 @@ def reserve(path: Path, n_bytes: int) -> None:
 
 
 def check_room(path: Path, n_bytes: int) -> None:
-    """Raise the error of a full disk if a file or folder of that size has no room at `path`.
+    """Raise the error of a full disk if a file or folder of that size does not fit at `path`.
 
-    HDF5 must not be the first to find the disk full, as `reserve` says.
+    HDF5 must not be the first to notice a full disk: see `reserve`.
     """
     if shutil.disk_usage(path.parent).free < n_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -79,7 +78,7 @@ def check_room(path: Path, n_bytes: int) -> None:
 def _is_full_disk(error: OSError | RuntimeError) -> bool:
     if getattr(error, "errno", None) in _NO_ROOM:
         return True
-    # HDF5 keeps the system's error only in the text of its own.
+    # HDF5 reports the system's error only in the text of its own error.
     return any(os.strerror(number) in str(error) for number in _NO_ROOM)
 
 

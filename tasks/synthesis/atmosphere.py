@@ -1,4 +1,4 @@
-"""Model atmospheres: T(tau) of MARCS's shape, in equilibrium with the engine's own physics.
+"""Model atmospheres: T(tau) from MARCS models, in hydrostatic equilibrium with the engine.
 
 The temperature at each optical depth at 5000 A comes from ``temperatures.csv``
 (`build_temperatures`). The gas pressure then follows from
@@ -6,8 +6,8 @@ The temperature at each optical depth at 5000 A comes from ``temperatures.csv``
     d ln P / d ln tau = g tau / (kappa P),
 
 with the continuous opacity kappa(T, P) at 5000 A of SMElib, whose equation of state includes
-molecules; radiation and turbulent pressure and the line opacity at 5000 A are left out. As the
-pressure is a smooth function of Teff, log g and [M/H], it is solved once on a grid of nodes
+molecules; radiation pressure, turbulent pressure and the line opacity at 5000 A are neglected. As
+the pressure is a smooth function of Teff, log g and [M/H], it is solved once on a grid of nodes
 (``pressures.npz``, ``python -m starbench.tasks.synthesis.atmosphere``) and interpolated for each
 star by cubic splines. The other densities are solved for each star by the engine.
 """
@@ -33,12 +33,11 @@ NODES = {
     "M/H": np.linspace(-1.2, 0.6, 5),
 }
 
-# The transfer does with half the layers above log tau = -1.2: the flux changes by less
-# than 7e-5 rms, its price by a fifth.
+# Half the layers above log tau = -1.2 suffice for the transfer: the flux changes by less than 7e-5
+# rms, the time by a fifth.
 _TRANSFER_LAYERS = np.r_[0:28:2, 28:58]
 
-# Any line will do where only the equation of state and the continuum are wanted; SMElib insists on
-# one.
+# SMElib needs a line even where only the equation of state and the continuum are computed.
 _ANY_LINE = pd.DataFrame(
     {
         "species": ["Fe 1"],
@@ -69,7 +68,7 @@ def solve_pressure(teff: float, logg: float, metallicity: float) -> Floats:
     teff, logg : float
         Effective temperature [K] and surface gravity [dex, cgs].
     metallicity : float
-        [M/H] [dex]: what all elements but H and He are scaled by.
+        [M/H] [dex] of all elements but H and He.
 
     Returns
     -------
@@ -86,7 +85,7 @@ def solve_pressure(teff: float, logg: float, metallicity: float) -> Floats:
     abundances[2:] += metallicity
     ln_tau = np.log(10) * log_tau
     gravity = 10**logg
-    ln_pressure = np.log(gravity * 3e2) + 0.6 * ln_tau  # near enough to converge in ten steps
+    ln_pressure = np.log(gravity * 3e2) + 0.6 * ln_tau  # converges in ten steps from here
     for _ in range(40):
         engine.set_model(teff, logg, 1.5, temperature, np.exp(ln_pressure), abundances, _ANY_LINE)
         # dP / d ln tau, a power law of tau above the first layer and between any two
@@ -95,7 +94,9 @@ def solve_pressure(teff: float, logg: float, metallicity: float) -> Floats:
         steps = np.diff(gradient) / powers
         update = np.log(gradient[0] / powers[0] + np.concatenate([[0.0], np.cumsum(steps)]))
         change = np.abs(update - ln_pressure).max()
-        ln_pressure = 0.5 * (update + ln_pressure)  # kappa rises with P, so a full step overshoots
+        ln_pressure = 0.5 * (
+            update + ln_pressure
+        )  # kappa increases with P, so a full step overshoots
         if change < 3e-4:
             pressure: Floats = np.exp(ln_pressure)
             return pressure
@@ -108,7 +109,7 @@ class Atmospheres:
     Parameters
     ----------
     path : pathlib.Path
-        What `build_pressures` wrote.
+        The file that `build_pressures` writes.
     """
 
     def __init__(self, path: Path = PRESSURES_PATH):

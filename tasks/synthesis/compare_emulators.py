@@ -3,9 +3,9 @@
 ``python -m starbench.tasks.synthesis.compare_emulators DIR`` with the folder that `training_set`
 filled; two minutes on a free core.
 
-A quarter of the training stars is left out of each fit; of those, the ones within the task's ranges
-of Teff and log g, and with C/O below `GREATEST_CARBON_TO_OXYGEN` as in 99.9 % of the task's
-stars, are what the candidates are judged on. The table goes to ``comparison.csv``.
+A quarter of the training stars is left out of each fit. Candidates are compared on those of them
+that lie within the task's ranges of Teff and log g and have C/O below `MAX_CARBON_TO_OXYGEN`, as
+99.9 % of the task's stars do. The table is written to ``comparison.csv``.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from starbench.tasks.synthesis.train_emulator import (
 from starbench.tasks.synthesis.training_set import load_set
 
 PATH = Path(__file__).resolve().with_name("comparison.csv")
-GREATEST_CARBON_TO_OXYGEN = 0.83
+MAX_CARBON_TO_OXYGEN = 0.83
 NETWORK_WIDTH, NETWORK_EPOCHS = 256, 300
 
 Candidate = Callable[[Floats, Floats, Floats], Floats]
@@ -42,7 +42,7 @@ Candidate = Callable[[Floats, Floats, Floats], Floats]
 
 
 def process(settings: Settings) -> Candidate:
-    """Return a candidate: Gaussian processes for the coefficients, as they are shipped."""
+    """Return a candidate: Gaussian processes for the coefficients, as in the shipped emulator."""
 
     def predict(labels: Floats, flux: Floats, test: Floats) -> Floats:
         tensors = fit(labels, flux, settings)
@@ -86,7 +86,7 @@ def network(labels: Floats, flux: Floats, test: Floats) -> Floats:
     spectra = torch.from_numpy(flux).double()
     mean, basis = principal_components(spectra, Settings.components)
     coefficients = ((spectra - mean) @ basis.T).float()
-    size = coefficients[:, 0].std()  # one scale for all: the loss is then the error of the flux
+    size = coefficients[:, 0].std()  # one scale for all, so that the loss is the error of the flux
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Linear(train.shape[1], NETWORK_WIDTH),
@@ -119,10 +119,10 @@ CANDIDATES = {
 
 
 def main() -> None:
-    """Fit and judge all candidates."""
+    """Fit and compare all candidates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path, help="folder that training_set filled")
-    parser.add_argument("--stars", type=int, help="use only the first so many")
+    parser.add_argument("--stars", type=int, help="use only this many of the first")
     options = parser.parse_args()
     _, labels, flux = load_set(options.sets / "train")
     labels, flux = labels[: options.stars], flux[: options.stars]
@@ -130,7 +130,7 @@ def main() -> None:
     teff, logg, _, carbon, _, oxygen = labels[:, :6].T
     ratio = SOLAR_CARBON_TO_OXYGEN * 10 ** (carbon - oxygen)
     within = (TEFF_RANGE[0] < teff) & (teff < TEFF_RANGE[1])
-    within &= (LOGG_RANGE[0] < logg) & (logg < LOGG_RANGE[1]) & (ratio < GREATEST_CARBON_TO_OXYGEN)
+    within &= (LOGG_RANGE[0] < logg) & (logg < LOGG_RANGE[1]) & (ratio < MAX_CARBON_TO_OXYGEN)
     test = left_out & within
     rows = []
     for name, candidate in CANDIDATES.items():

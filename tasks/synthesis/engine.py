@@ -1,13 +1,13 @@
 """A thin layer over SMElib, PySME's compiled core: model and lines in, intensities out.
 
 PySME's `synthesize_spectrum` evaluates every hydrogen line over a thousand Angstrom, at every
-wavelength and depth, which triples the price of a spectrum. The calls underneath it accept the
-range of each line, so `intensities` limits the hydrogen lines to `HYDROGEN_REACH`, and the Brackett
-lines become affordable in every star.
+wavelength and depth, which triples the time of a spectrum. The calls underneath it accept a range
+for each line, so `intensities` limits the hydrogen lines to `HYDROGEN_REACH`, which makes the
+Brackett lines affordable in every star.
 
-SMElib keeps its state in globals, prints on stdout, and its equation of state may fail to converge
-once another atmosphere was solved in the process; `isolated` runs a function in a fresh forked
-process with stdout closed.
+SMElib keeps its state in globals and prints on stdout, and its equation of state may fail to
+converge after another atmosphere was solved in the same process; `isolated` runs a function in a
+new forked process with its output discarded.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ from starbench.tasks.arrays import Floats
 BOLTZMANN = 1.380649e-16  # erg/K
 AMU = 1.66054e-24  # g
 
-# ATLAS's continuous opacities: all but the hot-star ones (flags 14, 16 and above).
+# ATLAS's continuous opacities, without those of hot stars (flags 14, 16 and above).
 OPACITY_FLAGS = np.array([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
-HYDROGEN_REACH = 150.0  # how far from its centre a hydrogen line is followed [Angstrom]
-LINE_THRESHOLD = 1e-3  # other lines are followed out to this fraction of the continuous opacity
+HYDROGEN_REACH = 150.0  # range of a hydrogen line on either side of its centre [Angstrom]
+LINE_THRESHOLD = 1e-3  # range of other lines: down to this fraction of the continuous opacity
 ADOPT_EOS = 2 + 4  # electron and mass density from the equation of state
 
 Result = TypeVar("Result")
@@ -41,14 +41,14 @@ _TIMEOUT = 120.0  # seconds; a spectrum takes three
 
 
 class EngineError(RuntimeError):
-    """The engine crashed, hung or gave what cannot be a spectrum."""
+    """The engine crashed, hung or returned something that cannot be a spectrum."""
 
 
 @functools.cache
 def _library() -> Any:  # an object of PySME, which has no types
     """Return the handle of SMElib; raise `ImportError` where PySME is not installed."""
     home = os.environ.get("HOME")
-    # On import PySME writes a configuration below the home directory: not the user's.
+    # On import PySME writes a configuration below the home directory; keep it out of the user's.
     os.environ["HOME"] = str(Path(tempfile.gettempdir()) / f"starbench-pysme-{os.getuid()}")
     Path(os.environ["HOME"]).mkdir(exist_ok=True)
     try:
@@ -65,7 +65,7 @@ def _library() -> Any:  # an object of PySME, which has no types
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send what C code prints on stdout and stderr to nowhere."""
+    """Discard what C code prints on stdout and stderr."""
     saved = [os.dup(1), os.dup(2)]
     null = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -94,22 +94,22 @@ def _child(
 def isolated(
     function: Callable[..., Result], *arguments: object, timeout: float = _TIMEOUT
 ) -> Result:
-    """Return ``function(*arguments)``, evaluated in a forked process of its own.
+    """Return ``function(*arguments)``, evaluated in a new forked process.
 
     Parameters
     ----------
     function : callable
-        Whatever uses the engine.
+        Any function that uses the engine.
     timeout : float
         Seconds after which the process is killed.
 
     Raises
     ------
     EngineError
-        If the function raised, the process died or the time ran out.
+        If the function raised, the process died or the timeout passed.
     """
     with contextlib.suppress(ImportError):
-        _library()  # once in the parent, so that no child pays for the import
+        _library()  # in the parent, so that children need not import it again
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, function, arguments), daemon=True)
@@ -147,7 +147,7 @@ def element_symbols() -> list[str]:
 
 
 class _Abundances:
-    """What `SME_DLL.InputAbund` wants: a callable that returns SME's scale, log10 X/N_total."""
+    """Argument of `SME_DLL.InputAbund`: a callable that returns SME's scale, log10 X/N_total."""
 
     def __init__(self, h12: Floats):
         self._h12 = h12
@@ -160,7 +160,7 @@ class _Abundances:
 
 
 class _Lines:
-    """What `SME_DLL.InputLineList` wants of a line list."""
+    """Argument of `SME_DLL.InputLineList`."""
 
     def __init__(self, frame: pd.DataFrame):
         names = ["wlcent", "excit", "gflog", "gamrad", "gamqst", "gamvw"]
@@ -187,7 +187,7 @@ def set_model(
     abundances: Floats,
     lines: pd.DataFrame,
 ) -> None:
-    """Hand a model atmosphere, abundances and lines to the engine and solve the equation of state.
+    """Give a model atmosphere, abundances and lines to the engine; solve the equation of state.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def set_model(
     """
     dll = _library()
     particles = pressure / (BOLTZMANN * temperature)
-    electrons = 1e-4 * particles  # a guess: the densities are taken from the equation of state
+    electrons = 1e-4 * particles  # a guess; the equation of state replaces it
     atoms = particles - electrons
     dll.SetContinuumOpacityGrid("adaptive")
     dll.SetContinuumScatteringSourceMode(0)
@@ -235,9 +235,9 @@ def continuous_opacity(wavelength: float) -> Floats:
 
 
 def line_depths(first: float, last: float) -> Floats:
-    """Return the depth of each line by itself at its centre, for air wavelengths [Angstrom].
+    """Return the central depth of each line without the others, for air wavelengths [Angstrom].
 
-    The depth is that of the disc's centre, before any broadening but thermal and microturbulent.
+    It is the depth at disc centre, with only thermal and microturbulent broadening.
     """
     dll = _library()
     centre = np.array([1.0])

@@ -1,4 +1,4 @@
-"""The project's line table; `build_lines` makes it and says where it comes from."""
+"""The line table; `build_lines` makes it and documents its source."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import pandas as pd
 
 PATH = Path(__file__).resolve().with_name("lines.csv.gz")
 
-# species     element or molecule and ionisation stage as SMElib spells them: "Fe 1", "CO 1"
+# species     element or molecule and ionisation stage in SMElib's notation: "Fe 1", "CO 1"
 # wlcent      wavelength in standard air [Angstrom]
 # excit       excitation of the lower level [eV]
 # gflog       log10 of statistical weight times oscillator strength (molecules: times isotopic
 #             fraction)
-# gamrad, gamqst, gamvw   damping; 0 leaves the classical, approximate Stark and Unsoeld values to
-#             SMElib. For hydrogen gamqst and gamvw are the principal quantum numbers of the lower
+# gamrad, gamqst, gamvw   damping; 0 for SMElib's classical, Stark and Unsoeld approximations.
+#             For hydrogen gamqst and gamvw are the principal quantum numbers of the lower
 #             and upper level.
 COLUMNS = ("species", "wlcent", "excit", "gflog", "gamrad", "gamqst", "gamvw")
 

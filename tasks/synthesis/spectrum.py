@@ -1,10 +1,10 @@
-"""One star's spectrum: labels in, continuum-normalised flux on the ASPCAP pixels out.
+"""Synthesis of one star's spectrum: continuum-normalised flux on the ASPCAP pixels.
 
 The labels are Teff [K], log g [dex, cgs], [Fe/H] and sixteen [X/Fe] [dex]. Abundances are on the
 solar scale of Asplund et al. (2009, ARA&A 47, 481): A(X) = A_sun(X) + [Fe/H] + [X/Fe]; all other
-elements but H and He follow [Fe/H]. Microturbulence follows APOGEE's relation. The atmosphere is
-that of a metallicity averaged over the elements that give the photosphere its electrons, so that a
-magnesium-rich star has the pressure of its H- opacity.
+elements but H and He follow [Fe/H]. Microturbulence follows APOGEE's relation. The metallicity
+of the atmosphere is averaged over the elements that supply most free electrons, so that a
+magnesium-rich star has a pressure consistent with its H- opacity.
 
 The intensities at four angles are broadened on a logarithmic wavelength grid by radial-tangential
 macroturbulence (Gray 2005: half the surface moves along the radius, half across it, Gaussian
@@ -34,12 +34,11 @@ LABEL_NAMES = ("Teff", "logg", "Fe/H", *(f"{x}/Fe" for x in ELEMENTS))
 MACROTURBULENCE = 3.0  # km/s
 SPEED_OF_LIGHT = 299_792.458  # km/s
 
-# The transfer equation is solved at this many points a pixel of the apStar grid (4.14 km/s, 0.22
-# A): every 0.074 A.
+# The transfer equation is solved at this many points per pixel of the apStar grid (4.14 km/s,
+# 0.22 A): every 0.074 A.
 OVERSAMPLING = 3
 ANGLES = 4
-# How far beyond a chip's edge the spectrum is needed for the broadening, in pixels (4.5 sigma of
-# the instrument).
+# Pixels beyond a chip's edge that the broadening needs (4.5 sigma of the instrument).
 MARGIN = 8
 
 ELECTRON_DONORS = ("Na", "Mg", "Al", "Si", "Ca", "Fe")
@@ -56,7 +55,7 @@ def abundances(labels: Floats) -> Floats:
 
 
 def atmosphere_metallicity(values: Floats) -> float:
-    """Return [M/H] [dex] of the `ELECTRON_DONORS` taken together, for abundances [99]."""
+    """Return the mean [M/H] [dex] of the `ELECTRON_DONORS`, by number, for abundances [99]."""
     index = [engine.element_symbols().index(x) for x in ELECTRON_DONORS]
     total = (10 ** np.stack([values[index], engine.solar_abundances()[index]])).sum(axis=1)
     return float(np.log10(total[0] / total[1]))
@@ -99,7 +98,7 @@ def broaden(
     Returns
     -------
     numpy.ndarray [n]
-        Normalised flux; within some sigma of either end the edge value is taken to continue.
+        Normalised flux; near either end the edge value is assumed to continue.
     """
     instrument = 1 / (resolving_power * 2 * np.sqrt(2 * np.log(2)))
     zeta = macroturbulence / SPEED_OF_LIGHT / np.sqrt(2)
@@ -167,7 +166,7 @@ def synthesise(
     labels : numpy.ndarray [19]
         Teff [K], log g [dex, cgs], [Fe/H] and [X/Fe] [dex] in the order of `LABEL_NAMES`.
     oversampling : int
-        Points of the transfer grid a pixel.
+        Points of the transfer grid per pixel.
     angles : int
         Angles on the disc.
     threshold, reach : float
@@ -181,9 +180,9 @@ def synthesise(
     Raises
     ------
     EngineError
-        If the engine fails, or returns what is no normalised spectrum.
+        If the engine fails, or its result is not a normalised spectrum.
     """
-    _ingredients()  # read in the parent, inherited by the fork
+    _ingredients()  # read in the parent; the forked process inherits them
     arguments = (np.asarray(labels, float), oversampling, angles, threshold, reach)
     flux = engine.isolated(_synthesise, *arguments)
     if not (np.isfinite(flux).all() and flux.min() > 0 and flux.max() < 1.01):

@@ -8,13 +8,13 @@ and cut into groups. Within a group all coefficients are Gaussian processes of t
 
     k(x, x') = exp(-r^2 / 2) + a (1 + sum_d w_d^2 x_d x'_d)^2 + noise,
 
-each with a variance of its own. The length scales in r, w, a and the noise maximise the marginal
-likelihood on the first stars; the processes are then conditioned on all of them. The second term
-makes the quadratic of `starbench.tasks.apogee_giants.emulator`, into whose coefficients it is
+each with its own variance. The length scales in r, w, a and the noise maximise the marginal
+likelihood of the first stars; the processes are then conditioned on all stars. The second term
+yields the quadratic of `starbench.tasks.apogee_giants.emulator`, into whose coefficients it is
 expanded.
 
 Kernel, inputs and settings were chosen on training stars alone (`compare_emulators`); the held-out
-stars are used for nothing but the errors in the JSON.
+stars serve only for the errors in the JSON.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from starbench.tasks.synthesis import lines, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
 
-DESIGN_STARS = 2048  # the design's ranges are taken over this many stars, done or not
+DESIGN_STARS = 2048  # the label ranges are those of this many stars of the design
 _JITTER = 1e-10
 
 Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -52,7 +52,7 @@ Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Settings:
-    """What `fit` may be told; the defaults are what is shipped.
+    """Settings of `fit`; the defaults are those of the shipped emulator.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ class Settings:
     groups : int
         Groups of components that share hyperparameters.
     likelihood_stars : int
-        Stars on which the likelihood is maximised; its price rises with their third power.
+        Stars on which the likelihood is maximised; the cost grows with their third power.
     steps : int
-        Steps of Adam that maximise it.
+        Steps of Adam.
     """
 
     components: int = 120
@@ -73,7 +73,7 @@ class Settings:
 
 
 def group_sizes(components: int, groups: int) -> list[int]:
-    """Return the components in each group: few in the first, which carry the most variance."""
+    """Return the number of components in each group: few in the first, which has most variance."""
     edges = np.round(np.geomspace(3, components, groups)).astype(int)
     return [int(size) for size in np.diff(np.concatenate([[0], edges]))]
 
@@ -90,13 +90,13 @@ def fit_hyperparameters(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Maximise the marginal likelihood of coefficients y [n, k] at standardised inputs x [n, d].
 
-    Each column of y has its own variance, which is profiled out; all else is shared.
+    Each column of y has its own variance, which is profiled out; the other parameters are shared.
 
     Returns
     -------
     length, weight : torch.Tensor [d]
     amplitude, noise : torch.Tensor [1]
-        The noise is the variance that the labels do not explain, relative to the kernel's.
+        The noise is the variance that labels do not explain, relative to the kernel's.
     """
     n, d = x.shape
     parameters = torch.cat(
@@ -152,7 +152,7 @@ def principal_components(flux: torch.Tensor, count: int) -> tuple[torch.Tensor, 
     mean = flux.mean(0)
     _, _, basis = torch.linalg.svd(flux - mean, full_matrices=False)
     basis = basis[:count]
-    # the sign of a singular vector is arbitrary: make its greatest element positive
+    # The sign of a singular vector is arbitrary: make its largest element positive.
     return mean, basis * basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
 
 
@@ -170,16 +170,16 @@ def fit(
     labels, flux : numpy.ndarray [n, 19], [n, 7214]
         The training stars.
     settings : Settings
-        See there.
+        Number of components, groups, stars and steps.
     kernel : callable
-        Takes what `gaussian` takes; only that one can be shipped.
+        Takes what `gaussian` takes; the emulator can only load weights fitted with that one.
     progress : bool
         Whether to show a progress bar.
 
     Returns
     -------
     dict of torch.Tensor
-        What `starbench.tasks.apogee_giants.emulator.Emulator` is made of.
+        The tensors of `starbench.tasks.apogee_giants.emulator.Emulator`.
     """
     raw = inputs(torch.from_numpy(labels))
     centre, scale = raw.mean(0), raw.std(0)
@@ -211,9 +211,9 @@ def fit(
 
 
 def label_ranges(seed: int) -> dict[str, list[float]]:
-    """Return least and greatest value of each label in the design that training stars come from.
+    """Return minimum and maximum of each label in the design of the training stars.
 
-    The design's rather than the stars': the ranges then do not depend on how many are done.
+    They are those of the design, so that they do not depend on the number of stars that are done.
     """
     labels = training_set.training_labels(DESIGN_STARS, seed).round(4)
     low, high = labels.min(0), labels.max(0)
@@ -234,7 +234,7 @@ def error_statistics(error: Floats) -> dict[str, float]:
 
 
 def main() -> None:
-    """Fit, judge and write."""
+    """Fit the emulator, measure its errors and write both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path, help="folder that training_set filled")
     parser.add_argument("--seed", type=int, default=1, help="the seed given to training_set")

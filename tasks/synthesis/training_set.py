@@ -1,8 +1,9 @@
-"""Synthesise what the emulator is trained and judged on; stop it and start it again at will.
+"""Synthesise the training and test stars of the emulator; it can be stopped and restarted.
 
 ``python -m starbench.tasks.synthesis.training_set --out DIR --stars 1500 --workers 2 --seed 1``
 
-Three sets, one ``DIR/<set>/<index>.npz`` a star with its ``labels`` [19] and ``flux`` [7214]:
+It makes three sets, with one file ``DIR/<set>/<index>.npz`` per star that holds ``labels`` [19] and
+``flux`` [7214]:
 
 ``train``
     A scrambled Sobol sequence, so that the first n stars are a training set of their own. It covers
@@ -12,8 +13,8 @@ Three sets, one ``DIR/<set>/<index>.npz`` a star with its ``labels`` [19] and ``
 ``response``
     `RESPONSE_STARS`, each followed by 17 copies with one abundance raised by `RESPONSE_STEP`.
 
-Files are written under a temporary name and renamed. A star that fails is tried `ATTEMPTS` times in
-all; if it still fails, it is named in ``DIR/failures.csv`` and tried again at the next start.
+Files are written atomically. A star that fails is tried `ATTEMPTS` times in total; if it still
+fails, it is listed in ``DIR/failures.csv`` and tried again at the next start.
 """
 
 import argparse
@@ -36,18 +37,14 @@ from starbench.tasks.synthesis.spectrum import synthesise
 
 TEFF_RANGE, LOGG_RANGE = (3950.0, 5050.0), (1.4, 3.1)
 SCATTER_SCALE = 1.4
-FEH_SPREAD, RATIO_SPREAD = (
-    0.05,
-    0.12,
-)  # half widths of what is added to [Fe/H] and to every [X/Fe] [dex]
+# half widths of the uniform offsets of [Fe/H] and of each [X/Fe] [dex]
+FEH_SPREAD, RATIO_SPREAD = 0.05, 0.12
 
 HELD_OUT_STARS = 220
 RESPONSE_STEP = 0.1
 RESPONSE_STARS = ((4100, 1.6), (4150, 2.5), (4500, 1.8), (4550, 2.7), (4850, 2.1), (4900, 2.9))
 
-FIRST_TRAINING_STARS = (
-    300  # come before the other sets, so that a first emulator can be fitted early
-)
+FIRST_TRAINING_STARS = 300  # made before the other sets, so that a fit can be tried early
 ATTEMPTS = 3
 
 
@@ -55,8 +52,8 @@ def training_labels(stars: int, seed: int) -> Floats:
     """Return the labels [stars, 19] of the training set.
 
     Teff and log g are uniform over ranges 50 K and 0.1 dex wider than the task's. Compositions are
-    the population's with all scatters times `SCATTER_SCALE`, plus a uniform offset of each
-    abundance by itself, without which the elements of small scatter would be badly constrained.
+    the population's with all scatters multiplied by `SCATTER_SCALE`, plus an independent uniform
+    offset of each abundance; without it elements of small scatter would be poorly constrained.
     """
     from scipy.stats.qmc import Sobol
 
@@ -74,7 +71,7 @@ def training_labels(stars: int, seed: int) -> Floats:
 
 
 def held_out_labels() -> Floats:
-    """Return the labels [220, 19] of stars of the task that no split holds."""
+    """Return the labels [220, 19] of stars of the task that are in no split."""
     draws = uniforms("apogee-giants/emulator/held-out", 0, HELD_OUT_STARS, UNIFORMS_PER_PAIR)
     nuisance, composition = draw_pairs(draws)
     return np.column_stack([nuisance[:, 0], composition])
@@ -105,7 +102,7 @@ def _path(out: Path, name: str, index: int) -> Path:
 
 
 def _make(out: Path, name: str, index: int, labels: Floats) -> str | None:
-    """Synthesise and store one star; return what went wrong, if anything."""
+    """Synthesise and store one star; return the error, None if there was none."""
     for _ in range(ATTEMPTS):
         try:
             flux = synthesise(labels)
@@ -122,7 +119,7 @@ def _make(out: Path, name: str, index: int, labels: Floats) -> str | None:
 
 
 def main() -> None:
-    """Build what is missing of the sets."""
+    """Synthesise the stars that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--stars", type=int, default=1500, help="training stars")

@@ -1,18 +1,13 @@
-"""The 7,214 pixels of the ASPCAP grid (DR12) and the two media wavelengths are given in."""
+"""The 7,214 pixels of the ASPCAP grid (DR12), and wavelengths in vacuum and air."""
 
 import numpy as np
 
 from starbench.tasks.arrays import Floats
 
-LOG_START, LOG_STEP = (
-    4.179,
-    6e-6,
-)  # log10 of the apStar grid's first vacuum wavelength [Angstrom], step [dex]
-CHIPS = (
-    (322, 3242),
-    (3648, 6048),
-    (6412, 8306),
-)  # ASPCAP's pixels on it: [first, past last) of the three chips
+# log10 of the first vacuum wavelength [Angstrom] of the apStar grid, and its step [dex]
+LOG_START, LOG_STEP = 4.179, 6e-6
+# ASPCAP's pixels on that grid: [first, past last) of each of the three chips
+CHIPS = ((322, 3242), (3648, 6048), (6412, 8306))
 RESOLVING_POWER = 22_500.0
 
 

@@ -12,7 +12,7 @@ def test_facts_come_from_the_card(toy_task):
     assert toy_task.default_scale == "full"
 
 
-def test_all_is_derived_from_make(toy_task):
+def test_reading_methods_are_derived_from_make(toy_task):
     toy_task.prepare("tiny")
     assert list(toy_task.problems("tiny")) == []
     for split in SPLITS:

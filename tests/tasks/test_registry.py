@@ -25,19 +25,19 @@ def test_every_name_gives_the_task_of_that_name(tmp_path):
     ("name", "nearest"),
     [("apogee-giant", "apogee-giants"), ("apogee-giants-snr10", "apogee-giants-snr100")],
 )
-def test_an_unknown_name_gives_the_nearest(name, nearest):
+def test_an_unknown_name_suggests_the_nearest_names(name, nearest):
     with pytest.raises(
         DataError, match=f"There is no task '{name}'; the nearest names are {nearest}"
     ):
         get_task(name)
 
 
-def test_a_name_like_no_other_gives_all():
+def test_a_name_unlike_all_others_lists_all_names():
     with pytest.raises(DataError, match="apogee-giants, apogee-giants-snr100, apogee-giants-snr50"):
         get_task("xyz")
 
 
-def test_own_data_take_the_place_of_a_task(pairs_file):
+def test_data_replaces_the_default_task_only(pairs_file):
     path = pairs_file()
     assert get_task(data=path).sizes("own")["train"] == 6
     assert get_task("apogee-giants", data=path).name == "own-data-my-pairs"
@@ -104,7 +104,7 @@ def test_a_task_is_found_in_a_file(my_file, attribute):
         ("Fails", "cannot be made a task: ZeroDivisionError('no stars')."),
     ],
 )
-def test_what_is_no_task_in_a_file_is_refused_in_one_sentence(my_file, attribute, sentence):
+def test_a_wrong_attribute_of_a_file_is_refused_in_one_sentence(my_file, attribute, sentence):
     with pytest.raises(DataError, match=re.escape(sentence)) as caught:
         get_task(f"{my_file}:{attribute}")
     assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ def test_any_part_of_a_stream_equals_that_part_of_the_whole(start, length, more,
     assert ((whole > 0) & (whole < 1)).all()
 
 
-def test_streams_of_other_names_and_other_items_are_unrelated():
+def test_streams_of_different_names_and_items_are_uncorrelated():
     drawn = np.stack(
         [uniforms(name, 0, 4000, 1)[:, 0] for name in ("a/1/train", "a/1/test", "a/2/train")]
     )
@@ -32,13 +32,13 @@ def test_streams_of_other_names_and_other_items_are_unrelated():
     assert stats.kstest(drawn.ravel(), "uniform").pvalue > 1e-4
 
 
-def test_the_first_variates_are_those_that_version_1_was_made_from():
+def test_the_first_variates_are_those_of_version_1():
     assert uniforms("apogee-giants/1/train/labels", 0, 1, 3)[0] == pytest.approx(
         FIRST_VARIATES, abs=1e-15
     )
 
 
-def test_normals_are_normal_and_their_items_unrelated():
+def test_normals_are_normal_and_uncorrelated_between_items():
     drawn = np.stack([normals("noise", item, 4000) for item in range(4)])
     assert drawn.dtype == np.float32
     assert stats.kstest(drawn.ravel(), "norm").pvalue > 1e-4

@@ -32,7 +32,7 @@ DEFAULT = {
     "threshold": engine.LINE_THRESHOLD,
     "reach": engine.HYDROGEN_REACH,
 }
-# Columns of the published abundances [X/M]; their order was deduced, not documented.
+# Columns of the published abundances [X/M]; their order is undocumented and was deduced.
 PUBLISHED_ELEMENTS = (
     "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Mn", "Ni", "P", "Cr", "Co",
 )  # fmt: skip
@@ -121,14 +121,14 @@ def response_table(emulated: Floats, exact: Floats) -> list[dict[str, Any]]:
 
 
 def measure(sets: Path, published: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Measure all that the report shows; some minutes on one core.
+    """Measure everything in the report; takes some minutes on one core.
 
     Parameters
     ----------
     sets : pathlib.Path
         Folder that `training_set` filled.
     published : pathlib.Path
-        See `read_published`.
+        File that `read_published` reads.
 
     Returns
     -------

@@ -152,8 +152,11 @@ def test_one_chunk_is_rebuilt(run, path):
             ["info", "--data", "nowhere.h5"],
             "nowhere.h5 is not a file; give --data an HDF5 file of pairs",
         ),
-        (["export", "pairs.csv", "--scale", "tiny"], "cannot be told from .csv; give a file .h5"),
-        (["export", "tests", "--scale", "tiny"], "OUT tests is there already; --force replaces"),
+        (
+            ["export", "pairs.csv", "--scale", "tiny"],
+            "suffix .csv of OUT pairs.csv names no format; give a file .h5",
+        ),
+        (["export", "tests", "--scale", "tiny"], "OUT tests exists; --force replaces"),
         (["verify", "--data", "nowhere.h5", "--task", "apogee-giants-snr50"], "not both"),
     ],
 )

@@ -55,7 +55,7 @@ def test_real_spectra_of_held_out_stars_are_reproduced(emulator, stars):
     assert np.abs(error).max() < 0.02
 
 
-def test_gradient_is_that_of_finite_differences(stars):
+def test_the_gradient_equals_finite_differences(stars):
     emulator = Emulator.load().double()
     labels = torch.from_numpy(stars[0][:1]).requires_grad_(True)
     emulator(labels).sum().backward()
@@ -101,7 +101,7 @@ def test_the_tasks_population_lies_within_the_ranges(emulator):
     assert (composition.max(axis=0) <= high).all()
 
 
-def test_weights_and_json_belong_together(emulator):
+def test_the_json_describes_the_weights(emulator):
     import hashlib
 
     from starbench.tasks.synthesis import lines

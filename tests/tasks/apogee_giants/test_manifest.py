@@ -76,7 +76,7 @@ def test_smaller_scales_are_checked_by_the_first_projections_of_the_largest(task
                 manifest.check_flux(scale, split, 0, flux, n)
 
 
-def test_it_is_written_and_read_alike(manifest, tmp_path):
+def test_a_manifest_is_written_and_read_unchanged(manifest, tmp_path):
     path = tmp_path / "manifest.json"
     manifest.write(path)
     assert Manifest.read(path) == manifest
@@ -84,7 +84,7 @@ def test_it_is_written_and_read_alike(manifest, tmp_path):
     assert path.stat().st_size < 200_000
 
 
-def test_making_it_again_gives_the_same(manifest, emulator):
+def test_making_a_manifest_again_gives_the_same(manifest, emulator):
     again = make_manifest(ApogeeGiants(emulator=emulator))
     assert again == manifest
 

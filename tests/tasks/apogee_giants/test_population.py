@@ -24,7 +24,7 @@ def test_nuisance_is_uniform_in_its_ranges(labels):
         assert quartiles == pytest.approx([0.25, 0.5, 0.75], abs=0.012)
 
 
-def test_nuisance_is_independent_of_composition_of_the_twin_and_within_a_star(labels):
+def test_nuisance_is_uncorrelated_with_composition_and_with_the_twin(labels):
     nuisance, composition = labels
     columns = np.column_stack([nuisance.reshape(N, 4), composition])
     correlation = np.corrcoef(columns.T)[:4]
@@ -32,7 +32,7 @@ def test_nuisance_is_independent_of_composition_of_the_twin_and_within_a_star(la
     assert np.abs(correlation).max() < 4.5 / np.sqrt(N)
 
 
-def test_nuisance_tells_nothing_of_the_composition_beyond_correlation_either(labels):
+def test_squares_of_nuisance_and_composition_are_uncorrelated(labels):
     # A dependence such as a scatter that grows with Teff shows in the correlation of squares.
     nuisance, composition = labels
     centred = lambda x: x - x.mean(axis=0)  # noqa: E731

@@ -9,7 +9,7 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task
 
 
-def test_a_pair_is_the_same_to_the_last_bit_in_whatever_range_it_is_made(task):
+def test_a_pair_does_not_depend_on_the_range_that_is_made(task):
     whole = task.make("validation", 0, 300)
     for start, stop in ((0, 1), (124, 126), (125, 250), (299, 300), (60, 190)):
         part = task.make("validation", start, stop)
@@ -17,7 +17,7 @@ def test_a_pair_is_the_same_to_the_last_bit_in_whatever_range_it_is_made(task):
             assert np.array_equal(getattr(part, field), getattr(whole, field)[start:stop])
 
 
-def test_what_is_read_does_not_depend_on_the_size_of_chunks(task, monkeypatch):
+def test_data_do_not_depend_on_the_size_of_chunks(task, monkeypatch):
     loaded = task.load("train", "tiny")
     monkeypatch.setattr(task, "chunk_pairs", 50)
     again = task.load("train", "tiny")
@@ -51,7 +51,7 @@ def test_the_splits_differ(task):
     assert not any(np.array_equal(a, b) for a, b in itertools.combinations(flux, 2))
 
 
-def test_an_unknown_scale_names_those_there_are(task):
+def test_an_unknown_scale_lists_the_scales(task):
     with pytest.raises(
         DataError,
         match="--scale huge does not exist; choose one of full, mini, tiny",
@@ -61,7 +61,7 @@ def test_an_unknown_scale_names_those_there_are(task):
         task.prepare("huge")
 
 
-def test_the_fingerprint_follows_the_data_and_nothing_else(task, tmp_path, emulator, manifest):
+def test_the_fingerprint_depends_on_scale_not_on_the_cache(task, tmp_path, emulator, manifest):
     elsewhere = ApogeeGiants(tmp_path / "elsewhere", emulator=emulator, manifest=manifest)
     assert task.fingerprint("mini") == elsewhere.fingerprint("mini")
     assert len({task.fingerprint(scale) for scale in SCALES}) == len(SCALES)
@@ -76,7 +76,7 @@ def test_task_of_another_emulator_than_the_manifest_is_refused(tmp_path, manifes
 
 
 @pytest.mark.parametrize("name", ["apogee-giants", "apogee-giants-snr50"])
-def test_labels_of_the_standard_splits_need_no_data_set(name, tmp_path):
+def test_labels_are_drawn_without_a_data_set(name, tmp_path):
     task = get_task(name, cache=tmp_path)
     nuisance, composition = task.drawn_labels("test", "tiny")
     assert nuisance.shape == (64, 2, 2)
@@ -92,7 +92,7 @@ def test_labels_of_the_standard_splits_need_no_data_set(name, tmp_path):
         assert np.array_equal(drawn.astype(np.float32), read.astype(np.float32))
 
 
-def test_labels_that_the_manifest_does_not_hold_are_refused(monkeypatch):
+def test_labels_that_differ_from_the_manifest_are_refused(monkeypatch):
     task = get_task("apogee-giants")
     true = task.labels
     monkeypatch.setattr(task, "labels", lambda *range: (true(*range)[0] + 1, true(*range)[1]))

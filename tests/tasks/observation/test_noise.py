@@ -17,7 +17,7 @@ def noise_of(split, snr):
     return (split.flux - split.noiseless_flux).astype(np.float64) * snr
 
 
-def test_names_and_fingerprints_are_those_of_tasks_of_their_own(task):
+def test_each_track_has_its_own_name_and_fingerprint(task):
     tracks = [NoiseTrack(task, snr) for snr in SNRS]
     assert [track.name for track in tracks] == [f"apogee-giants-snr{x}" for x in (100, 50, 30)]
     assert len({x.fingerprint("tiny") for x in (task, *tracks)}) == 4
@@ -33,18 +33,18 @@ def test_noise_is_gaussian_with_the_stated_deviation_in_every_pixel(task, snr):
     assert stats.kstest(noise[:, :, ::10].ravel(), "norm").pvalue > 1e-4
 
 
-def test_reconstructions_are_judged_against_the_flux_without_noise(task, track):
+def test_noiseless_flux_is_that_of_the_base_task(task, track):
     assert np.array_equal(track.load("test", "tiny").noiseless_flux, task.load("test", "tiny").flux)
 
 
-def test_it_is_the_same_realisation_on_each_reading_at_each_scale_and_in_any_part(track):
+def test_noise_does_not_depend_on_reading_scale_or_range(track):
     tiny, again, mini = (track.load("test", scale) for scale in ("tiny", "tiny", "mini"))
     assert np.array_equal(tiny.flux, again.flux)
     assert np.array_equal(tiny.flux, mini.flux[:64])
     assert np.array_equal(track.noise("test", 40, 50), track.noise("test", 0, 64)[40:50])
 
 
-def test_halves_pairs_splits_and_tracks_have_noise_of_their_own(task, track):
+def test_noise_is_uncorrelated_between_twins_pairs_splits_and_tracks(task, track):
     sets = [
         *np.moveaxis(track.noise("train", 0, 100), 1, 0),
         track.noise("train", 100, 200)[:, 0],
@@ -62,7 +62,7 @@ def test_noise_takes_no_disk(task, track):
     assert files <= {"apogee-giants-1-tiny.h5", "apogee-giants-1-tiny.h5.lock"}
 
 
-def test_a_numpy_that_draws_otherwise_is_named(task, manifest, monkeypatch):
+def test_noise_that_differs_from_the_manifest_names_numpy(task, manifest, monkeypatch):
     other = Manifest(**{**vars(manifest), "noise": {"apogee-giants-snr50": {"train": 0.0}}})
     task.manifest = other
     with pytest.raises(DataError, match=r"With numpy .* the noise of train in apogee-giants-snr50"):

@@ -22,7 +22,7 @@ from starbench.tasks.own.hdf5 import OwnData
 @settings(
     max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
-def test_any_file_of_the_layout_is_read_as_it_is(pairs_file, n, n_pixels, n_nuisance, dtype, known):
+def test_a_file_of_the_layout_is_read_unchanged(pairs_file, n, n_pixels, n_nuisance, dtype, known):
     without = {} if known else {f"{split}/composition": None for split in SPLITS}
     path = pairs_file(n=n, n_pixels=n_pixels, n_nuisance=n_nuisance, dtype=dtype, **without)
     task = OwnData(path)
@@ -53,7 +53,7 @@ def test_names_as_bytes_or_as_one_text_are_read(pairs_file):
     assert (task.nuisance_names, task.nuisance_units) == (("Teff",), ("K",))
 
 
-def test_name_is_fit_for_a_folder_and_the_fingerprint_is_of_the_content(pairs_file):
+def test_the_name_is_a_slug_and_the_fingerprint_follows_the_content(pairs_file):
     one, same = OwnData(pairs_file("My Pairs (2).h5")), OwnData(pairs_file("b.h5", dtype="f4"))
     changed = pairs_file("c.h5")
     with h5py.File(changed, "r+") as file:
@@ -179,7 +179,7 @@ def test_a_nuisance_that_never_varies_is_named(pairs_file):
         OwnData(path).prepare("own", progress=False)
 
 
-def test_what_is_not_a_file_or_not_hdf5_is_named(tmp_path):
+def test_a_path_that_is_not_an_hdf5_file_is_named(tmp_path):
     with pytest.raises(
         DataError, match=r"nowhere\.h5 is not a file; give --data an HDF5 file of pairs"
     ):
@@ -221,7 +221,7 @@ def test_damaged_compressed_data_are_named(pairs_file):
         OwnData(path).prepare("own", progress=False)
 
 
-def test_a_file_that_changes_under_way_is_named(pairs_file):
+def test_a_file_that_changes_after_opening_is_named(pairs_file):
     path = pairs_file()
     task = OwnData(path)
     task.prepare("own", progress=False)
@@ -230,7 +230,7 @@ def test_a_file_that_changes_under_way_is_named(pairs_file):
         task.load("train", "own")
 
 
-def test_another_file_of_the_machine_is_not_read(pairs_file, tmp_path):
+def test_links_to_other_files_are_refused(pairs_file, tmp_path):
     path = pairs_file()
     with h5py.File(path, "a") as file:
         flux = file["train/flux"][()]

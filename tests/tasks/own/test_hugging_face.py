@@ -146,7 +146,7 @@ WRONG = {
     "a missing split": (
         {"edit": lambda split, x: split == "test" and x.clear()}, "has no split test; it needs"),
     "a missing column": ({"edit": drop("nuisance", where="test")}, "test has no column nuisance;"),
-    "no metadata": ({"edit": drop("starbench")}, "does not say its wavelengths and nuisances; add"),
+    "no metadata": ({"edit": drop("starbench")}, "does not state its wavelengths and nuisances"),
     "metadata that are no JSON": (
         {"edit": put("starbench", lambda x: ["Teff", *x[1:]], "train")}, "is not JSON ("),
     "metadata that are a list": ({"about": [1]}, "is not a JSON object"),
@@ -158,15 +158,15 @@ WRONG = {
     "no elements": (about(elements=None), "has no elements though train has a composition"),
     "wavelengths that fall": (about(wavelength=[3, 2, 1]), "wavelength does not increase from"),
     "a name too many": (
-        about(nuisance_names=["Teff", "log g"]), "train/nuisance holds 1 values where 2 belong;"),
+        about(nuisance_names=["Teff", "log g"]), "train/nuisance holds 1 values instead of 2;"),
     "a unit too few": (about(nuisance_units=[]), "nuisance_units has 0 units for 1 nuisance_names"),
     "another number of pixels": (
-        about(wavelength=[1.0, 2.0]), "train/flux holds 3 values where 2 belong; each row needs 2"),
+        about(wavelength=[1.0, 2.0]), "train/flux holds 3 values instead of 2; each row needs 2"),
     "a short spectrum": (
         {"edit": put("flux", lambda x: [[x[0][0], [1.0]], *x[1:]])},
-        "validation/flux holds 1 values where 3 belong; each row needs 2 x 3 numbers, as the"),
+        "validation/flux holds 1 values instead of 3; each row needs 2 x 3 numbers, acc"),
     "a spectrum without twin": (
-        {"edit": put("flux", lambda x: [x[0][:1], *x[1:]])}, "flux holds 1 values where 2 belong"),
+        {"edit": put("flux", lambda x: [x[0][:1], *x[1:]])}, "flux holds 1 values instead of 2"),
     "an empty row": (
         {"edit": put("flux", lambda x: [None, *x[1:]])}, "validation/flux is empty in some row"),
     "an empty number": (
@@ -194,21 +194,21 @@ def test_what_is_wrong_is_named_in_one_sentence(load, tmp_path, changes, sentenc
     assert kept(tmp_path) == []
 
 
-def test_a_number_that_is_not_finite_is_named_by_the_checks_of_all_own_pairs(load):
+def test_a_number_that_is_not_finite_is_refused_as_in_hdf5(load):
     task = load(data_set(put("flux", lambda x: [*x[:3], [[float("nan")] * 3] * 2, x[4]])))
     sentence = "user/pairs-v1.0: validation/flux holds a value that is NaN, first in pair 3;"
     with pytest.raises(DataError, match=re.escape(sentence)):
         task.prepare("own", progress=False)
 
 
-def test_a_data_set_that_cannot_be_had_is_named(monkeypatch, tmp_path):
+def test_a_data_set_that_cannot_be_loaded_is_named(monkeypatch, tmp_path):
     def load_dataset(path):
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     sentence = (
-        "nobody/pairs is no file or folder here, and cannot be had from the Hub (no route to host);"
-        " check the name"
+        "nobody/pairs is neither a file nor a folder here, and cannot be loaded from the Hub "
+        "(no route to host); check the name"
     )
     with pytest.raises(DataError, match=re.escape(sentence)):
         get_task(data=Path("nobody/pairs"), cache=tmp_path)
@@ -218,7 +218,7 @@ def test_a_data_set_that_cannot_be_had_is_named(monkeypatch, tmp_path):
     "name", ["nowhere.h5", "nowhere", "data/pairs.h5", "data/pairs.parquet", "../user/pairs",
              "/user/pairs", "a/b/c", "user/"],
 )  # fmt: skip
-def test_a_path_that_is_not_there_is_not_asked_of_the_hub(name, monkeypatch):
+def test_a_missing_path_is_not_looked_up_on_the_hub(name, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", None)
     with pytest.raises(DataError, match="is not a file; give --data an HDF5 file of pairs"):
         get_task(data=Path(name))

@@ -62,7 +62,7 @@ def test_the_file_has_the_documented_layout(built, path, emulator):
             assert np.array_equal(file["test"][field][1000:1010], made)
 
 
-def test_what_is_kept_can_be_given_back_as_own_data(built, path):
+def test_a_cached_file_can_be_read_as_own_data(built, path):
     own = OwnData(path)
     own.prepare("own", progress=False)
     assert np.array_equal(own.load("test", "own").flux, built.load("test", "mini").flux)
@@ -75,7 +75,7 @@ def test_building_again_changes_nothing(built, path):
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_only_the_set_and_its_lock_are_left(path):
+def test_a_build_leaves_only_the_file_and_its_lock(path):
     assert {file.name for file in path.parent.iterdir()} <= {path.name, path.name + ".lock"}
 
 
@@ -122,7 +122,7 @@ def test_a_flipped_bit_anywhere_in_a_chunk_is_found(built, path):
     assert not list(cached.problems(progress=False))
 
 
-def test_a_damaged_digest_is_found_and_mended(built, path):
+def test_a_damaged_digest_is_found_and_repaired(built, path):
     alter(path, ("train", "digest", 2), lambda x: x ^ 1)
     cached = built.cached("mini")
     assert [place for _, place in cached.problems(progress=False)] == [("train", 2)]
@@ -162,16 +162,16 @@ def test_altered_labels_are_found_without_reading_flux(built, path, caplog):
     assert not list(built.problems("mini", progress=False))
 
 
-def test_a_set_of_another_emulator_is_rebuilt(built, path, caplog):
+def test_a_file_made_by_another_emulator_is_rebuilt(built, path, caplog):
     with h5py.File(path, "r+") as file:
         file.attrs["emulator_sha256"] = "another"
     with caplog.at_level(logging.WARNING):
         built.prepare("mini", progress=False)
-    assert "says emulator_sha256 = another" in messages(caplog)[0]
+    assert "has emulator_sha256 = another" in messages(caplog)[0]
     assert built.cached("mini").fault() is None
 
 
-def test_data_that_differ_from_the_manifest_are_found_though_their_digest_is_right(built, path):
+def test_data_with_a_right_digest_that_differ_from_the_manifest_are_found(built, path):
     cached = built.cached("mini")
     piece = cached._store.read("train", 1)
     piece.flux[100, 1, 40] += 0.0006
@@ -183,12 +183,12 @@ def test_data_that_differ_from_the_manifest_are_found_though_their_digest_is_rig
     assert not list(cached.problems(progress=False))
 
 
-def test_a_machine_that_makes_other_data_is_told(tmp_path, emulator, manifest):
+def test_building_other_data_than_the_manifest_is_refused(tmp_path, emulator, manifest):
     off = type(emulator)(strength=1.05)
     off.sha256 = emulator.sha256
     task = ApogeeGiants(tmp_path, emulator=off, manifest=manifest)
     with pytest.raises(
-        DataError, match=r"not what the manifest says: the flux of train pairs 0-24 .*"
+        DataError, match=r"differ from the manifest: the flux of train pairs 0-24 .*"
     ):
         task.prepare("tiny", progress=False)
     assert not task.cached("tiny").path.exists()
@@ -209,7 +209,7 @@ class StopsAfter:
         return self._emulator.flux(labels)
 
 
-def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path, emulator, manifest):
+def test_an_interrupted_build_resumes(tmp_path, emulator, manifest):
     stopping = StopsAfter(emulator, 13)  # two chunks of five blocks, and a part of the third
     task = ApogeeGiants(tmp_path, emulator=stopping, manifest=manifest)
     with pytest.raises(KeyboardInterrupt):
@@ -223,7 +223,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path, emulator, manif
     assert not path.with_name(path.name + ".partial").exists()
 
 
-def test_an_unfinished_file_of_other_data_is_not_continued(tmp_path, emulator, manifest):
+def test_an_unfinished_file_of_other_data_is_discarded(tmp_path, emulator, manifest):
     stopping = StopsAfter(emulator, 13)
     task = ApogeeGiants(tmp_path, emulator=stopping, manifest=manifest)
     with pytest.raises(KeyboardInterrupt):
@@ -237,7 +237,7 @@ def test_an_unfinished_file_of_other_data_is_not_continued(tmp_path, emulator, m
     assert not list(task.problems("mini", progress=False))
 
 
-def test_any_chunk_can_be_built_alone_before_the_rest(task):
+def test_a_chunk_can_be_built_before_the_others(task):
     cached = task.cached("mini")
     cached.rebuild("validation", 1)
     assert not cached.path.exists()
@@ -299,7 +299,7 @@ def script(tmp_path, manifest):
     return start
 
 
-def test_a_build_killed_at_any_moment_is_continued(script, task):
+def test_a_killed_build_is_resumed(script, task):
     cached = task.cached("mini")
     process = script(cached.path.parent, delay=0.04)
     partial = cached._partial
@@ -317,7 +317,7 @@ def test_a_build_killed_at_any_moment_is_continued(script, task):
     assert not list(task.problems("mini", progress=False))
 
 
-def test_of_two_processes_one_builds_and_the_other_waits(script, task):
+def test_the_second_of_two_processes_waits_for_the_build(script, task):
     cache = task.cached("mini").path.parent
     processes = [script(cache, delay=0.01) for _ in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in processes]
@@ -337,7 +337,7 @@ FULL_LATER = LIMIT + "emulator.flux = lambda labels: (limit(), make(labels))[1]"
 
 
 @pytest.mark.parametrize("limit", [FULL_FROM_THE_START, FULL_LATER])
-def test_a_full_disk_leaves_nothing_behind_and_says_so(script, tmp_path, limit):
+def test_a_full_disk_is_reported_and_leaves_nothing(script, tmp_path, limit):
     cache = tmp_path / "full"
     process = script(cache, limit=limit)
     error = process.communicate(timeout=120)[1]
@@ -363,7 +363,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_is_really_full(small_disk, emulator, manifest):
+def test_a_full_file_system_is_reported(small_disk, emulator, manifest):
     task = ApogeeGiants(small_disk, emulator=emulator, manifest=manifest)
     with pytest.raises(OSError, match="no room left on the disk"):
         task.prepare("mini", progress=False)
@@ -372,7 +372,7 @@ def test_a_disk_that_is_really_full(small_disk, emulator, manifest):
     assert not list(task.problems("tiny", progress=False))
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
+def test_the_cache_folder_is_chosen_by_argument_then_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path / "by-environment"))
     assert cache_folder() == tmp_path / "by-environment"
     assert cache_folder(tmp_path / "by-option") == tmp_path / "by-option"

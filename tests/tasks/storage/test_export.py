@@ -46,7 +46,7 @@ def assert_same(a, b, without=()):
 
 
 @pytest.mark.parametrize("form", OUTS)
-def test_what_is_exported_is_read_again_as_it_was(task, form, tmp_path):
+def test_exported_pairs_are_read_back_unchanged(task, form, tmp_path):
     out = write(task, tmp_path / OUTS[form], form)
     again = get_task(data=out, cache=tmp_path / "cache", progress=False)
     assert_same(again, task)
@@ -77,7 +77,7 @@ def test_pairs_without_composition_are_exported(pairs_file, tmp_path):
         assert_same(get_task(data=out, cache=tmp_path, progress=False), task)
 
 
-def test_parquet_has_plain_columns_and_says_what_it_is(task, tmp_path):
+def test_parquet_has_plain_columns_and_metadata(task, tmp_path):
     out = write(task, tmp_path / "out")
     assert sorted(path.name for path in out.iterdir()) == [
         "test.parquet", "train.parquet", "validation.parquet",
@@ -95,7 +95,7 @@ def test_parquet_has_plain_columns_and_says_what_it_is(task, tmp_path):
         assert np.array_equal(np.array(table[name].to_pylist(), "f4"), getattr(train, name))
 
 
-def test_what_a_data_set_says_of_itself_survives_the_ways_of_datasets(task, tmp_path):
+def test_metadata_survive_operations_of_datasets(task, tmp_path):
     """Of a table's metadata and a data set's description nothing reaches the Hub and back."""
     out = write(task, tmp_path / "out", "datasets")
     loaded = datasets.load_from_disk(str(out))
@@ -113,11 +113,11 @@ def test_what_a_data_set_says_of_itself_survives_the_ways_of_datasets(task, tmp_
     assert_same(get_task(data=tmp_path / "again", cache=tmp_path / "cache", progress=False), task)
 
 
-def test_out_that_is_there_is_replaced_only_if_forced(task, tmp_path):
+def test_an_existing_export_is_replaced_only_with_force(task, tmp_path):
     for form, name in OUTS.items():
         out = tmp_path / form / name
         write(task, out, form)
-        with pytest.raises(DataError, match=r"is there already; --force replaces it\."):
+        with pytest.raises(DataError, match=r"exists; --force replaces it\."):
             write(task, out, form)
         write(task, out, form, withhold_composition=True, force=True)
         again = get_task(data=out, cache=tmp_path, progress=False)
@@ -125,7 +125,7 @@ def test_out_that_is_there_is_replaced_only_if_forced(task, tmp_path):
         assert [path.name for path in out.parent.iterdir()] == [name]
 
 
-def test_a_folder_of_other_things_is_never_replaced(task, tmp_path):
+def test_a_folder_that_is_not_an_export_is_never_replaced(task, tmp_path):
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "chapter.tex").write_text("years of work")
@@ -135,15 +135,15 @@ def test_a_folder_of_other_things_is_never_replaced(task, tmp_path):
     assert (folder / "chapter.tex").read_text() == "years of work"
 
 
-def test_a_suffix_that_says_nothing_is_named(task, tmp_path):
-    with pytest.raises(DataError, match=r"cannot be told from \.fits; give a file \.h5, a folder"):
+def test_an_unknown_suffix_is_refused(task, tmp_path):
+    with pytest.raises(DataError, match=r"suffix \.fits of OUT .* names no format; give a file"):
         write(task, tmp_path / "out.fits")
     write(task, tmp_path / "out.HDF5")
     assert h5py.is_hdf5(tmp_path / "out.HDF5")
 
 
 @pytest.mark.parametrize("form", OUTS)
-def test_an_interruption_leaves_what_was_there(task, form, tmp_path):
+def test_an_interrupted_export_leaves_the_earlier_one(task, form, tmp_path):
     out = tmp_path / "new" / OUTS[form]
 
     def cut_off(split, scale):

@@ -1,4 +1,4 @@
-"""The sets that the emulator is made from: resumed after a stop, failures named."""
+"""The stars that the emulator is fitted to and tested on; a stopped synthesis is resumed."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from starbench.tasks.apogee_giants import population
 from starbench.tasks.synthesis import engine, training_set
 
 HELD_OUT, RESPONSE = 220, 108
@@ -37,7 +38,7 @@ def build(tmp_path, monkeypatch):
     return tmp_path, run, failing
 
 
-def test_only_what_is_missing_is_made(build):
+def test_only_missing_stars_are_synthesised(build):
     folder, run, _ = build
     assert run() == 4 + HELD_OUT + RESPONSE
     index, labels, flux = training_set.load_set(folder / "train")
@@ -67,3 +68,27 @@ def test_a_failing_star_is_tried_again_and_named(build):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no spectra in"):
         training_set.load_set(tmp_path)
+
+
+def test_training_labels_cover_the_task_and_extend():
+    labels = training_set.training_labels(64, seed=1)
+    assert labels.shape == (64, 19)
+    assert np.array_equal(training_set.training_labels(32, seed=1), labels[:32])
+    assert labels[:, 0].min() < 4000
+    assert labels[:, 0].max() > 5000
+    spread = training_set.training_labels(512, seed=1).std(axis=0)
+    assert (spread > training_set.held_out_labels().std(axis=0) * 0.95).all()
+
+
+def test_held_out_stars_lie_within_the_task():
+    labels = training_set.held_out_labels()
+    assert labels.shape == (220, 19)
+    for column, (low, high) in enumerate((population.TEFF_RANGE, population.LOGG_RANGE)):
+        assert low <= labels[:, column].min() <= labels[:, column].max() <= high
+
+
+def test_response_stars_differ_from_their_base_in_one_abundance():
+    labels = training_set.response_labels().reshape(6, 18, 19)
+    step = labels[:, 1:] - labels[:, :1]
+    assert np.allclose(step[:, :, 2:], 0.1 * np.eye(17))
+    assert np.allclose(step[:, :, :2], 0)
