@@ -102,7 +102,7 @@ def commands() -> str:
 
 
 def _helps(command: click.Command, context: click.Context) -> Iterator[str]:
-    context.terminal_width = 90
+    context.terminal_width = 80
     yield f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

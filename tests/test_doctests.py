@@ -43,12 +43,13 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
-def assert_passes(monkeypatch, tmp_path, cache):
+def assert_passes(request, monkeypatch, tmp_path, cache):
     """Return a function that runs an example in an empty folder and shows doctest's report."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STARBENCH_CACHE", str(cache))
 
     def run(example):
+        example.globs["getfixture"] = request.getfixturevalue  # as pytest's own doctests have it
         report = []
         doctest.DocTestRunner(optionflags=OPTIONS).run(example, out=report.append)
         assert not report, "".join(report)
