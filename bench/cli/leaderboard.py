@@ -61,7 +61,7 @@ def add(
 @_directory
 def build(check: bool, directory: Path | None) -> None:
     """Generate LEADERBOARD.md, leaderboard.csv and the README's table from the rows alone."""
-    from starbench.leaderboard.pages import markdown as render
+    from starbench.leaderboard.pages import generate as render
     from starbench.leaderboard.store import board
 
     folder = _folder(directory)
@@ -81,7 +81,7 @@ def build(check: bool, directory: Path | None) -> None:
 
 @leaderboard.command()
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
-              help="Where the site goes; by default the leaderboard's folder site/.")  # fmt: skip
+              help="Where the site goes; by default leaderboard/site, or site/.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="Draw no progress.")
 @_directory
 def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
@@ -93,8 +93,10 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
     from starbench.leaderboard.web.build import build_site
     from starbench.tasks.registry import get_task
 
-    folder = _folder(directory)
-    out = out or folder / "site"
+    folder = _folder(directory, shipped=True)
+    if out is None:  # outside a checkout not beside the rows, which are inside the package
+        beside = directory is not None or Path.cwd().is_relative_to(folder.parent)
+        out = folder / "site" if beside else Path("site")
     sizes = build_site(
         board.load(folder),
         out,
@@ -127,7 +129,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         raise click.UsageError("--run belongs to one ROW; name that one.")
     paths = [board.row_file(path) for path in rows]
     if not rows:
-        paths = sorted((_folder(directory) / "rows").glob("*.json"))
+        paths = sorted((_folder(directory, shipped=True) / "rows").glob("*.json"))
     refused = 0
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
@@ -175,17 +177,13 @@ def compare(a: str, b: str, task_name: str, metric: str, directory: Path | None)
     """
     import numpy as np
 
-    from starbench.leaderboard.statistics.compare import (
-        choose,
-        compare_ranks,
-        found_stars,
-        ranks_of,
-    )
+    from starbench.leaderboard.statistics.compare import choose, compare_ranks, ranks_of
+    from starbench.leaderboard.statistics.resampling import found_stars
     from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
     from starbench.leaderboard.store import board
     from starbench.tasks.registry import get_task
 
-    chosen = choose(board.load(_folder(directory)), a, b, task_name)
+    chosen = choose(board.load(_folder(directory, shipped=True)), a, b, task_name)
     ranks = ranks_of(chosen)
     found = compare_ranks(*ranks, metric)
     click.echo(f"{metric} on {task_name}")
@@ -283,10 +281,11 @@ def reproduce(
     click.echo(f"All {len(found)} figures agree.")
 
 
-def _folder(directory: Path | None) -> Path:
-    from starbench.leaderboard.store.board import find_directory
+def _folder(directory: Path | None, *, shipped: bool = False) -> Path:
+    """Return the leaderboard's folder; `shipped`: outside a checkout that of the package."""
+    from starbench.leaderboard.store.board import find_directory, readable_directory
 
-    return directory or find_directory(Path.cwd())
+    return directory or (readable_directory if shipped else find_directory)(Path.cwd())
 
 
 def _declared(name: str) -> Any | None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from support.rows import FakeTask
 
 from starbench.cli.main import main
-from starbench.leaderboard.pages.markdown import BEGIN, END
+from starbench.leaderboard.pages.readme import BEGIN, END
 from starbench.metrics import twin_ranks
 from starbench.tasks import registry
 
@@ -40,10 +40,7 @@ def test_add_build_check_and_verify(checkout, make_run):
     assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, leaderboard.csv, README.md\n")
     assert starbench("build") == (0, "2 rows; no change\n")
     assert starbench("build", "--check") == (0, "up to date with 2 rows\n")
-    assert (
-        "| 1 | fader | nuisance | [2](leaderboard/LEADERBOARD.md#apogee-"
-        in (checkout.parent / "README.md").read_text()
-    )
+    assert "| fader | nuisance | " in (checkout.parent / "README.md").read_text()
     code, output = starbench("verify")
     assert code == 0
     assert output.count("ok ") == 2
@@ -92,7 +89,7 @@ def test_verify_ranks_latents_again(checkout, make_run):
         file["latent"][0] = file["latent"][1]
     code, output = starbench("verify", run, "--run", run)
     assert code == 1
-    assert "the latents give other ranks" in output
+    assert "differ from those recomputed from the latents" in output
     code, output = starbench("verify", "--run", run)
     assert code == 2
     assert "--run belongs to one ROW" in output
@@ -127,7 +124,7 @@ def test_verify_refuses_rows_of_other_data_put_there_by_hand(checkout, make_run,
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(data="new"))
     code, output = starbench("verify", "--quiet")
     assert code == 1
-    assert "`data_fingerprint` is abc123-full, but apogee-giants here has new-full" in output
+    assert "`data_fingerprint` is abc123-full, but the installed apogee-giants has new" in output
     # Of a version that this starbench has left behind, nothing can be said but what ranks tell.
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(data="new", version=2))
     assert starbench("verify", "--quiet")[0] == 0

@@ -1,4 +1,4 @@
-"""What is kept beside a row for its figures, and that nothing but checked numbers is taken."""
+"""The trace beside a row: small, reproducible, and only of checked numbers."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from starbench.common.files import write_hdf5
-from starbench.leaderboard.store.traces import MAX_EPOCHS, read_trace, trace_files
+from starbench.leaderboard.store.trace_history import MAX_EPOCHS
+from starbench.leaderboard.store.traces import read_trace, trace_files
 from starbench.results.text import RowError
 from starbench.runs.history import write_history
 
@@ -42,21 +43,21 @@ def run(make_run):
     return folder
 
 
-def test_an_added_row_keeps_a_small_part_of_the_run(add, run):
+def test_an_added_row_keeps_a_small_trace(add, run):
     (path,) = add(run)
     history, example = trace_files(path)
     assert history.stat().st_size < 5_000
     assert example.stat().st_size < 30_000
-    kept, whole = read_trace(path), read_trace(run / "row.json")
+    kept, full = read_trace(path), read_trace(run / "row.json")
     assert [row["epoch"] for row in kept.history] == list(range(1, 21))
     assert kept.history[-1]["validation_doppelganger_free"] == 0.5
     assert len(kept.example.flux) == 300
-    assert kept.example.flux.min() == whole.example.flux.min()  # the window holds the line
+    assert kept.example.flux.min() == full.example.flux.min()  # the window holds the line
     assert (kept.example.pair, kept.example.half) == (3, 1)
     assert kept.example.twin_nuisance == pytest.approx((4100, 1.6))
 
 
-def test_the_same_run_gives_the_same_bytes_and_a_copied_row_too(add, run, tmp_path):
+def test_traces_are_reproducible_to_the_byte_from_run_and_row(add, run, tmp_path):
     (path,) = add(run)
     before = [file.read_bytes() for file in trace_files(path)]
     (path,) = add(run, replace=True)
@@ -69,7 +70,7 @@ def test_the_same_run_gives_the_same_bytes_and_a_copied_row_too(add, run, tmp_pa
     assert [file.read_bytes() for file in trace_files(path)] == before
 
 
-def test_a_row_without_them_takes_away_those_of_the_row_it_replaces(add, run, make_run):
+def test_a_row_without_trace_removes_that_of_the_row_it_replaces(add, run, make_run):
     add(run)
     (path,) = add(make_run(), replace=True)
     assert not any(file.exists() for file in trace_files(path))
@@ -90,12 +91,12 @@ def test_a_long_history_is_thinned_from_its_end(add, run):
     [
         ("epoch,<script>alert(1)</script>\n1,2\n", "columns named by letters"),
         ("loss,epoch\n1,2\n", "`epoch` first"),
-        ("epoch,loss,loss\n1,2,3\n", "each name once"),
+        ("epoch,loss,loss\n1,2,3\n", "no name twice"),
         ("epoch," + ",".join(f"a{i}" for i in range(30)) + "\n1\n", "at most 24"),
         ("epoch,loss\n1,nan\n", "should be a number below 1e30"),
         ("epoch,loss\n1,1e300\n", "should be a number below 1e30"),
         ("epoch,loss\n1,<b>\n", "should be a number below 1e30"),
-        ("epoch,loss\n1\n", "another number of fields"),
+        ("epoch,loss\n1\n", "has 1 fields, but the header has 2"),
         ("epoch,loss\n2,1\n1,1\n", "should rise"),
         ("epoch,loss\n,1\n", "should rise"),
         ('epoch,"loss\n', "not a history in CSV"),
@@ -127,7 +128,7 @@ def test_a_hostile_example_is_refused(add, run, changes, words):
         add(run)
 
 
-def test_an_example_reads_no_other_file(add, run, tmp_path):
+def test_external_links_are_refused(add, run, tmp_path):
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["flux"] = np.ones(N_PIXELS)
     with h5py.File(run / "example.h5", "a") as file:
@@ -145,13 +146,13 @@ def test_attributes_of_another_type_are_refused(add, run, field, value):
         add(run)
 
 
-def test_a_file_that_is_no_hdf5_is_refused(add, run):
+def test_a_file_that_is_not_hdf5_is_refused(add, run):
     (run / "example.h5").write_bytes(b"not HDF5")
-    with pytest.raises(RowError, match="not a whole HDF5 file"):
+    with pytest.raises(RowError, match="not a complete HDF5 file"):
         add(run)
 
 
-def test_what_lies_beside_the_rows_of_this_repository_can_be_read_and_is_small():
+def test_traces_of_the_committed_rows_are_valid_and_small():
     for path in (Path(__file__).parents[3] / "leaderboard" / "rows").glob("*.json"):
         read_trace(path)
         assert all(file.stat().st_size < 30_000 for file in trace_files(path) if file.exists())
