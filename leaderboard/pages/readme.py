@@ -17,8 +17,8 @@ from starbench.results.text import RowError
 
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 TASKS = {"apogee-giants": "no noise", "apogee-giants-snr50": "SNR 50"}
-BEST = {"nuisance": 4, "none": 2, "pairs": 2, "oracle": 1}  # methods shown of each label access
-PUBLISHED = ("fader", "fader (Teff, log g)")  # lines of published.csv shown for reference
+BEST = {"nuisance": 4, "none": 2, "pairs": 2, "oracle": 1}  # number of methods of each label access
+PUBLISHED = ("fader", "fader (Teff, log g)")  # lines of published.csv for reference
 SWAPPED = "swapped_reconstruction_mse"
 COLUMN = {column.key: column for column in COLUMNS}
 
@@ -46,7 +46,7 @@ def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> st
     tracks = _tracks(entries)
     lines = []
     for access in ACCESS_ORDER:
-        lines += [_line(tracks, digest, judged) for digest in _shown(tracks, access)]
+        lines += [_line(tracks, digest, judged) for digest in _best_settings(tracks, access)]
         lines += _published_lines(access)
     nearest = METRICS[RANKED_BY].label
     shares = [f"{nearest}, {noise} [%]" for noise in TASKS.values()]
@@ -72,8 +72,8 @@ def _tracks(entries: Sequence[Entry]) -> list[Track]:
     ]
 
 
-def _shown(tracks: Sequence[Track], access: str) -> list[str]:
-    """Return the settings of the methods that are shown, the best first, and of the bound."""
+def _best_settings(tracks: Sequence[Track], access: str) -> list[str]:
+    """Return the digests of the best methods' settings, the best first, and of the bound's."""
     groups = {
         digest: group
         for track in tracks
@@ -97,10 +97,10 @@ def _shown(tracks: Sequence[Track], access: str) -> list[str]:
 def _line(tracks: Sequence[Track], digest: str, judged: Judgement) -> tuple[str, ...]:
     groups = [track.get(digest) for track in tracks]
     group = next(each for each in groups if each is not None)
-    shown = {other.key: other for track in tracks for other in track.values()
-             if other.row.task == group.row.task}  # fmt: skip
+    of_task = [other for track in tracks for other in track.values()
+               if other.row.task == group.row.task]  # fmt: skip
     return (
-        method_name(group, list(shown.values())),
+        method_name(group, of_task),
         group.row.label_access,
         *(_cell(each, RANKED_BY, judged) for each in groups),
         _cell(groups[0], SWAPPED, judged),
