@@ -1,4 +1,4 @@
-"""What the leaderboard needs to know of a task: its data, its family and its noise."""
+"""What the leaderboard needs to know of a task: its data, its base task and its noise."""
 
 import math
 from collections.abc import Mapping
@@ -37,31 +37,31 @@ class TaskFacts(NamedTuple):
 
     Attributes
     ----------
-    family : str
-        Shared by a noiseless task and its noise tracks.
+    base : str
+        The noiseless task that a noise track is based on, or the task itself.
     snr : float
         Signal-to-noise ratio a pixel; infinite without noise.
     """
 
-    family: str
+    base: str
     snr: float
 
 
 def task_facts(name: str) -> TaskFacts:
-    """Return family and SNR of a task.
+    """Return base task and SNR of a task.
 
     Rows may name tasks that are not installed here, so these facts come from the name alone.
 
     Examples
     --------
     >>> task_facts("apogee-giants-snr50")
-    TaskFacts(family='apogee-giants', snr=50.0)
+    TaskFacts(base='apogee-giants', snr=50.0)
     """
-    family, _, snr = name.partition("-snr")
-    return TaskFacts(family, float(snr)) if snr.isdecimal() else TaskFacts(name, math.inf)
+    base, _, snr = name.partition("-snr")
+    return TaskFacts(base, float(snr)) if snr.isdecimal() else TaskFacts(name, math.inf)
 
 
 def task_order(name: str) -> tuple[str, float, str]:
     """Return the key that sorts a task before its noise tracks, and those by falling SNR."""
-    family, snr = task_facts(name)
-    return family, -snr, name
+    base, snr = task_facts(name)
+    return base, -snr, name

@@ -58,9 +58,8 @@ def _curves(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
 
 
 def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
-    families = [task_facts(track.task).family for track in tracks]
-    tracks = [track for track, family in zip(tracks, families, strict=True)
-              if family == families[0]]  # fmt: skip
+    bases = [task_facts(track.task).base for track in tracks]
+    tracks = [track for track, base in zip(tracks, bases, strict=True) if base == bases[0]]
     if len(tracks) < 2:
         return None
     points: dict[str, list[tuple[int, float, float, float]]] = {}
