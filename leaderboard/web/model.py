@@ -14,6 +14,7 @@ from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.task import BoardTask, task_order
 from starbench.leaderboard.web.numbers import Curve, nearest, recovery_curve
 from starbench.results.schema import Row
+from starbench.tasks.errors import DataError
 
 LABEL_LENGTH = 44  # of a name in a figure's legend
 
@@ -88,7 +89,7 @@ class Track:
     standings : tuple of Standing
         The newest section first, and within it the best first.
     nuisance : numpy.ndarray [n_pairs, 2, n_nuisance] or None
-        Of the stars of the newest section; None where the installed task has other data.
+        Of the stars of the newest section; None where this starbench cannot draw them.
     nuisance_names : tuple of str
     """
 
@@ -162,7 +163,7 @@ def tracks(
             standing = _scored(standing, ranks[group.key])
         standings.setdefault(section.task, []).append(standing)
     return [
-        Track(task, tuple(standings[task]), *_stars(by_task[task][0], get_task(task)))
+        Track(task, tuple(standings[task]), *_stars(by_task[task][0], get_task))
         for task in sorted(by_task, key=task_order)
     ]
 
@@ -180,12 +181,18 @@ def _scored(standing: Standing, ranks: npt.NDArray[np.int64]) -> Scored:
     )
 
 
-def _stars(section: Section, task: BoardTask) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return the nuisance of the test stars if the task's data are those of the section."""
-    data = task.version, task.fingerprint(section.scale)
-    if data != (section.task_version, section.data_fingerprint):
+def _stars(
+    section: Section, get_task: Callable[[str], BoardTask]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the nuisance of the test stars, if the task here has the data of the section."""
+    try:
+        task = get_task(section.task)
+        data = task.version, task.fingerprint(section.scale)
+        if data != (section.task_version, section.data_fingerprint):
+            return None, ()
+        nuisance, _ = task.drawn_labels("test", section.scale)
+    except DataError:  # the task is not installed, or its labels cannot be drawn here
         return None, ()
-    nuisance, _ = task.drawn_labels("test", section.scale)
     return nuisance, tuple(task.nuisance_names)
 
 

@@ -16,6 +16,7 @@ from starbench.leaderboard.web.build import build_site
 from starbench.leaderboard.web.numbers import by_shift, over_plane, recovery_curve
 from starbench.results.text import RowError
 from starbench.tasks import registry
+from starbench.tasks.errors import DataError
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)> $x$ {{ 7*7 }}"
 MSE = {"reconstruction_mse": 1e-6, "swapped_reconstruction_mse": 2e-6}
@@ -145,6 +146,17 @@ def test_the_command_builds_beside_the_rows(add, make_run, directory, get_task, 
 def test_labels_of_other_data_are_not_drawn(add, make_run, directory, get_task, tmp_path):
     add(make_run())
     build(directory, tmp_path / "site", lambda name: FakeTask(name, version=2))
+    drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
+    assert "recovery" in drawn
+    assert "shift" not in drawn
+
+
+def test_a_task_that_is_not_installed_has_no_label_figures(add, make_run, directory, tmp_path):
+    def get_task(name):
+        raise DataError(f"There is no task '{name}'.")
+
+    add(make_run())
+    build(directory, tmp_path / "site", get_task)
     drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
     assert "recovery" in drawn
     assert "shift" not in drawn
