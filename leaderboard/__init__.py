@@ -1,1 +1,1 @@
-"""The leaderboard: its rows, their statistics, and the pages made from them."""
+"""The leaderboard: its rows, their statistics, and the pages generated from them."""

@@ -95,7 +95,7 @@ def pairs_file(tmp_path):
 
 @pytest.fixture
 def make_run(tmp_path):
-    """Return a function that makes the folder of a run."""
+    """Return a function that writes the folder of a run."""
     count = iter(range(1000))
 
     def make(*, seed=0, nearest=0.5, change=None, ranks=None, **fields):
@@ -115,7 +115,7 @@ def make_run(tmp_path):
 
 @pytest.fixture
 def directory(tmp_path):
-    """Return the leaderboard folder of an empty checkout."""
+    """Return the leaderboard folder of a checkout without rows."""
     folder = tmp_path / "checkout" / "leaderboard"
     folder.mkdir(parents=True)
     (folder / board.MARKER).write_text("")
@@ -124,7 +124,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def add(directory):
-    """Return `board.add` on that folder, with a fake task and no method installed."""
+    """Return `board.add` to that folder, with a fake task and without installed methods."""
 
     def add_runs(*runs, task=None, declared=lambda name: None, **options):
         return board.add(

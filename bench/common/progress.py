@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def bar(
-    items: Iterable[T] | None = None,
+    items: Iterable[T] = (),
     *,
     label: str,
     total: int | None = None,

@@ -1,1 +1,1 @@
-"""Pages made from the rows: Markdown, CSV and terminal tables."""
+"""Pages generated from the rows: Markdown, CSV and tables for the terminal."""

@@ -1,4 +1,4 @@
-"""Foreign text in Markdown: shown as it reads, obeyed in nothing."""
+"""Untrusted text in Markdown: displayed literally, never interpreted."""
 
 import html
 import re
@@ -7,10 +7,10 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]|~#!])")
 
 
 def markdown(text: str) -> str:
-    r"""Return a text as Markdown that shows it, inside a table too.
+    r"""Return Markdown that displays a text literally, inside tables too.
 
-    HTML becomes entities, Markdown's own characters are escaped, and addresses are kept from
-    becoming links, mentions or formulae.
+    HTML becomes entities, Markdown's special characters are escaped, and addresses do not become
+    links, mentions or formulae.
 
     Examples
     --------

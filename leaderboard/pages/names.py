@@ -1,15 +1,23 @@
-"""What tables and sentences call a method, as Markdown, and the order in which tasks stand."""
+"""How tables and sentences name methods and label accesses, as Markdown."""
 
 from collections.abc import Sequence
 
 from starbench.leaderboard.pages.escape import markdown
-from starbench.leaderboard.statistics.aggregate import Group
+from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group
 
 MAX_LABEL = 160  # characters; a row may hold a hundred settings of three hundred characters each
 
+_ACCESS = {
+    "none": "No labels",
+    "nuisance": "Nuisance labels",
+    "pairs": "Pairs: which spectra are twins",
+    "oracle": "Oracle: composition, or the generator",
+}
+ACCESS_TITLES = {access: _ACCESS[access] for access in ACCESS_ORDER}
+
 
 def method_name(group: Group, others: Sequence[Group]) -> str:
-    """Return the name of a group's method, with what tells it from others of the same label."""
+    """Return the name of a group's method, distinct from other groups of the same label."""
     label = _cut(group.label)
     text = markdown(label)
     if label != group.label or any(
@@ -22,9 +30,3 @@ def method_name(group: Group, others: Sequence[Group]) -> str:
 
 def _cut(label: str) -> str:
     return label if len(label) <= MAX_LABEL else label[: MAX_LABEL - 4] + " ..."
-
-
-def task_order(task: str) -> tuple[str, int, str]:
-    """Sort a task before its noise tracks, and those from little noise to much."""
-    name, _, snr = task.partition("-snr")
-    return name, -int(snr) if snr.isdigit() else -(10**9), task

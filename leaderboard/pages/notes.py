@@ -1,4 +1,4 @@
-"""What stands below a table: in what its lines differ though they are compared."""
+"""Notes below a table: how the compared methods differ in their seeds."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from starbench.leaderboard.statistics.aggregate import Group
 
 
 def ranges(seeds: Iterable[int]) -> str:
-    """Write numbers with runs of them shortened.
+    """Write numbers, with consecutive ones as ranges.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def ranges(seeds: Iterable[int]) -> str:
     '0-3, 7-9'
     """
     parts = []
-    # Within a run, number less place is one number.
+    # Consecutive numbers have the same difference to their position.
     for _, run in groupby(enumerate(sorted(seeds)), key=lambda pair: pair[1] - pair[0]):
         numbers = [number for _, number in run]
         parts.append(f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0]))
@@ -25,30 +25,30 @@ def ranges(seeds: Iterable[int]) -> str:
 
 
 def seeds_note(groups: Sequence[Group], ranked: Sequence[Group]) -> str:
-    """Say which ranked methods have other seeds than most, and what a single one leaves out.
+    """Say which ranked methods have other seeds than most, and what a single seed omits.
 
-    Empty where all have the same, more than one.
+    Empty where all have the same seeds, more than one.
 
     Parameters
     ----------
     groups : sequence of Group
-        All lines of the table, which tell names apart.
+        All lines of the table, so that names are distinct.
     ranked : sequence of Group
         Those with a rank.
     """
-    of = [tuple(entry.row.seed for entry in group.entries) for group in ranked]
-    counts = Counter(of)
-    told = []
+    seeds_of = [tuple(entry.row.seed for entry in group.entries) for group in ranked]
+    counts = Counter(seeds_of)
+    sentences = []
     if len(counts) > 1:
         usual = max(counts, key=lambda seeds: (counts[seeds], len(seeds), seeds))
-        number = "most have" if 2 * counts[usual] > len(of) else "many have"
-        others = [
+        share = "most have" if 2 * counts[usual] > len(seeds_of) else "many have"
+        exceptions = [
             f"{method_name(group, groups)} has {ranges(seeds)}"
-            for group, seeds in zip(ranked, of, strict=True)
+            for group, seeds in zip(ranked, seeds_of, strict=True)
             if seeds != usual
         ]
-        most = f"seed {usual[0]} alone" if len(usual) == 1 else f"seeds {ranges(usual)}"
-        told.append(f"Unequal seeds: {number} {most}, but {'; '.join(others)}.")
-    if any(len(seeds) == 1 for seeds in of):
-        told.append("With one seed, interval and rank leave out how far trainings differ.")
-    return " ".join(told)
+        text = f"only seed {usual[0]}" if len(usual) == 1 else f"seeds {ranges(usual)}"
+        sentences.append(f"Unequal seeds: {share} {text}, but {'; '.join(exceptions)}.")
+    if any(len(seeds) == 1 for seeds in seeds_of):
+        sentences.append("With one seed, interval and rank omit the spread between trainings.")
+    return " ".join(sentences)

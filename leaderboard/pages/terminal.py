@@ -1,4 +1,4 @@
-"""The table that a run ends with: its row beside the leaderboard and the published figures."""
+"""The table at the end of a run: its row beside the leaderboard and published values."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from starbench.leaderboard.statistics.aggregate import sections
 from starbench.leaderboard.statistics.columns import COLUMNS, figures_of, figures_of_row
-from starbench.leaderboard.store.board import Entry, load
+from starbench.leaderboard.store.board import Entry, load, shipped_directory
 from starbench.leaderboard.store.published import published_figures
 from starbench.metrics import METRICS
 from starbench.results.schema import Row
@@ -17,26 +17,26 @@ SMALL = ("mini", "tiny")
 
 
 def table_for_run(row: Row, directory: Path | None = None) -> str:
-    """Return a run's row as a table for the terminal, beside what there is to compare it with.
+    """Return a run's row as a table for the terminal, beside the rows to compare it with.
 
     Parameters
     ----------
     row : Row
     directory : pathlib.Path, optional
-        The leaderboard; by default the one that lies with the installed package, if any.
+        The leaderboard's folder; by default the one that ships with starbench.
 
     Returns
     -------
     str
     """
     try:
-        entries = load(directory or Path(__file__).resolve().parents[1], checked=False)
+        entries = load(directory or shipped_directory(), checked=False)
         note = ""
-    except RowError as error:  # a broken leaderboard should not cost the user the run's own figures
-        entries, note = [], f"\nThe leaderboard's rows are left out: {error}."
+    except RowError as error:  # a broken leaderboard must not hide the run's own results
+        entries, note = [], f"\nThe leaderboard's rows are omitted: {error}."
     lines = [
         _line(f"> {row.method}", f"seed {row.seed}", figures_of_row(row)),
-        # The interval says how much of a difference to the lines below is chance.
+        # The interval says which differences to the lines below are significant.
         _interval_end("> 95 % interval from", row, "low"),
         _interval_end(">              to", row, "high"),
         *_standing(row, entries),
@@ -54,7 +54,10 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
     )
     scale = row.scale if row.scale == "own" else f"{row.scale} scale"
     if row.scale in SMALL:
-        note += "\nAmong few stars twins are found more easily: the other lines are of many more."
+        note += (
+            f"\nAt {row.scale} scale twins are easier to find, among fewer stars; the other lines "
+            "are of full scale."
+        )
     return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
 
 
@@ -66,23 +69,22 @@ def _line(name: str, described: str, figures: Mapping[str, float]) -> list[str]:
 
 
 def _interval_end(name: str, row: Row, end: str) -> list[str]:
-    """Return one end of the intervals; columns that sum up several metrics have none."""
-    ends = {key: getattr(figure, end) for key, figure in row.metrics.items()}
-    known = {key: value for key, value in ends.items() if value is not None and key in METRICS}
-    return _line(name, "", known)
+    """Return the line of one end of the intervals; summaries of several metrics have none."""
+    ends = {key: getattr(estimate, end) for key, estimate in row.metrics.items() if key in METRICS}
+    return _line(name, "", {key: value for key, value in ends.items() if value is not None})
 
 
 def _standing(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
-    """Return the lines of the leaderboard's newest section of the row's task: means over seeds."""
-    # A small run is shown beside the full rows too: they say where its method should end up.
-    found = [
+    """Return the lines of the newest section of the row's task: means over seeds."""
+    # Small runs are shown beside the full rows too, which say what their method should reach.
+    of_task = [
         section
         for section in sections(entries)
         if (section.task, section.task_version) == (row.task, row.task_version)
     ]
     return [
         _line(group.label, _seeds(len(group.entries)), group.mean)
-        for section in found[:1]
+        for section in of_task[:1]
         for group in section.groups
         if not section.superseded(group)
     ]

@@ -1,8 +1,8 @@
-"""From single rows to the lines of a table: rows that differ in nothing but the seed, summed up.
+"""Rows that differ only in their seed, averaged into the lines of a table.
 
-Only what is comparable is averaged. Rows share a `Group` if method, version, settings and data are
-the same and no metric has two versions; groups share a `Section`, and so a table, if task, scale
-and data are the same and no metric has two versions among them.
+Only comparable rows are averaged. Rows share a `Group` if they have the same method, version,
+settings, data and metric versions; groups share a `Section`, and so a table, if they have the same
+task, scale, data and metric versions.
 """
 
 import statistics
@@ -15,24 +15,24 @@ from starbench.leaderboard.store.board import Entry
 from starbench.metrics import family
 from starbench.results.schema import Row
 
-_ACCESS = ("nuisance", "none", "pairs", "oracle")  # the question of the benchmark first
+ACCESS_ORDER = ("nuisance", "none", "pairs", "oracle")  # the benchmark's main question first
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that differ in nothing but the seed.
+    """Rows that differ only in their seed.
 
     Attributes
     ----------
     entries : tuple of Entry
-        By seed; the scored ones.
+        The scored rows, by seed.
     diverged : tuple of Entry
-        By seed; runs of the same settings that left the finite numbers.
+        The rows of the same settings that diverged, by seed.
     mean, deviation : dict of str to float
-        By column key: the mean over the scored rows, and their standard deviation where there are
-        two or more. A figure that not all of them have is absent.
+        By column key: mean over the scored rows, and standard deviation over two or more. Values
+        that some scored rows lack are absent.
     partial : dict of str to int
-        By column key: how many of the scored rows have a figure that not all of them have.
+        By column key: how many scored rows have a value that others lack.
     """
 
     entries: tuple[Entry, ...]
@@ -42,9 +42,11 @@ class Group:
     partial: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Sum up the figures."""
+        """Average the rows."""
         figures = [figures_of_row(entry.row) for entry in self.entries]
-        mean, deviation, partial = {}, {}, {}
+        mean: dict[str, float] = {}
+        deviation: dict[str, float] = {}
+        partial: dict[str, int] = {}
         for column in COLUMNS:
             values = [each[column.key] for each in figures if column.key in each]
             if values and len(values) < len(figures):
@@ -59,17 +61,17 @@ class Group:
 
     @property
     def row(self) -> Row:
-        """A row of the group, for what all of them share."""
+        """One of the rows, for what all of them share."""
         return (self.entries or self.diverged)[0].row
 
     @property
     def key(self) -> str:
-        """The name of its first row's file, without the ending: no other group has it."""
+        """A unique name: the stem of its first row's file."""
         return (self.entries or self.diverged)[0].path.stem
 
     @property
     def label(self) -> str:
-        """The method, with what sets these settings apart from its defaults."""
+        """The method, with the settings that differ from its defaults."""
         row = self.row
         changes = [f"preset {row.preset}"] if row.preset else []
         changes += [f"{key} = {value}" for key, value in sorted(row.overrides.items())]
@@ -78,7 +80,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Section:
-    """Groups that may be compared: one task, one set of data, one version of each metric.
+    """Groups that may be compared: of one task, one data set and one version of each metric.
 
     Attributes
     ----------
@@ -89,7 +91,7 @@ class Section:
     versions : dict of str to int
         Version of each metric that a row of the section has.
     groups : tuple of Group
-        By label access; within it the controls last, and otherwise the best first.
+        By label access; within it the best first and controls last.
     """
 
     task: str
@@ -100,10 +102,9 @@ class Section:
     groups: tuple[Group, ...]
 
     def superseded(self, group: Group) -> bool:
-        """Tell whether the section has rows of a newer version of a group's method.
+        """Return whether the section has rows of a newer version of a group's method.
 
-        Those that diverged count: a newest version that always diverges does not hand its place
-        back to the one before.
+        Diverged rows count: a newest version that always diverges still supersedes the one before.
         """
         row = group.row
         return any(
@@ -113,18 +114,15 @@ class Section:
 
 
 def metric_versions(row: Row) -> dict[str, int]:
-    """Return the version of each metric of a row; a family of metrics counts once."""
-    versions = {}
-    for key, figure in sorted(row.metrics.items()):
-        versions[family(key)] = figure.version
-    return versions
+    """Return the version of each metric or metric family of a row."""
+    return {family(key): estimate.version for key, estimate in sorted(row.metrics.items())}
 
 
 def sections(entries: Sequence[Entry]) -> list[Section]:
     """Sort rows into sections by task, the newest task and metric versions first.
 
-    Of several data of one task version, those with the most rows come first, so that a single row
-    that names other data does not push the others from their place.
+    Of several data sets of one task version, that with the most rows comes first, so that a single
+    row of other data does not displace the others.
 
     Parameters
     ----------
@@ -138,26 +136,26 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
     for entry in sorted(entries, key=lambda entry: entry.path.name):
         row = entry.row
         by_data[row.task, -row.task_version, row.scale, row.data_fingerprint].append(entry)
-    found = []
+    result = []
     for (task, negative_version, scale, fingerprint), members in sorted(
         by_data.items(), key=lambda item: (*item[0][:3], -len(item[1]), item[0][3])
     ):
         for versions, comparable in _by_versions(members):
-            found.append(
+            result.append(
                 Section(task, -negative_version, scale, fingerprint, versions, _groups(comparable))
             )
-    return found
+    return result
 
 
 def rank_order(control: bool, nearest: float | None, label: str) -> tuple[bool, bool, float, str]:
-    """Return the key that sorts the lines of a table: controls last, otherwise the best first."""
+    """Return the key that sorts the lines of a table: the best first, controls last."""
     return control, nearest is None, -(nearest or 0.0), label
 
 
 def _by_versions(entries: list[Entry]) -> list[tuple[dict[str, int], list[Entry]]]:
-    """Split rows so that no metric has two versions within a part, the newest versions first.
+    """Split rows into parts with one version of each metric, the newest versions first.
 
-    A row without a metric, such as one without a decoder, fits whatever its version.
+    A metric that a row lacks, as without a decoder, does not restrict its part.
     """
     parts: list[tuple[dict[str, int], list[Entry]]] = []
 
@@ -194,7 +192,7 @@ def _groups(entries: list[Entry]) -> tuple[Group, ...]:
         sorted(
             groups,
             key=lambda group: (
-                _ACCESS.index(group.row.label_access),
+                ACCESS_ORDER.index(group.row.label_access),
                 rank_order(
                     group.row.control,
                     group.mean.get("doppelganger_free"),

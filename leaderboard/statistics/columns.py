@@ -1,9 +1,15 @@
-"""The columns of every leaderboard table: what each shows of a run, and how it is written."""
+"""The columns of the leaderboard's tables: what each shows of a run, and how it is formatted.
 
+A metric's label, direction and unit come from its definition in `starbench.metrics`; a column adds
+only the number format, and summaries over several metrics.
+"""
+
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from starbench.metrics import METRICS, Metric
 from starbench.results.schema import Row
 
 
@@ -25,14 +31,14 @@ def percent(share: float, digits: int | None = None) -> str:
 
 
 def share_digits(share: float, *widths: float) -> int:
-    """Return how many digits a percentage takes: one, or more where it would not say enough.
+    """Return the number of decimals of a percentage: one, or more where needed.
 
     Parameters
     ----------
     share : float
-        Only none and all of the stars may read as 0 or 100 %.
+        Only shares of 0 and 1 read as 0 and 100 %.
     *widths : float
-        Of an interval, or deviations: two digits where one is below half a point.
+        Widths of intervals, or deviations: two decimals where one is below half a point.
 
     Examples
     --------
@@ -74,50 +80,8 @@ def one_decimal(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A quantity of a leaderboard table.
-
-    Attributes
-    ----------
-    key : str
-        Metric name, or a name of the column's own where it sums up several.
-    title : str
-    heading : str
-        The title where there is little room, in lines.
-    write : callable
-        From a value to its text.
-    meaning : str
-        For columns that are no metric of their own: what they sum up.
-    """
-
-    key: str
-    title: str
-    heading: str
-    write: Callable[[float], str]
-    meaning: str = ""
-
-    def written(
-        self,
-        value: float,
-        deviation: float | None = None,
-        interval: tuple[float, float] | None = None,
-    ) -> "Written":
-        """Write a figure with its spread: a share, its deviation and interval to the same digit."""
-        write = self.write
-        if write is percent:
-            spread = () if deviation is None else (10 * deviation,)
-            spread += () if interval is None else (interval[1] - interval[0],)
-            write = partial(percent, digits=share_digits(value, *spread))
-        return Written(
-            write(value),
-            "" if deviation is None else write(deviation),
-            "" if interval is None else ", ".join(map(write, interval)),
-        )
-
-
-@dataclass(frozen=True)
 class Written:
-    """A figure as text.
+    """A value as text.
 
     Attributes
     ----------
@@ -130,38 +94,99 @@ class Written:
     interval: str
 
 
+@dataclass(frozen=True)
+class Column:
+    """A quantity of the leaderboard's tables.
+
+    Attributes
+    ----------
+    key : str
+        Metric name, or a name of its own for a summary of several.
+    title : str
+        With the unit of the numbers, if they have one.
+    write : callable
+        From a value to its text.
+    higher_is_better : bool
+    meaning : str
+        What the column shows, in Markdown.
+    """
+
+    key: str
+    title: str
+    write: Callable[[float], str]
+    higher_is_better: bool
+    meaning: str
+
+    @property
+    def heading(self) -> str:
+        """The title on several lines, for the terminal."""
+        return re.sub(" (?!%)", "\n", self.title)
+
+    def written(
+        self,
+        value: float,
+        deviation: float | None = None,
+        interval: tuple[float, float] | None = None,
+    ) -> Written:
+        """Write a value, its deviation and its interval; shares to the same number of digits."""
+        write = self.write
+        if write is percent:
+            widths = [] if deviation is None else [10 * deviation]
+            widths += [] if interval is None else [interval[1] - interval[0]]
+            write = partial(percent, digits=share_digits(value, *widths))
+        return Written(
+            write(value),
+            "" if deviation is None else write(deviation),
+            "" if interval is None else ", ".join(map(write, interval)),
+        )
+
+
+def _format(metric: Metric) -> tuple[str, Callable[[float], str]]:
+    """Return the unit in a column's title, and how its numbers are written."""
+    match metric.unit:
+        case "share of stars":
+            return " [%]", percent
+        case "flux^2":
+            return "", scientific
+    return "", two_decimals
+
+
+def _metric_column(key: str) -> Column:
+    metric = METRICS[key]
+    unit, write = _format(metric)
+    return Column(key, metric.label + unit, write, metric.higher_is_better, f"`{key}`.")
+
+
+def _summary_column(key: str, family: str, summary: str) -> Column:
+    metric = METRICS[family]
+    unit, write = _format(metric)
+    return Column(
+        key, metric.label + unit, write, metric.higher_is_better, f"`{family}`, {summary}."
+    )
+
+
+LEAKAGE, RECOVERY = "nuisance_leakage.mlp", "composition_recovery.mlp"
+
 COLUMNS = (
-    Column("doppelganger_free", "Nearest [%]", "Nearest\n[%]", percent),
-    Column("doppelganger_0.1", "Within 0.1 % [%]", "0.1 %\n[%]", percent),
-    Column("doppelganger_1", "Within 1 % [%]", "1 %\n[%]", percent),
-    Column("reconstruction_mse", "MSE", "MSE", scientific),
-    Column("swapped_reconstruction_mse", "Swapped MSE", "Swapped\nMSE", scientific),
-    Column(
-        "leakage",
-        "Nuisance leakage",
-        "Nuisance\nleakage",
-        two_decimals,
-        "`nuisance_leakage.mlp`, the largest over the nuisance factors; lower is better.",
-    ),
-    Column(
-        "recovery",
-        "Composition recovery",
-        "Compos.\nrecovery",
-        two_decimals,
-        "`composition_recovery.mlp`, the mean over the abundances; higher is better.",
-    ),
+    _metric_column("doppelganger_free"),
+    _metric_column("doppelganger_0.1"),
+    _metric_column("doppelganger_1"),
+    _metric_column("reconstruction_mse"),
+    _metric_column("swapped_reconstruction_mse"),
+    _summary_column("leakage", LEAKAGE, "the largest over the nuisance factors"),
+    _summary_column("recovery", RECOVERY, "the mean over the abundances"),
     Column(
         "minutes",
         "Minutes",
-        "Minutes",
         one_decimal,
-        "Wall time of fitting and scoring on the machine of the run, which differs between rows.",
+        False,
+        "Wall time of fitting and scoring, on machines that differ between rows.",
     ),
 )
 
 
 def figures_of(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the figures of the columns that metrics allow, by column key.
+    """Return the value of each column that metrics give, by column key.
 
     Parameters
     ----------
@@ -174,21 +199,19 @@ def figures_of(values: Mapping[str, float]) -> dict[str, float]:
     {'leakage': 0.5}
     """
     figures = {column.key: values[column.key] for column in COLUMNS if column.key in values}
-    leakage = [value for name, value in values.items() if name.startswith("nuisance_leakage.mlp.")]
-    recovery = [
-        value for name, value in values.items() if name.startswith("composition_recovery.mlp.")
-    ]
+    leakage = [value for name, value in values.items() if name.startswith(f"{LEAKAGE}.")]
+    recovery = [value for name, value in values.items() if name.startswith(f"{RECOVERY}.")]
     if leakage:
         figures["leakage"] = max(leakage)
     if recovery:
-        # Summed in one order, so that the mean's last digit does not hang on the order of the file.
+        # Sorted, so that the last digit of the sum does not depend on the order in the file.
         figures["recovery"] = sum(sorted(recovery)) / len(recovery)
     return figures
 
 
 def figures_of_row(row: Row) -> dict[str, float]:
-    """Return the figures of a row by column key; what the row does not have is absent."""
-    figures = figures_of({name: figure.value for name, figure in row.metrics.items()})
+    """Return the value of each column that a row gives, by column key."""
+    figures = figures_of({name: estimate.value for name, estimate in row.metrics.items()})
     if row.status == "ok":
         parts = [row.seconds[part] for part in ("fit", "score") if part in row.seconds]
         if parts or "total" in row.seconds:

@@ -1,19 +1,19 @@
-"""On which stars two methods differ: their shares in five bins of each label.
+"""On which stars two methods differ: their difference in bins of each label.
 
-The bins of a label hold a fifth of the stars each, those with the lowest values first. Within a bin
-the difference has the interval that `starbench.leaderboard.statistics.compare` gives it over all
-stars: seeds and pairs are resampled, pairs for both methods alike, and a share is that of the stars
-of the bin among those drawn. Fifteen intervals are looked at together: a single one that barely
-leaves out 0 says little.
+Each bin of a label holds a fifth of the stars, by rising value. The difference within a bin has the
+same two-level interval as the difference over all stars, see
+`starbench.leaderboard.statistics.compare`; in each resample the share is taken over the drawn stars
+of the bin. With fifteen intervals side by side, a single one that barely excludes 0 means little.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from tabulate import tabulate
 
-from starbench.leaderboard.statistics.compare import mean_over_all_seeds
+from starbench.leaderboard.statistics.resampling import Floats, mean_over_all_seeds
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums
 
@@ -22,16 +22,16 @@ BINS = 5
 
 @dataclass(frozen=True)
 class Stratum:
-    """Two methods on the stars of one bin of a label.
+    """Two methods on the stars in one bin of a label.
 
     Attributes
     ----------
     label : str
     lowest, highest : float
-        Of the label among the stars of the bin.
+        Range of the label in the bin.
     n_stars : int
     share_a, share_b : float
-        Mean over seeds of the stars of the bin that were found.
+        Share of the bin's stars that each method found, mean over seeds.
     low, high : float
         95 % interval of the difference.
     """
@@ -47,22 +47,22 @@ class Stratum:
 
     @property
     def difference(self) -> float:
-        """Of the first method less the second."""
+        """Share of the first method minus that of the second."""
         return self.share_a - self.share_b
 
 
 def star_labels(
     nuisance: np.ndarray,
-    composition: np.ndarray,
+    composition: np.ndarray | None,
     nuisance_names: tuple[str, ...],
     elements: tuple[str, ...],
 ) -> dict[str, np.ndarray]:
-    """Return the labels to look at, of each star: the nuisance factors, and [Fe/H] where known.
+    """Return the labels of each star by name: the nuisance factors, and [Fe/H] where known.
 
     Parameters
     ----------
     nuisance : numpy.ndarray [n_pairs, 2, n_nuisance]
-    composition : numpy.ndarray [n_pairs, n_elements]
+    composition : numpy.ndarray [n_pairs, n_elements] or None
     nuisance_names, elements : tuple of str
 
     Returns
@@ -70,13 +70,16 @@ def star_labels(
     dict of str to numpy.ndarray [n_pairs, 2]
     """
     labels = {name: nuisance[..., i] for i, name in enumerate(nuisance_names)}
-    if "Fe/H" in elements:
+    if composition is not None and "Fe/H" in elements:
         labels["[Fe/H]"] = np.repeat(composition[:, [elements.index("Fe/H")]], 2, axis=1)
     return labels
 
 
 def strata(
-    found_a: np.ndarray, found_b: np.ndarray, labels: Mapping[str, np.ndarray], n_bins: int = BINS
+    found_a: npt.NDArray[np.bool_],
+    found_b: npt.NDArray[np.bool_],
+    labels: Mapping[str, np.ndarray],
+    n_bins: int = BINS,
 ) -> list[Stratum]:
     """Compare two methods within bins of each label.
 
@@ -86,12 +89,12 @@ def strata(
         Whether each star's twin ranks low enough.
     labels : mapping of str to numpy.ndarray [n_pairs, 2]
     n_bins : int
-        Bins of a label; fewer where many stars have one value.
+        Bins of a label; fewer where many stars share a value.
 
     Returns
     -------
     list of Stratum
-        By label, and by its values.
+        By label, then by rising value.
     """
     counts = resample_pairs(found_a.shape[1])
     return [
@@ -101,8 +104,8 @@ def strata(
     ]
 
 
-def _bins(values: np.ndarray, n_bins: int) -> list[np.ndarray]:
-    """Return which stars lie in each bin [n_pairs, 2], bool; those of one value lie in one bin."""
+def _bins(values: np.ndarray, n_bins: int) -> list[npt.NDArray[np.bool_]]:
+    """Return for each bin which stars it holds [n_pairs, 2]; equal values share a bin."""
     edges = np.quantile(values, np.arange(1, n_bins) / n_bins)
     number = np.searchsorted(edges, values, side="right")
     return [number == each for each in np.unique(number)]
@@ -111,18 +114,18 @@ def _bins(values: np.ndarray, n_bins: int) -> list[np.ndarray]:
 def _stratum(
     name: str,
     values: np.ndarray,
-    inside: np.ndarray,
-    found_a: np.ndarray,
-    found_b: np.ndarray,
-    counts: np.ndarray,
+    inside: npt.NDArray[np.bool_],
+    found_a: npt.NDArray[np.bool_],
+    found_b: npt.NDArray[np.bool_],
+    counts: npt.NDArray[np.int16],
 ) -> Stratum:
     seeds_a = len(found_a)
-    # Of each pair: its stars in the bin, and those that each seed of either method found.
+    # For each pair: how many of its stars are in the bin, and how many of those each seed found.
     found = np.concatenate([found_a, found_b]) & inside
     columns = np.concatenate([inside[None], found]).sum(axis=2, dtype=np.float64).T
     sums = resampled_sums(counts, columns)
     with np.errstate(invalid="ignore"):  # a resample without a star of the bin has no share
-        by_seed = sums[:, 1:] / sums[:, [0]]
+        by_seed: Floats = sums[:, 1:] / sums[:, [0]]
     draws = np.random.default_rng(0)
     low, high = interval(
         mean_over_all_seeds(by_seed[:, :seeds_a], draws)
@@ -135,10 +138,10 @@ def _stratum(
     )
 
 
-def strata_table(found: list[Stratum]) -> str:
-    """Return the bins as a table for the terminal, each label's largest difference marked."""
-    largest = {}
-    for stratum in found:
+def strata_table(bins: list[Stratum]) -> str:
+    """Return the bins as a table for the terminal, with each label's largest difference marked."""
+    largest: dict[str, Stratum] = {}
+    for stratum in bins:
         most = largest.get(stratum.label)
         if most is None or abs(stratum.difference) > abs(most.difference):
             largest[stratum.label] = stratum
@@ -153,7 +156,7 @@ def strata_table(found: list[Stratum]) -> str:
             f"{100 * stratum.low:+.1f} to {100 * stratum.high:+.1f}",
             "<" if largest[stratum.label] is stratum else "",
         ]
-        for stratum in found
+        for stratum in bins
     ]
     headers = ["Label", "From-to", "Stars", "A [%]", "B [%]", "A - B", "95 %", ""]
     align = ["left", *["right"] * 6, "left"]

@@ -1,19 +1,20 @@
-"""Which method is best on a task, and which others might be: from rows and their ranks.
+"""Which method is best on a task, and which others are statistically tied with it.
 
-The methods of one label access that compete, controls left out, are compared with each other on the
-same stars by the two-level bootstrap of `starbench.leaderboard.statistics.compare`. Of a method
-with rows of several versions the newest speaks for it; settings of their own are contenders of
-their own. One of which more runs diverged than were scored does not compete: its mean is of the
-lucky ones.
+The competing methods of one label access, controls excluded, are compared with each other as in
+`starbench.leaderboard.statistics.compare`. Of several versions of a method only the newest
+competes; several settings of a method compete separately. A method of which more runs diverged than
+were scored does not compete, as the mean over its scored runs would be biased.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starbench.leaderboard.statistics.aggregate import Group, Section
-from starbench.leaderboard.statistics.compare import Comparison, Resampled, pairwise
+from starbench.leaderboard.statistics.compare import Comparison, pairwise
+from starbench.leaderboard.statistics.resampling import Resampled
 
-SATURATED = 0.99  # a share of nearest twins from which on it hardly sets methods apart
+BOUND = "information-bound"  # the control that says what any latent can find
+SATURATED = 0.99  # the share of nearest twins from which on it hardly separates methods
 
 
 @dataclass(frozen=True)
@@ -24,36 +25,12 @@ class Verdict:
     ----------
     task : str
     groups : tuple of Group
-        The contenders, the highest share of nearest twins first.
+        The competing methods, the highest share of nearest twins first.
     shares : tuple of float
-        Of each, the mean over seeds.
+        Their mean over seeds.
     comparisons : dict of (int, int) to Comparison
-        Of every two, by their places in `groups`, the better first.
+        Of every two methods by their positions in `groups`, the better first.
     """
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        """The rank of each method: 1 + the number of competing methods that are surely better.
-
-        One method is surely better than another if the 95 % interval of their difference lies
-        wholly on its side of zero. Methods of one rank form a tie group. Several settings of one
-        method count once, and not against each other: nobody is pushed down by a sweep.
-
-        "Cannot be told apart" is not transitive: b may be tied with both a and c, and a be surely
-        better than c. The ranks of a, b and c are then 1, 1 and 2: a rank says how many methods
-        beat this one, not that it can be told apart from all of the rank before. The method of the
-        highest share has rank 1. A lower share may have the better rank, if its seeds are so few
-        or so unlike that nothing is sure of it.
-        """
-        beaten_by: list[set[str]] = [set() for _ in self.groups]
-        for (better, worse), comparison in self.comparisons.items():
-            # The shares fall from place to place, so that a sure difference is the earlier's.
-            if comparison.low > 0:
-                beaten_by[worse].add(self.groups[better].row.method)
-        return tuple(
-            1 + len(methods - {group.row.method})
-            for group, methods in zip(self.groups, beaten_by, strict=True)
-        )
 
     task: str
     groups: tuple[Group, ...]
@@ -61,8 +38,31 @@ class Verdict:
     comparisons: dict[tuple[int, int], Comparison]
 
     @property
+    def ranks(self) -> tuple[int, ...]:
+        """The rank of each method: 1 + the number of methods that are significantly better.
+
+        A method is significantly better than another if the 95 % interval of their difference lies
+        above zero. Several settings of one method count once, and not against each other, so that a
+        sweep pushes nobody down.
+
+        Ties are not transitive: b may be tied with both a and c while a is significantly better
+        than c. The ranks of a, b and c are then 1, 1 and 2. The method with the highest share has
+        rank 1. A method with a lower share may have a better rank than one with a higher share, if
+        its seeds are too few or too scattered for any difference to be significant.
+        """
+        beaten_by: list[set[str]] = [set() for _ in self.groups]
+        for (better, worse), comparison in self.comparisons.items():
+            # Shares fall with the position, so only the earlier method can be significantly better.
+            if comparison.low > 0:
+                beaten_by[worse].add(self.groups[better].row.method)
+        return tuple(
+            1 + len(methods - {group.row.method})
+            for group, methods in zip(self.groups, beaten_by, strict=True)
+        )
+
+    @property
     def tied(self) -> tuple[int, ...]:
-        """Places of the methods that cannot be told apart from the best."""
+        """Positions of the methods that are statistically tied with the best."""
         return tuple(
             place
             for place in range(1, len(self.groups))
@@ -71,7 +71,7 @@ class Verdict:
 
     @property
     def saturated(self) -> tuple[int, ...]:
-        """Places of the methods that the share hardly sets apart; none where it does."""
+        """Positions of the methods that the share hardly separates; empty below saturation."""
         if self.shares[0] < SATURATED:
             return ()
         return tuple(
@@ -82,7 +82,7 @@ class Verdict:
 
 
 def contenders(section: Section, access: str) -> tuple[Group, ...]:
-    """Return the groups of a section that compete within a label access, the newest versions."""
+    """Return the groups of a section that compete within a label access."""
     competing = [
         group
         for group in section.groups
@@ -97,28 +97,26 @@ def contenders(section: Section, access: str) -> tuple[Group, ...]:
     )
 
 
-def verdict(
-    section: Section, access: str, resampled: Callable[[Group], Resampled]
-) -> Verdict | None:
-    """Compare the competing methods of a section.
+def verdict(section: Section, access: str, resampled: Mapping[str, Resampled]) -> Verdict | None:
+    """Compare the competing methods of a section with each other.
 
     Parameters
     ----------
     section : Section
     access : str
         Label access.
-    resampled : callable
-        From a group to its share of nearest twins.
+    resampled : mapping of str to Resampled
+        Shares of nearest twins by `Group.key`.
 
     Returns
     -------
     Verdict or None
-        None where nothing competes.
+        None where no method competes.
     """
-    pairs = [(group, resampled(group)) for group in contenders(section, access)]
-    # A stable sort: methods of one share stand as in the table.
-    pairs.sort(key=lambda pair: -pair[1].share)
-    if not pairs:
+    # A stable sort: methods of equal share keep the order of the table.
+    groups = sorted(contenders(section, access), key=lambda group: -resampled[group.key].share)
+    if not groups:
         return None
-    groups, methods = zip(*pairs, strict=True)
-    return Verdict(section.task, groups, tuple(each.share for each in methods), pairwise(methods))
+    methods = [resampled[group.key] for group in groups]
+    shares = tuple(method.share for method in methods)
+    return Verdict(section.task, tuple(groups), shares, pairwise(methods))

@@ -1,1 +1,1 @@
-"""Rows on disk: reading, adding and checking them, and running them again."""
+"""Rows on disk: reading, adding, checking and reproducing them."""

@@ -1,15 +1,14 @@
-"""The rows on disk: where the leaderboard lies, what stands on it, and how a row enters.
+"""The leaderboard's folder: where it is, how its rows are read, and how a row is added.
 
-``rows/<task>-v<version>__<method>__seed<k>-<digest of settings>.json``, and beside each row that is
-``ok`` its ranks as ``.ranks.h5``; what else may lie there `starbench.leaderboard.store.traces`
-says. The name follows from the row, so that two rows of one run cannot both stand, and a file
-cannot claim to be another.
+A row is ``rows/<task>-v<version>__<method>__seed<k>-<digest of settings>.json``. Beside each row of
+status ``ok`` are its ranks, ``.ranks.h5``, and optionally the files of
+`starbench.leaderboard.store.traces`. A row determines its file name, so a run cannot have two rows
+and a file cannot pass for another row.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from starbench.leaderboard.store.checks import (
     check_entry,
@@ -17,7 +16,9 @@ from starbench.leaderboard.store.checks import (
     check_metrics,
     check_standing,
 )
+from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
+from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, read_ranks, write_ranks
 from starbench.results.schema import Row, read_row, write_row
 from starbench.results.text import RowError, printable
@@ -34,22 +35,41 @@ class Entry:
 
 
 def find_directory(start: Path) -> Path:
-    """Return the leaderboard folder of the checkout that a folder lies in.
+    """Return the leaderboard folder of the checkout around a folder.
 
     Raises
     ------
     RowError
-        If it lies in none.
+        If the folder is not inside a checkout.
     """
+    directory = _checkout_directory(start)
+    if directory is None:
+        raise RowError(
+            f"{printable(Path(start).resolve())}: not inside a checkout of starbench; change into "
+            "one, or give --directory"
+        )
+    return directory
+
+
+def readable_directory(start: Path) -> Path:
+    """Return the leaderboard folder of the checkout around a folder, or else the shipped one."""
+    return _checkout_directory(start) or shipped_directory()
+
+
+def shipped_directory() -> Path:
+    """Return the leaderboard folder of the installed package, which holds the released rows."""
+    # An editable install may link single files into a folder of its own; symlinks to rows would be
+    # refused, and resolving this one leads to the checkout.
+    return Path(__file__).resolve().parents[1]
+
+
+def _checkout_directory(start: Path) -> Path | None:
     start = Path(start).resolve()
     for folder in (start, *start.parents):
         for candidate in (folder, folder / "leaderboard"):
             if candidate.name == "leaderboard" and (candidate / MARKER).is_file():
                 return candidate
-    raise RowError(
-        f"{printable(start)}: not inside a checkout of starbench; change into one, "
-        "or give --directory"
-    )
+    return None
 
 
 def file_name(row: Row) -> str:
@@ -61,19 +81,19 @@ def file_name(row: Row) -> str:
 
 
 def ranks_beside(path: Path) -> Path:
-    """Return where the ranks of a row's file lie: on the leaderboard, or in the folder of a run."""
+    """Return the path of a row's ranks, on the leaderboard or in the folder of a run."""
     if path.name == "row.json":
         return path.with_name("ranks.h5")
     return path.with_name(path.name.removesuffix(".json") + ".ranks.h5")
 
 
 def row_file(path: Path) -> Path:
-    """Return the file of a row that is named by itself or by the folder of its run."""
+    """Return the file of a row, given that file or the folder of a run."""
     return path / "row.json" if path.is_dir() else path
 
 
 def read_pair(path: Path) -> tuple[Row, Ranks | None]:
-    """Read a row and its ranks, None for a row that has none.
+    """Read a row and its ranks, which are None unless the row is ``ok``.
 
     Raises
     ------
@@ -90,12 +110,12 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
     ----------
     directory : pathlib.Path
     checked : bool
-        Whether to recompute each row's rank figures from its ranks.
+        Whether to recompute each row's rank metrics from its ranks.
 
     Raises
     ------
     RowError
-        For the first row that does not fit.
+        For the first row that is invalid.
     """
     entries = []
     for path in sorted((Path(directory) / "rows").glob("*.json")):
@@ -105,7 +125,9 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
             row, ranks = read_row(path), None
         name = printable(path)
         if path.name != file_name(row):
-            raise RowError(f"{name}: a file of this row is named {file_name(row)}; rename it")
+            raise RowError(
+                f"{name}: the file of this row must be named {file_name(row)}; rename it"
+            )
         check_standing(row, name)
         check_metrics(row, name)
         if ranks is not None:
@@ -120,23 +142,23 @@ def add(
     *,
     replace: bool = False,
     allow_dirty: bool = False,
-    get_task: Callable[[str], Any],
-    declared: Callable[[str], Any | None],
+    get_task: Callable[[str], BoardTask],
+    declared: Callable[[str], type[Method] | None],
 ) -> list[Path]:
-    """Copy rows onto the leaderboard: all of them, or none if one may not enter.
+    """Add rows to the leaderboard: all of them, or none if one is refused.
 
-    What is written is what was understood, not the bytes that came: nothing else that a file from a
-    stranger may hold travels with it.
+    Files are written anew from their parsed contents rather than copied, so that nothing else in an
+    untrusted file reaches the leaderboard.
 
     Parameters
     ----------
     runs : iterable of pathlib.Path
-        Folders of runs, or files of rows with their ranks beside them.
+        Folders of runs, or row files with their ranks beside them.
     directory : pathlib.Path
     replace : bool
         Whether a row may take the place of one of the same method, settings, seed and task.
     allow_dirty : bool
-        Whether to take rows of code that was changed since its commit.
+        Whether to accept rows whose code had uncommitted changes.
     get_task : callable
         From a task's name to the task.
     declared : callable
@@ -145,29 +167,29 @@ def add(
     Returns
     -------
     list of pathlib.Path
-        Where the rows now lie.
+        The rows' files on the leaderboard.
 
     Raises
     ------
     RowError
-        For the first row that may not enter.
+        For the first row that is refused.
     """
     planned: dict[Path, tuple[Row, Ranks | None, Trace]] = {}
     for run in runs:
         source = row_file(Path(run))
         name = printable(source)
         row, ranks = read_pair(source)
-        check_standing(row, name)  # before the task is asked for: own data have none of that name
+        check_standing(row, name)  # first, as a row of own data names no task
         check_entry(
             row, ranks, name, task=get_task(row.task), declared=declared, allow_dirty=allow_dirty
         )
         target = Path(directory) / "rows" / file_name(row)
         if target in planned:
-            raise RowError(f"{name}: given twice; give each row once")
+            raise RowError(f"{name}: given twice; name each row once")
         if target.exists() and not replace:
             raise RowError(
-                f"{name}: a row of this method, settings, seed and task is there already "
-                f"({target.name}); give --replace to put this one in its place"
+                f"{name}: the leaderboard has a row of this method, settings, seed and task "
+                f"({target.name}); give --replace to overwrite it"
             )
         planned[target] = row, ranks, read_trace(source)
     _write_all(planned)
@@ -175,12 +197,12 @@ def add(
 
 
 def _write_all(planned: dict[Path, tuple[Row, Ranks | None, Trace]]) -> None:
-    """Write rows and what lies beside; if the disk fills on the way, put back what was there."""
+    """Write rows, ranks and traces; restore the previous files if writing fails."""
     files = [file for path in planned for file in (path, ranks_beside(path), *trace_files(path))]
     before = {file: file.read_bytes() if file.exists() else None for file in files}
     try:
         for path, (row, ranks, trace) in planned.items():
-            # The ranks first: a reader that comes between finds no row without its ranks.
+            # The ranks first, so that a concurrent reader finds no row without its ranks.
             if ranks is None:
                 ranks_beside(path).unlink(missing_ok=True)
             else:

@@ -1,58 +1,58 @@
-"""What a row must satisfy beyond its schema: figures that follow from its ranks.
+"""Checks of a row against its ranks, and against the metrics, task and method it names.
 
-The schema of `starbench.results.schema` judges a row alone. Here it is held against what it speaks
-of: the ranks beside it, the metrics and tasks of this version of starbench, the declaration of its
-method.
+The schema of `starbench.results.schema` checks a row by itself.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
+from starbench.leaderboard.store.task import BoardTask
+from starbench.methods.base import Method
 from starbench.metrics import TwinRanks, metric, recovery_estimates, resample_pairs, twin_ranks
 from starbench.results.ranks import Ranks, ranks_digest
-from starbench.results.schema import Row
+from starbench.results.schema import RecordedEstimate, Row
 from starbench.results.text import RowError, printable
 
 _ROUNDING = 1e-9
 
 
 def check_metrics(row: Row, name: str) -> None:
-    """Refuse figures that this version of starbench does not know.
+    """Refuse metrics, or metric versions, that this version of starbench does not have.
 
     Raises
     ------
     RowError
     """
-    for key, figure in row.metrics.items():
+    for key, estimate in row.metrics.items():
         try:
-            known = metric(key).version
+            newest = metric(key).version
         except KeyError:
             raise RowError(
-                f"{name}: field `metrics.{key}` is not a metric of this starbench; remove it"
+                f"{name}: field `metrics.{key}` is not a metric of this version of starbench; "
+                "remove it"
             ) from None
-        if figure.version > known:
+        if estimate.version > newest:
             raise RowError(
-                f"{name}: field `metrics.{key}.version` is {figure.version}, but this starbench "
-                f"knows versions up to {known}; update starbench"
+                f"{name}: field `metrics.{key}.version` is {estimate.version}, but this starbench "
+                f"has versions up to {newest}; update starbench"
             )
 
 
 def check_figures(row: Row, ranks: Ranks, name: str, *, intervals: bool = False) -> None:
-    """Recompute the rank figures of a row and refuse any that the ranks do not give.
+    """Recompute the rank metrics of a row and refuse values that differ.
 
-    Figures of an older metric version cannot be recomputed and are left as they are.
+    Values of an older metric version cannot be recomputed and are not checked.
 
     Parameters
     ----------
     row : Row
     ranks : Ranks
     name : str
-        What an error calls the row.
+        How errors refer to the row.
     intervals : bool
         Whether to recompute the intervals as well, which takes about a second.
 
@@ -62,29 +62,37 @@ def check_figures(row: Row, ranks: Ranks, name: str, *, intervals: bool = False)
     """
     if ranks_digest(ranks.rank) != row.ranks_sha256:
         raise RowError(
-            f"{name}: field `ranks_sha256` is not that of the ranks beside the row; "
-            "restore both as the run wrote them"
+            f"{name}: field `ranks_sha256` is not the digest of the ranks beside the row; "
+            "restore both files as the run wrote them"
         )
-    # The values do not depend on the resamples, so one is enough where only they are compared.
+    # Values do not depend on the resamples, so one suffices where only values are compared.
     counts = None if intervals else resample_pairs(len(ranks.rank), 1)
-    for key, found in recovery_estimates(TwinRanks(*ranks), counts=counts).items():
-        given = row.metrics.get(key)
-        if given is None or given.version != found.version:
+    for key, expected in recovery_estimates(TwinRanks(*ranks), counts=counts).items():
+        recorded = row.metrics.get(key)
+        if recorded is None or recorded.version != expected.version:
             continue
-        if abs(given.value - found.value) > _ROUNDING:
+        if abs(recorded.value - expected.value) > _ROUNDING:
             raise RowError(
-                f"{name}: field `metrics.{key}.value` is {given.value:.6g}, but the ranks give "
-                f"{found.value:.6g}; restore the row as the run wrote it"
+                f"{name}: field `metrics.{key}.value` is {recorded.value:.6g}, but the ranks give "
+                f"{expected.value:.6g}; restore the row as the run wrote it"
             )
-        if intervals and given.low is not None:
-            # Another version of NumPy may draw other resamples; their ends then move a little.
-            slack = _ROUNDING + 0.2 * (found.high - found.low)
-            if max(abs(given.low - found.low), abs(given.high - found.high)) > slack:
+        if intervals and (ends := interval_of(recorded)) is not None:
+            low, high = ends
+            # Another version of NumPy may draw other resamples, which moves the ends a little.
+            slack = _ROUNDING + 0.2 * (expected.high - expected.low)
+            if max(abs(low - expected.low), abs(high - expected.high)) > slack:
                 raise RowError(
-                    f"{name}: field `metrics.{key}` has the interval {given.low:.6g} to "
-                    f"{given.high:.6g}, but the ranks give {found.low:.6g} to {found.high:.6g}; "
-                    "restore the row as the run wrote it"
+                    f"{name}: field `metrics.{key}` has the interval {low:.6g} to {high:.6g}, but "
+                    f"the ranks give {expected.low:.6g} to {expected.high:.6g}; restore the row as "
+                    "the run wrote it"
                 )
+
+
+def interval_of(estimate: RecordedEstimate) -> tuple[float, float] | None:
+    """Return the 95 % interval of a recorded estimate, None where it has none."""
+    if estimate.low is None or estimate.high is None:
+        return None
+    return estimate.low, estimate.high
 
 
 def check_latents(ranks: Ranks, path: Path) -> None:
@@ -102,7 +110,7 @@ def check_latents(ranks: Ranks, path: Path) -> None:
     """
     name = printable(path)
     if not path.is_file():
-        raise RowError(f"{name}: there is no such file; give the folder of a run that has latents")
+        raise RowError(f"{name}: no such file; give the folder of a run that has latents")
     try:
         with h5py.File(path, "r") as file:
             latent = file.get("latent")
@@ -111,19 +119,19 @@ def check_latents(ranks: Ranks, path: Path) -> None:
             if latent.ndim != 3 or latent.shape[:2] != ranks.rank.shape:
                 expected = f"[{len(ranks.rank)}, 2, d]"
                 raise RowError(f"{name}: `latent` should be {expected}, not {list(latent.shape)}")
-            found = twin_ranks(latent[()])
+            recomputed = twin_ranks(latent[()])
     except (OSError, RuntimeError):
-        raise RowError(f"{name}: not a whole HDF5 file; run again") from None
-    differing = int(np.count_nonzero(found.rank != ranks.rank))
+        raise RowError(f"{name}: not a complete HDF5 file; run again") from None
+    differing = int(np.count_nonzero(recomputed.rank != ranks.rank))
     if differing:
         raise RowError(
-            f"{name}: the latents give other ranks than the stored ones for {differing:,} of "
-            f"{ranks.rank.size:,} stars"
+            f"{name}: the ranks of {differing:,} of {ranks.rank.size:,} stars differ from those "
+            "recomputed from the latents; restore the ranks as the run wrote them"
         )
 
 
 def check_standing(row: Row, name: str) -> None:
-    """Refuse what never stands on the leaderboard: other scales, and runs that broke.
+    """Refuse rows that the leaderboard never takes: of other scales, and of failed runs.
 
     Raises
     ------
@@ -131,42 +139,43 @@ def check_standing(row: Row, name: str) -> None:
     """
     if row.scale != "full":
         raise RowError(
-            f"{name}: field `scale` is {row.scale}, and only full rows enter the leaderboard; "
+            f"{name}: field `scale` is {row.scale}, but the leaderboard takes only full rows; "
             "run with --scale full"
         )
     if row.status == "failed":
         raise RowError(
-            f"{name}: field `status` is failed, and a crash is no result; mend what `message` says "
-            "and run again"
+            f"{name}: field `status` is failed, and a crash is not a result; fix what `message` "
+            "says and run again"
         )
 
 
-def check_fields(row: Row, name: str, expected: dict[str, Any], whose: str, mend: str) -> None:
-    """Refuse a row that says something else than what holds here.
+def check_fields(
+    row: Row, name: str, expected: Mapping[str, object], source: str, remedy: str
+) -> None:
+    """Refuse a row whose fields differ from the expected values.
 
     Parameters
     ----------
     row : Row
     name : str
-        What an error calls the row.
-    expected : dict of str to object
-        What its fields should be.
-    whose, mend : str
-        Of the sentence: who says otherwise, and what to do.
+        How errors refer to the row.
+    expected : mapping of str to object
+        Expected values by field.
+    source, remedy : str
+        Parts of the error: where the expected value comes from, and what to do.
 
     Raises
     ------
     RowError
     """
-    for field, here in expected.items():
-        if getattr(row, field) != here:
-            raise RowError(
-                f"{name}: field `{field}` is {getattr(row, field)}, but {whose} {here}; {mend}"
-            )
+    for field, value in expected.items():
+        recorded = getattr(row, field)
+        if recorded != value:
+            raise RowError(f"{name}: field `{field}` is {recorded}, but {source} {value}; {remedy}")
 
 
-def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
-    """Refuse a row of other data than those of its task here.
+def check_data(row: Row, ranks: Ranks | None, name: str, task: BoardTask) -> None:
+    """Refuse a row of other data than those of the installed task.
 
     Parameters
     ----------
@@ -174,9 +183,9 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
     ranks : Ranks or None
         None for a row that is not ``ok``.
     name : str
-        What an error calls the row.
-    task : Task
-        The row's task as this version of starbench has it.
+        How errors refer to the row.
+    task : BoardTask
+        The row's task as installed here.
 
     Raises
     ------
@@ -186,8 +195,8 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
         row,
         name,
         {"task_version": task.version, "data_fingerprint": task.fingerprint(row.scale)},
-        f"{row.task} here has",
-        "run again on these data",
+        f"the installed {row.task} has",
+        "run again on its data",
     )
     n_pairs = task.sizes(row.scale)["test"]
     if ranks is not None and len(ranks.rank) != n_pairs:
@@ -197,16 +206,16 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: Any) -> None:
         )
 
 
-def check_declared(row: Row, name: str, method: Any | None) -> None:
-    """Refuse a row that its method, as installed here, could not have made.
+def check_declared(row: Row, name: str, method: type[Method] | None) -> None:
+    """Refuse a row that the installed method could not have produced.
 
     Parameters
     ----------
     row : Row
     name : str
-        What an error calls the row.
+        How errors refer to the row.
     method : type of Method or None
-        None where it is not installed here: of its row nothing is known.
+        None where it is not installed here; then nothing is checked.
 
     Raises
     ------
@@ -223,17 +232,17 @@ def check_declared(row: Row, name: str, method: Any | None) -> None:
     )
     if row.method_version > method.version:
         raise RowError(
-            f"{name}: field `method_version` is {row.method_version}, but {row.method} is of "
-            f"version {method.version} here; restore the row, or bring starbench up to date"
+            f"{name}: field `method_version` is {row.method_version}, but the installed "
+            f"{row.method} has version {method.version}; restore the row, or update starbench"
         )
     if method.__module__.startswith("starbench.") and row.predictions_sha256 is not None:
         raise RowError(
-            f"{name}: predictions may not have the name of a method of starbench's own; score "
-            "them under another"
+            f"{name}: predictions may not take the name of a method that ships with starbench; "
+            "score them under another name"
         )
-    known = {field.name for field in dataclasses.fields(method.Hyperparameters)}
-    if row.method_version == method.version and set(row.hyperparameters) != known:
-        other = sorted(known.symmetric_difference(row.hyperparameters))[0]
+    declared = {field.name for field in dataclasses.fields(method.Hyperparameters)}
+    if row.method_version == method.version and set(row.hyperparameters) != declared:
+        other = sorted(declared.symmetric_difference(row.hyperparameters))[0]
         raise RowError(
             f"{name}: field `hyperparameters` and those of {row.method} differ in `{other}`; "
             "restore the row as the run wrote it"
@@ -245,11 +254,11 @@ def check_entry(
     ranks: Ranks | None,
     name: str,
     *,
-    task: Any,
-    declared: Callable[[str], Any | None],
+    task: BoardTask,
+    declared: Callable[[str], type[Method] | None],
     allow_dirty: bool = False,
 ) -> None:
-    """Refuse a row that may not enter the leaderboard.
+    """Refuse a row that may not be added to the leaderboard.
 
     Parameters
     ----------
@@ -257,13 +266,13 @@ def check_entry(
     ranks : Ranks or None
         None for a row that is not ``ok``.
     name : str
-        What an error calls the row.
-    task : Task
-        The row's task as this version of starbench has it.
+        How errors refer to the row.
+    task : BoardTask
+        The row's task as installed here.
     declared : callable
         From a method's name to its class, or None where it is not installed here.
     allow_dirty : bool
-        Whether to take a row whose code was changed since its commit, and so cannot be repeated.
+        Whether to accept a row whose code had uncommitted changes, and so cannot be repeated.
 
     Raises
     ------
@@ -273,7 +282,7 @@ def check_entry(
     check_metrics(row, name)
     if row.dirty and not allow_dirty:
         raise RowError(
-            f"{name}: field `dirty` is true: the code differed from its commit, so nobody can "
+            f"{name}: field `dirty` is true, so the code had uncommitted changes and nobody can "
             "repeat the run; commit and run again, or give --allow-dirty"
         )
     check_data(row, ranks, name, task)

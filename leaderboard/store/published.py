@@ -1,31 +1,25 @@
-"""Figures that others published on spectra of their own: shown beside the rows, never mixed in."""
+"""Published metric values, measured by others on other spectra and listed unranked."""
 
 import csv
 from dataclasses import dataclass
 from importlib.resources import files
 
-_FIGURES = (
-    "reconstruction_mse",
-    "swapped_reconstruction_mse",
-    "doppelganger_free",
-    "doppelganger_0.1",
-    "doppelganger_1",
-)
+from starbench.metrics import METRICS
 
 
 @dataclass(frozen=True)
 class Published:
-    """One line of a published table.
+    """A line of a published table.
 
     Attributes
     ----------
     task : str
-        The task that asks the same question; its spectra are others.
+        The task that poses the same question, on other spectra.
     label_access, method, source : str
     gallery_size : int
         Number of stars among which twins were ranked.
     figures : dict of str to float
-        By metric name; what was not published is absent.
+        Values by metric; unpublished ones are absent.
     """
 
     task: str
@@ -37,7 +31,7 @@ class Published:
 
 
 def published_figures() -> list[Published]:
-    """Return all published figures, in the order of the table that ships with starbench."""
+    """Return the published values in the order of ``published.csv``."""
     text = files("starbench.leaderboard").joinpath("published.csv").read_text(encoding="utf-8")
     return [
         Published(
@@ -46,7 +40,7 @@ def published_figures() -> list[Published]:
             method=line["method"],
             source=line["source"],
             gallery_size=int(line["gallery_size"]),
-            figures={name: float(line[name]) for name in _FIGURES if line[name]},
+            figures={name: float(text) for name, text in line.items() if name in METRICS and text},
         )
         for line in csv.DictReader(text.splitlines())
     ]

@@ -1,1 +1,1 @@
-"""The static site: the leaderboard as pages that need no server and no network."""
+"""The static site: the leaderboard as pages that need neither a server nor a network."""

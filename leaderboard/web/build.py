@@ -1,37 +1,39 @@
-"""Writing the site: pages, figures, rows and what the pages load, into a folder of their own."""
+"""Writing the site: pages, figures, rows and static files, into a folder of their own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 from starbench.common.files import atomic_path
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import published_figures
+from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace
-from starbench.leaderboard.web.figures import Drawn, comparisons
+from starbench.leaderboard.web.drawing import Drawn
+from starbench.leaderboard.web.figures import comparisons
 from starbench.leaderboard.web.method_figures import (
     method_recovery,
     method_spectra,
     method_training,
 )
-from starbench.leaderboard.web.model import Standing, tracks
+from starbench.leaderboard.web.model import Progress, Scored, Standing, no_progress, tracks
 from starbench.leaderboard.web.pages import Pages
 from starbench.results.schema import row_text
 from starbench.results.text import RowError, printable
+from starbench.runs.diagnostics import declared_diagnostics
 
-MARK = "starbench leaderboard site"  # in the pages that this module writes
+MARK = "starbench leaderboard site"  # in every page of a site
 
 
 def build_site(
     entries: Sequence[Entry],
     out: Path,
     *,
-    get_task: Callable[[str], Any],
-    progress: Callable = iter,
+    get_task: Callable[[str], BoardTask],
+    progress: Progress = no_progress,
 ) -> dict[str, int]:
-    """Write the site, in the place of an older one.
+    """Write the site, replacing an older one.
 
     Parameters
     ----------
@@ -46,12 +48,12 @@ def build_site(
     Returns
     -------
     dict of str to int
-        Number of bytes of each file, by its path in the site.
+        Bytes of each file by its path in the site.
 
     Raises
     ------
     RowError
-        If the folder holds anything else, or what lies beside a row cannot be used.
+        If the folder holds anything else, or a file beside a row is invalid.
     """
     out = Path(out)
     _check_free(out)
@@ -72,23 +74,23 @@ def _check_free(out: Path) -> None:
     is_site = index.is_file() and MARK in index.read_text(encoding="utf-8", errors="replace")
     if not is_site and (not out.is_dir() or any(out.iterdir())):
         raise RowError(
-            f"--out {printable(out)}: holds something else than a site; name a new or an "
+            f"--out {printable(out)}: holds something other than a site; name a new or an "
             "empty folder"
         )
 
 
 def _contents(
-    entries: Sequence[Entry], get_task: Callable[[str], Any], progress: Callable
+    entries: Sequence[Entry], get_task: Callable[[str], BoardTask], progress: Progress
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the path and the bytes of every file."""
-    found = tracks(entries, get_task, progress)
-    pages = Pages(found, published_figures())
+    all_tracks = tracks(entries, get_task, progress)
+    pages = Pages(all_tracks, published_figures())
     yield "index.html", pages.index().encode()
-    drawn = [figure for job in progress(comparisons(found)) if (figure := job()) is not None]
+    drawn = [figure for draw in progress(comparisons(all_tracks)) if (figure := draw()) is not None]
     for figure in drawn:
         yield f"figures/{figure.name}.svg", figure.image
     yield "figures.html", pages.comparison(drawn).encode()
-    names = {track.task: track.nuisance_names for track in found}
+    names = {track.task: track.nuisance_names for track in all_tracks}
     for method in progress(pages.methods):
         drawn = _method_figures(method, pages.of_method(method), names)
         for figure in drawn:
@@ -102,14 +104,14 @@ def _contents(
 def _method_figures(
     method: str, standings: Sequence[Standing], names: Mapping[str, Sequence[str]]
 ) -> list[Drawn]:
-    """Draw a method's figures, on each track of its best settings that count."""
-    shown_on: dict[str, Standing] = {}
+    """Draw a method's figures, on each track for its best current settings."""
+    best: dict[str, Scored] = {}
     for standing in standings:
-        if standing.current:
-            shown_on.setdefault(standing.row.task, standing)
+        if standing.current and isinstance(standing, Scored):
+            best.setdefault(standing.row.task, standing)
     runs: dict[str, list[Trace]] = {
         task: [read_trace(entry.path) for entry in standing.group.entries]
-        for task, standing in shown_on.items()
+        for task, standing in best.items()
     }
     examples = {
         task: next(trace.example for trace in traces if trace.example is not None)
@@ -117,8 +119,8 @@ def _method_figures(
         if any(trace.example is not None for trace in traces)
     }
     figures = (
-        method_recovery(method, list(shown_on.values())),
-        method_training(method, runs),
+        method_recovery(method, list(best.values())),
+        method_training(method, runs, declared_diagnostics(method)),
         method_spectra(method, examples, names),
     )
     return [figure for figure in figures if figure is not None]

@@ -1,25 +1,33 @@
-"""How the site's figures look, and how they are written: SVG that follows the reader's scheme.
+"""The style of the site's figures, and their output as SVG for light and dark pages.
 
-A figure is drawn once, in colours for a light page; a style sheet inside the file replaces them
+A figure is drawn once, in colours for a light page; a style sheet inside the SVG replaces them
 where the reader prefers a dark one. Text is drawn as outlines, so that it needs no font.
 """
 
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # not in the oldest matplotlib that works
+
+Dash: TypeAlias = str | tuple[float, tuple[float, ...]]
+
 INK, GREY, FAINT = "#1b1f24", "#667079", "#d5dade"
 
-# Each on a light page and on a dark one: at least 3 : 1 against its page. The hues, after Okabe and
-# Ito's, stay apart for colour-blind readers; marker and dash tell apart those that share a hue.
+# Colours on a light and on a dark page, with a contrast of at least 3:1. The hues, after Okabe and
+# Ito, are distinct to colour-blind readers; markers and dashes distinguish lines of the same hue.
 _PAIRS = {
     "#0068a8": "#5ab4f0",
     "#c44d00": "#ff9142",
@@ -31,14 +39,21 @@ _PAIRS = {
 HUES = list(_PAIRS)
 _DARK = {INK: "#e8ebee", GREY: "#9aa5af", FAINT: "#3a424a", **_PAIRS}
 _MARKERS = ("o", "s", "^", "D", "v", "P")
-_DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (9, 2)), (0, (2, 3)))
+_DASHES: tuple[Dash, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (5, 1.5, 1.2, 1.5)),
+    (0, (9, 2)),
+    (0, (2, 3)),
+)
 
-_STYLE = {
+_STYLE: "dict[RcKeyType, Any]" = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, and so is the same everywhere
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib
     "font.size": 9,
     "text.color": INK,
-    "text.parse_math": False,  # names in labels are foreign text
+    "text.parse_math": False,  # names in labels are untrusted text
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.titlesize": 9.5,
@@ -61,22 +76,63 @@ _STYLE = {
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
     "svg.fonttype": "path",
-    "svg.hashsalt": "starbench",  # otherwise the identifiers inside a file differ each time
+    "svg.hashsalt": "starbench",  # otherwise identifiers in the SVG are random
     "path.simplify": True,
 }
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn, in every figure alike."""
+    """How a method is drawn in all figures."""
 
     colour: str
     marker: str
-    dash: Any
+    dash: Dash
+
+    def keywords(self, label: str) -> dict[str, Any]:
+        """Return the look and a label for the legend as keywords of matplotlib."""
+        return {"color": self.colour, "marker": self.marker, "ls": self.dash, "label": label}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure for a page.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without the extension.
+    title, caption, alt : str
+    image : bytes
+        SVG.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    image: bytes
+
+    @property
+    def width(self) -> int:
+        """Width of the image in pixels, so that a page reserves its space while it loads."""
+        return self._size[0]
+
+    @property
+    def height(self) -> int:
+        """Height of the image in pixels."""
+        return self._size[1]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        box = re.search(rb'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', self.image)
+        if box is None:
+            raise ValueError(f"the SVG of the figure {self.name} has no viewBox")
+        return round(float(box[1]) / 0.75), round(float(box[2]) / 0.75)  # from points
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """Give each name a look of its own; from the 37th on they repeat."""
+    """Return a distinct look for each name; from the 37th on they repeat."""
     return {
         name: Look(
             HUES[place % len(HUES)],
@@ -88,7 +144,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def powers(axis: Axis) -> None:
-    """Label the powers of ten of a logarithmic axis in plain text: the style reads no formulae."""
+    """Label the powers of ten of a logarithmic axis as text, as the style parses no formulae."""
     axis.set_major_formatter(
         FuncFormatter(
             lambda x, _: f"{x:,.0f}" if 1 <= x < 1e5 or x <= 0 else f"1e{round(math.log10(x))}"
@@ -97,13 +153,28 @@ def powers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def style() -> Any:
+def legend(
+    figure: Figure,
+    grid: Iterable[Axes],
+    *,
+    loc: Literal["outside lower center", "outside upper center"] = "outside lower center",
+    ncols: int = 3,
+) -> None:
+    """Draw one legend for all panels, each label once."""
+    handles: dict[str, Artist] = {}
+    for axes in grid:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(list(handles.values()), list(handles), loc=loc, ncols=ncols)
+
+
+def style() -> AbstractContextManager[None]:
     """Return the context in which figures are drawn and written."""
     return matplotlib.rc_context(_STYLE)
 
 
 def svg(figure: Figure) -> bytes:
-    """Return a figure as SVG: the same figure gives the same bytes."""
+    """Return a figure as SVG, reproducible to the byte."""
     image = io.BytesIO()
     with style():
         figure.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
@@ -112,7 +183,7 @@ def svg(figure: Figure) -> bytes:
         for light, dark in _DARK.items()
         for paint in ("fill", "stroke")
     )
-    # Comments hold the labels' text, and so foreign text that the picture itself does not need.
+    # Comments repeat the labels, which are untrusted text.
     text = re.sub("<!--.*?-->\n?", "", image.getvalue().decode(), flags=re.DOTALL)
     sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
     begin, defs, rest = text.partition("<defs>")

@@ -1,4 +1,4 @@
-"""The figures of one method's page: recovery on each track, training, one star's spectra."""
+"""The figures of a method's page: recovery on each track, training, and one star's spectra."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,34 +7,33 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from starbench.leaderboard.statistics.columns import percent, scientific
 from starbench.leaderboard.store.traces import Trace
-from starbench.leaderboard.web.drawing import GREY, HUES, INK, powers, style, svg
-from starbench.leaderboard.web.figures import Drawn, legend
-from starbench.leaderboard.web.model import Standing
+from starbench.leaderboard.web.drawing import GREY, HUES, INK, Drawn, legend, powers, style, svg
+from starbench.leaderboard.web.model import Scored
+from starbench.methods.base import Diagnostic
 from starbench.results.example import Example
 from starbench.results.history import MEASURE
-from starbench.runs.diagnostics import declared_diagnostics
 from starbench.runs.panels import draw_star, history_panels, rms_residuals, series
 
+_USUAL = {MEASURE, "reconstruction_mse", "loss"}
 _TRUE, _PLAIN, _SWAPPED = INK, HUES[0], HUES[1]
 
 
-def method_recovery(method: str, standings: Sequence[Standing]) -> Drawn | None:
+def method_recovery(method: str, standings: Sequence[Scored]) -> Drawn | None:
     """Draw the share of twins found against rank, a curve for each track.
 
     Parameters
     ----------
     method : str
-    standings : sequence of Standing
+    standings : sequence of Scored
         One a track.
     """
-    scored = [standing for standing in standings if standing.curve is not None]
-    if not scored:
+    if not standings:
         return None
     with style():
         figure = Figure(figsize=(6.6, 3.6), layout="constrained")
         axes = figure.subplots()
-        for standing, colour, marker in zip(scored, HUES * len(scored), "os^DvP" * len(scored),
-                                            strict=False):  # fmt: skip
+        for standing, colour, marker in zip(standings, HUES * len(standings),
+                                            "os^DvP" * len(standings), strict=False):  # fmt: skip
             curve = standing.curve
             axes.fill_between(curve.k, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
             axes.plot(curve.k, curve.share, color=colour, marker=marker, label=standing.row.task)
@@ -42,37 +41,40 @@ def method_recovery(method: str, standings: Sequence[Standing]) -> Drawn | None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         powers(axes.xaxis)
         axes.legend(loc="lower right")
-    told = "; ".join(
+    shares = "; ".join(
         f"{percent(float(standing.curve.share[0]))} % nearest on {standing.row.task}"
-        for standing in scored
+        for standing in standings
     )
     return Drawn(
         f"{method}-recovery",
         "Recovery against rank",
-        "The share of stars whose twin is among the k nearest, mean over seeds; the band is its "
-        "95 % interval over pairs and seeds.",
-        f"Line chart: share of twins that {method} finds against rank k. {told}.",
+        "The share of stars whose twin is among the k nearest, mean over seeds; the band is the "
+        "95 % interval over seeds and pairs.",
+        f"Line chart: share of twins that {method} finds against rank k. {shares}.",
         svg(figure),
     )
 
 
-def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | None:
-    """Draw what the fits reported over their epochs, a colour for each track, a line for each seed.
+def method_training(
+    method: str, runs: Mapping[str, Sequence[Trace]], diagnostics: Sequence[Diagnostic]
+) -> Drawn | None:
+    """Draw what the fits reported over their epochs: a colour for each track, a line for each seed.
 
     Parameters
     ----------
     method : str
-    runs : dict of str to sequence of Trace
+    runs : mapping of str to sequence of Trace
         By task.
+    diagnostics : sequence of Diagnostic
+        As the method declares them; without any, everything that the histories hold is drawn.
     """
-    diagnostics = declared_diagnostics(method)
     reported = dict.fromkeys(
         name for traces in runs.values() for trace in traces for row in trace.history
         for name in row
     )  # fmt: skip
-    wanted = {MEASURE, "reconstruction_mse", "loss"}
-    wanted |= {name for each in diagnostics for name in (each.name, each.reference) if name}
-    panels = history_panels([name for name in reported if name in wanted], diagnostics)
+    declared = {name for each in diagnostics for name in (each.name, each.reference) if name}
+    names = [name for name in reported if not diagnostics or name in _USUAL | declared]
+    panels = history_panels(names, diagnostics)
     if not panels:
         return None
     with style():
@@ -98,27 +100,29 @@ def method_training(method: str, runs: dict[str, Sequence[Trace]]) -> Drawn | No
         grid[-1].set_xlabel("epoch")
         grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         legend(figure, grid, loc="outside upper center", ncols=2)
-    kept = sum(bool(trace.history) for traces in runs.values() for trace in traces)
+    n_fits = sum(bool(trace.history) for traces in runs.values() for trace in traces)
+    caption = "What each fit reported over its epochs, a line for each seed."
+    if any(panel.references for panel in panels):
+        caption += " A dashed line is the reference of its panel, such as the value by chance."
     return Drawn(
         f"{method}-training",
         "Training",
-        "What each fit reported over its epochs, a line for each seed; a dashed line is what a "
-        "quantity is compared with, such as its value by chance.",
-        f"Line charts over epochs of {kept} fits of {method}: "
+        caption,
+        f"Line charts over epochs of {n_fits} fits of {method}: "
         f"{', '.join(' '.join(panel.label.split()) for panel in panels)}.",
         svg(figure),
     )
 
 
 def method_spectra(
-    method: str, examples: dict[str, Example], names: Mapping[str, Sequence[str]]
+    method: str, examples: Mapping[str, Example], names: Mapping[str, Sequence[str]]
 ) -> Drawn | None:
     """Draw one test star of each track: true, reconstructed, and from its twin's latent.
 
     Parameters
     ----------
     method : str
-    examples : dict of str to Example
+    examples : mapping of str to Example
         By task.
     names : mapping of str to sequence of str
         Of the nuisances, by task; none where they are not known.
@@ -150,7 +154,7 @@ def method_spectra(
     residuals = {
         task: [scientific(rms) for rms in rms_residuals(star)] for task, star in examples.items()
     }
-    told = "; ".join(
+    residual_text = "; ".join(
         f"on {task}, root mean square residual {plain}, swapped {swapped}"
         for task, (plain, swapped) in residuals.items()
     )
@@ -159,7 +163,7 @@ def method_spectra(
         "One star",
         "The test star of median swapped error, in the 300 pixels where its spectrum varies most: "
         "true, reconstructed from its own latent, and from its twin's.",
-        f"Spectra and residuals of one star a track, by {method}: {told}.",
+        f"Spectra and residuals of one star a track, by {method}: {residual_text}.",
         svg(figure),
     )
 

@@ -1,4 +1,4 @@
-"""The pages of the site: what the templates show of the rows, each text escaped by them."""
+"""The pages of the site, rendered from templates that escape every text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,20 @@ from typing import Any
 
 import jinja2
 
-from starbench.leaderboard.pages.markdown import ACCESS, seeds, spread, with_interval
-from starbench.leaderboard.pages.names import task_order
+from starbench.leaderboard.pages.names import ACCESS_TITLES
+from starbench.leaderboard.pages.tables import seeds, spread, with_interval
 from starbench.leaderboard.statistics.aggregate import Group, rank_order
 from starbench.leaderboard.statistics.columns import COLUMNS, Column, figures_of, figures_of_row
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import Published
-from starbench.leaderboard.web.figures import Drawn
-from starbench.leaderboard.web.model import Standing, Track
+from starbench.leaderboard.store.task import task_order
+from starbench.leaderboard.web.drawing import Drawn
+from starbench.leaderboard.web.model import Scored, Standing, Track
 from starbench.metrics import METRICS
 from starbench.metrics.recovery import PER_MILLE
 from starbench.results.schema import Row
 
-_HIGHER = {"recovery"} | {name for name, metric in METRICS.items() if metric.higher_is_better}
 _RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'"
@@ -28,15 +29,15 @@ _RULES = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of a table.
+    """A cell of a table.
 
     Attributes
     ----------
     text : str
     interval : str
-        Its 95 % interval, empty where there is none.
+        The 95 % interval, empty where there is none.
     order : float
-        What the column is sorted by; missing figures come last when the best come first.
+        Sort key; missing values come last when the best come first.
     """
 
     text: str
@@ -46,17 +47,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table of all tracks.
+    """A line of the table of all tracks.
 
     Attributes
     ----------
     method : str
-        Empty for a figure that others published.
+        Empty for published values.
     name, note, track, access, kind : str
-        `note` says where a published figure is from; `kind` is empty, ``"control"`` or
+        `note` is the source of published values; `kind` is empty, ``"control"`` or
         ``"published"``.
     rank : int or None
-        None for controls, published figures and older versions.
+        None for controls, published values and older versions.
     seeds : str
     rows : tuple of Entry
     cells : tuple of Cell
@@ -95,27 +96,31 @@ class Pages:
         )
         self._templates.globals |= {
             "columns": [
-                {"title": column.title, "meaning": _meaning(column), "higher": _is_high(column)}
+                {
+                    "title": column.title,
+                    "meaning": _meaning(column),
+                    "higher": column.higher_is_better,
+                }
                 for column in COLUMNS
             ],
-            "access_titles": ACCESS,
+            "access_titles": ACCESS_TITLES,
             "rules": _RULES,
         }
 
     @property
     def methods(self) -> list[str]:
-        """The methods that have a page, by name."""
+        """Names of the methods, each of which has a page."""
         return sorted({each.row.method for track in self._tracks for each in track.standings})
 
     def index(self) -> str:
-        """Return the page of the table."""
+        """Return the page with the table of all tracks."""
         lines = [line(each) for track in self._tracks for each in track.standings]
         lines += [_published_line(each) for each in self._published]
         lines.sort(key=_place)
-        shown = sorted({each.track for each in lines}, key=task_order)
-        accesses = [name for name in ACCESS if any(each.access == name for each in lines)]
+        track_names = sorted({each.track for each in lines}, key=task_order)
+        accesses = [name for name in ACCESS_TITLES if any(each.access == name for each in lines)]
         return self._render(
-            "index.html", root="", lines=lines, tracks=shown, accesses=accesses,
+            "index.html", root="", lines=lines, tracks=track_names, accesses=accesses,
             methods=self.methods, n_rows=sum(len(each.rows) for each in lines),
         )  # fmt: skip
 
@@ -148,7 +153,7 @@ class Pages:
         )
 
     def of_method(self, method: str) -> list[Standing]:
-        """Return all standings of a method, in the order of the tracks."""
+        """Return the standings of a method, in the order of the tracks."""
         return [
             each for track in self._tracks for each in track.standings
             if each.row.method == method
@@ -183,16 +188,14 @@ def _cell(standing: Standing, column: Column) -> Cell:
 
 
 def _interval(standing: Standing, column: Column) -> tuple[float, float] | None:
-    curve = standing.curve
-    if column.key in PER_MILLE and curve is not None:
-        n_stars = standing.n_stars
-        (place,) = (curve.k == max(1, PER_MILLE[column.key] * n_stars // 1000)).nonzero()
+    if column.key in PER_MILLE and isinstance(standing, Scored):
+        curve = standing.curve
+        (place,) = (curve.k == max(1, PER_MILLE[column.key] * standing.n_stars // 1000)).nonzero()
         if len(place):
             return float(curve.low[place[0]]), float(curve.high[place[0]])
     if len(standing.group.entries) == 1:
-        figure = standing.row.metrics.get(column.key)
-        if figure is not None and figure.low is not None:
-            return figure.low, figure.high
+        estimate = standing.row.metrics.get(column.key)
+        return None if estimate is None else interval_of(estimate)
     return None
 
 
@@ -219,29 +222,26 @@ def _published_line(line: Published) -> Line:
     )
 
 
-def _place(line: Line) -> tuple:
-    """Sort lines as the tables of LEADERBOARD.md: by track and access, the best first."""
+def _place(line: Line) -> tuple[object, ...]:
+    """Sort lines like LEADERBOARD.md: by track and label access, the best first."""
     nearest = line.cells[0].order if line.cells[0].text else None
     return (
         task_order(line.track),
-        list(ACCESS).index(line.access),
+        list(ACCESS_TITLES).index(line.access),
         rank_order(line.kind == "control", nearest, line.name),
     )
 
 
 def _order(value: float | None, column: Column) -> float:
     if value is None:
-        return -1e99 if _is_high(column) else 1e99
+        return -1e99 if column.higher_is_better else 1e99
     return value
 
 
-def _is_high(column: Column) -> bool:
-    return column.key in _HIGHER
-
-
 def _meaning(column: Column) -> str:
-    text = column.meaning or METRICS[column.key].definition
-    return text.replace("`", "")
+    if column.key in METRICS:
+        return METRICS[column.key].definition
+    return column.meaning.replace("`", "")
 
 
 def _entries(group: Group) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""Rows made without training: ranks drawn at random, and the figures that follow from them."""
+"""Rows without training: random ranks, and the metrics that follow from them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ N_PAIRS = 60
 
 @dataclass
 class FakeTask:
-    """A task as far as the leaderboard asks one."""
+    """The part of a task that the leaderboard uses."""
 
     name: str = "apogee-giants"
     version: int = 1
@@ -39,6 +39,8 @@ class FakeSettings:
 
 @dataclass
 class FakeMethod:
+    """The part of a method's class that the leaderboard checks."""
+
     label_access: str = "nuisance"
     control: bool = False
     version: int = 1
@@ -63,10 +65,10 @@ def example_ranks(n_pairs=50, seed=0):
 
 
 def row_content(rank, tied, *, seed=0, figures=None, **fields):
-    """Return the content of a row whose rank figures follow from ranks."""
+    """Return the content of a row whose rank metrics follow from ranks."""
     metrics = {
-        name: {"value": f.value, "low": f.low, "high": f.high, "version": f.version}
-        for name, f in recovery_estimates(TwinRanks(rank, tied)).items()
+        name: {"value": each.value, "low": each.low, "high": each.high, "version": each.version}
+        for name, each in recovery_estimates(TwinRanks(rank, tied)).items()
     }
     for name, value in (figures or {}).items():
         metrics[name] = {"value": value, "low": value, "high": value, "version": 1}
@@ -105,7 +107,7 @@ def row_content(rank, tied, *, seed=0, figures=None, **fields):
 
 
 def diverged(content):
-    """Return a row's content as it would be had the run diverged."""
+    """Return the content of a row whose run diverged."""
     return {
         **content,
         "metrics": {},

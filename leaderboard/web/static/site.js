@@ -1,4 +1,4 @@
-// Hands the table to DataTables and its filters to the two lists. Without scripts the whole table shows.
+// Makes the table sortable and connects its two filters. Without scripts the page shows the full table.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -26,7 +26,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const byTrack = connect("track", trackColumn);
   connect("access", accessColumn);
-  // Methods are compared within a track, so one is shown at first.
+  // Methods are compared within a track, so the first track is selected initially.
   document.getElementById("track").selectedIndex = 1;
   byTrack();
 });

@@ -1,4 +1,4 @@
-"""leaderboard.csv: every row and figure reads back, and no cell is a formula."""
+"""leaderboard.csv: every row and metric reads back, and no cell is a formula."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ def read(text, delimiter=","):
 
 
 def formulas(text, delimiter):
-    """Return the cells that a spreadsheet with this delimiter could take for formulae."""
+    """Return the cells that a spreadsheet with this delimiter could read as formulae."""
     cells = [cell for line in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in line]
     return [cell for cell in cells
             if cell.strip(' "').startswith(SIGNS) and not is_number(cell)]  # fmt: skip
@@ -45,7 +45,7 @@ def is_number(cell):
     return True
 
 
-def test_every_row_is_a_line_and_every_figure_reads_back():
+def test_every_row_is_a_line_and_every_metric_reads_back():
     entries = [
         entry(seed=seed, figures={"nuisance_leakage.mlp.Teff": -0.25, "swap_gap": 1e-7})
         for seed in range(2)
@@ -64,8 +64,8 @@ def test_every_row_is_a_line_and_every_figure_reads_back():
         )  # fmt: skip
         assert line["rank"] == ("1" if row.method == "fader" else "")
         for name, figure in row.metrics.items():
-            found = tuple(float(line[f"{name}{end}"]) for end in ("", ".low", ".high"))
-            assert found == (figure.value, figure.low, figure.high)
+            read_back = tuple(float(line[f"{name}{end}"]) for end in ("", ".low", ".high"))
+            assert read_back == (figure.value, figure.low, figure.high)
             assert line[f"{name}.version"] == "1"
     line_of_diverged = next(line for line in lines if line["status"] == "diverged")
     assert line_of_diverged["doppelganger_free"] == line_of_diverged["ranks_sha256"] == ""
@@ -81,7 +81,7 @@ def test_the_order_of_the_rows_does_not_matter():
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("sign", SIGNS)
-def test_no_text_of_a_stranger_becomes_a_formula(sign, delimiter):
+def test_untrusted_text_does_not_become_a_formula(sign, delimiter):
     hostile = f"{sign}HYPERLINK(1)"
     for text in (hostile, f" {hostile}", f'"{hostile}', f"a;{hostile}", f'a; "{hostile}'):
         hardware = {"processor": text, "accelerator": text, "cores": 1, "threads": 1,
@@ -102,7 +102,7 @@ def test_no_text_of_a_stranger_becomes_a_formula(sign, delimiter):
 @example(CALL)
 @example(f'";"{CALL}')
 @example(f"a;;{CALL}")
-def test_what_is_harmless_stays_so_and_reads_as_it_was(text):
+def test_harmless_text_is_unchanged_and_escaping_is_idempotent(text):
     safe = harmless(text)
     for part in safe.split(";"):
         assert not part.lstrip(' "').startswith(SIGNS)

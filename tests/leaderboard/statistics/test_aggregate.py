@@ -1,4 +1,4 @@
-"""Means over seeds against hand-worked numbers, and that nothing incomparable is averaged."""
+"""Means over seeds against worked numbers; incomparable rows are not averaged."""
 
 import json
 import random
@@ -56,7 +56,7 @@ def test_one_seed_has_no_deviation():
     assert group.deviation == {}
 
 
-def test_a_figure_that_one_seed_lacks_is_not_averaged():
+def test_a_value_that_one_seed_lacks_is_not_averaged():
     entries = [entry(seed=0, figures={"reconstruction_mse": 1e-6}), entry(seed=1)]
     ((group,),) = [section.groups for section in sections(entries)]
     assert "reconstruction_mse" not in group.mean
@@ -87,7 +87,7 @@ def test_a_method_that_always_diverges_still_has_a_line():
         {"versions": {"doppelganger_free": 2}},
     ],
 )
-def test_rows_of_other_data_or_metric_versions_are_kept_apart(fields):
+def test_rows_of_other_data_or_metric_versions_are_in_other_sections(fields):
     found = sections([entry(seed=0), entry(seed=1, **fields)])
     assert len(found) == 2
     assert all(len(section.groups[0].entries) == 1 for section in found)
@@ -101,7 +101,7 @@ def test_rows_of_other_data_or_metric_versions_are_kept_apart(fields):
         {"selection": {"rule": "best validation", "epoch": 3}},
     ],
 )
-def test_rows_of_other_settings_share_a_table_but_no_line(fields):
+def test_rows_of_other_settings_share_a_section_but_not_a_group(fields):
     (section,) = sections([entry(seed=0), entry(seed=1, **fields)])
     assert len(section.groups) == 2
 
@@ -128,12 +128,12 @@ def test_a_newer_version_supersedes_even_where_it_diverged():
         entry(method="other", method_version=1),
     ]
     (section,) = sections(entries)
-    told = {(group.row.method, group.row.method_version): section.superseded(group)
-            for group in section.groups}  # fmt: skip
-    assert told == {("fader", 1): True, ("fader", 2): False, ("other", 1): False}
+    superseded = {(group.row.method, group.row.method_version): section.superseded(group)
+                  for group in section.groups}  # fmt: skip
+    assert superseded == {("fader", 1): True, ("fader", 2): False, ("other", 1): False}
 
 
-def test_the_largest_figures_that_a_row_may_hold_are_summed_up():
+def test_the_largest_values_that_a_row_may_hold_are_averaged():
     huge = {"reconstruction_mse": 1e150}
     entries = [entry(seed=0, figures=huge),
                entry(seed=1, figures={"reconstruction_mse": 0.0})]  # fmt: skip

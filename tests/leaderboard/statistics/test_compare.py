@@ -1,4 +1,4 @@
-"""Differences between methods on the same stars, against what a bootstrap must give."""
+"""Differences between methods on the same stars, against known standard errors."""
 
 import numpy as np
 import pytest
@@ -11,17 +11,15 @@ from starbench.leaderboard.statistics.compare import (
     choose,
     compare_ranks,
     compare_shares,
-    found_share,
     ranks_of,
-    resample,
-    share_interval,
     sign_test,
 )
+from starbench.leaderboard.statistics.resampling import found_share, resample, share_interval
 from starbench.leaderboard.store.board import load
 from starbench.results.text import RowError
 
 
-def test_the_part_of_a_pair_that_is_found():
+def test_found_share_of_a_pair():
     # 4 stars: within 0.1 % and 1 % both mean the nearest.
     rank = np.array([[1, 2], [1, 1]])
     np.testing.assert_array_equal(found_share(rank, "doppelganger_free"), [0.5, 1.0])
@@ -40,7 +38,7 @@ def test_a_method_does_not_differ_from_itself():
     assert not same.separable
 
 
-def test_pairing_cancels_what_both_methods_find_hard():
+def test_pairing_cancels_what_is_hard_for_both_methods():
     draws = np.random.default_rng(0)
     hard = draws.random((1, 2000)).round()
     a, b = hard.copy(), hard.copy()
@@ -69,8 +67,8 @@ def test_spread_between_seeds_widens_the_interval():
 
 
 @pytest.mark.parametrize(("seeds_a", "seeds_b"), [(2, 2), (3, 3), (5, 5), (5, 2)])
-def test_equal_methods_are_told_apart_5_times_in_100_at_most(seeds_a, seeds_b):
-    """Trainings that differ by more than samples of pairs do, as those of weak methods."""
+def test_equal_methods_differ_significantly_in_at_most_5_percent(seeds_a, seeds_b):
+    """The spread over seeds exceeds that over pairs, as for weak methods."""
     draws, n_pairs, trials = np.random.default_rng(7), 200, 400
     hard = draws.random(n_pairs)
     apart = sum(
@@ -83,7 +81,7 @@ def test_equal_methods_are_told_apart_5_times_in_100_at_most(seeds_a, seeds_b):
 
 
 @pytest.mark.parametrize("n_seeds", [2, 3, 5])
-def test_interval_of_a_share_covers_the_truth_95_times_in_100(n_seeds):
+def test_interval_of_a_share_covers_the_truth_in_95_percent(n_seeds):
     draws, n_pairs, trials = np.random.default_rng(8), 200, 400
     covered = 0
     for _ in range(trials):
@@ -93,12 +91,12 @@ def test_interval_of_a_share_covers_the_truth_95_times_in_100(n_seeds):
 
 
 def trained(draws, n_seeds, hard):
-    """What trainings of one method find of pairs [n_seeds, n_pairs]: half of them in the mean."""
+    """Return the pairs that seeds of a method find [n_seeds, n_pairs], half of them in the mean."""
     quality = 0.5 + 0.08 * draws.standard_normal((n_seeds, 1))
     return (hard < quality).astype(float)
 
 
-def test_five_pairs_of_thousands_do_not_set_methods_apart_and_six_do():
+def test_a_difference_of_five_pairs_is_not_significant_and_of_six_is():
     every = np.ones((1, 5000))
     for missed, apart in ((5, False), (6, True)):
         found = every.copy()
@@ -110,14 +108,14 @@ def test_five_pairs_of_thousands_do_not_set_methods_apart_and_six_do():
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
-def test_sign_test_is_the_exact_binomial_one(better, worse):
+def test_sign_test_is_the_exact_binomial_test(better, worse):
     if better + worse:
         expected = binomtest(better, better + worse).pvalue
         assert sign_test(better, worse) == pytest.approx(expected, rel=1e-12)
     assert sign_test(better, worse) == sign_test(worse, better)
 
 
-def test_finding_all_or_none_is_not_certainty():
+def test_an_interval_at_all_or_none_has_a_width():
     # 0 of 1,000: the exact 97.5 % bound is 1 - 0.025^(1/1000) = 0.368 %.
     low, high = share_interval(resample(np.ones((2, 1000))))
     assert (low, high) == (pytest.approx(1 - 0.003682, abs=1e-6), 1)
@@ -147,7 +145,7 @@ def test_methods_of_the_leaderboard_are_compared(rows):
     assert back.difference == pytest.approx(-result.difference)
 
 
-def test_what_cannot_be_compared_is_named(rows, add, make_run):
+def test_rows_that_cannot_be_compared_are_refused(rows, add, make_run):
     with pytest.raises(RowError, match="no rows of fadre on apogee-giants; choose from baseline,"):
         compared(rows(), "fadre", "baseline", "apogee-giants")
     with pytest.raises(RowError, match="no rows on apogee-giants-snr50"):

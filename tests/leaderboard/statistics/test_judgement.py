@@ -1,4 +1,4 @@
-"""Ranks and intervals from made-up ranks whose order, ties and spread are known."""
+"""Ranks and intervals from synthetic ranks of known order, ties and spread."""
 
 import itertools
 from types import SimpleNamespace
@@ -9,16 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rows import FakeTask
 
-from starbench.leaderboard.pages.markdown import build
+from starbench.leaderboard.pages.generate import build
 from starbench.leaderboard.pages.notes import ranges
 from starbench.leaderboard.statistics.aggregate import sections
-from starbench.leaderboard.statistics.compare import (
-    Comparison,
-    resample,
-    resample_all,
-    share_interval,
-)
+from starbench.leaderboard.statistics.compare import Comparison
 from starbench.leaderboard.statistics.judgement import judge
+from starbench.leaderboard.statistics.resampling import resample, resample_all, share_interval
 from starbench.leaderboard.statistics.verdict import Verdict
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.board import load
@@ -29,9 +25,9 @@ N_PAIRS = 3000
 
 
 def ranks_at(quality, seed, n_pairs=N_PAIRS):
-    """Draw ranks of which about a share `quality` is 1: stars are as hard for one as for all.
+    """Draw ranks of which about a share `quality` is 1; a star is equally hard for all methods.
 
-    Trainings differ by some 0.3 points, as Fader's do on the noise tracks.
+    Seeds differ by some 0.3 points, as Fader's do on the noise tracks.
     """
     difficulty = np.random.default_rng(0).random((n_pairs, 2))
     draws = np.random.default_rng([1, seed])
@@ -51,8 +47,8 @@ def task():
 
 
 @pytest.fixture
-def stand(add, make_run, task, directory):
-    """Return a function that puts rows of a method on the leaderboard."""
+def add_method(add, make_run, task, directory):
+    """Return a function that adds rows of a method to the leaderboard."""
 
     def put(method, quality, seeds, draw=None, **fields):
         draw = seeds if draw is None else draw
@@ -69,46 +65,47 @@ def stand(add, make_run, task, directory):
 
 def judged(directory):
     (section,) = sections(load(directory))
-    told = judge([section])
-    return {group.row.method: told.ranks.get(group.key) for group in section.groups}, told, section
+    judgement = judge([section])
+    ranks = {group.row.method: judgement.ranks.get(group.key) for group in section.groups}
+    return ranks, judgement, section
 
 
-def test_a_copy_shares_the_rank_and_what_is_two_points_worse_does_not(stand, directory):
-    stand("fader", 0.50, range(5))
-    stand("copy", 0.50, range(5), draw=range(5, 10))
-    stand("worse", 0.48, range(5), draw=range(10, 15))
-    stand("cheat", 0.99, range(2), control=True)
-    stand("sees-pairs", 0.70, range(2), label_access="pairs")
-    ranks, told, _ = judged(directory)
+def test_a_copy_shares_the_rank_and_a_method_two_points_worse_does_not(add_method, directory):
+    add_method("fader", 0.50, range(5))
+    add_method("copy", 0.50, range(5), draw=range(5, 10))
+    add_method("worse", 0.48, range(5), draw=range(10, 15))
+    add_method("cheat", 0.99, range(2), control=True)
+    add_method("sees-pairs", 0.70, range(2), label_access="pairs")
+    ranks, judgement, _ = judged(directory)
     # Two methods are better than the third, so that its rank is 3.
     assert ranks == {"fader": 1, "copy": 1, "worse": 3, "cheat": None, "sees-pairs": 1}
-    assert set(told.verdicts) == {"nuisance", "pairs"}
+    assert set(judgement.verdicts) == {"nuisance", "pairs"}
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
     for method, rank in (("fader", "1"), ("copy", "1"), ("worse", "3"), ("cheat *(control)*", "")):
         assert f"\n| {rank} | {method} | [" in page
 
 
-def test_the_interval_is_of_seeds_and_of_pairs_within_them(stand, directory):
-    stand("fader", 0.50, range(5))
-    _, told, section = judged(directory)
+def test_the_interval_covers_seeds_and_pairs(add_method, directory):
+    add_method("fader", 0.50, range(5))
+    _, judgement, section = judged(directory)
     (group,) = section.groups
-    low, high = told.intervals[group.key]["doppelganger_free"]
+    low, high = judgement.intervals[group.key]["doppelganger_free"]
     share = group.mean["doppelganger_free"]
     assert low < share < high
-    # Pairs alone: sqrt(0.25 / 6000) of the mean of stars that all trainings find alike, times 1.96;
-    # trainings: 0.3 points over sqrt(5), times 2.78 for five of them.
+    # Pairs: sqrt(0.25 / 6000), as seeds find the same stars, times 1.96; seeds: 0.3 points over
+    # sqrt(5), times 2.78 for five of them.
     assert high - low == pytest.approx(2 * np.hypot(1.96 * 0.0065, 2.78 * 0.0013), rel=0.2)
-    assert set(told.intervals[group.key]) == {
+    assert set(judgement.intervals[group.key]) == {
         "doppelganger_free", "doppelganger_0.1", "doppelganger_1"
     }  # fmt: skip
 
 
-def test_the_interval_of_one_seed_is_that_of_its_row(stand, directory):
-    stand("fader", 0.50, [0])
-    _, told, section = judged(directory)
+def test_the_interval_of_one_seed_equals_that_of_its_row(add_method, directory):
+    add_method("fader", 0.50, [0])
+    _, judgement, section = judged(directory)
     (group,) = section.groups
-    for metric, interval in told.intervals[group.key].items():
+    for metric, interval in judgement.intervals[group.key].items():
         figure = group.row.metrics[metric]
         assert interval == pytest.approx((figure.low, figure.high), abs=1e-12)
 
@@ -125,7 +122,7 @@ def test_seeds_that_differ_widen_the_interval():
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.integers(0, 1000))
-def test_resampling_together_is_resampling_alone(n_seeds, start):
+def test_resampling_together_equals_resampling_alone(n_seeds, start):
     draws = np.random.default_rng(start)
     found = [draws.integers(0, 3, (n, 40)) / 2 for n in n_seeds]
     for together, each in zip(resample_all(found), found, strict=True):
@@ -134,8 +131,8 @@ def test_resampling_together_is_resampling_alone(n_seeds, start):
         np.testing.assert_array_equal(together.by_seed, alone.by_seed)
 
 
-def told(better, n, names=None):
-    """Return a verdict on n methods in which those of `better` are surely better."""
+def verdict_on(n, better, names=None):
+    """Return a verdict on n methods where `better` lists the significant differences."""
     return Verdict(
         "task",
         tuple(SimpleNamespace(row=SimpleNamespace(method=name)) for name in names or range(n)),
@@ -149,19 +146,19 @@ def told(better, n, names=None):
     )
 
 
-def test_ties_that_are_not_transitive_have_ranks_all_the_same():
-    assert told(set(), 3).ranks == (1, 1, 1)
-    assert told({(0, 2)}, 3).ranks == (1, 1, 2)
-    assert told({(0, 1), (0, 2), (1, 2)}, 3).ranks == (1, 2, 3)
-    assert told({(0, 2), (1, 2)}, 3).ranks == (1, 1, 3)
-    # The third is so uncertain that nothing is surely better than it.
-    assert told({(0, 1)}, 3).ranks == (1, 2, 1)
+def test_ranks_of_ties_that_are_not_transitive():
+    assert verdict_on(3, set()).ranks == (1, 1, 1)
+    assert verdict_on(3, {(0, 2)}).ranks == (1, 1, 2)
+    assert verdict_on(3, {(0, 1), (0, 2), (1, 2)}).ranks == (1, 2, 3)
+    assert verdict_on(3, {(0, 2), (1, 2)}).ranks == (1, 1, 3)
+    # The third is so uncertain that no method is significantly better.
+    assert verdict_on(3, {(0, 1)}).ranks == (1, 2, 1)
 
 
 def test_settings_of_one_method_count_once_and_not_against_each_other():
-    all_of = {(i, j) for i, j in itertools.combinations(range(4), 2)}
-    assert told(all_of, 4, ["a", "a", "a", "b"]).ranks == (1, 1, 1, 2)
-    assert told(all_of, 4, ["a", "b", "a", "b"]).ranks == (1, 2, 2, 2)
+    every = set(itertools.combinations(range(4), 2))
+    assert verdict_on(4, every, ["a", "a", "a", "b"]).ranks == (1, 1, 1, 2)
+    assert verdict_on(4, every, ["a", "b", "a", "b"]).ranks == (1, 2, 2, 2)
 
 
 PAIRS_OF = {n: list(itertools.combinations(range(n), 2)) for n in range(2, 8)}
@@ -172,22 +169,22 @@ PAIRS_OF = {n: list(itertools.combinations(range(n), 2)) for n in range(2, 8)}
         lambda n: st.tuples(st.just(n), st.sets(st.sampled_from(PAIRS_OF[n])))
     )
 )
-def test_a_rank_counts_the_methods_that_are_surely_better(drawn):
+def test_a_rank_counts_the_methods_that_are_significantly_better(drawn):
     n, better = drawn
-    ranks = told(better, n).ranks
+    ranks = verdict_on(n, better).ranks
     assert ranks[0] == 1
     assert all(1 <= rank <= place + 1 for place, rank in enumerate(ranks))
     assert sum(ranks) - n == len(better)
 
 
-def test_older_versions_are_shown_apart_and_unranked(stand, directory):
-    stand("fader", 0.9, range(2), method_version=1)
-    stand("fader", 0.5, range(2), method_version=2)
-    stand("other", 0.6, range(2))
+def test_older_versions_have_a_table_without_ranks(add_method, directory):
+    add_method("fader", 0.9, range(2), method_version=1)
+    add_method("fader", 0.5, range(2), method_version=2)
+    add_method("other", 0.6, range(2))
     (section,) = sections(load(directory))
-    told = judge([section])
+    judgement = judge([section])
     ranks = {
-        (group.row.method, group.row.method_version): told.ranks.get(group.key)
+        (group.row.method, group.row.method_version): judgement.ranks.get(group.key)
         for group in section.groups
     }
     assert ranks == {("fader", 1): None, ("fader", 2): 2, ("other", 1): 1}
@@ -201,23 +198,23 @@ def test_older_versions_are_shown_apart_and_unranked(stand, directory):
     assert page.index(f"|  | fader v1 `{digest}` | [") > superseded > current
 
 
-def test_unequal_seeds_are_said(stand, directory):
-    stand("fader", 0.5, range(3))
-    stand("second", 0.4, range(3))
-    stand("short", 0.3, [0, 2])
-    stand("cheat", 0.9, [0], control=True)
+def test_unequal_seeds_are_noted(add_method, directory):
+    add_method("fader", 0.5, range(3))
+    add_method("second", 0.4, range(3))
+    add_method("short", 0.3, [0, 2])
+    add_method("cheat", 0.9, [0], control=True)
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
     assert "\nUnequal seeds: most have seeds 0-2, but short has 0, 2.\n" in page
     assert "With one seed" not in page, "a control is not ranked"
-    stand("single", 0.2, [4])
+    add_method("single", 0.2, [4])
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
-    assert "but short has 0, 2; single has 4. With one seed, interval and rank leave out" in page
+    assert "but short has 0, 2; single has 4. With one seed, interval and rank omit" in page
 
 
 @given(st.sets(st.integers(0, 60)))
-def test_shortened_seeds_read_back(numbers):
+def test_ranges_of_seeds_read_back(numbers):
     read = set()
     for part in filter(None, ranges(numbers).split(", ")):
         low, _, high = part.partition("-")
@@ -225,9 +222,9 @@ def test_shortened_seeds_read_back(numbers):
     assert read == numbers
 
 
-def test_ranks_of_other_stars_do_not_join_a_table(stand, directory, make_run):
-    # Put there by hand: `add` would have asked the task for its number of pairs.
-    stand("fader", 0.5, range(2))
+def test_ranks_of_other_stars_are_refused(add_method, directory, make_run):
+    # Copied by hand, as `add` would have refused the number of pairs.
+    add_method("fader", 0.5, range(2))
     run = make_run(method="small", ranks=ranks_at(0.9, 0, n_pairs=50))
     row, ranks = board.read_pair(run / "row.json")
     target = directory / "rows" / board.file_name(row)
@@ -237,9 +234,9 @@ def test_ranks_of_other_stars_do_not_join_a_table(stand, directory, make_run):
         judge(sections(load(directory)))
 
 
-def test_judging_does_not_depend_on_the_order_of_rows(stand, directory):
+def test_judging_does_not_depend_on_the_order_of_rows(add_method, directory):
     for number, method in enumerate(("fader", "copy", "other")):
-        stand(method, 0.5, range(2), draw=range(2 * number, 2 * number + 2))
+        add_method(method, 0.5, range(2), draw=range(2 * number, 2 * number + 2))
     entries = load(directory)
     expected = judge(sections(entries))
     for order in itertools.islice(itertools.permutations(entries), 0, None, 131):

@@ -1,4 +1,4 @@
-"""On which stars methods differ: against shares counted by hand, and against the whole."""
+"""Differences in bins of a label, against shares counted by hand and the difference over all."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_shares_within_bins_by_hand():
     assert marked[0].split()[:4] == ["x", "16.00", "to", "19.00"]
 
 
-def test_the_interval_within_a_bin_is_that_of_its_stars():
+def test_the_interval_of_a_bin_has_the_width_of_its_stars():
     # 2,000 pairs; both stars of a pair in one bin, so that each bin is 400 pairs of its own.
     values = np.repeat(np.arange(2000.0)[:, None], 2, axis=1)
     found_a = np.ones((1, 2000, 2), bool)
@@ -42,21 +42,21 @@ def test_the_interval_within_a_bin_is_that_of_its_stars():
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 3))
-def test_bins_add_up_to_the_whole(start, seeds_a, seeds_b):
+def test_bins_add_up_to_all_stars(start, seeds_a, seeds_b):
     draws = np.random.default_rng(start)
     values = draws.integers(0, 12, (60, 2)).astype(float)  # many stars of one value
     found = [draws.random((n, 60, 2)) < 0.5 for n in (seeds_a, seeds_b)]
     table = strata(*found, {"x": values})
     assert sum(each.n_stars for each in table) == 120
-    whole = compare_shares(*(each.mean(axis=2) for each in found))
-    for share, name in ((whole.share_a, "share_a"), (whole.share_b, "share_b")):
+    overall = compare_shares(*(each.mean(axis=2) for each in found))
+    for share, name in ((overall.share_a, "share_a"), (overall.share_b, "share_b")):
         counted = sum(each.n_stars * getattr(each, name) for each in table) / 120
         assert counted == pytest.approx(share)
     assert [each.lowest for each in table] == sorted(each.lowest for each in table)
     assert all(each.low <= each.difference <= each.high for each in table)
     # One bin of all stars is the comparison itself, to the last draw.
     (one,) = strata(*found, {"x": values}, n_bins=1)
-    assert (one.low, one.high) == pytest.approx((whole.low, whole.high))
+    assert (one.low, one.high) == pytest.approx((overall.low, overall.high))
 
 
 def test_labels_of_stars():

@@ -1,4 +1,4 @@
-"""Who is best: on made-up rows whose order, ties and differences are known."""
+"""Which method is best, on synthetic rows of known order, ties and differences."""
 
 import itertools
 import json
@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rows import FakeTask, diverged, draw_ranks, row_content
 
-from starbench.leaderboard.pages.markdown import build
+from starbench.leaderboard.pages.generate import build
 from starbench.leaderboard.pages.verdict_text import TITLE, verdict_section
 from starbench.leaderboard.statistics.aggregate import sections
-from starbench.leaderboard.statistics.compare import compare_shares, pairwise, resample
+from starbench.leaderboard.statistics.compare import compare_shares, pairwise
 from starbench.leaderboard.statistics.judgement import judge
+from starbench.leaderboard.statistics.resampling import resample
 from starbench.leaderboard.statistics.verdict import verdict
 from starbench.leaderboard.store.board import Entry, file_name, load
 from starbench.results.schema import parse_row
@@ -24,9 +25,9 @@ HOSTILE = "<img src=x onerror=y> [a](http://evil) **e**"
 
 
 def found_by_seed(quality, seeds, n_pairs=3000):
-    """Return [n_seeds, n_pairs]: stars of one difficulty for all, found by about a share `quality`.
+    """Return [n_seeds, n_pairs]: about a share `quality`; a star is equally hard for all methods.
 
-    Trainings differ by some 0.3 points, as Fader's do on the noise tracks.
+    Seeds differ by some 0.3 points, as Fader's do on the noise tracks.
     """
     difficulty = np.random.default_rng(0).random((n_pairs, 2))
     found = []
@@ -38,7 +39,7 @@ def found_by_seed(quality, seeds, n_pairs=3000):
 
 
 class Board:
-    """Rows of made-up methods, and what their seeds found."""
+    """Rows of synthetic methods, and the shares that their seeds found."""
 
     def __init__(self):
         self.entries, self.found = [], {}
@@ -56,9 +57,12 @@ class Board:
 
     def verdict(self, entries=None):
         (section,) = sections(entries or self.entries)
-        return verdict(
-            section, "nuisance", lambda group: resample(self.found[group.row.settings_digest])
-        )
+        resampled = {
+            group.key: resample(self.found[group.row.settings_digest])
+            for group in section.groups
+            if group.entries
+        }
+        return verdict(section, "nuisance", resampled)
 
     def text(self):
         return verdict_section({"apogee-giants": self.verdict()})[1].removeprefix("- ")
@@ -73,30 +77,30 @@ def rows():
     return Board()
 
 
-def test_a_copy_is_tied_and_what_is_two_points_worse_is_not(rows):
+def test_a_copy_is_tied_and_a_method_two_points_worse_is_not(rows):
     rows.add(found_by_seed(0.50, range(5)), "fader")
     rows.add(found_by_seed(0.50, range(5, 10)), "copy")
     rows.add(found_by_seed(0.48, range(10, 15)), "worse")
-    told = rows.verdict()
-    assert [group.row.method for group in told.groups][2] == "worse"
-    assert {group.row.method for group in told.groups[:2]} == {"fader", "copy"}
-    assert told.tied == (1,) and told.ranks == (1, 1, 3)
+    decided = rows.verdict()
+    assert [group.row.method for group in decided.groups][2] == "worse"
+    assert {group.row.method for group in decided.groups[:2]} == {"fader", "copy"}
+    assert decided.tied == (1,) and decided.ranks == (1, 1, 3)
     # At random the difference would deviate by sqrt(2 / 5) * 0.3 points: a tenth of the two.
-    lead = told.comparisons[0, 2]
+    lead = decided.comparisons[0, 2]
     assert lead.difference == pytest.approx(0.02, abs=0.006)
     assert 0 < lead.low < lead.difference < lead.high
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(0.1, 0.9))
-def test_two_points_are_told_apart_whatever_the_seeds(start, quality):
+def test_two_points_are_significant_with_five_seeds(start, quality):
     better = found_by_seed(quality, range(start, start + 5))
     worse = found_by_seed(quality - 0.02, range(start + 5, start + 10))
     comparison = compare_shares(better, worse)
     assert comparison.separable and comparison.low > 0
 
 
-def test_every_two_are_compared_as_by_the_command(rows):
+def test_pairwise_comparisons_equal_those_of_two_methods(rows):
     found = [found_by_seed(quality, range(3)) for quality in (0.7, 0.5, 0.6)]
     compared = pairwise([resample(each) for each in found])
     assert set(compared) == {(0, 1), (0, 2), (1, 2)}
@@ -104,9 +108,9 @@ def test_every_two_are_compared_as_by_the_command(rows):
         assert comparison == compare_shares(found[i], found[j])
     for method, each in zip("abc", found, strict=True):
         rows.add(each, method)
-    told = rows.verdict()
-    assert [group.row.method for group in told.groups] == ["a", "c", "b"]
-    assert told.comparisons[0, 2] == compared[0, 1]
+    decided = rows.verdict()
+    assert [group.row.method for group in decided.groups] == ["a", "c", "b"]
+    assert decided.comparisons[0, 2] == compared[0, 1]
 
 
 def test_the_order_of_the_rows_does_not_matter(rows):
@@ -124,8 +128,8 @@ def test_controls_other_label_access_and_older_versions_do_not_compete(rows):
     rows.add(found_by_seed(0.9, range(2)), "fader", method_version=1)
     rows.add(found_by_seed(0.5, range(2)), "fader", method_version=2)
     rows.add(found_by_seed(0.6, range(2)), "other", method_version=1)
-    told = rows.verdict()
-    assert [(group.row.method, group.row.method_version) for group in told.groups] == [
+    decided = rows.verdict()
+    assert [(group.row.method, group.row.method_version) for group in decided.groups] == [
         ("other", 1),
         ("fader", 2),
     ]
@@ -136,7 +140,7 @@ def test_controls_other_label_access_and_older_versions_do_not_compete(rows):
     assert [group.row.method for group in rows.verdict().groups] == ["fader"]
 
 
-def test_nothing_competes(rows):
+def test_without_competing_methods_there_is_no_verdict(rows):
     rows.add(found_by_seed(0.9, range(2)), "cheat", control=True)
     assert rows.verdict() is None
     assert verdict_section({}) == []
@@ -147,59 +151,62 @@ def test_nothing_competes(rows):
 
 
 def halves(*shares):
-    """Return one seed a share, of 1,000 pairs: found are the first, so that nothing is random."""
+    """Return a seed for each share: of 1,000 pairs it finds the first, without randomness."""
     return np.stack([(np.arange(1000) < 1000 * share).astype(float) for share in shares])
 
 
-def test_the_winner_and_its_lead_are_told(rows):
+def test_the_sentence_names_the_best_and_its_lead(rows):
     rows.add(halves(0.8, 0.8), "second").add(halves(0.9, 0.9), "first")
     # 100 of 1,000 pairs differ, all for the first: sqrt(0.1 * 0.9 / 1000) = 0.95 points.
     text = rows.text()
-    assert text.startswith("On apogee-giants, **first** is best of 2 with 90.0 %, 10.00 points [8.")
-    assert text.endswith(" over second (2 seeds each); no other is tied with it.")
+    assert text.startswith(
+        "On apogee-giants, **first** is significantly better than the other method: 90.0 %, "
+        "10.00 points [8."
+    )
+    assert text.endswith("] above second (2 seeds each).")
     comparison = rows.verdict().comparisons[0, 1]
     assert comparison.high - comparison.low == pytest.approx(2 * 1.96 * 0.0095, rel=0.1)
 
 
-def test_one_seed_each_is_said(rows):
+def test_the_sentence_says_that_each_has_one_seed(rows):
     rows.add(halves(0.8), "second").add(halves(0.9), "first")
-    assert "over second (one seed each: the interval is of pairs alone); no other" in rows.text()
+    assert "above second (one seed each: the interval is over pairs only)." in rows.text()
 
 
-def test_unequal_numbers_of_seeds_are_said(rows):
+def test_the_sentence_says_that_the_seeds_are_unequal(rows):
     rows.add(halves(0.8, 0.8, 0.8), "second").add(halves(0.9, 0.9), "first")
     rows.add(halves(0.9), "third")
     text = rows.text()
-    assert "(2 and 1 seeds: the spread of the one is not in the interval); not to be" in text
-    assert "over third" in text and "not to be told apart from it: third." in text
+    assert "(2 and 1 seeds: the interval omits the spread over seeds of one); statis" in text
+    assert "above third" in text and "; statistically tied with it: third." in text
 
 
-def test_the_tied_are_named_with_what_is_known_of_them(rows):
+def test_the_sentence_names_tied_methods_with_their_difference(rows):
     rows.add(halves(0.9, 0.9), "a").add(halves(0.7, 0.9), "b").add(halves(0.8), "c")
     rows.add(halves(0.5, 0.9), "d")
     text = rows.text()
-    # c has b's share, but by one seed: ten points behind, an interval of pairs alone leaves out 0.
-    assert "not to be told apart from it: b, d (20.00 points [" in text
+    # c has b's share, but one seed: ten points behind, its interval over pairs alone excludes 0.
+    assert "statistically tied with it: b, d (20.00 points [" in text
     assert text.endswith("], 2 seeds).")
 
 
-def test_where_the_share_saturates_the_swapped_error_is_told(rows):
+def test_where_the_share_saturates_the_sentence_gives_the_swapped_mse(rows):
     figures = {"swapped_reconstruction_mse": 2e-6}
     rows.add(halves(0.999, 0.999), "first", figures=figures)
     rows.add(halves(0.998, 1.0), "no-decoder").add(halves(0.6, 0.6), "far")
     assert rows.text().endswith(
-        "told apart from it: no-decoder. At such shares the swapped MSE tells more: "
+        "tied with it: no-decoder. At such high shares the swapped MSE separates methods better: "
         "first 2.0e-6, no-decoder has no decoder."
     )
     assert rows.verdict().saturated == (0, 1)
 
 
-def test_one_method_stands_alone(rows):
+def test_the_sentence_on_a_single_method(rows):
     rows.add(halves(0.999), "only")
-    assert rows.text() == "On apogee-giants, **only** stands alone, with 99.9 % (one seed)."
+    assert rows.text() == "On apogee-giants, **only** is the only method, with 99.9 % (one seed)."
 
 
-def test_what_comes_out_of_rows_is_escaped(rows):
+def test_text_from_rows_is_escaped(rows):
     sets = {"note": HOSTILE}
     rows.add(halves(0.9), "a", hyperparameters=sets, overrides=sets).add(halves(0.8), "b")
     text = rows.text()
@@ -207,19 +214,19 @@ def test_what_comes_out_of_rows_is_escaped(rows):
     assert "<img" not in text and "[a](" not in text and " **e**" not in text
 
 
-def test_settings_of_one_label_are_told_apart_by_their_digest(rows):
+def test_settings_of_one_label_are_named_with_their_digest(rows):
     for latent, share in ((5, 0.9), (6, 0.8)):
         rows.add(halves(share), "fader", hyperparameters={"n_latent": latent})
     digests = [row.row.settings_digest[:8] for row in rows.entries]
     text = rows.text()
-    assert f"**fader v1 `{digests[0]}`** is best" in text
-    assert f"over fader v1 `{digests[1]}` (" in text
+    assert f"**fader v1 `{digests[0]}`** is sig" in text
+    assert f"above fader v1 `{digests[1]}` (" in text
 
 
 # ----------------------------------------------------------------------------------------- the page
 
 
-def test_the_page_holds_the_verdict_of_each_track_that_has_rows(add, make_run, directory):
+def test_the_page_has_the_verdict_of_each_track_with_rows(add, make_run, directory):
     add(*(make_run(seed=seed, nearest=0.9) for seed in range(4)))
     add(*(make_run(seed=seed, nearest=0.1, method="baseline") for seed in range(4)))
     other = "apogee-giants-snr50"
@@ -228,16 +235,16 @@ def test_the_page_holds_the_verdict_of_each_track_that_has_rows(add, make_run, d
     build(entries, directory)
     page = (directory / "LEADERBOARD.md").read_text()
     section = page.partition(TITLE)[2].partition("\n## ")[0]
-    assert "On apogee-giants, **fader** is best of 2 with " in section
-    assert f"On {other}, **baseline** stands alone" in section
+    assert "On apogee-giants, **fader** is significantly better than the other method: " in section
+    assert f"On {other}, **baseline** is the only method" in section
     assert "snr100" not in section
     assert page.index(TITLE) < page.index("\n## apogee-giants\n")
-    told = verdicts(sections(entries))
+    expected = verdicts(sections(entries))
     for order in itertools.islice(itertools.permutations(entries), 0, 40_000, 5_003):
-        assert verdicts(sections(order)) == told
+        assert verdicts(sections(order)) == expected
 
 
-def test_the_newest_section_with_a_competitor_speaks(add, make_run, directory):
+def test_the_verdict_is_of_the_newest_section_with_a_competing_method(add, make_run, directory):
     add(make_run(seed=0, nearest=0.9))
     newer = {"task_version": 2, "data_fingerprint": "new-full"}
     task = FakeTask(version=2, data="new")

@@ -1,4 +1,4 @@
-"""What may enter the leaderboard, what is refused and why, and that nothing is half added."""
+"""Adding rows to the leaderboard: which are refused and why, all or none."""
 
 import json
 
@@ -10,7 +10,7 @@ from support.rows import FakeMethod, diverged, draw_ranks
 from starbench.leaderboard.store import board
 from starbench.metrics import TwinRanks, recovery_estimates, twin_ranks
 from starbench.results.ranks import ranks_digest, read_ranks, write_ranks
-from starbench.results.schema import read_row
+from starbench.results.schema import read_row, row_text
 from starbench.results.text import RowError
 
 
@@ -66,10 +66,10 @@ def _fake_task():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"scale": "mini"}, "`scale` is mini, and only full rows"),
-        ({"scale": "own"}, "`scale` is own, and only full rows"),
+        ({"scale": "mini"}, "`scale` is mini, but the leaderboard takes only full rows"),
+        ({"scale": "own"}, "`scale` is own, but the leaderboard takes only full rows"),
         ({"dirty": True}, "`dirty` is true"),
-        ({"task_version": 2}, "`task_version` is 2, but apogee-giants here has 1"),
+        ({"task_version": 2}, "`task_version` is 2, but the installed apogee-giants has 1"),
         ({"data_fingerprint": "other"}, "`data_fingerprint` is other, but"),
     ],
 )
@@ -79,20 +79,20 @@ def test_a_row_that_does_not_belong_is_refused(add, make_run, directory, fields,
     assert files(directory) == []
 
 
-def test_a_crash_is_no_result(add, make_run):
+def test_a_failed_run_is_refused(add, make_run):
     run = make_run(change=lambda content: {**diverged(content), "status": "failed"})
-    with pytest.raises(RowError, match="`status` is failed, and a crash is no result"):
+    with pytest.raises(RowError, match="`status` is failed, and a crash is not a result"):
         add(run)
 
 
-def test_a_diverged_run_enters_without_ranks(add, make_run, directory):
+def test_a_diverged_run_is_added_without_ranks(add, make_run, directory):
     add(make_run(change=diverged))
     (entry,) = board.load(directory)
     assert entry.row.status == "diverged"
     assert len(files(directory)) == 1
 
 
-def test_changed_code_enters_only_when_allowed(add, make_run):
+def test_changed_code_is_accepted_only_with_allow_dirty(add, make_run):
     assert add(make_run(dirty=True), allow_dirty=True)
 
 
@@ -104,19 +104,19 @@ def test_a_row_may_not_claim_another_label_access_than_its_method(add, make_run)
     assert add(make_run(), declared=lambda name: FakeMethod())
 
 
-def test_a_row_that_its_method_could_not_have_made_is_refused(add, make_run):
+def test_a_row_that_its_method_could_not_have_produced_is_refused(add, make_run):
     newer = make_run(method_version=7)
-    with pytest.raises(RowError, match="`method_version` is 7, but fader is of version 1 here"):
+    with pytest.raises(RowError, match="`method_version` is 7, but the installed fader has"):
         add(newer, declared=lambda name: FakeMethod())
     with pytest.raises(RowError, match="`hyperparameters` and those of fader differ in `depth`"):
         add(
             make_run(hyperparameters={"n_latent": 5, "depth": 3}),
             declared=lambda name: FakeMethod(),
         )
-    # What an older version asked for is not known any more.
+    # The hyperparameters of an older version are unknown.
     older = make_run(hyperparameters={"depth": 3})
     assert add(older, declared=lambda name: FakeMethod(version=2))
-    with pytest.raises(RowError, match="predictions may not have the name of a method of star"):
+    with pytest.raises(RowError, match="predictions may not take the name of a method that ships"):
         add(
             make_run(predictions_sha256="0" * 64, overrides={}),
             declared=lambda name: type("Own", (FakeMethod,), {"__module__": "starbench.x"})(),
@@ -132,7 +132,7 @@ def test_ranks_of_another_number_of_stars_are_refused(add, make_run):
 def test_a_duplicate_is_refused_unless_it_replaces(add, make_run, directory):
     add(make_run(seed=1))
     again = make_run(seed=1, seconds={"total": 1})
-    with pytest.raises(RowError, match=r"there already .*give --replace"):
+    with pytest.raises(RowError, match=r"has a row of this method.*give --replace"):
         add(again)
     (path,) = add(again, replace=True)
     assert read_row(path).seconds == {"total": 1.0}
@@ -148,14 +148,14 @@ def test_replacing_a_scored_row_by_a_diverged_one_leaves_no_stray_ranks(add, mak
     assert len(files(directory)) == 1
 
 
-def test_all_rows_enter_or_none(add, make_run, directory):
+def test_all_rows_are_added_or_none(add, make_run, directory):
     good, bad = make_run(seed=0), make_run(seed=1, dirty=True)
     with pytest.raises(RowError):
         add(good, bad)
     assert files(directory) == []
 
 
-def test_a_full_disk_leaves_what_was_there(add, make_run, directory, monkeypatch):
+def test_a_full_disk_leaves_the_previous_rows(add, make_run, directory, monkeypatch):
     add(make_run(seed=0))
     before = {path: path.read_bytes() for path in (directory / "rows").iterdir()}
     real = board.write_row
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_what_was_there(add, make_run, directory, monkeypatch
 @pytest.mark.parametrize(
     "name", ["doppelganger_0.1", "doppelganger_1", "mean_reciprocal_rank", "tied_share"]
 )
-def test_a_figure_edited_by_hand_is_noticed(add, make_run, directory, name):
+def test_a_metric_edited_by_hand_is_refused(add, make_run, directory, name):
     run = make_run(nearest=0.3)
     value = json.loads((run / "row.json").read_text())["metrics"][name]["value"]
     edit_metric(run / "row.json", name, value=value + 0.01, high=1.0)
@@ -186,14 +186,14 @@ def test_a_figure_edited_by_hand_is_noticed(add, make_run, directory, name):
     assert files(directory) == []
 
 
-def test_an_edited_row_that_stands_already_is_noticed(add, make_run, directory):
+def test_an_edited_row_on_the_leaderboard_is_refused(add, make_run, directory):
     (path,) = add(make_run())
     edit_metric(path, "doppelganger_free", value=0.0, low=0.0)
     with pytest.raises(RowError, match=r"`metrics.doppelganger_free.value` is 0, but the ranks"):
         board.load(directory)
 
 
-def test_an_interval_narrowed_by_hand_is_noticed(add, make_run):
+def test_an_interval_narrowed_by_hand_is_refused(add, make_run):
     run = make_run()
     value = json.loads((run / "row.json").read_text())["metrics"]["doppelganger_free"]["value"]
     edit_metric(run / "row.json", "doppelganger_free", low=value, high=value)
@@ -201,15 +201,15 @@ def test_an_interval_narrowed_by_hand_is_noticed(add, make_run):
         add(run)
 
 
-def test_ranks_edited_by_hand_are_noticed(add, make_run):
+def test_ranks_edited_by_hand_are_refused(add, make_run):
     run = make_run()
     rank, tied = read_ranks(run / "ranks.h5")
     write_ranks(run / "ranks.h5", np.ones_like(rank), np.zeros_like(tied))
-    with pytest.raises(RowError, match="`ranks_sha256` is not that of the ranks"):
+    with pytest.raises(RowError, match="`ranks_sha256` is not the digest of the ranks"):
         add(run)
 
 
-def test_ties_edited_by_hand_are_noticed(add, make_run):
+def test_ties_edited_by_hand_are_refused(add, make_run):
     run = make_run()
     rank, tied = read_ranks(run / "ranks.h5")
     write_ranks(run / "ranks.h5", rank, np.zeros_like(tied))
@@ -224,36 +224,36 @@ def test_missing_ranks_are_named(add, make_run):
         add(run)
 
 
-def test_metrics_that_nobody_defined_are_refused(add, make_run):
+def test_unknown_metrics_are_refused(add, make_run):
     run = make_run()
     edit_metric(run / "row.json", "awesomeness", value=1.0, low=1.0, high=1.0)
-    with pytest.raises(RowError, match=r"`metrics.awesomeness` is not a metric of this starbench"):
+    with pytest.raises(RowError, match=r"`metrics.awesomeness` is not a metric of this version"):
         add(run)
 
 
 def test_a_metric_version_from_the_future_is_refused(add, make_run):
     run = make_run()
     edit_metric(run / "row.json", "doppelganger_free", version=9)
-    with pytest.raises(RowError, match="is 9, but this starbench knows versions up to 1"):
+    with pytest.raises(RowError, match="is 9, but this starbench has versions up to 1"):
         add(run)
 
 
-def test_a_file_that_claims_to_be_another_is_refused(add, make_run, directory):
+def test_a_file_with_the_name_of_another_row_is_refused(add, make_run, directory):
     (path,) = add(make_run())
     path.rename(path.with_name("zzz.json"))
     board.ranks_beside(path).rename(path.with_name("zzz.ranks.h5"))
-    with pytest.raises(RowError, match=r"zzz.json: a file of this row is named apogee-giants-v1"):
+    with pytest.raises(RowError, match=r"zzz.json: the file of this row must be named apogee"):
         board.load(directory)
 
 
-def test_a_small_row_put_there_by_hand_is_refused(add, make_run, directory):
+def test_a_small_row_copied_by_hand_is_refused(add, make_run, directory):
     (path,) = add(make_run())
     edit(path, scale="tiny")
     with pytest.raises(RowError, match="`scale` is tiny"):
         board.load(directory)
 
 
-def test_what_is_not_understood_does_not_travel(add, make_run, directory):
+def test_unknown_contents_are_not_copied(add, make_run, directory):
     run = make_run()
     with h5py.File(run / "ranks.h5", "a") as file:
         file["stowaway"] = np.arange(1000)
@@ -262,19 +262,22 @@ def test_what_is_not_understood_does_not_travel(add, make_run, directory):
     (path,) = add(run)
     with h5py.File(board.ranks_beside(path)) as file:
         assert sorted(file) == ["rank", "tied"]
-    assert path.read_text().startswith('{\n  "commit"')
+    assert path.read_text() == row_text(read_row(run / "row.json"))
 
 
-def test_the_checkout_is_found_from_within(directory, tmp_path):
+def test_the_folder_of_a_checkout_is_found_from_within(directory, tmp_path):
     inner = directory.parent / "tasks" / "synthesis"
     inner.mkdir(parents=True)
     assert board.find_directory(inner) == directory.resolve()
     assert board.find_directory(directory / "rows") == directory.resolve()
     with pytest.raises(RowError, match=r"not inside a checkout of starbench; .* --directory"):
         board.find_directory(tmp_path / "runs")
+    assert board.readable_directory(inner) == directory.resolve()
+    assert board.readable_directory(tmp_path / "runs") == board.shipped_directory()
+    assert len(board.load(board.shipped_directory(), checked=False)) >= 150
 
 
-def test_latents_prove_ranks(tmp_path):
+def test_ranks_are_recomputed_from_latents(tmp_path):
     from starbench.leaderboard.store.checks import check_latents
     from starbench.results.ranks import Ranks
 
@@ -286,18 +289,18 @@ def test_latents_prove_ranks(tmp_path):
     check_latents(ranks, tmp_path / "latents.h5")
     better = Ranks(np.ones_like(found.rank), np.zeros_like(found.tied))
     n_differing = int((found.rank != 1).sum())
-    with pytest.raises(RowError, match=f"other ranks .* for {n_differing} of 60 stars"):
+    with pytest.raises(RowError, match=f"ranks of {n_differing} of 60 stars differ"):
         check_latents(better, tmp_path / "latents.h5")
     with pytest.raises(RowError, match=r"`latent` should be \[10, 2, d\], not \[30, 2, 3\]"):
         check_latents(Ranks(found.rank[:10], found.tied[:10]), tmp_path / "latents.h5")
     with pytest.raises(RowError, match="no such file"):
         check_latents(ranks, tmp_path / "none.h5")
     (tmp_path / "latents.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    with pytest.raises(RowError, match="not a whole HDF5 file"):
+    with pytest.raises(RowError, match="not a complete HDF5 file"):
         check_latents(ranks, tmp_path / "latents.h5")
 
 
-def test_the_digest_in_a_row_is_of_its_ranks(make_run):
+def test_the_digest_in_a_row_is_that_of_its_ranks(make_run):
     run = make_run()
     row, ranks = board.read_pair(run / "row.json")
     assert row.ranks_sha256 == ranks_digest(ranks.rank)

@@ -1,4 +1,4 @@
-"""The rows of this repository: none above what is possible, and controls at their known level."""
+"""The committed rows: none above its ceiling, and controls at their known level."""
 
 from collections import defaultdict
 from functools import cache
@@ -9,19 +9,15 @@ import pytest
 from scipy.stats import binom
 
 from starbench.leaderboard.statistics.aggregate import Group, sections
-from starbench.leaderboard.statistics.compare import (
-    compare_resampled,
-    found_share,
-    ranks_of,
-    resample,
-)
+from starbench.leaderboard.statistics.compare import compare_resampled, ranks_of
+from starbench.leaderboard.statistics.resampling import found_share, resample
 from starbench.leaderboard.store.board import load, ranks_beside
 from starbench.metrics import SHARES
 from starbench.results.ranks import read_ranks
 
 LEADERBOARD = Path(__file__).parents[3] / "leaderboard"
 CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order")
-RAW_FLUX = 0.024  # what it finds of the mini scale's 2,500 noiseless stars; of more it finds fewer
+RAW_FLUX = 0.024  # its share on the mini scale's 2,500 noiseless stars; more stars lower it
 
 
 @cache
@@ -35,7 +31,7 @@ def scored() -> dict[str, tuple[Group, ...]]:
 
 
 def named(*names: str) -> list:
-    """Return a test's places and groups of controls: those that have rows, whichever they are."""
+    """Return the parameters of a test: sets of comparable rows and groups of the methods named."""
     return [
         pytest.param(place, group, id=f"{place}-{group.label}")
         for place, groups in scored().items()
@@ -51,7 +47,7 @@ def resampled(place: str, number: int, metric: str):
 
 
 def above(place: str, ceiling: Group, metric: str) -> list[str]:
-    """Name the competing methods that are surely above a control, on the same stars."""
+    """Name the competing methods that are significantly above a control on the same stars."""
     groups = scored()[place]
     most = resampled(place, groups.index(ceiling), metric)
     return [
@@ -66,7 +62,7 @@ def test_there_are_rows_to_judge():
     assert any(not group.row.control for groups in scored().values() for group in groups)
 
 
-def test_a_method_above_a_ceiling_is_named():
+def test_a_method_above_a_ceiling_would_be_found():
     for place, groups in scored().items():
         competing = [group for group in groups if not group.row.control]
         low, high = (
@@ -80,7 +76,7 @@ def test_a_method_above_a_ceiling_is_named():
 
 
 @pytest.mark.parametrize(("place", "group"), named("composition"))
-def test_the_truth_finds_every_twin_and_no_method_more(place, group):
+def test_the_true_composition_finds_every_twin_and_no_method_more(place, group):
     for metric in SHARES:
         assert group.mean[metric] == 1
         assert above(place, group, metric) == []
@@ -94,31 +90,31 @@ def test_the_truth_finds_every_twin_and_no_method_more(place, group):
         if param.values[1].row.hyperparameters["nuisance_known"]
     ],
 )
-def test_no_method_exceeds_what_the_spectra_tell(place, group):
+def test_no_method_exceeds_the_information_bound(place, group):
     for metric in SHARES:
         assert above(place, group, metric) == []
 
 
 @pytest.mark.parametrize(("place", "group"), named(*CHANCE))
-def test_what_knows_nothing_is_at_chance_or_below(place, group):
+def test_controls_without_information_are_at_chance_or_below(place, group):
     for entry in group.entries:
         rank = read_ranks(ranks_beside(entry.path)).rank
         n_pairs, strangers_and_twin = len(rank), rank.size - 1
-        # Two stars that are closest to each other are found both, so that pairs are counted.
+        # Stars that are closest to each other are both found, so pairs are counted.
         limit = binom.ppf(1 - 1e-5, n_pairs, 2 / strangers_and_twin)
         assert (rank == 1).any(axis=1).sum() <= limit
-        # Uniform ranks have a mean of half the gallery; five standard errors, of pairs.
+        # Uniform ranks have a mean of half the gallery; five standard errors over pairs.
         normalised = (rank - 1).mean() / (strangers_and_twin - 1)
         assert normalised >= 0.5 - 5 * (12 * n_pairs) ** -0.5
 
 
 @pytest.mark.parametrize(("place", "group"), named("constant-latent"))
-def test_a_constant_finds_none(place, group):
+def test_a_constant_latent_finds_none(place, group):
     for entry in group.entries:
         rank = read_ranks(ranks_beside(entry.path)).rank
         assert np.all(rank == rank.size - 1)
 
 
 @pytest.mark.parametrize(("place", "group"), named("raw-flux"))
-def test_spectra_alone_find_few_twins(place, group):
+def test_raw_flux_finds_few_twins(place, group):
     assert group.mean["doppelganger_free"] < RAW_FLUX

@@ -1,4 +1,4 @@
-"""Rows made again: a tiny run from end to end, tolerances by hand, and what is refused."""
+"""Reproducing rows: a tiny run from end to end, tolerances, and rows that are refused."""
 
 import dataclasses
 import json
@@ -44,7 +44,7 @@ def tiny(tmp_path_factory):
     return run, folder
 
 
-def test_a_tiny_row_is_made_again(tiny):
+def test_a_tiny_row_is_reproduced(tiny):
     run, folder = tiny
     again = ("leaderboard", "reproduce", run, "--cache", folder / "cache", "--quiet")
     code, output = starbench(*again, "--out", folder / "again")
@@ -52,13 +52,13 @@ def test_a_tiny_row_is_made_again(tiny):
     assert "Ranks: the same for every star." in output
     assert "DIFFERS" not in output
     assert output.endswith("figures agree.\n")
-    # A finished run there may be the one in question, and proves nothing.
+    # A finished run there may be the one in question, which proves nothing.
     code, output = starbench(*again, "--out", folder / "runs")
     assert code == 2
     assert "holds this run already; give another --out" in output
 
 
-def test_an_edited_row_is_not(tiny, tmp_path):
+def test_an_edited_row_is_not_reproduced(tiny, tmp_path):
     run, folder = tiny
     content = json.loads((run / "row.json").read_text())
     for name in ("doppelganger_free", "doppelganger_0.1", "doppelganger_1"):
@@ -73,7 +73,7 @@ def test_an_edited_row_is_not(tiny, tmp_path):
 
 
 def rows(again=None, **figures):
-    """Return a row, the run made again with its figures changed, and the ranks of both."""
+    """Return a row, the repeated run with changed values, and the ranks of both."""
     rank, tied = draw_ranks(0, 0.5)
     content = row_content(rank, tied, figures=figures)
     first = parse_row(json.dumps(content))
@@ -82,7 +82,7 @@ def rows(again=None, **figures):
     return first, parse_row(json.dumps(content)), Ranks(rank, tied)
 
 
-def test_each_kind_of_figure_has_its_tolerance():
+def test_tolerance_of_each_kind_of_metric():
     def figure(value, half=0.0):
         return RecordedEstimate(value=value, low=value - half, high=value + half, version=1)
 
@@ -100,7 +100,7 @@ def test_each_kind_of_figure_has_its_tolerance():
     )
 
 
-def test_a_stranger_does_not_set_the_tolerance():
+def test_an_untrusted_row_does_not_set_its_own_tolerance():
     row, again, ranks = rows(reconstruction_mse=1e-9, again={"reconstruction_mse": 1e-6})
     wide = row.metrics["reconstruction_mse"].model_copy(update={"low": 0.0, "high": 1.0})
     row = row.model_copy(update={"metrics": {**row.metrics, "reconstruction_mse": wide}})
@@ -109,20 +109,20 @@ def test_a_stranger_does_not_set_the_tolerance():
 
 
 @given(st.floats(1e-9, 1e-3), st.floats(0.81, 1.19))
-def test_errors_within_a_fifth_agree(value, factor):
+def test_squared_errors_within_a_fifth_agree(value, factor):
     figures = {"reconstruction_mse": RecordedEstimate(value=value, version=1)}
     allowed = tolerance("reconstruction_mse", figures["reconstruction_mse"])
     assert abs(value * factor - value) <= allowed < abs(value * 1.21 - value)
 
 
-def test_a_figure_that_one_of_them_lacks_differs():
+def test_a_metric_that_one_of_them_lacks_differs():
     row, again, ranks = rows(again={"reconstruction_mse": 1e-6})
     for one, other in ((row, again), (again, row)):
         (differing,) = [each for each in agreements(one, other, ranks) if not each.agrees]
         assert differing.name == "reconstruction_mse"
 
 
-def test_other_ranks_are_held_to_the_wider_tolerance():
+def test_other_ranks_have_the_wider_tolerance():
     row, again, ranks = rows()
     moved = row.metrics[SIGNIFICANT].model_copy(
         update={"value": row.metrics[SIGNIFICANT].value - 0.01}
@@ -140,7 +140,7 @@ def test_other_ranks_are_held_to_the_wider_tolerance():
         ({"scale": "own"}, "`scale` is own"),
     ],
 )
-def test_a_row_that_no_run_here_made_is_refused(fields, words):
+def test_a_row_that_cannot_be_repeated_is_refused(fields, words):
     row, _, _ = rows()
     with pytest.raises(RowError, match=words):
         check_source(row.model_copy(update=fields), "row.json")
@@ -160,7 +160,7 @@ def test_a_row_of_other_code_or_data_is_refused():
         "label_access": PolynomialResidual.label_access,
     }
     check()
-    with pytest.raises(RowError, match="`method_version` is 99, but polynomial-residual here has"):
+    with pytest.raises(RowError, match="`method_version` is 99, but the installed polynomial"):
         check(method_version=99)
     with pytest.raises(RowError, match=r"`method` is fader, .* check out the row's commit"):
         check(method="fader")
@@ -168,7 +168,7 @@ def test_a_row_of_other_code_or_data_is_refused():
         check(task=FakeTask(data="new"))
 
 
-def test_settings_are_checked_as_if_given_by_hand():
+def test_settings_are_checked_like_options():
     defaults = json.loads(json.dumps(dataclasses.asdict(PolynomialResidual.Hyperparameters())))
     key, value = next((key, value) for key, value in defaults.items() if type(value) is int)
     row, _, _ = rows()
@@ -184,11 +184,11 @@ def test_settings_are_checked_as_if_given_by_hand():
             read({**defaults, key: hostile})
     with pytest.raises(RowError, match="only the row has 'stowaway'"):
         read({**defaults, "stowaway": 1})
-    with pytest.raises(RowError, match=f"only polynomial-residual here has '{key}'"):
+    with pytest.raises(RowError, match=f"only the installed polynomial-residual has '{key}'"):
         read({name: value for name, value in defaults.items() if name != key})
 
 
-def test_a_method_that_is_not_installed_is_the_users_to_name(make_run):
+def test_a_method_that_is_not_installed_is_a_usage_error(make_run):
     code, output = starbench("leaderboard", "reproduce", make_run(method="lab.unheard-of"))
     assert code == 2
     assert "There is no method 'lab.unheard-of'" in output

@@ -1,4 +1,4 @@
-"""The site: the same rows give the same bytes, nothing in a row is obeyed, pages stay small."""
+"""The site: reproducible to the byte, text from rows displayed literally, pages small."""
 
 import html
 import re
@@ -16,6 +16,7 @@ from starbench.leaderboard.web.build import build_site
 from starbench.leaderboard.web.numbers import by_shift, over_plane, recovery_curve
 from starbench.results.text import RowError
 from starbench.tasks import registry
+from starbench.tasks.errors import DataError
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)> $x$ {{ 7*7 }}"
 MSE = {"reconstruction_mse": 1e-6, "swapped_reconstruction_mse": 2e-6}
@@ -27,12 +28,12 @@ PROBES = {
 
 
 def tags(text):
-    """Return what a browser sees of a page: each element and the names of its attributes."""
-    found = []
+    """Return the elements of a page, each with its attributes."""
+    elements = []
     parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser.handle_starttag = lambda tag, attributes: elements.append((tag, dict(attributes)))
     parser.feed(text)
-    return found
+    return elements
 
 
 @pytest.fixture
@@ -75,12 +76,12 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
     methods = ("fader", "no-decoder", "all-diverged", "information-bound", "hostile")
     assert set(pages) == {"index.html", "figures.html", *(f"methods/{m}.html" for m in methods)}
 
-    # Every link leads to a file of the site.
+    # Every link is to a file of the site.
     for name, text in pages.items():
         for link in re.findall(r'(?:href|src)="([^"#]+)', text):
             assert (out / name).parent.joinpath(link).resolve().is_file(), (name, link)
 
-    # Nothing comes from elsewhere, nothing is inline, and foreign text is text.
+    # Everything is local, nothing is inline, and untrusted text is only text.
     for text in pages.values():
         assert "http://" not in text and "https://" not in text
         assert "default-src 'none'" in html.unescape(text)
@@ -109,25 +110,25 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
     ) < 1_000_000  # fmt: skip
 
 
-def test_the_same_rows_give_the_same_bytes(rows, directory, get_task, tmp_path):
+def test_the_site_is_reproducible_to_the_byte(rows, directory, get_task, tmp_path):
     def contents(out):
         build(directory, out, get_task)
         return {path.relative_to(out): path.read_bytes()
                 for path in out.rglob("*") if path.is_file()}  # fmt: skip
 
     first = contents(tmp_path / "a")
-    assert contents(tmp_path / "a") == first  # in the place of the older one
+    assert contents(tmp_path / "a") == first  # replaces the older site
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 def test_an_empty_leaderboard_has_a_site(directory, get_task, tmp_path):
     build(directory, tmp_path / "site", get_task)
-    assert "No rows give a figure yet." in (tmp_path / "site" / "figures.html").read_text()
+    assert "No rows to draw yet." in (tmp_path / "site" / "figures.html").read_text()
 
 
-def test_a_folder_of_something_else_is_left_alone(directory, get_task, tmp_path):
+def test_a_folder_with_other_files_is_refused(directory, get_task, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(RowError, match="holds something else than a site"):
+    with pytest.raises(RowError, match="holds something other than a site"):
         build(directory, tmp_path, get_task)
     assert (tmp_path / "thesis.txt").exists()
 
@@ -142,7 +143,7 @@ def test_the_command_builds_beside_the_rows(add, make_run, directory, get_task, 
     assert "MB; open" in outcome.output
 
 
-def test_data_of_another_version_are_not_drawn(add, make_run, directory, get_task, tmp_path):
+def test_labels_of_other_data_are_not_drawn(add, make_run, directory, get_task, tmp_path):
     add(make_run())
     build(directory, tmp_path / "site", lambda name: FakeTask(name, version=2))
     drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
@@ -150,8 +151,19 @@ def test_data_of_another_version_are_not_drawn(add, make_run, directory, get_tas
     assert "shift" not in drawn
 
 
+def test_a_task_that_is_not_installed_has_no_label_figures(add, make_run, directory, tmp_path):
+    def get_task(name):
+        raise DataError(f"There is no task '{name}'.")
+
+    add(make_run())
+    build(directory, tmp_path / "site", get_task)
+    drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
+    assert "recovery" in drawn
+    assert "shift" not in drawn
+
+
 def test_a_curve_is_the_mean_of_the_seeds_within_its_interval():
-    ranks = [draw_ranks(seed, 0.5)[0] for seed in range(3)]
+    ranks = np.stack([draw_ranks(seed, 0.5)[0] for seed in range(3)])
     curve = recovery_curve(ranks)
     assert curve.k.tolist() == [1, 3, 10, 25, 100]
     for place, k in enumerate(curve.k):
@@ -160,7 +172,7 @@ def test_a_curve_is_the_mean_of_the_seeds_within_its_interval():
     assert (np.diff(curve.share) >= 0).all()
 
 
-def test_bins_hold_the_stars_that_belong_there():
+def test_means_in_bins_of_shift_and_over_the_plane():
     found = np.array([[1.0, 0.0], [1.0, 1.0]])
     teff = np.array([[4000.0, 4050.0], [4000.0, 4950.0]])
     means = by_shift(found, teff)

@@ -1,4 +1,4 @@
-"""The generated pages: stable bytes, harmless text, and figures where they belong."""
+"""The generated files: the same bytes for the same rows, escaped text, values in their columns."""
 
 import html
 import itertools
@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 from support.rows import diverged, draw_ranks, row_content
 
 from starbench.leaderboard.pages.escape import markdown
-from starbench.leaderboard.pages.markdown import (
-    BEGIN,
-    END,
-    build,
-    differing,
-    leaderboard_page,
-    readme_part,
-    with_table,
-)
+from starbench.leaderboard.pages.generate import build, differing
+from starbench.leaderboard.pages.leaderboard_page import leaderboard_page
+from starbench.leaderboard.pages.readme import BEGIN, END, readme_part, with_table
 from starbench.leaderboard.pages.terminal import table_for_run
 from starbench.leaderboard.statistics.columns import one_decimal, percent, scientific, two_decimals
 from starbench.leaderboard.store import board
@@ -45,7 +39,7 @@ def entry(**fields):
 
 
 def cells(line):
-    """Split a line of a Markdown table as a renderer does, at bars that are not escaped."""
+    """Split a line of a Markdown table at the bars that are not escaped, as a renderer does."""
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
@@ -62,7 +56,7 @@ ANCHOR = re.compile(r'^<a id="[^"]*"></a>')
 
 
 def line_of(page, start):
-    """Return the cells of the line of a method or a row, without the rank before it."""
+    """Return the cells of the line of a method or a row, without its rank."""
     for table in tables(page):
         skipped = table[0][0] == "Rank"
         for line in table[1:]:
@@ -71,8 +65,8 @@ def line_of(page, start):
     raise AssertionError(f"no line begins with {start}")
 
 
-def shown_seeds(cell):
-    """Return what the link to a group's rows shows."""
+def seeds_text(cell):
+    """Return the text of the link to a group's rows."""
     return re.fullmatch(r"\[(.*)\]\(#\S+\)", cell)[1]
 
 
@@ -93,11 +87,11 @@ def shown_seeds(cell):
         (one_decimal, 6.04, "6.0"),
     ],
 )
-def test_numbers_are_written_in_one_way(write, value, text):
+def test_number_formats(write, value, text):
     assert write(value) == text
 
 
-def test_without_rows_the_published_figures_stand_alone():
+def test_without_rows_the_page_has_the_published_values():
     page = leaderboard_page([])
     assert "No rows yet." in page
     line = line_of(page, "*fader* (published: Fader paper, Table 1; 25,000 stars)")
@@ -106,11 +100,11 @@ def test_without_rows_the_published_figures_stand_alone():
     assert "## Single rows" not in page
     for task in ("apogee-giants", "apogee-giants-snr100", "apogee-giants-snr30"):
         assert f"\n## {task}\n" in page
-    # From little noise to much.
+    # By falling SNR.
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
 
 
-def test_every_published_figure_is_possible_and_has_a_source():
+def test_published_values_are_possible_and_have_a_source():
     lines = published_figures()
     assert len(lines) == 22
     for line in lines:
@@ -130,20 +124,20 @@ def test_every_metric_is_defined_on_the_page():
         assert line[3] == ("higher" if metric.higher_is_better else "lower")
 
 
-def test_rows_and_published_figures_share_a_table_the_best_first():
+def test_rows_and_published_values_share_a_table_best_first():
     page = leaderboard_page([entry(seed=seed, nearest=0.7) for seed in range(3)])
     (table,) = [t for t in tables(page) if any("Table 1" in line[1] for line in t)]
     names = [line[1].split("(")[0].strip(" *") for line in table[1:]]
     (ours,) = (number for number, line in enumerate(table[1:]) if line[1] == "fader")
     assert names.index("factordis") < ours < names.index("polynomial residual + PCA")
     ours = line_of(page, "fader")
-    assert shown_seeds(ours[1]) == "3"
+    assert seeds_text(ours[1]) == "3"
     assert re.fullmatch(r"\d\d\.\d ± \d+\.\d", ours[2])
-    assert ours[5] == ours[6] == "", "no decoder: empty, not zero"
+    assert ours[5] == ours[6] == "", "without a decoder the cells are empty, not zero"
     assert ours[9] == "6.0 ± 0.0"
 
 
-def test_label_access_separates_tables():
+def test_each_label_access_has_its_own_table():
     page = leaderboard_page(
         [entry(), entry(method="composition", label_access="oracle", nearest=1.0)]
     )
@@ -151,7 +145,7 @@ def test_label_access_separates_tables():
     assert nuisance < page.index("|  | fader |") < oracle < page.index("|  | composition |")
 
 
-def test_single_rows_link_to_their_files_and_say_how_to_repeat_them():
+def test_single_rows_link_to_their_files_and_have_their_command():
     one = entry(seed=4, overrides={"n_latent": 20})
     line = line_of(leaderboard_page([one]), "[apogee-giants fader 4]")
     assert line[0].endswith(f"(rows/{one.path.name})")
@@ -164,52 +158,48 @@ def test_single_rows_link_to_their_files_and_say_how_to_repeat_them():
     )
 
 
-def test_a_diverged_row_says_so():
+def test_a_diverged_row_says_that_it_diverged():
     page = leaderboard_page([entry(), entry(seed=1, change=diverged)])
-    assert shown_seeds(line_of(page, "fader")[1]) == "1 (+ 1 diverged)"
+    assert seeds_text(line_of(page, "fader")[1]) == "1 (+ 1 diverged)"
     assert line_of(page, "[apogee-giants fader 1]")[1] == r"diverged: loss \| is NaN"
 
 
-def test_changed_code_and_releases_are_told_apart():
+def test_changed_code_and_releases_are_marked():
     page = leaderboard_page([entry(seed=0, dirty=True), entry(seed=1, commit=None, dirty=None)])
     assert line_of(page, "[apogee-giants fader 0]")[-3] == "`aaaaaaaaaa` (changed)"
     assert line_of(page, "[apogee-giants fader 1]")[-3] == "release 0.1.0"
 
 
-def test_incomparable_rows_stand_in_sets_of_their_own():
+def test_incomparable_rows_are_in_separate_sets():
     page = leaderboard_page([entry(seed=0), entry(seed=1, data_fingerprint="old")])
     assert "### Comparable rows, set 1 of 2" in page
     assert "### Comparable rows, set 2 of 2" in page
-    assert page.count("Not to be compared with the other sets.") == 2
-    assert page.count("Fader paper, Table 1; 25,000 stars") == 2, "published figures stand once"
+    assert page.count("Not comparable with the other sets.") == 2
+    assert page.count("Fader paper, Table 1; 25,000 stars") == 2, "published values appear once"
 
 
-def test_settings_set_lines_apart():
+def test_each_setting_has_its_own_line():
     sets = {"hyperparameters": {"n_latent": 5}, "overrides": {"n_latent": 5}}
     page = leaderboard_page([entry(), entry(**sets), entry(preset="published")])
-    assert shown_seeds(line_of(page, r"fader (n\_latent = 5)")[1]) == "1"
+    assert seeds_text(line_of(page, r"fader (n\_latent = 5)")[1]) == "1"
     page = leaderboard_page([entry(), entry(hyperparameters={"n_latent": 5})])
     digests = {file_name(entry(**more).row)[-13:-5]
                for more in ({}, {"hyperparameters": {"n_latent": 5}})}  # fmt: skip
-    shown = {re.search(r"`(\w{8})`", line[1])[1] for t in tables(page) for line in t
-             if line[1].startswith("fader v1")}  # fmt: skip
-    assert shown == digests
+    in_names = {re.search(r"`(\w{8})`", line[1])[1] for t in tables(page) for line in t
+                if line[1].startswith("fader v1")}  # fmt: skip
+    assert in_names == digests
 
 
-def test_the_number_of_seeds_leads_to_the_single_rows():
+def test_the_number_of_seeds_links_to_the_single_rows():
     entries = [entry(seed=seed, method=name) for seed in range(3) for name in ("a", "b")]
     entries += [entry(seed=seed, method="a", hyperparameters={"n": 1}) for seed in range(2)]
-    for page, beginning in (
-        (leaderboard_page(entries), ""),
-        (readme_part(entries), "leaderboard/LEADERBOARD.md"),
-    ):
-        links = re.findall(r"\[\d\]\(([^#)]*)#([^)]*)\)", page)
-        assert len(set(links)) == len(links) == 3
-        assert {file for file, _ in links} == {beginning}
-        anchors = re.findall(r'<a id="([^"]*)">', leaderboard_page(entries))
-        assert len(set(anchors)) == len(anchors) == len(entries)
-        assert {anchor for _, anchor in links} <= set(anchors)
-    # The rows of a line stand together, beginning where its link leads.
+    page = leaderboard_page(entries)
+    links = re.findall(r"\[\d\]\(#([^)]*)\)", page)
+    assert len(set(links)) == len(links) == 3
+    anchors = re.findall(r'<a id="([^"]*)">', page)
+    assert len(set(anchors)) == len(anchors) == len(entries)
+    assert set(links) <= set(anchors)
+    # The rows of a line are together, beginning with the one it links to.
     assert [re.sub(r".*__(\w)__seed(\d)-(\w)\w*", r"\1\2\3", anchor) for anchor in anchors] in (
         [f"{name}{seed}{digest}" for name, seed, digest in order]
         for order in orders_of_groups(entries)
@@ -217,7 +207,7 @@ def test_the_number_of_seeds_leads_to_the_single_rows():
 
 
 def orders_of_groups(entries):
-    """Return the orders of rows in which those of a group stand together, by seed."""
+    """Return the orders of rows in which those of a group are together, by seed."""
     by_group = {}
     for each in entries:
         key = each.row.method, each.row.settings_digest
@@ -226,12 +216,12 @@ def orders_of_groups(entries):
         yield [row for group in order for row in group]
 
 
-def test_a_figure_that_some_seeds_lack_says_so():
+def test_a_value_that_some_seeds_lack_counts_the_seeds():
     entries = [entry(seed=0, figures={"reconstruction_mse": 1e-6}), entry(seed=1)]
     assert line_of(leaderboard_page(entries), "fader")[5] == "1 of 2 seeds"
 
 
-def test_a_label_of_any_length_is_cut():
+def test_a_long_label_is_cut():
     sets = {f"key{number}": "x" * 300 for number in range(100)}
     page = leaderboard_page([entry(hyperparameters=sets, overrides=sets)])
     line = line_of(page, "fader (key0 = xxx")
@@ -239,7 +229,7 @@ def test_a_label_of_any_length_is_cut():
     assert re.search(r" \.\.\. v1 `\w{8}`$", line[0])
 
 
-def test_a_row_cannot_end_the_readmes_table():
+def test_a_row_cannot_end_the_generated_part_of_the_readme():
     sets = {"name": END}
     table = readme_part([entry(hyperparameters=sets, overrides=sets)])
     assert END not in table
@@ -247,7 +237,7 @@ def test_a_row_cannot_end_the_readmes_table():
     assert with_table(once, "| new |") == with_table(f"before {BEGIN} {END} after", "| new |")
 
 
-def test_hostile_text_is_shown_and_not_obeyed():
+def test_hostile_text_is_displayed_literally():
     sets = {"name": HOSTILE}
     hardware = {"processor": HOSTILE, "cores": 1, "threads": 1, "memory_gib": 1,
                 "device": "cpu", "system": "x"}  # fmt: skip
@@ -262,7 +252,7 @@ def test_hostile_text_is_shown_and_not_obeyed():
         assert not re.search(r"(?<!\\)\]\(http", text)
         assert "://evil" not in text
         assert "$c$" not in text
-    # The same columns everywhere: no bar of theirs has split a cell.
+    # All lines have the same columns, so no bar in a text has split a cell.
     for table in tables(page):
         assert {len(line) for line in table} == {len(table[0])}
     assert len(tables(page)) == len(tables(harmless))
@@ -273,10 +263,10 @@ def test_hostile_text_is_shown_and_not_obeyed():
 @given(st.text(string.printable[:95] + "äπ", max_size=40))
 @example(HOSTILE)
 @example("\\&amp;\\\\#58;://")
-def test_escaped_text_reads_as_it_was(text):
-    shown = html.unescape(re.sub(r"\\([!-/:-@[-`{-~])", r"\1", markdown(text)))
-    assert shown == text
-    # Nothing is left that CommonMark, its tables or GitHub's additions would act on.
+def test_escaped_text_renders_as_the_original(text):
+    rendered = html.unescape(re.sub(r"\\([!-/:-@[-`{-~])", r"\1", markdown(text)))
+    assert rendered == text
+    # Nothing is left that CommonMark, its tables or GitHub's additions would interpret.
     left = re.sub(r"\\[\\`*_\[\]|~#!]|&(#?\w+);", "", markdown(text))
     assert not re.search(r"[\\`*_\[\]|~#!<>$@&]|://|www\.", left)
 
@@ -286,7 +276,32 @@ def make_board(add, make_run):
     add(make_run(method="conditional-autoencoder", nearest=0.1))
 
 
-def test_building_twice_gives_the_same_bytes(add, make_run, directory):
+def test_the_readme_shows_the_best_methods_on_both_tracks():
+    entries = []
+    for task, drop in (("apogee-giants", 0.0), ("apogee-giants-snr50", 0.3)):
+        for number in range(6):
+            nearest = 0.9 - 0.1 * number - drop
+            entries.append(entry(method=f"method-{number}", task=task, nearest=nearest))
+        entries.append(entry(method="information-bound", label_access="oracle", control=True,
+                             task=task, nearest=1.0))  # fmt: skip
+        entries.append(entry(method="composition", label_access="oracle", control=True, task=task))
+    entries.append(entry(method="method-0", task="apogee-giants", hyperparameters={"n_latent": 5}))
+    (table,) = tables(readme_part(entries))
+    assert table[0] == ["Method", "Label access", "Nearest, no noise [%]", "Nearest, SNR 50 [%]",
+                        "Swapped MSE"]  # fmt: skip
+    names = [line[0] for line in table[1:]]
+    assert [name.split(" (")[0] for name in names] == [
+        "method-0 v1 `" + entries[0].row.settings_digest[:8] + "`",
+        "method-1", "method-2", "method-3", "*fader*", "*fader",
+        "information-bound *(control)*",
+    ]  # fmt: skip
+    assert len(names) <= 12
+    nearest = entries[1].row.metrics["doppelganger_free"].value
+    assert table[2] == ["method-1", "nuisance", percent(nearest), percent(
+        entries[9].row.metrics["doppelganger_free"].value), ""]  # fmt: skip
+
+
+def test_building_is_reproducible_to_the_byte(add, make_run, directory):
     make_board(add, make_run)
     readme = directory.parent / "README.md"
     readme.write_text(f"# starbench\n\n{BEGIN}\n{END}\n\nThe end.\n")
@@ -315,7 +330,7 @@ def test_the_page_does_not_depend_on_the_order_of_rows_or_keys(add, make_run, di
     entries = load(directory)
     pages = {leaderboard_page(order) for order in itertools.permutations(entries)}
     assert len(pages) == 1
-    # The same rows, written by something that orders keys the other way round.
+    # The same rows, with all keys in reverse order.
     other = tmp_path / "other" / "leaderboard"
     shutil.copytree(directory, other)
     for path in (other / "rows").glob("*.json"):
@@ -329,7 +344,7 @@ def test_the_page_does_not_depend_on_the_order_of_rows_or_keys(add, make_run, di
     assert {leaderboard_page(load(other))} == pages
 
 
-def test_a_page_edited_by_hand_is_noticed(add, make_run, directory):
+def test_a_page_edited_by_hand_is_out_of_date(add, make_run, directory):
     make_board(add, make_run)
     build(load(directory), directory)
     page = directory / "LEADERBOARD.md"
@@ -341,11 +356,11 @@ def test_a_page_edited_by_hand_is_noticed(add, make_run, directory):
     "readme", ["no markers", BEGIN, END, END + BEGIN, BEGIN + BEGIN + END, BEGIN + END + END]
 )
 def test_a_readme_without_its_markers_is_refused(readme):
-    with pytest.raises(RowError, match=r"README.md: lines .* once each; add them"):
+    with pytest.raises(RowError, match=r"README.md: the lines .* once each, in this order"):
         with_table(readme, "table")
 
 
-def test_the_readme_part_is_put_in_once():
+def test_the_generated_part_of_the_readme_is_replaced():
     once = with_table(f"before {BEGIN} old {END} after", "| new |")
     assert once == f"before {BEGIN}\n\n| new |\n\n{END} after"
     assert with_table(once, "| new |") == once
@@ -354,7 +369,7 @@ def test_the_readme_part_is_put_in_once():
 # ------------------------------------------------------------------------------------- terminal
 
 
-def test_a_run_ends_with_its_row_beside_the_others(add, make_run, directory):
+def test_a_run_ends_with_its_row_beside_the_leaderboard(add, make_run, directory):
     make_board(add, make_run)
     row, _ = board.read_pair(make_run(method="new", seed=7, nearest=0.55) / "row.json")
     text = table_for_run(row, directory)
@@ -371,17 +386,17 @@ def test_a_run_ends_with_its_row_beside_the_others(add, make_run, directory):
     )
 
 
-def test_a_run_on_own_data_has_nothing_to_stand_beside(make_run, directory):
+def test_a_run_on_own_data_ends_with_its_row_alone(make_run, directory):
     row, _ = board.read_pair(make_run(task="my_pairs", scale="own") / "row.json")
     text = table_for_run(row, directory)
     assert text.startswith("my_pairs, version 1, own")
     assert "published" not in text
 
 
-def test_a_broken_leaderboard_does_not_cost_the_user_the_table(add, make_run, directory):
+def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
     (path,) = add(make_run())
     path.write_text("{}")
     row, _ = board.read_pair(make_run(seed=1) / "row.json")
     text = table_for_run(row, directory)
     assert "> fader" in text
-    assert "The leaderboard's rows are left out: " in text
+    assert "The leaderboard's rows are omitted: " in text

@@ -1,0 +1,58 @@
+"""The rows as a pandas data frame, one line a run."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from starbench.leaderboard.statistics.aggregate import sections
+from starbench.leaderboard.statistics.facts import metric_facts, metric_names, row_facts
+from starbench.leaderboard.store.board import load, shipped_directory
+
+
+def rows_frame(directory: Path | None = None) -> pd.DataFrame:
+    """Return all rows of a leaderboard, one line a run.
+
+    Parameters
+    ----------
+    directory : pathlib.Path, optional
+        The leaderboard's folder; by default the one that ships with starbench.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By task, and on each the methods with the highest share of nearest twins first within a
+        label access. The columns are those of ``leaderboard.csv``, among them ``method``,
+        ``method_version``, ``label_access``, ``control``, ``task``, ``scale``, ``seed``,
+        ``status``, ``seconds.fit``, ``n_parameters`` and ``commit``, and for each metric its value
+        and 95 % interval, such as ``doppelganger_free``, ``doppelganger_free.low`` and
+        ``doppelganger_free.high``; NaN where a run lacks it. ``hyperparameters`` and ``overrides``
+        hold dictionaries. Rows with ``superseded`` are of an older version of their method; average
+        those that share a ``group``, which differ only in their seed.
+
+    Raises
+    ------
+    RowError
+        For the first row that is invalid.
+
+    Examples
+    --------
+    >>> rows = rows_frame()
+    >>> fader = rows.query("method == 'fader' and task == 'apogee-giants'")
+    >>> sorted(fader.seed)
+    [0, 1, 2, 3, 4]
+    """
+    entries = load(directory or shipped_directory(), checked=False)
+    names = metric_names(entry.row for entry in entries)
+    return pd.DataFrame(
+        {
+            "file": entry.path.name,
+            "group": group.key,
+            "superseded": section.superseded(group),
+            **row_facts(entry.row),
+            "hyperparameters": entry.row.hyperparameters,
+            **metric_facts(entry.row, names),
+        }
+        for section in sections(entries)
+        for group in section.groups
+        for entry in (*group.entries, *group.diverged)
+    )

@@ -1,0 +1,218 @@
+"""LEADERBOARD.md: the tables of all tasks, their verdicts, definitions and single rows.
+
+Everything that comes from a row and is not a number is escaped by
+`starbench.leaderboard.pages.escape`.
+"""
+
+from collections.abc import Sequence
+
+from starbench.leaderboard.pages.escape import markdown
+from starbench.leaderboard.pages.names import ACCESS_TITLES
+from starbench.leaderboard.pages.notes import seeds_note
+from starbench.leaderboard.pages.tables import Lines, table, with_interval
+from starbench.leaderboard.pages.verdict_text import verdict_section
+from starbench.leaderboard.statistics.aggregate import Group, Section, sections
+from starbench.leaderboard.statistics.columns import COLUMNS
+from starbench.leaderboard.statistics.judgement import Judgement
+from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.published import Published, published_figures
+from starbench.leaderboard.store.task import task_order
+from starbench.metrics import METRICS
+from starbench.results.schema import Row
+
+CSV = "leaderboard.csv"
+
+_HOW_TO_READ = """\
+Methods are scored on the test split of a task: 12,500 pairs of spectra that share their composition
+and differ in effective temperature and gravity. Values are means over seeds, ± the standard
+deviation over seeds where there are several. Brackets beside the share of nearest twins are the
+95 % interval of the mean over all possible seeds and stars: pairs are resampled, and within each
+resample the mean over seeds is drawn by Student's t. The interval needs the rank of every star, so
+squared errors and probes have only ±. Diverged runs are excluded from means; the seeds column
+counts them and links to the single rows. Methods of different label access have separate tables,
+and rows of different data or metric versions are never averaged or compared.
+
+Rank: 1 + the number of methods in the table that find significantly more nearest twins on the same
+stars, that is, for which the 95 % interval of the difference lies above 0. Several settings of one
+method count once. Ties are not transitive: where b is statistically tied with a and with c, but a
+is significantly better than c, their ranks are 1, 1 and 2. Controls, published values, older
+versions of a method and methods of which more runs diverged than were scored have no rank.
+
+Controls calibrate the scale and do not compete. They show what is found by chance
+(`random-latent`, `constant-latent`, `nuisance-latent`, `twin-by-order`), from the spectrum itself
+(`raw-flux`), from the true abundances (`composition`), and from noisy spectra by an observer who
+knows the generator (`information-bound`: the most that any latent can find, given Teff and log g;
+with `nuisance_known = False`, without them).
+
+Published values were measured by others on their own spectra with their own networks. They show
+what to expect and are not ranked against the rows. The share of twins found falls with the number
+of stars searched, which is given with each. "De Mijolla et al. 2021" is arXiv:2103.06377; its
+values follow from ranks stored with its code."""
+
+
+def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
+    """Return LEADERBOARD.md.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        In any order.
+    judged : Judgement, optional
+        From the ranks beside the rows; without it the page has no ranks and verdicts.
+    """
+    judged = judged or Judgement()
+    all_sections, published = sections(entries), published_figures()
+    tasks = sorted(
+        {section.task for section in all_sections} | {line.task for line in published},
+        key=task_order,
+    )
+    parts = [
+        "# Leaderboard",
+        "<!-- Generated from the rows by `starbench leaderboard build`; do not edit. -->",
+        _HOW_TO_READ,
+        *verdict_section(judged.verdicts.get("nuisance", {})),
+    ]
+    for task in tasks:
+        parts += _task_part(
+            task,
+            [section for section in all_sections if section.task == task],
+            judged,
+            [line for line in published if line.task == task],
+        )
+    parts += [*_definitions(), *_single_rows(entries)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _task_part(
+    task: str,
+    task_sections: Sequence[Section],
+    judged: Judgement,
+    published: Sequence[Published],
+) -> list[str]:
+    parts = [f"## {markdown(task)}"]
+    if not task_sections:
+        parts += ["No rows yet.", *_tables((), judged, published)]
+    for number, section in enumerate(task_sections):
+        facts = [f"Task version {section.task_version}", f"scale {section.scale}"]
+        facts.append(f"data `{section.data_fingerprint}`")
+        if section.versions:
+            facts.append(_versions(section))
+        line = ", ".join(facts) + "."
+        if len(task_sections) > 1:
+            parts.append(f"### Comparable rows, set {number + 1} of {len(task_sections)}")
+            line += " Not comparable with the other sets."
+        current = [group for group in section.groups if not section.superseded(group)]
+        # Published values belong to the task, so they appear once, beside the newest rows.
+        parts += [line, *_tables(current, judged, published if number == 0 else ())]
+        parts += _superseded(section, judged)
+    return parts
+
+
+def _tables(
+    groups: Sequence[Group], judged: Judgement, published: Sequence[Published]
+) -> list[str]:
+    """Return a table for each label access that has lines."""
+    parts = []
+    lines_of = Lines(COLUMNS, judged)
+    for access, title in ACCESS_TITLES.items():
+        of_access = [group for group in groups if group.row.label_access == access]
+        lines = lines_of.of(of_access, [line for line in published if line.label_access == access])
+        if lines:
+            parts += [f"#### {title}", table(lines_of.header, lines_of.align, lines)]
+        note = seeds_note(of_access, [group for group in of_access if group.key in judged.ranks])
+        parts += [note] if note else []
+    return parts
+
+
+def _superseded(section: Section, judged: Judgement) -> list[str]:
+    groups = [group for group in section.groups if section.superseded(group)]
+    if not groups:
+        return []
+    lines_of = Lines(COLUMNS, judged)
+    return [
+        "#### Superseded",
+        "Older versions of the methods above, of any label access, no longer ranked.",
+        table(lines_of.header, lines_of.align, lines_of.of(groups, others=section.groups)),
+    ]
+
+
+def _versions(section: Section) -> str:
+    by_version: dict[int, list[str]] = {}
+    for name, version in section.versions.items():
+        by_version.setdefault(version, []).append(name)
+    if len(by_version) == 1:
+        return f"metric version {next(iter(by_version))}"
+    usual = max(by_version, key=lambda version: (len(by_version[version]), version))
+    exceptions = [
+        f"`{name}` {version}"
+        for version, names in sorted(by_version.items())
+        if version != usual
+        for name in names
+    ]
+    return f"metric version {usual}, but {', '.join(exceptions)}"
+
+
+def _definitions() -> list[str]:
+    lines = [
+        (
+            f"`{name}`",
+            markdown(metric.definition),
+            markdown(metric.unit),
+            "higher" if metric.higher_is_better else "lower",
+            str(metric.version),
+        )
+        for name, metric in METRICS.items()
+    ]
+    header = ("Metric", "Definition", "Unit", "Better", "Version")
+    return [
+        "## What the columns mean",
+        "\n".join(f"- {column.title}: {column.meaning}" for column in COLUMNS),
+        table(header, "lllrr", lines),
+    ]
+
+
+def _commit(row: Row) -> str:
+    if row.commit is None:
+        return f"release {markdown(row.starbench_version)}"
+    return f"`{row.commit[:10]}`" + (" (changed)" if row.dirty else "")
+
+
+def _by_group(entry: Entry) -> tuple[object, ...]:
+    """Sort rows by group, as the line of a group links to its first row."""
+    row = entry.row
+    order = task_order(row.task), -row.task_version, row.method, -row.method_version
+    return *order, row.settings_digest, row.data_fingerprint, row.status != "ok", row.seed
+
+
+def _single_rows(entries: Sequence[Entry]) -> list[str]:
+    if not entries:
+        return []
+    columns = [column for column in COLUMNS if column.key in METRICS]
+    lines = []
+    for entry in sorted(entries, key=_by_group):
+        row, hardware = entry.row, entry.row.hardware
+        machine = hardware.accelerator or f"{hardware.processor}, {hardware.threads} threads"
+        cells = [
+            f'<a id="{entry.path.stem}"></a>'
+            f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"
+        ]
+        if row.status == "ok":
+            if row.message:
+                cells[0] += f": {markdown(row.message)}"
+            cells += [
+                markdown(with_interval(row.metrics.get(column.key), column)) for column in columns
+            ]
+        else:
+            cells += [f"{row.status}: {markdown(row.message or '')}"] + [""] * (len(columns) - 1)
+        cells += [_commit(row), markdown(machine), f"<code>{markdown(row.command)}</code>"]
+        lines.append(cells)
+    header = ("Row", *(column.title for column in columns), "Commit", "Machine", "Command")
+    align = "l" + "r" * len(columns) + "lll"
+    return [
+        "## Single rows",
+        "Each with its 95 % interval from a bootstrap over pairs, and the command that repeats the "
+        f"run at its commit. [{CSV}]({CSV}) has all metrics of all rows. `starbench leaderboard "
+        "verify` recomputes the shares and ranks of each row from the ranks of its stars; "
+        "`starbench leaderboard reproduce` repeats a run and compares its metrics with the row.",
+        table(header, align, lines),
+    ]

@@ -1,0 +1,133 @@
+"""Markdown tables of groups of rows and of published values."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from starbench.leaderboard.pages.escape import markdown
+from starbench.leaderboard.pages.names import method_name
+from starbench.leaderboard.statistics.aggregate import Group, rank_order
+from starbench.leaderboard.statistics.columns import Column, figures_of
+from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement
+from starbench.leaderboard.store.checks import interval_of
+from starbench.leaderboard.store.published import Published
+from starbench.results.schema import RecordedEstimate
+
+
+def table(header: Sequence[str], align: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table.
+
+    Parameters
+    ----------
+    header : sequence of str
+    align : sequence of {"l", "r"}
+    lines : iterable of sequence of str
+        Escaped cells.
+    """
+    rules = ["---:" if side == "r" else ":---" for side in align]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *lines))
+
+
+def spread(
+    group: Group, column: Column, interval: tuple[float, float] | None = None
+) -> tuple[str, str]:
+    """Return mean ± standard deviation over seeds, and the interval of the mean if it is given.
+
+    Empty where the method lacks the value; the number of seeds that have it where some lack it.
+    """
+    if column.key in group.partial:
+        return f"{group.partial[column.key]} of {len(group.entries)} seeds", ""
+    if column.key not in group.mean:
+        return "", ""
+    written = column.written(group.mean[column.key], group.deviation.get(column.key), interval)
+    text = f"{written.value} ± {written.deviation}" if written.deviation else written.value
+    return text, written.interval
+
+
+def seeds(group: Group) -> str:
+    """Return the number of scored seeds, and of diverged ones."""
+    text = str(len(group.entries))
+    return f"{text} (+ {len(group.diverged)} diverged)" if group.diverged else text
+
+
+def with_interval(estimate: RecordedEstimate | None, column: Column) -> str:
+    """Return a row's value with its 95 % interval; empty where it has none."""
+    if estimate is None:
+        return ""
+    written = column.written(estimate.value, interval=interval_of(estimate))
+    return f"{written.value} [{written.interval}]" if written.interval else written.value
+
+
+def published_name(line: Published) -> str:
+    """Return the method of a published line, with its source."""
+    return (
+        f"*{markdown(line.method)}* (published: {markdown(line.source)}; "
+        f"{line.gallery_size:,} stars)"
+    )
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Makes the lines of a table.
+
+    Attributes
+    ----------
+    columns : sequence of Column
+    judged : Judgement
+    """
+
+    columns: Sequence[Column]
+    judged: Judgement
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Titles of the columns."""
+        return ("Rank", "Method", "Seeds", *(column.title for column in self.columns))
+
+    @property
+    def align(self) -> str:
+        """Alignment of the columns."""
+        return "rl" + "r" * (len(self.columns) + 1)
+
+    def of(
+        self,
+        groups: Sequence[Group],
+        published: Sequence[Published] = (),
+        others: Sequence[Group] | None = None,
+    ) -> list[tuple[str, ...]]:
+        """Return the cells of rows and published values, the best first.
+
+        `others` are the groups from which names should be distinct, by default `groups`.
+        """
+        keyed = []
+        for group in groups:
+            cells = self._of_group(group, groups if others is None else others)
+            nearest = group.mean.get(RANKED_BY)
+            keyed.append((rank_order(group.row.control, nearest, cells[1]), cells))
+        for line in published:
+            cells = self._of_published(line)
+            nearest = line.figures.get(RANKED_BY)
+            keyed.append((rank_order(False, nearest, cells[1]), cells))
+        return [cells for _, cells in sorted(keyed)]
+
+    def _of_group(self, group: Group, groups: Sequence[Group]) -> tuple[str, ...]:
+        # Only the share that ranks are based on has its interval: three a line would be too much.
+        intervals = {RANKED_BY: self.judged.intervals.get(group.key, {}).get(RANKED_BY)}
+        texts = [spread(group, column, intervals.get(column.key)) for column in self.columns]
+        return (
+            str(self.judged.ranks.get(group.key, "")),
+            method_name(group, groups),
+            f"[{seeds(group)}](#{group.key})",  # to the single rows of the line
+            *(rf"{text} \[{interval}\]" if interval else text for text, interval in texts),
+        )
+
+    def _of_published(self, line: Published) -> tuple[str, ...]:
+        figures = figures_of(line.figures)
+        return (
+            "",
+            published_name(line),
+            "",
+            *(
+                column.write(figures[column.key]) if column.key in figures else ""
+                for column in self.columns
+            ),
+        )

@@ -1,0 +1,62 @@
+"""A row as named values, for leaderboard.csv and the data frame of all rows."""
+
+from collections.abc import Iterable, Sequence
+
+from starbench.metrics import METRICS, family
+from starbench.results.schema import Row
+
+
+def row_facts(row: Row) -> dict[str, object]:
+    """Return everything a row says besides its metrics and libraries, by column."""
+    return {
+        "task": row.task,
+        "task_version": row.task_version,
+        "scale": row.scale,
+        "data_fingerprint": row.data_fingerprint,
+        "method": row.method,
+        "method_version": row.method_version,
+        "label_access": row.label_access,
+        "control": row.control,
+        "seed": row.seed,
+        "status": row.status,
+        "message": row.message,
+        "settings_digest": row.settings_digest,
+        "preset": row.preset,
+        "overrides": row.overrides,
+        "reference": row.reference,
+        "selection_rule": row.selection.rule,
+        "selected_epoch": row.selection.epoch,
+        "epochs": row.epochs,
+        "n_parameters": row.n_parameters,
+        **{f"seconds.{stage}": row.seconds.get(stage) for stage in ("data", "fit", "score")},
+        "peak_memory_mb": row.peak_memory_mb,
+        "processor": row.hardware.processor,
+        "accelerator": row.hardware.accelerator,
+        "threads": row.hardware.threads,
+        "starbench_version": row.starbench_version,
+        "commit": row.commit,
+        "dirty": row.dirty,
+        "ranks_sha256": row.ranks_sha256,
+        "predictions_sha256": row.predictions_sha256,
+        "command": row.command,
+    }
+
+
+def metric_names(rows: Iterable[Row]) -> list[str]:
+    """Return the metrics that any row has, in the order of their definitions."""
+    order = {name: number for number, name in enumerate(METRICS)}
+    return sorted(
+        {name for row in rows for name in row.metrics},
+        key=lambda name: (order.get(family(name), len(order)), name),
+    )
+
+
+def metric_facts(row: Row, names: Sequence[str]) -> dict[str, object]:
+    """Return value, interval and version of each metric by column; None where a row lacks it."""
+    values: dict[str, object] = {}
+    for name in names:
+        estimate = row.metrics.get(name)
+        for suffix, field in (("", "value"), (".low", "low"), (".high", "high"),
+                              (".version", "version")):  # fmt: skip
+            values[name + suffix] = None if estimate is None else getattr(estimate, field)
+    return values

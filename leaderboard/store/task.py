@@ -1,0 +1,67 @@
+"""What the leaderboard needs to know of a task: its data, its base task and its noise."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class BoardTask(Protocol):
+    """The part of `starbench.tasks.base.Task` that the leaderboard uses."""
+
+    @property
+    def version(self) -> int:
+        """Raised whenever the data change."""
+
+    @property
+    def nuisance_names(self) -> tuple[str, ...]:
+        """Names of the nuisance factors."""
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Names of the composition's columns."""
+
+    def sizes(self, scale: str) -> Mapping[str, int]:
+        """Return the number of pairs of each split."""
+
+    def fingerprint(self, scale: str) -> str:
+        """Return a short digest of the data."""
+
+    def drawn_labels(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Draw nuisance [n_pairs, 2, n_nuisance] and composition [n_pairs, n_elements]."""
+
+
+class TaskFacts(NamedTuple):
+    """What sorts tasks and groups them in figures.
+
+    Attributes
+    ----------
+    base : str
+        The noiseless task that a noise track is based on, or the task itself.
+    snr : float
+        Signal-to-noise ratio a pixel; infinite without noise.
+    """
+
+    base: str
+    snr: float
+
+
+def task_facts(name: str) -> TaskFacts:
+    """Return base task and SNR of a task.
+
+    Rows may name tasks that are not installed here, so these facts come from the name alone.
+
+    Examples
+    --------
+    >>> task_facts("apogee-giants-snr50")
+    TaskFacts(base='apogee-giants', snr=50.0)
+    """
+    base, _, snr = name.partition("-snr")
+    return TaskFacts(base, float(snr)) if snr.isdecimal() else TaskFacts(name, math.inf)
+
+
+def task_order(name: str) -> tuple[str, float, str]:
+    """Return the key that sorts a task before its noise tracks, and those by falling SNR."""
+    base, snr = task_facts(name)
+    return base, -snr, name
