@@ -136,7 +136,9 @@ def test_fader_runs_on_own_pairs_as_they_come(names, units, n_pixels, tmp_path, 
                     "--set", "batch_size=16", "--out", tmp_path / "runs", "--quiet")  # fmt: skip
     assert result.exit_code == 0, result.output
     row = read_row(only_run(tmp_path).row)
-    assert row.status == "ok" and row.task == "own-data-mine"
+    assert (row.status, row.task, row.scale) == ("ok", "own-data-mine", "own")
+    verified = invoke("leaderboard", "verify", only_run(tmp_path).path, "--quiet")
+    assert verified.exit_code == 0, verified.output
     assert {f"nuisance_leakage.ridge.{name}" for name in names} <= set(row.metrics)
     assert not any("composition" in name for name in row.metrics)
     assert all(np.isfinite(figure.value) for figure in row.metrics.values())
