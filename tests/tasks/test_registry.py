@@ -1,9 +1,11 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
 import pytest
 
+from starbench.common import plugins
 from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task, task_names
 
@@ -121,6 +123,21 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path):
     broken.write_text("import nothing_of_the_kind")
     with pytest.raises(DataError, match=r"broken\.py cannot be loaded: ModuleNotFoundError"):
         get_task(f"{broken}:MyTask")
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("no_such_module:Task", "Task 'their-task' cannot be loaded: ModuleNotFoundError("),
+        ("starbench.tasks.example:MyTask", "registered as their-task has my-task on its card"),
+    ],
+)
+def test_a_wrong_entry_point_is_refused_in_one_sentence(monkeypatch, target, sentence):
+    points = [EntryPoint("their-task", target, "starbench.tasks")]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    assert task_names()[-1] == "their-task"
+    with pytest.raises(DataError, match=re.escape(sentence)):
+        get_task("their-task")
 
 
 def test_listing_imports_no_torch():
