@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def bar(
-    items: Iterable[T] | None = None,
+    items: Iterable[T] = (),
     *,
     label: str,
     total: int | None = None,
@@ -40,7 +40,10 @@ def bar(
     **options
         Further arguments of `tqdm.tqdm`.
     """
-    return tqdm(items, desc=label, total=total, disable=quiet, dynamic_ncols=True, **options)
+    drawn: tqdm[T] = tqdm(
+        items, desc=label, total=total, disable=quiet, dynamic_ncols=True, **options
+    )
+    return drawn
 
 
 def say(message: str, *, quiet: bool = False) -> None:
