@@ -138,7 +138,7 @@ def test_a_symlink_among_the_rows_is_refused(checkout, make_run, tmp_path):
     for command in ("build", "verify"):
         code, output = starbench(command)
         assert code in (1, 2)
-        assert "symlinks are refused; put the file itself there" in output
+        assert "put the file itself there" in output
     assert not (checkout / "LEADERBOARD.md").exists()
 
 
