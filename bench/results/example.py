@@ -153,8 +153,8 @@ def _spectrum(file: h5py.File, field: str, name: str) -> npt.NDArray[np.float32]
     dataset = local_object(file, field)
     if not isinstance(dataset, h5py.Dataset):
         raise RowError(f"{name}: `{field}` should be a plain dataset")
-    if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 2 <= len(dataset) <= _MAX_PIXELS:
-        raise RowError(f"{name}: `{field}` should be 2 to {_MAX_PIXELS:,} floating-point numbers")
+    if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 1 <= len(dataset) <= _MAX_PIXELS:
+        raise RowError(f"{name}: `{field}` should be 1 to {_MAX_PIXELS:,} floating-point numbers")
     refuse_wide_chunks(dataset, name)
     return _drawable(dataset[()], field, name)
 

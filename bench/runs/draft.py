@@ -248,6 +248,6 @@ def _source_digest(method_class: type[Method]) -> str | None:
         return None
     try:
         source = inspect.getsourcefile(method_class)
-    except TypeError:
+    except (TypeError, OSError):  # a class defined in a notebook has no source file
         return None
     return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None

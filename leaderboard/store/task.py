@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from starbench.tasks.errors import DataError
+from starbench.tasks.registry import get_task
+
 
 class BoardTask(Protocol):
     """The part of `starbench.tasks.base.Task` that the leaderboard uses."""
@@ -48,17 +51,20 @@ class TaskFacts(NamedTuple):
 
 
 def task_facts(name: str) -> TaskFacts:
-    """Return base task and SNR of a task.
+    """Return base task and SNR of a task, from its card.
 
-    Rows may name tasks that are not installed here, so these facts come from the name alone.
+    A task that is not installed here stands alone, without noise.
 
     Examples
     --------
     >>> task_facts("apogee-giants-snr50")
     TaskFacts(base='apogee-giants', snr=50.0)
     """
-    base, _, snr = name.partition("-snr")
-    return TaskFacts(base, float(snr)) if snr.isdecimal() else TaskFacts(name, math.inf)
+    try:
+        card = get_task(name).card
+    except DataError:
+        return TaskFacts(name, math.inf)
+    return TaskFacts(card.base or card.name, math.inf if card.snr is None else card.snr)
 
 
 def task_order(name: str) -> tuple[str, float, str]:
