@@ -20,10 +20,10 @@ from starbench.results.text import RowError, printable
 
 WINDOW_PIXELS = 300  # some 60 Angstrom of an APOGEE spectrum, enough to tell lines apart
 GAP_FACTOR = 5.0  # a step in wavelength this many times the usual one separates two detector chips
-MAX_EXAMPLE_BYTES = 8_000_000
-_MAX_PIXELS = 100_000
-_MAX_NUISANCE = 8
-_MAX_NAME = 64
+MAX_EXAMPLE_BYTES = 40_000_000
+_MAX_PIXELS = 1_000_000
+_MAX_NUISANCE = 100
+_MAX_NAME = 300
 _LARGEST = 1e30  # larger numbers cannot be drawn
 _SPECTRA = ("wavelength", "flux", "reconstruction", "swapped_reconstruction")
 _TEXTS = ("nuisance_names", "nuisance_units", "wavelength_unit")
@@ -63,11 +63,11 @@ class Example:
     wavelength_unit: str = ""
 
     def stretch(self) -> "Example":
-        """Return the `WINDOW_PIXELS` pixels that vary most, without names and units."""
+        """Return the `WINDOW_PIXELS` pixels that vary most as float32, without names and units."""
         # A window across the gap between two detector chips would show the gap.
         windows = [densest_window(self.flux, part) for part in segments(self.wavelength)]
         window = max(windows, key=lambda part: float(np.var(self.flux[part])))
-        spectra = {name: getattr(self, name)[window] for name in _SPECTRA}
+        spectra = {name: getattr(self, name)[window].astype(np.float32) for name in _SPECTRA}
         return replace(self, **spectra, nuisance_names=(), nuisance_units=(), wavelength_unit="")
 
 
@@ -148,7 +148,7 @@ def read_example(path: Path) -> Example:
     )
 
 
-def _spectrum(file: h5py.File, field: str, name: str) -> npt.NDArray[np.float32]:
+def _spectrum(file: h5py.File, field: str, name: str) -> Spectrum:
     """Read one dataset, after a check of its type and shape."""
     dataset = local_object(file, field)
     if not isinstance(dataset, h5py.Dataset):
@@ -183,7 +183,7 @@ def _texts(file: h5py.File, field: str, name: str) -> tuple[str, ...]:
     return texts
 
 
-def _drawable(values: Spectrum, field: str, name: str) -> npt.NDArray[np.float32]:
+def _drawable(values: Spectrum, field: str, name: str) -> Spectrum:
     if not (np.abs(values) < _LARGEST).all():
         raise RowError(f"{name}: `{field}` should be numbers below 1e30")
-    return values.astype(np.float32)
+    return values

@@ -54,7 +54,8 @@ def figure_spectra(example: Example, title: str) -> Figure:
             for axis in (middle, bottom):
                 axis.axhline(0, color=GREY, lw=0.5)
             draw_star(top, (middle, bottom), example, window, (INK, BLUE, ORANGE), labels)
-            top.set_xlim(*example.wavelength[window][[0, -1]])
+            if window.stop - window.start > 1:
+                top.set_xlim(*example.wavelength[window][[0, -1]])
             bottom.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
             bottom.xaxis.set_minor_locator(AutoMinorLocator())
         pixels = np.concatenate([np.arange(window.start, window.stop) for window in columns])
