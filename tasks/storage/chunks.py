@@ -180,7 +180,7 @@ class Store:
             if isinstance(expected, list):
                 stored, expected = stored if stored is None else text_list(stored), tuple(expected)
             if stored is None or stored != expected:
-                raise Damaged(f"has {name} = {stored} where {expected} is expected")
+                raise Damaged(f"has {name} = {stored} instead of {expected}")
         if not np.array_equal(file["wavelength"][()], self.header.wavelength):
             raise Damaged("holds other wavelengths")
         for split in SPLITS:

@@ -115,9 +115,7 @@ class PairsFile:
                 f"{self.source}: {split}/{field} cannot be read in pairs "
                 f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."
             ) from error
-        with np.errstate(
-            over="ignore"
-        ):  # too large for float32 becomes infinite, which is detected
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is detected
             return np.ascontiguousarray(values, np.float32)
 
     def _read_structure(self, file: h5py.File) -> None:
