@@ -192,10 +192,10 @@ def chunks_hold_what_is_made(subject: Subject) -> None:
             if made.start >= len(pairs):
                 break
             for field in _FIELDS:
-                values, wanted = getattr(piece, field), getattr(pairs, field)
-                same = values is wanted or np.allclose(
+                values, expected = getattr(piece, field), getattr(pairs, field)
+                same = values is expected or np.allclose(
                     values[: made.stop - made.start],
-                    wanted[made],
+                    expected[made],
                     rtol=_ROUNDING,
                     atol=_ROUNDING,
                     equal_nan=True,

@@ -57,8 +57,8 @@ class DrawnTask(Task):
     def check_labels(self, scale: str, split: str, nuisance: Labels, composition: Labels) -> None:
         """Raise `Damaged` if stored labels of a split are not those that are drawn."""
         drawn = self.labels(split, 0, self.sizes(scale)[split])
-        for stored, wanted in zip((nuisance, composition), drawn, strict=True):
-            if not np.array_equal(stored, np.asarray(wanted, np.float32)):
+        for stored, expected in zip((nuisance, composition), drawn, strict=True):
+            if not np.array_equal(stored, np.asarray(expected, np.float32)):
                 raise Damaged(f"holds labels of {split} that are not those of {self.name}")
 
     def check_flux(self, scale: str, split: str, start: int, flux: Spectra) -> None:

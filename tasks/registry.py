@@ -57,7 +57,7 @@ def get_task(
     {'train': 128, 'validation': 64, 'test': 64}
     """
     if data is not None:
-        if spec not in (None, DEFAULT):  # the default of --task cannot be told from no --task
+        if spec not in (None, DEFAULT):  # without --task the CLI passes DEFAULT
             raise DataError(f"Give either --task {spec} or --data {data}, not both.")
         from starbench.tasks.own.hdf5 import OwnData
         from starbench.tasks.own.hugging_face import is_rows, open_rows

@@ -145,10 +145,10 @@ class Manifest:
         """
         first = start // GROUP_PAIRS
         projections = project(flux)
-        wanted = np.array(self.flux[split][first : first + len(projections)])
+        expected = np.array(self.flux[split][first : first + len(projections)])
         if start + len(flux) == n_pairs and n_pairs % GROUP_PAIRS:
-            wanted = np.append(wanted[: len(projections) - 1], self.last_group[scale][split])
-        wrong = ~(np.abs(projections - wanted) <= TOLERANCE)  # a NaN is wrong too
+            expected = np.append(expected[: len(projections) - 1], self.last_group[scale][split])
+        wrong = ~(np.abs(projections - expected) <= TOLERANCE)  # a NaN is wrong too
         if wrong.any():
             pair = start + GROUP_PAIRS * int(np.argmax(wrong))
             raise Damaged(

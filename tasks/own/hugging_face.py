@@ -337,5 +337,5 @@ def _dense(column: Any, shape: tuple[int, ...], place: str) -> Spectra:
     if array.null_count:
         raise DataError(f"{place} lacks a number in some row; give all of them.")
     values: Labels = array.to_numpy(zero_copy_only=False)
-    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which is detected
         return values.astype(np.float32, copy=False).reshape(n, *shape)

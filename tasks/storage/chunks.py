@@ -175,12 +175,12 @@ class Store:
             raise Damaged("is cut short")
 
     def _compare(self, file: h5py.File) -> None:
-        for name, wanted in self.header._attributes().items():
+        for name, expected in self.header._attributes().items():
             stored = file.attrs.get(name)
-            if isinstance(wanted, list):
-                stored, wanted = stored if stored is None else text_list(stored), tuple(wanted)
-            if stored is None or stored != wanted:
-                raise Damaged(f"has {name} = {stored} where {wanted} is expected")
+            if isinstance(expected, list):
+                stored, expected = stored if stored is None else text_list(stored), tuple(expected)
+            if stored is None or stored != expected:
+                raise Damaged(f"has {name} = {stored} instead of {expected}")
         if not np.array_equal(file["wavelength"][()], self.header.wavelength):
             raise Damaged("holds other wavelengths")
         for split in SPLITS:

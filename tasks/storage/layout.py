@@ -115,7 +115,7 @@ class PairsFile:
                 f"{self.source}: {split}/{field} cannot be read in pairs "
                 f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."
             ) from error
-        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is found
+        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is detected
             return np.ascontiguousarray(values, np.float32)
 
     def _read_structure(self, file: h5py.File) -> None:
@@ -182,11 +182,11 @@ class PairsFile:
         self, file: h5py.File, split: str, field: str, n_pairs: int, names: str
     ) -> None:
         shape = self._dataset(file[split], field, f"{split}/{field}").shape
-        wanted = (n_pairs, *self.about.shape(field))
-        if shape != wanted:
+        expected = (n_pairs, *self.about.shape(field))
+        if shape != expected:
             raise DataError(
                 f"{self.source}: {split}/{field} has shape {shape}, but the flux and the "
-                f"attribute {names} ask for {wanted}; change whichever is wrong."
+                f"attribute {names} ask for {expected}; change whichever is wrong."
             )
 
     def _group(self, file: h5py.File, split: str) -> h5py.Group:
