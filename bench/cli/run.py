@@ -189,15 +189,23 @@ def _check_jobs(
 
 @click.command(cls=Command, example="starbench plot runs/apogee-giants/fader/0-ced64dfee2")
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-def plot(run_folder: Path) -> None:
+@option(
+    "--method",
+    metavar="METHOD",
+    show_default="the name in the row",
+    help="The run's method as PATH.py:CLASS, if it has no registered name.",
+)
+def plot(run_folder: Path, method: str | None) -> None:
     """Draw the figures of a finished run again.
 
     RUN is the folder of a run; the figures go to its folder figures/.
     """
+    from starbench.methods.registry import get_method
     from starbench.runs.plots import draw_run
     from starbench.runs.run_folder import RunFolder
 
-    paths = draw_run(RunFolder(run_folder))
+    diagnostics = None if method is None else get_method(method).diagnostics
+    paths = draw_run(RunFolder(run_folder), diagnostics)
     for path in paths:
         click.echo(path)
     if not paths:

@@ -154,12 +154,12 @@ def test_fader_runs_on_own_pairs_with_any_nuisances(names, units, n_pixels, tmp_
     assert all(np.isfinite(figure.value) for figure in row.metrics.values())
 
 
-def test_plot_draws_the_figures_again(arguments, tmp_path, short_probes):
+def test_plot_draws_the_figures_again(arguments, toy_file, tmp_path, short_probes):
     invoke(*arguments, "--quiet")
     folder = only_run(tmp_path)
     before = {path.name: path.read_bytes() for path in folder.figures.iterdir()}
     shutil.rmtree(folder.figures)
-    result = invoke("plot", folder.path)
+    result = invoke("plot", folder.path, "--method", f"{toy_file}:Linear")
     assert result.exit_code == 0, result.output
     assert {path.name: path.read_bytes() for path in folder.figures.iterdir()} == before
     wrong = invoke("plot", tmp_path)
