@@ -136,7 +136,7 @@ def run(
         Size of the splits; by default the task's own, ``"full"`` for standard tasks. ``"mini"``
         takes seconds to a few minutes.
     seed : int
-        Seed of everything random.
+        Seed of all random numbers.
     settings : dict, optional
         Hyperparameters that differ from the defaults, such as ``{"epochs": 8}``.
     preset : str, optional
@@ -270,7 +270,7 @@ def load_task(
         default. A task is returned as it is.
     data : str or pathlib.Path, optional
         Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
-        export`` or ``Dataset.save_to_disk``, or a data set ``"user/name"`` on the Hugging Face Hub.
+        export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     quiet : bool

@@ -5,7 +5,6 @@ from typing import TypeAlias
 
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.tables import published_name, table
-from starbench.leaderboard.pages.verdict_text import verdict_list
 from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group, Section, sections
 from starbench.leaderboard.statistics.columns import COLUMNS
 from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement
@@ -23,24 +22,25 @@ SWAPPED = "swapped_reconstruction_mse"
 COLUMN = {column.key: column for column in COLUMNS}
 
 _NOTE = """\
-The best methods of each label access by their share of nearest twins at SNR 50, among 25,000 stars.
-Shares are means over seeds, with 95 % intervals over seeds and pairs (over pairs only for a single
-seed); the swapped MSE is without noise. `information-bound` is the most that any latent can find.
-Compare methods within one label access. All methods, metrics and rows:
-[leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md)."""
+"Nearest" is the share of 25,000 stars whose twin is the nearest star, a mean over seeds with its
+95 % interval over seeds and pairs (over pairs only for a single seed). "Swapped MSE" is the squared
+error of reconstructions from the twin's latent, without noise. The methods are the best of each
+label access at SNR 50. The full board is
+[leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
+[leaderboard/leaderboard.csv](leaderboard/leaderboard.csv)."""
 
 Track: TypeAlias = dict[str, Group]
 
 
 def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
-    """Return the generated part of the README: a table of at most twelve lines, and verdicts.
+    """Return the generated part of the README: a table of at most twelve lines and a note.
 
     Parameters
     ----------
     entries : sequence of Entry
         In any order.
     judged : Judgement, optional
-        From the ranks beside the rows; without it the part has no intervals and verdicts.
+        From the ranks beside the rows; without it the table has no intervals.
     """
     judged = judged or Judgement()
     tracks = _tracks(entries)
@@ -51,10 +51,7 @@ def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> st
     nearest = METRICS[RANKED_BY].label
     shares = [f"{nearest}, {noise} [%]" for noise in TASKS.values()]
     header = ("Method", "Label access", *shares, METRICS[SWAPPED].label)
-    parts = [table(header, "llrrr", lines), _NOTE]
-    if verdicts := judged.verdicts.get("nuisance"):
-        parts += ["Among the methods that see nuisance labels:", verdict_list(verdicts)]
-    return "\n\n".join(parts)
+    return f"{table(header, 'llrrr', lines)}\n\n{_NOTE}"
 
 
 def _tracks(entries: Sequence[Entry]) -> list[Track]:

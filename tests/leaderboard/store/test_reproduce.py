@@ -55,7 +55,7 @@ def test_a_tiny_row_is_reproduced(tiny):
     # A finished run there may be the one in question, which proves nothing.
     code, output = starbench(*again, "--out", folder / "runs")
     assert code == 2
-    assert "holds this run already; give another --out" in output
+    assert "already holds this run; give another --out" in output
 
 
 def test_an_edited_row_is_not_reproduced(tiny, tmp_path):
