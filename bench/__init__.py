@@ -1,7 +1,7 @@
 """starbench: a benchmark of disentanglement methods on paired synthetic spectra of stars.
 
-The functions of `starbench.api`, to be used as ``import starbench as sb``; they are imported when
-first used, so that importing starbench takes no time.
+``import starbench as sb`` provides the functions of `starbench.api`. They are imported on first
+use, so that importing starbench is fast.
 """
 
 from importlib import import_module

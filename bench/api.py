@@ -30,7 +30,7 @@ __all__ = ["RunResult", "load_method", "load_task", "rows", "run", "score", "twi
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run's row and its folder, and what is in the folder as tables, arrays and figures.
+    """The result of a run: its row, and its files as tables, arrays and figures.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class RunResult:
         is ``"ok"``, ``"diverged"`` or ``"failed"``; only an ``"ok"`` run has metrics and ranks.
     folder : pathlib.Path
     fresh : bool
-        False if the run was finished before and not run again.
+        False if the run had already been finished and was not repeated.
     """
 
     row: "Row"
@@ -49,17 +49,17 @@ class RunResult:
     def __repr__(self) -> str:
         if self.row.status == "ok":
             share = self.row.metrics["doppelganger_free"].value
-            said = f"the twin is nearest for {share:.1%} of the stars"
+            summary = f"the twin is nearest for {share:.1%} of the stars"
         else:
-            said = f"{self.row.status}: {self.row.message}"
+            summary = f"{self.row.status}: {self.row.message}"
         return (
             f"<{self.row.method} on {self.row.task}, scale {self.row.scale}, "
-            f"seed {self.row.seed}: {said}>"
+            f"seed {self.row.seed}: {summary}>"
         )
 
     @property
     def metrics(self) -> "pd.DataFrame":
-        """Metrics on the test split: a line each, with the columns value, low and high.
+        """Metrics on the test split, one per line, with the columns value, low and high.
 
         `low` and `high` are the ends of the 95 % interval; `starbench.metrics.METRICS` defines
         the metrics.
@@ -68,7 +68,7 @@ class RunResult:
 
     @property
     def history(self) -> "pd.DataFrame":
-        """What the method reported of its training, a line an epoch; empty without epochs."""
+        """Losses and diagnostics of each epoch of the training; empty if there are no epochs."""
         import pandas as pd
 
         from starbench.results.history import read_history
@@ -136,7 +136,7 @@ def run(
         Size of the splits; by default the task's own, ``"full"`` for standard tasks. ``"mini"``
         takes seconds to a few minutes.
     seed : int
-        Seed of everything random.
+        Seed of all random numbers.
     settings : dict, optional
         Hyperparameters that differ from the defaults, such as ``{"epochs": 8}``.
     preset : str, optional
@@ -153,7 +153,7 @@ def run(
         Folder in which data sets are kept; your cache folder by default.
     force : bool
         Run again even if the run is finished. A class without a source file, such as one defined
-        in a notebook, is always run again, as nothing would tell its versions apart.
+        in a notebook, is always run again, as changes to it cannot be detected.
     quiet : bool
         Draw no progress bars.
 
@@ -220,7 +220,7 @@ def run_named(
     force: bool = False,
     quiet: bool = False,
 ) -> RunResult:
-    """Do what `run` does, without its warning, with settings as ``key=value`` texts."""
+    """Do what `run` does, without its warning and with settings as ``key=value`` strings."""
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
     from starbench.runs.runner import run as run_method
@@ -258,7 +258,7 @@ def load_task(
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> "Task":
-    """Return a task: where pairs of spectra come from, and their labels.
+    """Return a task, which provides pairs of spectra and their labels.
 
     Nothing is read or built until its methods are called: ``task.prepare("mini")`` builds the data
     set of a scale, ``task.load("test", "mini")`` returns a split.
@@ -270,7 +270,7 @@ def load_task(
         default. A task is returned as it is.
     data : str or pathlib.Path, optional
         Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
-        export`` or ``Dataset.save_to_disk``, or a data set ``"user/name"`` on the Hugging Face Hub.
+        export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     quiet : bool
@@ -340,7 +340,7 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
     Parameters
     ----------
     latent : array_like [n_pairs, 2, d] or [2 n_pairs, d], float32
-        In the second shape the two spectra of a pair follow each other.
+        In the second shape the spectra of a pair are consecutive: 0 and 1, 2 and 3, ...
     n_threads : int, optional
         Number of threads; one for each available core by default.
 
@@ -379,20 +379,20 @@ def score(
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> "pd.DataFrame":
-    """Compute every metric that the given arrays allow, by the code that scores a run.
+    """Compute every metric that the given arrays allow, with the code that scores runs.
 
     Parameters
     ----------
     latent : array_like [n_pairs, 2, d] or [2 n_pairs, d], float32
-        Of all stars of the split, in the order of ``task.load(split, scale)``.
+        Latents of all stars of the split, in the order of ``task.load(split, scale)``.
     task : str or Task, optional
         See `load_task`; ``"apogee-giants"`` by default.
     split : {"test", "validation", "train"}
     scale : str, optional
         By default the task's own, ``"full"`` for standard tasks.
     train_latent : array_like, shaped alike, optional
-        Latents of the train split, from which the probes of nuisance leakage and composition
-        recovery learn; without them those metrics are left out.
+        Latents of the train split, on which the probes of nuisance leakage and composition
+        recovery are fitted; without them those metrics are left out.
     reconstruction, swapped_reconstruction : array_like [n_pairs, 2, n_pixels], optional
         Flux decoded at each star's nuisance from its own latent, and from its twin's; give both or
         neither.
@@ -412,13 +412,13 @@ def score(
 
     Examples
     --------
-    Latents at random find no twins:
+    Random latents find no twins:
 
     >>> import numpy as np
     >>> import starbench as sb
     >>> latent = np.random.default_rng(0).normal(size=(64, 2, 5))
-    >>> found = sb.score(latent, "apogee-giants", "test", scale="tiny")
-    >>> found.loc["median_normalised_rank"].round(1).tolist()
+    >>> metrics = sb.score(latent, "apogee-giants", "test", scale="tiny")
+    >>> metrics.loc["median_normalised_rank"].round(1).tolist()
     [0.5, 0.4, 0.6]
     """
     from starbench.evaluation.scoring import score as score_arrays
@@ -437,7 +437,7 @@ def score(
 
 
 def rows() -> "pd.DataFrame":
-    """Return the leaderboard's rows, as they come with starbench.
+    """Return the rows of the leaderboard that are shipped with starbench.
 
     Returns
     -------
@@ -480,7 +480,7 @@ def _metrics_frame(estimates: Mapping[str, Any]) -> "pd.DataFrame":
 
 
 def _pairs(latent: npt.ArrayLike) -> Array:
-    """Return latents as [n_pairs, 2, d]; two spectra in a row are a pair."""
+    """Return latents as [n_pairs, 2, d]; consecutive spectra are a pair."""
     with np.errstate(over="ignore"):  # what is too large for float32 ranks last
         array = np.asarray(latent).astype(np.float32, copy=False)
     if array.ndim == 2 and len(array) % 2 == 0:

@@ -1,4 +1,4 @@
-"""`starbench methods`, `tasks` and `check`: what can be run, and whether it keeps its contract."""
+"""`starbench methods`, `tasks` and `check`: list, describe and test methods and tasks."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,16 +61,17 @@ def tasks(task: str | None) -> None:
     example="starbench check my_method.py:MyMethod\nstarbench check --task my_task.py:MyTask",
 )
 @click.argument("method", required=False)
-@option("--task", metavar="TASK", help="Check this task instead: its name, or PATH.py:CLASS.")
+@option("--task", metavar="TASK", help="Test this task instead: its name, or PATH.py:CLASS.")
 @set_option
 @cache_option
 def check(
     method: str | None, task: str | None, settings: tuple[str, ...], cache: Path | None
 ) -> None:
-    """Check the contract of a method or a task.
+    """Test whether a method or a task meets its contract.
 
     METHOD is a name listed by `starbench methods`, or PATH.py:CLASS; it is trained on 256 spectra.
-    Exits with 1 if a clause of the contract fails.
+    The contracts are listed in methods/README.md and
+    tasks/README.md. Exits with 1 if a clause fails.
     """
     from starbench.tasks.registry import get_task
 
@@ -99,5 +100,5 @@ def _report(name: str, results: Iterable[tuple[str, str | None]]) -> None:
             failures += 1
             click.echo(f"      {problem}")
     if failures:
-        raise Failure(f"{name} fails {failures} of the contract's clauses; see above.")
-    click.echo(f"{name} keeps the contract.")
+        raise Failure(f"{name} fails {failures} of the contract's clauses; see FAIL above.")
+    click.echo(f"{name} meets the contract.")

@@ -1,4 +1,4 @@
-"""Classes of the commands: an example in every help text, no option twice, errors in one place."""
+"""click classes with an example in every help text, which refuse options given twice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ from starbench.cli.errors import debugging, in_one_sentence
 
 
 class Option(click.Option):
-    """An option whose help shows a default that is computed, or a number's, like any other."""
+    """An option whose help shows computed defaults like fixed ones, and no range of numbers."""
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Return the notes in brackets behind the help, without the range of a number."""
+        """Return the notes in brackets after the help text, without the range of a number."""
         extra = super().get_help_extra(ctx)
-        extra.pop("range", None)  # the seed's ends in 9223372036854775807
+        extra.pop("range", None)  # that of --seed would end in 9223372036854775807
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
         return extra
@@ -39,7 +39,7 @@ class Command(click.Command):
         self.example = example
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; of an option given twice, click would use the last silently."""
+        """Parse the arguments; refuse an option given twice, of which click would use the last."""
         given = list(args)
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
@@ -86,7 +86,7 @@ class Group(click.Group):
 
 
 class Program(Group):
-    """The outermost group: whatever a command raises becomes one sentence and an exit code.
+    """The outermost group, which turns every exception into one sentence and an exit code.
 
     Parameters
     ----------

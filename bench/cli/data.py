@@ -38,8 +38,10 @@ def data_set_options(command: Decorated) -> Decorated:
     "starbench data build --scale mini --split train --chunk 3"
 )
 @data_set_options
-@option("--split", metavar="SPLIT", help="With --chunk: the split of the chunk.")
-@option("--chunk", type=int, metavar="N", help="Rebuild this chunk alone, counted from 0.")
+@option("--split", metavar="SPLIT", help="Split of the chunk to rebuild; needs --chunk.")
+@option(
+    "--chunk", type=int, metavar="N", help="Rebuild only this chunk, counted from 0; needs --split."
+)
 def build(
     task: str | None,
     scale: str | None,
@@ -50,7 +52,7 @@ def build(
 ) -> None:
     """Build a task's data set.
 
-    An interrupted build is continued. With --split and --chunk, one chunk is rebuilt.
+    Continues an interrupted build. --split and --chunk rebuild a single chunk.
     """
     from starbench.tasks.registry import get_task
 
@@ -117,8 +119,8 @@ def verify(
     scale = scale or loaded.default_scale
     if repair and not loaded.stored:
         raise UserError(
-            f"--repair rebuilds data that starbench keeps, and {data or loaded.name} is not; "
-            "leave it out."
+            f"--repair works only on data that starbench built, unlike {data or loaded.name}; "
+            "remove the option."
         )
     if loaded.stored:
         name = str(_built(loaded, scale))
@@ -167,8 +169,9 @@ def export(
 ) -> None:
     """Write a data set for other frameworks.
 
-    The pairs keep their order, in which `starbench score` expects latents. A task with noise
-    exports its noisy flux only; `starbench score` compares reconstructions with the noiseless flux.
+    The order of the pairs is the one in which `starbench score` expects their latents. A task with
+    noise exports only the noisy flux; `starbench score` compares reconstructions with the noiseless
+    flux.
     """
     from starbench.tasks.registry import get_task
     from starbench.tasks.storage.export import export as export_pairs

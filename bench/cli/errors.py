@@ -1,12 +1,12 @@
-"""What a command says about an exception, and its exit code: 2 if the user can fix it, else 1."""
+"""Exceptions as one-sentence messages with an exit code: 2 if the user can fix it, otherwise 1."""
 
 import os
 import sys
 
 import click
 
-# User-fixable errors, by the module that defines each. An error whose module was never imported
-# cannot have been raised, so none is imported here: torch behind some of them takes seconds.
+# User-fixable errors, by the module that defines each. The modules are not imported here, as some
+# import torch, which takes seconds; an error of a module that was never imported cannot occur.
 USER_ERRORS = (
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
@@ -23,7 +23,7 @@ class UserError(click.ClickException):
 
 
 class Failure(click.ClickException):
-    """A failure that no other input would have prevented; exit code 1."""
+    """A failure that is not the user's mistake, such as a diverged run; exit code 1."""
 
     exit_code = 1
 

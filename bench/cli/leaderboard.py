@@ -22,21 +22,21 @@ _directory = partial(
     metavar="DIR",
     help="The leaderboard's folder.",
 )
-written_directory = _directory(show_default="that of the checkout around the current folder")
+written_directory = _directory(show_default="leaderboard/ of the current checkout")
 read_directory = _directory(
-    show_default="that of the checkout around the current folder, or the one shipped with starbench"
+    show_default="leaderboard/ of the current checkout, or the one shipped with starbench"
 )
 
 
 @click.group(cls=Group, example="starbench leaderboard compare fader factordis")
 def leaderboard() -> None:
-    """Add and compare rows, generate the pages."""
+    """Add, verify and compare rows; generate the pages."""
 
 
 @leaderboard.command(example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @option("--replace", is_flag=True, help="Replace an existing row of the same run.")
-@option("--allow-dirty", is_flag=True, help="Accept rows of code that differs from its commit.")
+@option("--allow-dirty", is_flag=True, help="Accept rows made by code with uncommitted changes.")
 @quiet_option
 @written_directory
 def add(
@@ -48,8 +48,8 @@ def add(
 ) -> None:
     """Check rows and add them to the leaderboard.
 
-    All of them are added, or none if one is refused. RUN is the folder of a run, or the file of a
-    row with its ranks beside it.
+    If one is refused, none is added. RUN is the folder of a run, or the file of a row with its
+    ranks beside it.
     """
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
@@ -96,15 +96,15 @@ def build(check: bool, directory: Path | None) -> None:
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    show_default="site/ in the leaderboard's folder, or in the current one outside a checkout",
-    help="Folder of the site.",
+    show_default="leaderboard/site in a checkout, otherwise site",
+    help="Folder in which to write the pages.",
 )
 @quiet_option
 @read_directory
 def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
     """Build the leaderboard as web pages.
 
-    They need neither a server nor a network.
+    The pages work offline and without a web server.
     """
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
@@ -132,7 +132,7 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
     "--run",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="RUN",
-    help="Folder of the run of the one ROW, whose latents are ranked again.",
+    help="Folder of the run that made ROW; its latents are ranked again.",
 )
 @quiet_option
 @read_directory
@@ -150,7 +150,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.tasks.registry import get_task
 
     if run is not None and len(rows) != 1:
-        raise click.UsageError("--run belongs to one ROW; name that row.")
+        raise click.UsageError("Give exactly one ROW with --run.")
     paths = [board.row_file(path) for path in rows]
     if not rows:
         folder = directory or board.readable_directory(Path.cwd())
@@ -179,7 +179,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     default="apogee-giants",
     show_default=True,
     metavar="TASK",
-    help="The task on which they are compared.",
+    help="Task on which to compare them.",
 )
 @option(
     "--metric",
@@ -193,7 +193,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     """Compare two methods on the same stars.
 
     A and B are names of methods on the leaderboard. Prints the difference of their shares with its
-    interval, and a table of it in fifths of the stars by each label, the largest marked.
+    95 % interval, and the difference in five equal bins of each label; < marks the largest.
     """
     from starbench.leaderboard.pages.comparison import comparison_text
     from starbench.leaderboard.statistics.compare import choose
@@ -210,14 +210,14 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    show_default="as many as the row's run, or the available cores if they are fewer",
+    show_default="the row's, or all available cores if they are fewer",
     help="Number of CPU threads.",
 )
 @option(
     "--device",
     metavar="DEVICE",
-    show_default="that of the row",
-    help="auto (an accelerator if there is one), cpu, cuda, cuda:1, ...",
+    show_default="the row's",
+    help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
 )
 @option(
     "--method",
@@ -229,7 +229,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep the run's folder in this folder; without --out it is removed.",
+    help="Folder in which to keep the repeated run; by default it is deleted.",
 )
 @cache_option
 @quiet_option
@@ -244,8 +244,8 @@ def reproduce(
 ) -> None:
     """Run a row again and compare the metrics.
 
-    ROW is the file of a row, or the folder of a run. Each metric may differ by a tolerance; exits
-    with 1 if one differs by more.
+    ROW is the file of a row, or the folder of a run. Exits with 1 if a metric differs by more than
+    its tolerance, which is printed.
     """
     from starbench.leaderboard.store import board, reproduce
     from starbench.leaderboard.store.repeat import repeat_run
@@ -269,17 +269,18 @@ def reproduce(
         quiet=quiet,
     )
     if again is None:
-        raise UserError(f"{out} holds this run already; give another --out.")
+        raise UserError(f"{out} already holds this run; give another --out.")
     if again.status != original.status:
         raise Failure(
-            f"The run {again.status}, but the row is {original.status}: {again.message or ''}"
+            f"The repeated run has status {again.status}, but the row has {original.status}"
+            + (f": {again.message}" if again.message else ".")
         )
     if ranks is None:
-        click.echo(f"Agrees: both are {original.status}.")
+        click.echo(f"The repeated run agrees: its status is {original.status}, like the row's.")
         return
     compared = reproduce.agreements(original, again, ranks)
     same = original.ranks_sha256 == again.ranks_sha256
-    click.echo(f"Ranks: {'the same for every star' if same else 'not the same for every star'}.\n")
+    click.echo(f"Ranks: {'the same for every star' if same else 'different for some stars'}.\n")
     click.echo(reproduce.agreement_table(compared))
     click.echo(f"\n{reproduce.TOLERANCES}")
     differing = [each.name for each in compared if not each.agrees]
@@ -289,7 +290,7 @@ def reproduce(
 
 
 def _declared(name: str) -> "type[Method] | None":
-    """Return the class of a method, None where it is not installed here."""
+    """Return the class of a method, or None if it is not installed."""
     from starbench.common.settings import SettingError
     from starbench.methods.registry import get_method
 

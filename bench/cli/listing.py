@@ -1,4 +1,4 @@
-"""What the commands print about methods, tasks and data sets."""
+"""Tables and descriptions of methods, tasks and data sets, as the commands print them."""
 
 import dataclasses
 import inspect
@@ -29,7 +29,7 @@ def methods_table(methods: Iterable[type[Method]]) -> str:
 
 
 def describe_method(method: type[Method]) -> str:
-    """Return what a method is, its hyperparameters with defaults and ranges, and its presets."""
+    """Describe a method: its idea, its hyperparameters with defaults and ranges, its presets."""
     fields = [
         {
             "hyperparameter": field.name,
@@ -108,7 +108,7 @@ def _nuisance(task: Task) -> str:
 
 
 def describe_task(task: Task) -> str:
-    """Return the card of a task: what it is, one fact a line."""
+    """Return the card of a task, one fact per line."""
     card = task.card
     sizes = [
         f"{scale}: {' / '.join(f'{n:,}' for n in splits.values())}"
@@ -136,14 +136,14 @@ def describe_task(task: Task) -> str:
 
 
 def data_facts(task: Task, scale: str, path: Path | None) -> str:
-    """Return what holds for a whole data set, one fact a line.
+    """Describe a data set as a whole, one fact per line.
 
     Parameters
     ----------
     task : Task
     scale : str
     path : pathlib.Path or None
-        The file of the data set; None for a task that keeps none.
+        The file of the data set; None if the task stores no file.
     """
     noise = "none added" if task.snr is None else f"SNR {task.snr:g} per pixel, added when read"
     facts = [
@@ -175,7 +175,7 @@ def splits_table(task: Task, scale: str) -> str:
 
 
 def _made_from(task: Task, scale: str) -> list[tuple[str, str]]:
-    """Return what a stored data set says it was made from, such as a digest of the emulator."""
+    """Return the recorded origin of a stored data set, such as a digest of the emulator."""
     if not task.stored:
         return []
     return [

@@ -1,4 +1,4 @@
-"""The program `starbench`. Commands import what is heavy when they run, so that help is instant."""
+"""The program `starbench`. Commands import slow modules only when they run, so help is instant."""
 
 import os
 
@@ -28,8 +28,8 @@ fish  _STARBENCH_COMPLETE=fish_source starbench | source
 @click.version_option(__version__, prog_name="starbench")
 def main() -> None:
     """Benchmark disentanglement methods on paired synthetic spectra of stars."""
-    # No command opens a window. A notebook hands its own backend down to the programs it starts,
-    # and matplotlib refuses to be imported if it does not know that backend.
+    # No command opens a window. A program started from a notebook inherits the notebook's backend,
+    # and importing matplotlib fails if that backend is not installed.
     os.environ["MPLBACKEND"] = "agg"
 
 

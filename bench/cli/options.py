@@ -1,4 +1,4 @@
-"""Options that several commands share, each with one metavar, one help text and one default."""
+"""Options that several commands share."""
 
 from pathlib import Path
 
@@ -23,13 +23,13 @@ data_option = option(
     type=click.Path(path_type=Path),
     metavar="PAIRS",
     help="Your own pairs in place of a task: an HDF5 file, a folder written by `starbench data "
-    "export` or Dataset.save_to_disk, or a data set user/name on the Hugging Face Hub.",
+    "export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging Face Hub.",
 )
 scale_option = option(
     "--scale",
     metavar="SCALE",
-    show_default="the task's; full for standard tasks",
-    help="Size of the splits; standard tasks have full (the leaderboard's), mini and tiny.",
+    show_default="full, or the first scale of the task",
+    help="Size of the splits; standard tasks have full (for the leaderboard), mini and tiny.",
 )
 seed_option = option(
     "--seed",
@@ -37,7 +37,7 @@ seed_option = option(
     default=0,
     show_default=True,
     metavar="N",
-    help="Seed of everything random.",
+    help="Seed of all random numbers.",
 )
 set_option = option(
     "--set",

@@ -1,4 +1,4 @@
-"""`starbench predict` and `score`: predictions of a run to a file, and any such file to a row."""
+"""`starbench predict` and `score`: write a run's predictions to a file, and score such a file."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from starbench.cli.options import (
     out_option,
     quiet_option,
     scale_option,
-    seed_option,
     task_option,
 )
 
@@ -47,7 +46,7 @@ def predict(
     `starbench score` reads.
     """
     if out.exists() and not force:
-        raise UserError(f"{out} exists already; choose another name, or give --force.")
+        raise UserError(f"{out} already exists; choose another name, or give --force.")
     from starbench.methods.registry import get_method
     from starbench.runs.predictions import write_predictions
     from starbench.runs.restore import finished_row
@@ -84,7 +83,14 @@ def predict(
 @task_option
 @data_option
 @scale_option
-@seed_option
+@option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Record the seed with which the method was trained.",
+)
 @option(
     "--set",
     "settings",
@@ -106,9 +112,9 @@ def score(
 ) -> None:
     """Score predictions made with any framework.
 
-    Prints their row. PREDICTIONS is an HDF5 file with `latent` [n_pairs, 2, d] of the test split,
-    and optionally `reconstruction`, `swapped_reconstruction` [n_pairs, 2, n_pixels] and
-    `train/latent` [n_train_pairs, 2, d], from which the probes learn.
+    Prints and stores a row. PREDICTIONS is an HDF5 file with `latent` [n_pairs, 2, d] of the test
+    split, and optionally `reconstruction` and `swapped_reconstruction` [n_pairs, 2, n_pixels], and
+    `train/latent` [n_train_pairs, 2, d], on which the probes are fitted.
     """
     from starbench.leaderboard.pages.terminal import table_for_run
     from starbench.runs.predictions import parse_settings, score_predictions

@@ -28,13 +28,17 @@ Decorated = TypeVar("Decorated")
 def training_options(command: Decorated) -> Decorated:
     """Add the options that `run` and `sweep` share."""
     options = (
-        option("--preset", metavar="NAME", help="Start from a preset of the method."),
+        option(
+            "--preset",
+            metavar="NAME",
+            help="Start from a preset listed by `starbench methods METHOD`.",
+        ),
         option(
             "--device",
             default="auto",
             show_default=True,
             metavar="DEVICE",
-            help="auto (an accelerator if there is one), cpu, cuda, cuda:1, ...",
+            help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
         ),
         option(
             "--threads",
@@ -70,8 +74,8 @@ def run(
 ) -> None:
     """Train a method, score it once, and print its row.
 
-    The epoch is chosen on the validation split, and the test split is scored with it. A run that
-    was stopped continues from its last checkpoint with the same command.
+    The epoch is chosen on the validation split and scored once on the test split. Repeating the
+    command continues a stopped run from its last checkpoint.
     """
     from starbench.api import run_named
     from starbench.leaderboard.pages.terminal import table_for_run
@@ -94,7 +98,7 @@ def run(
     if row.scale == "full" and data is None:
         click.echo(f"Leaderboard  starbench leaderboard add {folder}")
     else:
-        click.echo("Leaderboard  only for standard tasks at --scale full")
+        click.echo("Leaderboard  accepts only standard tasks at --scale full")
 
 
 @click.command(
@@ -176,7 +180,7 @@ def sweep(
 def _check_jobs(
     jobs: list["Job"], method: str, preset: str | None, data: Path | None, cache: Path | None
 ) -> None:
-    """Raise the user-fixable errors of all runs before the first of them takes minutes."""
+    """Raise the user-fixable errors of all runs before the first one starts."""
     from starbench.methods.registry import get_method, make_hyperparameters
     from starbench.tasks.registry import get_task
 
@@ -198,7 +202,7 @@ def _check_jobs(
 def plot(run_folder: Path, method: str | None) -> None:
     """Draw the figures of a finished run again.
 
-    RUN is the folder of a run; the figures go to its folder figures/.
+    RUN is the folder of a run; the figures are written to RUN/figures/.
     """
     from starbench.methods.registry import get_method
     from starbench.runs.plots import draw_run

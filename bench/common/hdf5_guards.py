@@ -1,4 +1,4 @@
-"""Guards for untrusted HDF5 files, which may point at other files of this machine."""
+"""Guards against untrusted HDF5 files that link to other files of the machine."""
 
 import h5py
 

@@ -1,4 +1,4 @@
-"""Finding what users extend starbench with: by name, in an installed package, or in a file."""
+"""Loading methods and tasks: built-in, from an installed package, or from a file."""
 
 import difflib
 import importlib
@@ -17,7 +17,7 @@ class Plugins:
     Attributes
     ----------
     kind : str
-        What the plug-ins are, in the singular, as in ``--task`` and ``starbench tasks``.
+        ``"method"`` or ``"task"``, as in ``--task`` and ``starbench tasks``.
     built_in : dict of str to str
         For each name, ``module:attribute``, so that listing the names imports nothing.
     group : str
@@ -37,7 +37,7 @@ class Plugins:
         return (*self.built_in, *sorted(others))
 
     def load(self, spec: str) -> Any:
-        """Return what a name or ``PATH.py:NAME`` stands for.
+        """Load the class of a name or of ``PATH.py:CLASS``.
 
         Raises
         ------

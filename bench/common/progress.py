@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 else:
     with warnings.catch_warnings():
-        # A notebook without ipywidgets gets the bars of a terminal: no reason for a warning.
+        # A notebook without ipywidgets shows text bars; tqdm need not warn about that.
         warnings.simplefilter("ignore", TqdmWarning)
         from tqdm.autonotebook import tqdm
 

@@ -12,7 +12,7 @@ import psutil
 
 import starbench
 
-# Those whose version can change a figure.
+# Libraries whose version can change a result.
 LIBRARIES = ("h5py", "numba", "numpy", "safetensors", "torch")
 
 
@@ -101,7 +101,7 @@ def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
     """
     root = folder.resolve() if folder else Path(__file__).resolve().parents[2]
     top = _git(root, "rev-parse", "--show-toplevel")
-    # An installed copy may lie inside another repository, whose commit says nothing of starbench.
+    # An installed copy may lie inside another repository, whose commit is not that of starbench.
     if top is None or Path(top).resolve() != root:
         return None, None
     commit = _git(root, "rev-parse", "HEAD")
@@ -145,7 +145,7 @@ def hardware(device: str, threads: int) -> Machine:
 
 
 def peak_memory_bytes() -> int:
-    """Return the largest main memory that this process has held so far [bytes]."""
+    """Return the peak resident memory of this process [bytes]."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     status = Path("/proc/self/status")

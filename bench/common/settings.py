@@ -2,7 +2,7 @@
 
 
 class SettingError(ValueError):
-    """A method or setting that cannot be used: one sentence that names what to change."""
+    """A method or setting cannot be used; the message names what to change."""
 
 
 def split_setting(setting: str) -> tuple[str, str]:

@@ -1,9 +1,9 @@
 """Scoring: from latents and reconstructions to the estimates of a row.
 
 The core, `score`, takes arrays, so that predictions made with another framework are scored by the
-same code as a fitted method. `encode_split` and `reconstruction_errors` bring the output of a
-method, or of a file, into those arrays piece by piece: the reconstructions of a split are never in
-memory all at once.
+same code as a fitted method. `encode_split` and `reconstruction_errors` compute those arrays from a
+method, or read them from a file, in pieces: the reconstructions of a split never fill the memory at
+once.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ LARGE_SHIFT_KELVIN = 500.0
 
 
 class OutputError(RuntimeError):
-    """A method returned what cannot be scored: one sentence that says what it must return."""
+    """A method's output cannot be scored; the message says what the method must return."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def checked_output(output: object, n: int, what: str, width: int | None = None) 
         Returned by the method.
     n : int
     what : str
-        What an error calls the method's function.
+        Name of the method's function in errors.
     width : int, optional
         Any width, if not given.
 
@@ -129,13 +129,13 @@ def encode_rows(
 
 
 def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
-    """Return what a method encodes some rows of a view into, unchecked."""
+    """Return a method's latents of some rows of a view, unchecked."""
     nuisance = None if view.nuisance is None else view.nuisance[batch]
     if not isinstance(method, OracleControl):
         return method.encode(view.flux[batch], nuisance)
     if nuisance is None or view.composition is None:
         raise SettingError(
-            f"{method.name} needs the composition of every split, and one of these data has none."
+            f"{method.name} needs the composition of every split; choose other data."
         )
     return method.encode_stars(view.flux[batch], nuisance, view.composition[batch])
 
@@ -157,7 +157,7 @@ def encode_split(
 
 
 def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.TwinRanks:
-    """Rank the twins of a method's latents: by L1, or as a control with its own distance does.
+    """Rank the twins of a method's latents by L1, or by an oracle control's own distance.
 
     Parameters
     ----------
@@ -192,7 +192,9 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
 
 def _composition(labels: Labels) -> np.ndarray:
     if labels.composition is None:
-        raise SettingError("These data have no composition, which the method needs.")
+        raise SettingError(
+            "The method needs the composition, which these data lack; choose data with it."
+        )
     return labels.composition
 
 
@@ -273,7 +275,7 @@ def decoder(
 
 
 def large_shift(labels: Labels) -> np.ndarray | None:
-    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None if Teff is no label."""
+    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None without Teff labels."""
     names = [name.lower() for name in labels.nuisance_names]
     if "teff" not in names:
         return None
@@ -303,7 +305,7 @@ def score(
     errors : Errors, optional
         Of the reconstructions, if there are any.
     probes : Probes, optional
-        What to fit the probes of leakage and recovery on; without it there are none.
+        Data on which the probes of leakage and recovery are fitted; without it they are left out.
     """
     ranks = metrics.twin_ranks(latent) if ranks is None else ranks
     estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))

@@ -1,7 +1,7 @@
 """Views of a split: shuffled spectra with the labels that a method's label access allows.
 
 The two spectra of a pair are neighbours in the data, so the spectra are shuffled before a method
-gets them. The harness keeps the order, and restores it in what the method returns.
+gets them. The harness restores the order in the method's output.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class SplitView:
-    """A split as a method sees it, with the order and the labels that only the harness has.
+    """A split as a method sees it, with the order and the labels that only the harness knows.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ def inverse(order: np.ndarray) -> np.ndarray:
 
 
 def unshuffle(shuffled: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Bring values of spectra [2n, ...] from a view's order into pairs [n, 2, ...].
+    """Reorder values of spectra [2n, ...] from a view's order into the data's pairs [n, 2, ...].
 
     Examples
     --------

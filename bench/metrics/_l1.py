@@ -1,6 +1,6 @@
 """The compiled kernel of the twin ranking: L1 distances, tile by tile, compared with thresholds.
 
-A module of its own because importing numba takes half a second, which only a ranking should cost.
+It is a separate module because importing numba takes half a second, which only rankings need.
 
 Three things make the kernel fast without changing a bit of a distance:
 

@@ -30,12 +30,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The difference that a value may have when a run is repeated on another kind of machine.
+    """The allowed difference of a metric when a run is repeated on another kind of machine.
 
     Attributes
     ----------
     allowed : callable
-        Returns the largest absolute difference from the repeated value.
+        Takes the repeated value and returns the largest allowed absolute difference from it.
     meaning : str
         The same in words.
     """
@@ -112,12 +112,12 @@ METRICS: dict[str, Metric] = {
     "doppelganger_0.1": _share(
         "Within 0.1 %",
         "Share of stars whose twin ranks within the nearest 0.1 % of the stars, "
-        "or nearest of all where that is less than one star.",
+        "or is the nearest if that is less than one star.",
     ),
     "doppelganger_1": _share(
         "Within 1 %",
         "Share of stars whose twin ranks within the nearest 1 % of the stars, "
-        "or nearest of all where that is less than one star.",
+        "or is the nearest if that is less than one star.",
     ),
     "median_normalised_rank": _rank(
         "Median normalised rank",
@@ -144,7 +144,7 @@ METRICS: dict[str, Metric] = {
         "latent and the star's own nuisance.",
     ),
     "swap_gap": _squared_error(
-        "Swap gap", "swapped_reconstruction_mse less reconstruction_mse.", low=-math.inf
+        "Swap gap", "swapped_reconstruction_mse minus reconstruction_mse.", low=-math.inf
     ),
     "swapped_reconstruction_mse_large_shift": _squared_error(
         "Swapped MSE, large shift",
@@ -209,7 +209,7 @@ def metric(name: str) -> Metric:
 
 
 def family(name: str) -> str:
-    """Return the name of an estimate's metric in `METRICS`: its own, or that of its family.
+    """Return the key of an estimate's metric in `METRICS`: its own name or that of its family.
 
     Examples
     --------

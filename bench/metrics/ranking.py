@@ -9,13 +9,13 @@ in float32, added in the order of the dimensions. With
     closer = number of strangers with D(q, c) < D(q, t)
     tied   = number of strangers with D(q, c) = D(q, t)
 
-the rank of the twin is 1 + closer + tied: ties count against the method. The query and its twin are
-no strangers; they are left out by index, not by distance, so that equal latents gain nothing. With
-N pairs the gallery holds 2N - 1 stars, and a rank lies between 1 and 2N - 1.
+the rank of the twin is 1 + closer + tied: ties count against the method. The query and its twin do
+not count as strangers; they are excluded by index, not by distance, so that equal latents gain
+nothing. With N pairs the gallery holds 2N - 1 stars, and a rank lies between 1 and 2N - 1.
 
-Latents that are not finite: such a query ranks its twin last; such a candidate is infinitely far
-from every star; such a twin ranks last. If all latents are equal, all strangers tie and all twins
-rank last. Finite latents so large that a distance overflows float32 are infinitely far apart too.
+A star whose latent is not finite is infinitely far from every other, so its twin ranks last, and so
+does it for its twin. If all latents are equal, all strangers tie and all twins rank last. Finite
+latents so large that their distance overflows float32 are infinitely far apart too.
 
 The distance to the twin is computed by the same code as those to the candidates, so that equal
 latents give equal bits. Compared with sums in float64, an order can differ only where two distances
@@ -35,7 +35,7 @@ from starbench.common.provenance import available_cores
 
 @dataclass(frozen=True)
 class TwinRanks:
-    """The rank of every star's twin, from which all recovery figures follow.
+    """The rank of every star's twin, from which all recovery metrics follow.
 
     Attributes
     ----------

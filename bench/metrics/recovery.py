@@ -1,7 +1,7 @@
 """Recovery metrics: estimates from the twin ranks of `starbench.metrics.ranking`.
 
 n = 2 n_pairs is the number of stars. "Within p %" means a rank of at most max(1, floor(p n / 100)),
-which for very few stars is the nearest; hence doppelganger_free <= doppelganger_0.1 <=
+so for very few stars only the nearest; hence doppelganger_free <= doppelganger_0.1 <=
 doppelganger_1. With a single pair there are no strangers and every rank is 1.
 """
 

@@ -1,7 +1,7 @@
-"""The example of a run: spectra of one test star, as its figures draw them.
+"""The example of a run: the spectra of one test star that its figures show.
 
-The star is the one with the median swapped reconstruction error. A run's folder holds its whole
-spectra as ``example.h5``; beside a row of the leaderboard lies the stretch that a figure shows.
+The star is the one with the median swapped reconstruction error. A run's folder holds
+its full spectra as ``example.h5``; the leaderboard keeps only the window that its figure shows.
 """
 
 from dataclasses import dataclass, replace
@@ -127,13 +127,15 @@ def read_example(path: Path) -> Example:
             names, units = (_texts(file, field, name) for field in _TEXTS[:2])
             wavelength_unit = "".join(_texts(file, _TEXTS[2], name))
     except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
-        raise RowError(f"{name}: not an intact HDF5 file; remove it to do without") from None
-    if len({len(values) for values in spectra.values()}) > 1 or len(nuisance) != len(twin):
-        raise RowError(f"{name}: spectra, and nuisances, should be of one length")
+        raise RowError(f"{name}: a damaged HDF5 file; remove it to go without the figure") from None
+    if len({len(values) for values in spectra.values()}) > 1:
+        raise RowError(f"{name}: {', '.join(_SPECTRA)} should have the same length")
+    if len(nuisance) != len(twin):
+        raise RowError(f"{name}: `nuisance` and `twin_nuisance` should have the same length")
     if not (np.diff(spectra["wavelength"]) > 0).all():
-        raise RowError(f"{name}: `wavelength` should rise")
+        raise RowError(f"{name}: `wavelength` should increase")
     if any(texts and len(texts) != len(nuisance) for texts in (names, units)):
-        raise RowError(f"{name}: nuisances, their names and their units should be of one length")
+        raise RowError(f"{name}: `nuisance`, its names and its units should have the same length")
     if pair < 0 or half not in (0, 1):
         raise RowError(f"{name}: `pair` should be 0 or more, and `half` 0 or 1")
     return Example(
@@ -152,7 +154,7 @@ def _spectrum(file: h5py.File, field: str, name: str) -> Spectrum:
     """Read one dataset, after a check of its type and shape."""
     dataset = local_object(file, field)
     if not isinstance(dataset, h5py.Dataset):
-        raise RowError(f"{name}: `{field}` should be a plain dataset")
+        raise RowError(f"{name}: `{field}` should be a dataset stored in this file")
     if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 1 <= len(dataset) <= _MAX_PIXELS:
         raise RowError(f"{name}: `{field}` should be 1 to {_MAX_PIXELS:,} floating-point numbers")
     refuse_wide_chunks(dataset, name)
@@ -179,11 +181,11 @@ def _texts(file: h5py.File, field: str, name: str) -> tuple[str, ...]:
     texts = tuple(np.atleast_1d(_attribute(file, field, "OS", ndim, name)).tolist())
     if not all(isinstance(text, str) and text.isprintable() and len(text) <= _MAX_NAME
                for text in texts):  # fmt: skip
-        raise RowError(f"{name}: attribute `{field}` should be short, printable texts")
+        raise RowError(f"{name}: attribute `{field}` should hold short, printable strings")
     return texts
 
 
 def _drawable(values: Spectrum, field: str, name: str) -> Spectrum:
     if not (np.abs(values) < _LARGEST).all():
-        raise RowError(f"{name}: `{field}` should be numbers below 1e30")
+        raise RowError(f"{name}: `{field}` should hold numbers between -1e30 and 1e30")
     return values

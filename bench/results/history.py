@@ -1,4 +1,4 @@
-"""The history of a fit: what each epoch reported, as a CSV file with one line an epoch."""
+"""The history of a fit: losses and diagnostics as a CSV file with one line per epoch."""
 
 import csv
 import io
@@ -10,10 +10,10 @@ from starbench.common.files import atomic_path
 from starbench.results.text import RowError, printable
 
 MEASURE = "validation_doppelganger_free"
-"""The column of the share by which the state of a method is selected."""
+"""The column with the share of nearest twins, by which a method's state is selected."""
 
 Epoch = dict[str, float]
-"""What one epoch reported by name, and its number (a whole number) as ``epoch``."""
+"""The values that one epoch reported, by name, and its number as ``epoch``."""
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
@@ -39,26 +39,26 @@ def read_history(path: Path) -> list[Epoch]:
         text = path.read_bytes().decode("utf-8")
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error):
-        raise RowError(f"{name}: not a history in CSV; remove it or restore it") from None
+        raise RowError(f"{name}: not a CSV history; restore or remove it") from None
     header, *body = lines or [[]]
     if not body:
         return []
     if header[0] != "epoch" or len(set(header)) < len(header):
         raise RowError(
-            f"{name}: a history has the column `epoch` first and each name once; "
-            "restore it as the run wrote it"
+            f"{name}: the first column should be `epoch`, and no column occur twice; "
+            "restore the run's file"
         )
     history = [_epoch(header, line, f"{name}: line {n}") for n, line in enumerate(body, start=2)]
     numbers = [row["epoch"] for row in history]
     if any(after <= before for before, after in zip([-1.0, *numbers], numbers, strict=False)):
-        raise RowError(f"{name}: `epoch` should rise from line to line")
+        raise RowError(f"{name}: `epoch` should increase from line to line")
     return history
 
 
 def _epoch(header: list[str], line: list[str], place: str) -> Epoch:
     """Return what one line holds; empty fields are left out."""
     if len(line) != len(header):
-        raise RowError(f"{place} has another number of fields than the header")
+        raise RowError(f"{place} has {len(line)} fields, but the header has {len(header)}")
     row: Epoch = {}
     for column, text in zip(header, line, strict=True):
         try:
@@ -69,7 +69,5 @@ def _epoch(header: list[str], line: list[str], place: str) -> Epoch:
         except ValueError:
             row[column] = math.nan
         if not math.isfinite(row.get(column, 0.0)):
-            raise RowError(
-                f"{place}, `{column}` should be a finite number; restore it as the run wrote it"
-            )
+            raise RowError(f"{place}, `{column}` should be a finite number; restore the run's file")
     return row

@@ -78,7 +78,7 @@ def read_ranks(path: Path) -> Ranks:
         with h5py.File(path, "r") as file:
             rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
     except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
-        raise RowError(f"{name}: not an intact HDF5 file; run or copy it again") from None
+        raise RowError(f"{name}: a damaged HDF5 file; copy it or run it again") from None
     return _checked_ranks(rank, tied, name)
 
 
@@ -93,7 +93,7 @@ def check_file_size(path: Path, most: int, kind: str) -> None:
     most : int
         Largest size [bytes].
     kind : str
-        What an error calls such a file.
+        Name of such a file in errors.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def check_file_size(path: Path, most: int, kind: str) -> None:
         raise RowError(f"{printable(path)}: not a file")
     if status.st_size > most:
         raise RowError(
-            f"{printable(path)}: {status.st_size:,} bytes; a {kind} holds at most {most:,}"
+            f"{printable(path)}: has {status.st_size:,} bytes; a {kind} may have at most {most:,}"
         )
 
 
@@ -120,7 +120,7 @@ def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
         raise RowError(f"{path}: dataset `{name}` is missing; a ranks file holds `rank` and `tied`")
     dataset = local_object(file, name)
     if not isinstance(dataset, h5py.Dataset):
-        raise RowError(f"{path}: `{name}` should be a plain dataset")
+        raise RowError(f"{path}: `{name}` should be a dataset stored in this file")
     if dataset.dtype.kind not in "iu" or dataset.ndim != 2 or dataset.shape[1] != 2:
         raise RowError(
             f"{path}: `{name}` should be integers [n_pairs, 2], not {dataset.dtype} {dataset.shape}"
@@ -163,7 +163,7 @@ def _checked_ranks(rank: np.ndarray, tied: np.ndarray, name: str) -> Ranks:
             raise RowError(f"{name}: `{field}` should lie between {lowest} and {values.size - 1}")
     if rank.shape != tied.shape:
         raise RowError(
-            f"{name}: `rank` and `tied` should have one shape, not {rank.shape}, {tied.shape}"
+            f"{name}: `rank` and `tied` should have one shape, not {rank.shape} and {tied.shape}"
         )
     if (tied >= rank).any():
         raise RowError(f"{name}: `tied` should be less than `rank`, which counts the ties")

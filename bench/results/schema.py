@@ -67,14 +67,14 @@ def _setting(value: Any) -> Any:
         if abs(value) >= 2**63:
             raise ValueError("should be an integer of at most 63 bits")
     elif value is not None:
-        raise ValueError("should be true, false, a number, a text, a list of numbers, or null")
+        raise ValueError("should be true, false, a number, a string, a list of numbers, or null")
     return value
 
 
 def _no_parent(text: str) -> str:
     """Refuse `..`, as names become parts of file names."""
     if ".." in text:
-        raise ValueError("should not hold `..`")
+        raise ValueError("should not contain `..`")
     return text
 
 
@@ -127,7 +127,7 @@ class RecordedEstimate(_Part):
     @model_validator(mode="after")
     def _ordered(self) -> "RecordedEstimate":
         if (self.low is None) != (self.high is None):
-            raise ValueError("should hold both `low` and `high` or neither")
+            raise ValueError("should have both `low` and `high`, or neither")
         if self.low is not None and self.high is not None:
             # The ends may be summed in another order than the value, and differ by rounding.
             slack = 1e-6 * max(abs(self.low), abs(self.value), abs(self.high))
@@ -343,7 +343,7 @@ class Row(_Part):
 
 
 def possible_range(name: str) -> tuple[float, float]:
-    """Return the bounds of a metric's values; infinite for a metric that this version lacks."""
+    """Return the bounds of a metric's values; infinite for an unknown metric."""
     try:
         declared = metric(name)
     except KeyError:
@@ -366,7 +366,7 @@ def parse_row(text: str | bytes, name: str = "row") -> Row:
     ----------
     text : str or bytes
     name : str
-        What an error calls the row.
+        Name of the row in errors.
 
     Raises
     ------
@@ -374,16 +374,14 @@ def parse_row(text: str | bytes, name: str = "row") -> Row:
         With one sentence that names the field and what it should be.
     """
     if len(text) > MAX_ROW_BYTES:
-        raise RowError(
-            f"{name}: a row holds at most {MAX_ROW_BYTES:,} bytes, this one {len(text):,}"
-        )
+        raise RowError(f"{name}: has {len(text):,} bytes; a row may have at most {MAX_ROW_BYTES:,}")
     try:
         # Parsers differ in which of two equal keys they keep.
         content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except RecursionError:
-        raise RowError(f"{name}: a row is not nested this deep") from None
+        raise RowError(f"{name}: nested too deeply for a row") from None
     except ValueError as error:
-        raise RowError(f"{name}: not a row in JSON ({shorten(str(error))})") from None
+        raise RowError(f"{name}: not valid JSON ({shorten(str(error))})") from None
     if not isinstance(content, dict):
         kind = json_kind(content)
         raise RowError(f"{name}: a row is a JSON object of named fields, not a {kind}")
@@ -429,10 +427,10 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for place, (key, _) in enumerate(pairs) if key in keys[:place])
-        raise ValueError(f"key {twice!a} given twice; keep one")
+        raise ValueError(f"key {twice!a} occurs twice; remove one")
     return content
 
 
 def _no_constant(name: str) -> float:
     """Refuse NaN and infinity, which Python's parser accepts but JSON does not have."""
-    raise ValueError(f"{name} is not a number in JSON; leave the metric out")
+    raise ValueError(f"JSON has no number {name}; leave the metric out")

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 
 class RowError(ValueError):
-    """A file of a run that cannot be used; the message names file, field and what to change."""
+    """A file of a run cannot be used; the message names the file, the field and what to change."""
 
 
 def require_printable(text: str) -> str:
@@ -20,9 +20,7 @@ def require_printable(text: str) -> str:
     for character in text:
         # Cc and Cf hold escape, bell, bidirectional overrides and zero-width characters.
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-            raise ValueError(
-                f"should hold printable characters only, without {character!a}; remove it"
-            )
+            raise ValueError(f"should contain only printable characters; remove {character!a}")
     return text
 
 
@@ -39,7 +37,7 @@ def shorten(text: str, length: int = 200) -> str:
 
 def json_kind(value: Any) -> str:
     """Name the JSON type of a value."""
-    return {list: "list", str: "text", bool: "truth value", type(None): "null"}.get(
+    return {list: "list", str: "string", bool: "boolean", type(None): "null"}.get(
         type(value), "number"
     )
 

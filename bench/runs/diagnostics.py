@@ -1,4 +1,4 @@
-"""A method's diagnostics: in the progress bar, in the row, and in the remark on how a fit ended.
+"""A method's diagnostics, in the progress bar, in the row and in its remark.
 
 The harness knows no method's quantities by name; `starbench.methods.base.Diagnostic` declares them.
 """
@@ -19,7 +19,7 @@ def declared_diagnostics(method_name: str) -> tuple[Diagnostic, ...]:
 
 
 def summary(epoch: Mapping[str, float], diagnostics: Sequence[Diagnostic]) -> str:
-    """Return what an epoch reported, for the progress bar: diagnostics beside their references.
+    """Format the values of an epoch for the progress bar: diagnostics beside their references.
 
     Examples
     --------

@@ -54,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells runs apart: runs of one identity have one folder and give one result.
+    """The settings that identify a run: equal identities share a folder and give equal results.
 
     Attributes
     ----------
@@ -62,9 +62,9 @@ class Identity:
     method_class : str
         Qualified name of the method's class.
     device_type : str
-        Such as ``"cpu"``: another kind of device rounds differently, so a fit may not move to one.
+        Such as ``"cpu"``. Kinds of device round differently, so a fit cannot change its kind.
     source_sha256 : str or None
-        Digest of a third party's file, which may change without a new version number.
+        Digest of the source file of a third party's method, which may change within a version.
     """
 
     subject: Subject
@@ -133,7 +133,7 @@ class Worker:
 
     @classmethod
     def of(cls, provenance: Provenance) -> "Worker":
-        """Return the worker that a process is, by its provenance."""
+        """Return the worker of a process, from its provenance."""
         return cls(provenance.commit, provenance.dirty, provenance.hardware.threads)
 
     def __str__(self) -> str:
@@ -144,7 +144,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gave; the attributes are those of `Row`, and `epoch` is the selected one."""
+    """The result of a run; the attributes are those of `Row`, and `epoch` is the selected one."""
 
     status: Literal["ok", "diverged", "failed"]
     message: str | None = None
@@ -187,12 +187,12 @@ class RowDraft:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, whose: str) -> None:
-        """Check before the run that these facts fit into a row.
+        """Check before the run that a row with these facts is valid.
 
         Raises
         ------
         SettingError
-            A sentence that begins with `whose`.
+            The sentence begins with `whose`.
         """
         try:
             self.row(Result("failed", "not finished"), whose)
@@ -206,7 +206,7 @@ class RowDraft:
         ----------
         result : Result
         name : str
-            What an error calls the row.
+            Name of the row in errors.
 
         Raises
         ------
@@ -227,7 +227,7 @@ class RowDraft:
     def made_in_parts(self, workers: Sequence[Worker]) -> "RowDraft":
         """Return the draft of a run on which several processes worked.
 
-        A run that no single commit made counts as one of changed code, which nobody can repeat.
+        A run made by several commits is marked dirty, because it cannot be repeated.
         """
         changed = len({worker.commit for worker in workers}) > 1
         if not changed and not any(worker.dirty for worker in workers):

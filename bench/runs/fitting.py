@@ -3,12 +3,12 @@
 The selection rule is the same for every method. Some seven times during the second half of the
 epochs, and once after the fit, the share of stars whose twin is nearest is measured on the same
 validation pairs. The latest state within one standard error of the highest share is scored: of
-statistically tied models the preferred one is taken (Breiman et al. 1984), here the one whose
-learning rate has fallen furthest.
+statistically tied models, the one whose learning rate has fallen furthest is preferred (after the
+one-standard-error rule of Breiman et al. 1984).
 
-Two files hold a fit: ``checkpoint.safetensors`` the newest state, ``best.safetensors`` the selected
-one. The checkpoint is written first and names the selected epoch, so that a process killed between
-the two writes leaves consistent files.
+``checkpoint.safetensors`` holds the newest state and ``best.safetensors`` the selected one. The
+checkpoint is written first and names the selected epoch, so that a process killed between the two
+writes leaves consistent files.
 """
 
 import math
@@ -46,7 +46,7 @@ _CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into writing checkpoints
 
 
 def measures_after(epoch: int, epochs: int) -> bool:
-    """Return whether the selection measures after an epoch, counted from 1, of `epochs`."""
+    """Return whether the validation share is measured after an epoch, counted from 1."""
     step = max(1, math.ceil(epochs / 16))
     return epochs / 2 < epoch < epochs and (epochs - epoch) % step == 0
 
@@ -78,13 +78,13 @@ class Fit:
     Attributes
     ----------
     epoch_done, epochs : int
-        Number of epochs done, and of epochs in all.
+        Number of finished epochs, and of all epochs.
     history : list of Epoch
-        One row an epoch.
+        One entry per epoch.
     best_epoch, best_share : int, float
         The selected epoch so far, and the highest measured share; 0 and -1 if none.
     finished : bool
-        Whether the fit has ended and its end has been measured.
+        Whether the fit has ended and the share of its last state has been measured.
     seconds : float
         Wall time of the fit in earlier processes; see `total_seconds`.
     peak_memory : int
@@ -108,7 +108,7 @@ class Fit:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the fit starts at its first epoch."""
+        """Discard all progress: the fit starts at its first epoch."""
         self.epoch_done = self.epochs = self.best_epoch = 0
         self.best_share = -1.0
         self.history: list[Epoch] = []
@@ -129,7 +129,7 @@ class Fit:
         )  # fmt: skip
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
-        """Record an epoch, measure it for the selection, and write a checkpoint, as they are due.
+        """Record an epoch; when due, measure the validation share and write a checkpoint.
 
         Raises
         ------
@@ -235,7 +235,7 @@ class Fit:
         try:
             state, metadata = checkpoint.load(self._folder.checkpoint)
             if metadata["settings"] != self._settings:
-                raise checkpoint.CheckpointError("it belongs to other settings")
+                raise checkpoint.CheckpointError("it was written with other settings")
             method.load_state(state)
             self._restore(metadata)
         except Exception as error:  # a damaged file can make load_state raise anything
@@ -260,7 +260,7 @@ class Fit:
             row for row in read_history(folder.history) if row["epoch"] <= self.epoch_done
         ]
         if len(self.history) != self.epoch_done:
-            raise checkpoint.CheckpointError(f"{folder.history.name} lacks epochs")
+            raise checkpoint.CheckpointError(f"epochs are missing from {folder.history.name}")
         if 0 < self.best_epoch < self.epoch_done:
             # Also checks that the file can be read, while the fit can still start over.
             if checkpoint.load(folder.best)[1]["epoch"] != self.best_epoch:

@@ -1,4 +1,4 @@
-"""What the figures of a run and of the leaderboard share: panels of a history, lines of a star."""
+"""Drawing code shared by the figures of runs and of the leaderboard."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Panel:
     quantities : tuple of str
         Columns of the history to draw.
     references : tuple of str
-        Columns to draw as what the quantities are compared with.
+        Columns to draw for comparison.
     logarithmic : bool
         Whether the axis is logarithmic if all values are positive.
     """
@@ -54,7 +54,7 @@ class Panel:
 
 
 def history_panels(names: Collection[str], diagnostics: Sequence[Diagnostic]) -> list[Panel]:
-    """Return the panels for the columns of a history, those of a kind in one panel.
+    """Return the panels for the columns of a history; columns of one kind share a panel.
 
     Parameters
     ----------

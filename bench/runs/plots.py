@@ -77,7 +77,7 @@ def figure_spectra(example: Example, title: str) -> Figure:
 
 
 def _star(example: Example) -> str:
-    """Describe the drawn star: which one, and its nuisance and its twin's."""
+    """Describe the drawn star: its number, its nuisance and its twin's."""
     described = zip(
         example.nuisance_names, example.nuisance_units, example.nuisance, example.twin_nuisance,
         strict=False,
@@ -95,7 +95,7 @@ def figure_history(
     selected: int | None,
     diagnostics: Sequence[Diagnostic] = (),
 ) -> Figure | None:
-    """Draw what a fit reported over its epochs; None if it reported nothing.
+    """Draw the losses and diagnostics of a fit over its epochs; None if there are none.
 
     Parameters
     ----------

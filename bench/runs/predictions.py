@@ -1,4 +1,4 @@
-"""Predictions as a file: scored into a row, whatever program made them, or written from a run.
+"""Files of predictions: score one from any program, or write one from a run.
 
 A file of predictions is HDF5:
 
@@ -143,15 +143,15 @@ class Predictions:
                 names.add(split)
         if other := sorted(names - allowed):
             raise PredictionsError(
-                f"{self.path} holds {other[0]}, which is none of {', '.join(sorted(allowed))}; "
-                "rename or remove it."
+                f"{self.path} holds the unknown dataset {other[0]}; remove it, or rename it to one "
+                f"of {', '.join(sorted(allowed))}."
             )
 
     def _check_latent(self, split: str, *, required: bool) -> None:
         place = _place(split, "latent")
         if not self.has(split):
             if required:
-                raise PredictionsError(f"{self.path} has no dataset {place}; it needs one.")
+                raise PredictionsError(f"{self.path} has no dataset {place}; add it.")
             return
         shape, n = self._file[place].shape, self._sizes[split]
         if len(shape) != 3 or shape[:2] != (n, 2) or not shape[2]:
@@ -216,20 +216,20 @@ def score_predictions(
     task : Task
     scale : str
     method_name, label_access, reference
-        What the row says of the method; the name may not be that of a built-in method.
+        Fields of the row; the name may not be that of a built-in method.
     hyperparameters : dict, optional
         Settings of the method, for the row.
     seed : int
         The seed with which the method was trained.
     out : pathlib.Path
-        Where run folders go.
+        Folder in which run folders are created.
     quiet : bool
         Draw no progress.
 
     Raises
     ------
     SettingError, PredictionsError
-        If the description or the file does not make a row.
+        If the description of the method or the file cannot be used.
     """
     if method_name in BUILT_IN:
         raise SettingError(
@@ -247,7 +247,7 @@ def score_predictions(
         seed=seed,
     )
     draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1))
-    draft.check("What the options say of the method")
+    draft.check("The description of the method")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
         on_test, latent = _score(
@@ -282,12 +282,12 @@ def score_predictions(
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """Return settings from ``key=value`` texts; a value that is not JSON is a text.
+    """Parse ``key=value`` settings; a value that is not JSON is a string.
 
     Raises
     ------
     SettingError
-        If a text is not ``key=value``.
+        If a setting is not ``key=value``.
 
     Examples
     --------
@@ -364,7 +364,9 @@ def write_predictions(
         raise SettingError(f"{row.method} is a control; only latents ranked by L1 can be exported.")
     task.prepare(row.scale)
     if task.fingerprint(row.scale) != row.data_fingerprint:
-        raise SettingError(f"{run.path} was run on other data than {task.name} now holds.")
+        raise SettingError(
+            f"{run.path} was run on other data than {task.name} now has; run it again."
+        )
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for split in ("train", "validation", "test"):
             split_view = view_split(task, split, row.scale, method.label_access, row.seed)

@@ -39,14 +39,16 @@ def restore(
     """
     row = finished_row(folder)
     if row.status != "ok" or not folder.best.exists():
-        raise SettingError(f"{folder.path} holds no fitted method; its status is {row.status}.")
+        raise SettingError(
+            f"{folder.path} holds no fitted method, its status is {row.status}; give another run."
+        )
     method_class = get_method(row.method) if method_class is None else method_class
     if method_class.name != row.method:
         raise SettingError(f"{folder.path} is a run of {row.method}, not of {method_class.name}.")
     if method_class.version != row.method_version:
         raise SettingError(
-            f"{folder.path} was made by version {row.method_version} of {row.method}, and this is "
-            f"version {method_class.version}; run it again."
+            f"{folder.path} was made by version {row.method_version} of {row.method}, but version "
+            f"{method_class.version} is installed; run it again."
         )
     settings = {
         name: tuple(value) if isinstance(value, list) else value

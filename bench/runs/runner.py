@@ -1,8 +1,7 @@
-"""One run: data, fit, selection on validation, one scoring of test, and the row with its files.
+"""A run: prepare the data, fit, select a state on validation, score test once, write the row.
 
-A run can be killed at any moment and started again with the same settings: it continues from its
-checkpoint and ends with the same results. ``row.json`` is written last, so that a folder which has
-one is finished.
+A killed run that is started again with the same settings continues from its checkpoint and gives
+the same results. ``row.json`` is written last: a folder that has it holds a finished run.
 """
 
 import os
@@ -88,11 +87,11 @@ def run(
     scale : str
         One of the task's scales.
     device : str
-        A torch device; ``"auto"`` is a CUDA device where there is one.
+        A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Threads of the array libraries; by default one for each available core.
     out : pathlib.Path
-        Where run folders go.
+        Folder in which run folders are created.
     preset, overrides
         For the row: the preset that the hyperparameters started from, and those set by hand.
     force : bool
@@ -109,7 +108,7 @@ def run(
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
     device = _resolved_device(device)
-    threads = _settle_torch(seed, threads)
+    threads = _configure_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
     identity = Identity.of(
@@ -169,11 +168,11 @@ class _Job:
         return self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
 
     def view(self, split: str) -> SplitView:
-        """Return a split as the method may see it."""
+        """Return a split with the labels that the method may see."""
         return view_split(self.task, split, self.scale, self.method_class.label_access, self.seed)
 
     def run(self, draft: RowDraft, digest: str, began: float) -> Row:
-        """Run all stages; a fit that diverges or fails gives a row that says so."""
+        """Run all stages and return the row, also of a fit that diverges or fails."""
         train, validation = self.view("train"), self.view("validation")
         seconds = {"data": time.perf_counter() - began}
         worker = Worker.of(draft.provenance)
@@ -184,7 +183,7 @@ class _Job:
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
         except (SettingError, DataError, OSError):
-            raise  # user-fixable errors and the machine's, which say nothing of the method
+            raise  # errors of the user or the machine (such as a full disk), not of the method
         except Exception as error:
             if os.environ.get("STARBENCH_DEBUG"):
                 traceback.print_exc()
@@ -225,8 +224,7 @@ class _Job:
                 progress.update(n_spectra)
 
             probes = Probes(encode_split(method, train, advance), train.labels)
-            # The probes are judged on test alone: each costs seconds, and nothing is selected by
-            # them.
+            # Probes take seconds and select nothing, so they are scored on test only.
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
             test = self.view("test")
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
@@ -312,21 +310,21 @@ def _resolved_device(device: str) -> str:
     return device
 
 
-def _settle_torch(seed: int, threads: int | None) -> int:
+def _configure_torch(seed: int, threads: int | None) -> int:
     """Set torch's threads, seed and determinism, and return the number of threads."""
     threads = threads or available_cores()
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    # cuBLAS reads this when it starts, and is not deterministic without it.
+    # cuBLAS reads this when it starts; without it, it is not deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling new memory would find faults in torch, and costs time. The type stubs lack the name.
+    # Saves the time of filling new memory with NaN, a debugging aid. The type stubs lack the name.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return threads
 
 
 def _finished_row(folder: RunFolder) -> Row | None:
-    """Return the row of a finished run; a failed one is run again, as the cause may be gone."""
+    """Return the row of a finished run; None if it failed, so that it is run again."""
     if not folder.row.exists():
         return None
     row = read_row(folder.row)
@@ -334,7 +332,7 @@ def _finished_row(folder: RunFolder) -> Row | None:
 
 
 def _one_line(error: BaseException) -> str:
-    """Return an error as one printable line, with the file and line of an unexpected one."""
+    """Return an error as one printable line; an unexpected one with its file and line number."""
     text = "".join(character if character.isprintable() else " " for character in str(error))
     text = " ".join(text.split())[:MESSAGE_LENGTH]
     if isinstance(error, Diverged | OutputError):

@@ -1,4 +1,4 @@
-"""Sweeps: the runs that options ask for, and the table of their rows."""
+"""Sweeps: lists of runs from options, and a table of their results."""
 
 import itertools
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     Raises
     ------
     SettingError
-        If it is no such list, or a range has too many seeds.
+        If `text` is not such a list, or a range has too many seeds.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def combinations(
 
 
 def summary_table(results: list[tuple[Job, Row]]) -> str:
-    """Return a table of the main metrics, one line a run."""
+    """Return a table of the main metrics, one line per run."""
     lines = []
     for job, row in results:
         line = {

@@ -22,18 +22,18 @@ SWAPPED = "swapped_reconstruction_mse"
 COLUMN = {column.key: column for column in COLUMNS}
 
 _NOTE = """\
-The best methods of each label access by their share of nearest twins at SNR 50, among 25,000 stars.
-Shares are means over seeds, with 95 % intervals over seeds and pairs (over pairs only for a single
-seed); the swapped MSE is without noise. `information-bound` is the most that any latent can find.
-Compare methods within one label access. All methods, metrics and rows, and which differences are
-significant:
-[leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md)."""
+"Nearest" is the share of 25,000 stars whose twin is the nearest star, a mean over seeds with its
+95 % interval over seeds and pairs (over pairs only for a single seed). "Swapped MSE" is the squared
+error of reconstructions from the twin's latent, without noise. The methods are the best of each
+label access at SNR 50. The full board is
+[leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
+[leaderboard/leaderboard.csv](leaderboard/leaderboard.csv)."""
 
 Track: TypeAlias = dict[str, Group]
 
 
 def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
-    """Return the generated part of the README: a table of at most twelve lines.
+    """Return the generated part of the README: a table of at most twelve lines and a note.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> st
     nearest = METRICS[RANKED_BY].label
     shares = [f"{nearest}, {noise} [%]" for noise in TASKS.values()]
     header = ("Method", "Label access", *shares, METRICS[SWAPPED].label)
-    return "\n\n".join([table(header, "llrrr", lines), _NOTE])
+    return f"{table(header, 'llrrr', lines)}\n\n{_NOTE}"
 
 
 def _tracks(entries: Sequence[Entry]) -> list[Track]:

@@ -50,7 +50,7 @@ def test_check_examines_the_contract_of_a_task():
     path = Path(__file__).parents[3] / "tasks" / "example.py"
     result = invoke("check", "--task", f"{path}:MyTask")
     assert result.exit_code == 0, result.output
-    assert result.output.count("pass  ") > 3 and "keeps the contract." in result.output
+    assert result.output.count("pass  ") > 3 and "meets the contract." in result.output
 
 
 @pytest.mark.parametrize("arguments", [(), ("pca", "--task", "apogee-giants")])

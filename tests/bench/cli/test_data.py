@@ -177,7 +177,7 @@ def test_invalid_own_data_are_a_user_error(run, pairs_file):
         assert result.exit_code == 2
         assert "test/flux holds a value that is NaN, first in pair 2" in result.stderr
     assert (
-        "--repair rebuilds data that starbench keeps"
+        "--repair works only on data that starbench built"
         in run("verify", "--data", path, "--repair").stderr
     )
 

@@ -92,7 +92,7 @@ def test_verify_ranks_latents_again(checkout, make_run):
     assert "recomputed from the latents" in output
     code, output = starbench("verify", "--run", run)
     assert code == 2
-    assert "--run belongs to one ROW" in output
+    assert "Give exactly one ROW with --run" in output
 
 
 def test_compare_says_whether_methods_are_tied(checkout, make_run):

@@ -23,15 +23,15 @@ def test_a_history_without_epochs_is_empty(tmp_path):
     ("content", "words"),
     [
         (b"loss,epoch\n1,2\n", "`epoch` first"),
-        (b"epoch,loss,loss\n1,2,3\n", "each name once"),
+        (b"epoch,loss,loss\n1,2,3\n", "no column occur twice"),
         (b"epoch,loss\n1,nan\n", "line 2, `loss` should be a finite number"),
         (b"epoch,loss\n1,many\n", "line 2, `loss` should be a finite number"),
         (b"epoch,loss\n1.5,1\n", "line 2, `epoch` should be a finite number"),
         (b"epoch,loss\n,1\n", "line 2, `epoch` should be a finite number"),
-        (b"epoch,loss\n1\n", "line 2 has another number of fields"),
-        (b"epoch,loss\n2,1\n1,1\n", "should rise"),
-        (b'epoch,"loss\n', "not a history in CSV"),
-        (b"epoch,loss\n\xff,1\n", "not a history in CSV"),
+        (b"epoch,loss\n1\n", "line 2 has 1 fields, but the header has 2"),
+        (b"epoch,loss\n2,1\n1,1\n", "should increase"),
+        (b'epoch,"loss\n', "not a CSV history"),
+        (b"epoch,loss\n\xff,1\n", "not a CSV history"),
     ],
 )
 def test_a_damaged_history_is_refused(tmp_path, content, words):

@@ -95,7 +95,7 @@ def test_a_ranks_file_cannot_read_other_files_of_the_machine(tmp_path):
     with h5py.File(tmp_path / "external.h5", "w") as file:
         file.create_dataset("rank", (1, 2), "i8", external=[(str(secret), 0, 16)])
         file["tied"] = [[0, 0]]
-    with pytest.raises(RowError, match="`rank` should be a plain dataset"):
+    with pytest.raises(RowError, match="`rank` should be a dataset stored in this file"):
         read_ranks(tmp_path / "external.h5")
     ranks_file(tmp_path / "source.h5", rank=np.array([[1, 1]]))
     layout = h5py.VirtualLayout((1, 2), "i8")
@@ -103,7 +103,7 @@ def test_a_ranks_file_cannot_read_other_files_of_the_machine(tmp_path):
     with h5py.File(tmp_path / "virtual.h5", "w") as file:
         file.create_virtual_dataset("rank", layout)
         file["tied"] = [[0, 0]]
-    with pytest.raises(RowError, match="`rank` should be a plain dataset"):
+    with pytest.raises(RowError, match="`rank` should be a dataset stored in this file"):
         read_ranks(tmp_path / "virtual.h5")
 
 
@@ -119,5 +119,5 @@ def test_a_truncated_ranks_file_is_refused(tmp_path, kept):
     path = tmp_path / "ranks.h5"
     write_ranks(path, *example_ranks())
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(RowError, match="not an intact HDF5 file"):
+    with pytest.raises(RowError, match="a damaged HDF5 file"):
         read_ranks(path)

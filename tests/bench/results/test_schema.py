@@ -159,7 +159,7 @@ def test_every_field_without_a_default_is_required():
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_nan_and_infinity_are_refused(value):
     text = json.dumps(CONTENT).replace("0.59", value)
-    assert f"{value} is not a number in JSON" in refusal(text)
+    assert f"JSON has no number {value}" in refusal(text)
 
 
 def test_a_number_beyond_float_is_refused():
@@ -183,7 +183,7 @@ def test_a_number_beyond_float_is_refused():
         (with_metric("composition_recovery.mlp.[Fe/H]", **figure(1.1)), "[-inf, 1]"),
         (with_metric("nuisance_leakage.mlp.Teff", **figure(1.1)), "[-inf, 1]"),
         (with_metric("doppelganger_free", low=0.61, high=0.62), "low <= value <= high"),
-        (with_metric("doppelganger_free", low=None), "both `low` and `high` or neither"),
+        (with_metric("doppelganger_free", low=None), "both `low` and `high`, or neither"),
     ],
 )
 def test_impossible_metrics_are_refused(content, words):
@@ -267,7 +267,7 @@ def test_html_is_text_to_the_schema():
 
 def test_a_key_given_twice_is_refused():
     text = json.dumps(CONTENT)[:-1] + ', "seed": 1}'
-    assert "key 'seed' given twice" in refusal(text)
+    assert "key 'seed' occurs twice" in refusal(text)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_huge_row_is_refused_before_it_is_parsed(tmp_path):
     path = tmp_path / "row.json"
     with path.open("wb") as file:
         file.truncate(MAX_ROW_BYTES + 1)
-    with pytest.raises(RowError, match=r"1,000,001 bytes; a row holds at most 1,000,000"):
+    with pytest.raises(RowError, match=r"1,000,001 bytes; a row may have at most 1,000,000"):
         read_row(path)
 
 

@@ -7,7 +7,7 @@ from starbench.results.text import printable, require_printable, shorten
 
 @pytest.mark.parametrize("character", ["\x1b", "\n", "\t", "\u202e", "\u200b", "\u2028", "\ud800"])
 def test_control_and_invisible_characters_are_refused(character):
-    with pytest.raises(ValueError, match="should hold printable characters only, without"):
+    with pytest.raises(ValueError, match="should contain only printable characters; remove"):
         require_printable(f"a{character}b")
 
 

@@ -87,7 +87,7 @@ def replace(name, make):
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
-        (remove("latent"), "has no dataset latent; it needs one"),
+        (remove("latent"), "has no dataset latent; add it"),
         (replace("latent", lambda z: z[:-1]), r"latent has shape \[19, 2, 6\]; .* \[20, 2, d\]"),
         (replace("latent", lambda z: z.reshape(40, -1)), "latent has shape"),
         (replace("latent", lambda z: z.astype(int)), "latent holds int64; give floating-point"),
@@ -102,7 +102,7 @@ def replace(name, make):
             replace("train/latent", lambda z: np.where(z == z[2, 1, 0], np.nan, z)),
             "train/latent of pair 2 is not finite",
         ),
-        (lambda file: file.move("reconstruction", "recon"), "holds recon, which is none of"),
+        (lambda file: file.move("reconstruction", "recon"), "holds the unknown dataset recon"),
         (lambda file: file.move("train/latent", "train/latents"), "holds train/latents, which"),
         (
             replace(
@@ -140,7 +140,7 @@ def test_links_to_other_files_are_refused(written, toy_task, tmp_path):
 
 def test_what_the_options_say_is_checked_before_anything_is_scored(written, toy_task, tmp_path):
     toy_task.prepare = None  # which scoring would call
-    with pytest.raises(SettingError, match="What the options say of the method: field `method`"):
+    with pytest.raises(SettingError, match="The description of the method: field `method`"):
         scored(written, toy_task, tmp_path, method_name="NumpyPCA")
     with pytest.raises(SettingError, match="field `reference`"):
         scored(written, toy_task, tmp_path, reference="")

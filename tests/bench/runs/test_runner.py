@@ -262,7 +262,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(run, capsys):
     first.folder.row.unlink()
     first.folder.checkpoint.write_bytes(other.folder.checkpoint.read_bytes())
     assert figures_of(run().row) == figures_of(first.row)
-    assert "it belongs to other settings" in capsys.readouterr().out
+    assert "it was written with other settings" in capsys.readouterr().out
 
 
 def test_two_processes_do_not_share_a_run_folder(tmp_path):

@@ -51,11 +51,11 @@ def test_a_tiny_row_is_reproduced(tiny):
     assert code == 0, output
     assert "Ranks: the same for every star." in output
     assert "DIFFERS" not in output
-    assert output.endswith("figures agree.\n")
+    assert output.endswith("metrics agree.\n")
     # A finished run there may be the one in question, which proves nothing.
     code, output = starbench(*again, "--out", folder / "runs")
     assert code == 2
-    assert "holds this run already; give another --out" in output
+    assert "already holds this run; give another --out" in output
 
 
 def test_an_edited_row_is_not_reproduced(tiny, tmp_path):
