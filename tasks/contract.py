@@ -323,7 +323,7 @@ def check_task(task: Task) -> Iterator[tuple[str, str | None]]:
     try:
         task.prepare(task.card.smallest_scale, progress=False)
         subject = Subject(task)
-    except Exception as error:  # whatever another's code may raise
+    except Exception as error:  # third-party code may raise anything
         yield "data_can_be_prepared", f"prepare raised {error!r}"
         return
     yield "data_can_be_prepared", None

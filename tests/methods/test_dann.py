@@ -15,9 +15,9 @@ from starbench.methods.parts.representation import Representation
 
 def test_the_reversed_gradient_of_a_hand_worked_case():
     latent = torch.tensor([2.0], requires_grad=True)
-    handed_on = reverse_gradient(latent, 0.3)
-    assert handed_on.item() == 2
-    (handed_on**2).sum().backward()
+    reversed_latent = reverse_gradient(latent, 0.3)
+    assert reversed_latent.item() == 2
+    (reversed_latent**2).sum().backward()
     assert latent.grad.item() == pytest.approx(-0.3 * 4)
 
 

@@ -99,7 +99,7 @@ def test_the_state_restores_the_noise_model_of_noisy_spectra():
 
 def test_methods_with_the_same_settings_start_from_the_same_networks():
     train = view("train", 100, "nuisance")
-    inputs = Inputs.fit(train, n_fitted=200, components=24, whitening=1.0, at_least=1, seed=0)
+    inputs = Inputs.fit(train, n_fitted=200, components=24, whitening=1.0, min_components=1, seed=0)
     weights = []
     for method in (ConditionalAutoencoder, Fader):
         torch.manual_seed(0)

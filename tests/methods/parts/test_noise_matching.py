@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 
 
 def cloud(signal, noise, n=200_000, seed=0):
@@ -16,7 +16,7 @@ def cloud(signal, noise, n=200_000, seed=0):
 
 
 def matched(latent, noisier):
-    return noise_matched_map(latent, moved_covariance(latent, noisier))
+    return noise_matched_map(latent, difference_covariance(latent, noisier))
 
 
 def test_two_axes_worked_by_hand():

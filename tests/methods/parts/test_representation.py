@@ -64,4 +64,4 @@ def test_components_of_noise_alone_are_cut():
     assert len(principal_components(flux, 40, seed=0)) == 40
     assert len(principal_components(flux, 40, seed=0, noise=0.1)) == 3
     assert len(principal_components(flux, 2, seed=0, noise=0.1)) == 2
-    assert len(principal_components(flux, 40, seed=0, noise=0.1, at_least=10)) == 10
+    assert len(principal_components(flux, 40, seed=0, noise=0.1, min_components=10)) == 10
