@@ -72,7 +72,7 @@ def get_task(
     except DataError:
         raise
     except Exception as error:  # third-party code may raise anything
-        raise DataError(f"{spec} cannot be made a task: {error!r}.") from error
+        raise DataError(f"{spec} could not be created: {error!r}.") from error
     return _checked(task, spec)
 
 
@@ -84,5 +84,7 @@ def _checked(task: object, spec: str) -> Task:
     if task.name in BUILT_IN and spec != task.name:
         raise DataError(f"{spec} has the name of starbench's own task {task.name}; rename it.")
     if ".py:" not in spec and spec != task.name:
-        raise DataError(f"The task registered as {spec} has {task.name} on its card; rename one.")
+        raise DataError(
+            f"The task registered as {spec} is named {task.name} on its card; rename one."
+        )
     return task

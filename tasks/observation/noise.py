@@ -40,7 +40,7 @@ class NoiseTrack(Observed):
                 name=f"{base.name}-snr{snr:g}",
                 family="noise",
                 changes=f"adds Gaussian noise of SNR {snr:g} per pixel",
-                reference=f"{base.reference}, at SNR {snr:g} a pixel",
+                reference=f"{base.reference}, at SNR {snr:g} per pixel",
                 snr=float(snr),
             ),
         )
@@ -63,12 +63,12 @@ class NoiseTrack(Observed):
         return Split(flux, piece.nuisance, piece.composition, noiseless_flux=piece.flux)
 
     def check_noise(self) -> None:
-        """Check that this machine draws the noise of the manifest.
+        """Check that this machine draws the same noise as the manifest holds.
 
         Raises
         ------
         DataError
-            If it does not.
+            If the noise differs.
         """
         if self._check is None:
             return

@@ -1,4 +1,4 @@
-"""Tasks whose spectra are another task's, changed as an instrument or a catalogue would."""
+"""Tasks that apply an effect of instrument or catalogue to the spectra of another task."""
 
 import hashlib
 from abc import abstractmethod
@@ -79,7 +79,7 @@ class Observed(Task):
         return self.base.labels_on_disk(split, scale)
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
-        """Return the base's nuisance and composition, of data that need not be built."""
+        """Return the base's nuisance and composition without building its data."""
         return self.base.drawn_labels(split, scale)
 
     def fingerprint(self, scale: str) -> str:

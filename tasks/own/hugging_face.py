@@ -21,10 +21,10 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.cache import cache_folder
-from starbench.tasks.storage.files import check_room, room_for
+from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import counted, write_hdf5
 
-_COPY = "1"  # raised when the same rows become another file
+_COPY = "1"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -56,7 +56,7 @@ class Rows(Protocol):
 
 
 def is_rows(data: Path) -> bool:
-    """Return whether ``--data`` names a folder, or else can only be a data set of the Hub."""
+    """Return whether ``--data`` is a folder, or the name of a data set on the Hub."""
     return data.is_dir() or (not data.exists() and _is_hub_name(data))
 
 
@@ -92,17 +92,17 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
             if name not in rows.columns(split):
                 raise DataError(f"{source}: {split} has no column {name}; add it.")
     about = About.from_json(_about(rows, source), source)
-    composed = tuple(split for split in SPLITS if _is_composed(rows, source, split))
-    if composed and not about.elements:
+    with_composition = tuple(split for split in SPLITS if _has_composition(rows, source, split))
+    if with_composition and not about.elements:
         raise DataError(
-            f"{source}: its metadata `{ABOUT}` has no elements though {composed[0]} has a "
-            "composition; add one text for each column."
+            f"{source}: its metadata `{ABOUT}` has no elements, but {with_composition[0]} has a "
+            "composition; add one string for each column."
         )
     digest = hashlib.sha256(_COPY.encode())
     rows.digest(digest)
     path = cache_folder(cache) / f"hugging-face-{digest.hexdigest()[:16]}.h5"
     if not path.exists():
-        _copy(rows, source, about, composed, path, progress)
+        _copy(rows, source, about, with_composition, path, progress)
     reference = None if data.is_dir() else f"pairs in {source} of the Hugging Face Hub"
     return OwnData(path, source=data, reference=reference)
 
@@ -262,7 +262,7 @@ def _about(rows: Rows, source: str) -> str:
     return rows.about
 
 
-def _is_composed(rows: Rows, source: str, split: str) -> bool:
+def _has_composition(rows: Rows, source: str, split: str) -> bool:
     """Return whether a split has a composition: in all rows or in none."""
     if "composition" not in rows.columns(split):
         return False
@@ -276,10 +276,15 @@ def _is_composed(rows: Rows, source: str, split: str) -> bool:
 
 
 def _copy(
-    rows: Rows, source: str, about: About, composed: tuple[str, ...], path: Path, progress: bool
+    rows: Rows,
+    source: str,
+    about: About,
+    with_composition: tuple[str, ...],
+    path: Path,
+    progress: bool,
 ) -> None:
     def chunks(split: str) -> Iterator[tuple[slice, Split]]:
-        names = [name for name in _FIELDS if name != "composition" or split in composed]
+        names = [name for name in _FIELDS if name != "composition" or split in with_composition]
         step, start = _CHUNK_BYTES // (8 * about.shape("flux")[1] or 1) or 1, 0
         for table in rows.tables(split, names, step):
             values = {
@@ -298,12 +303,12 @@ def _copy(
     n_bytes = about.n_bytes(rows.sizes)
     total = sum(rows.sizes[split] for split in SPLITS)
     with (
-        room_for(path, n_bytes, None),
+        report_full_disk(path, n_bytes, None),
         atomic_path(path) as new,
         tqdm(desc=f"copy {source}", total=total, unit="pair", disable=not progress) as bar,
     ):
-        check_room(new, n_bytes)
-        write_hdf5(new, about, rows.sizes, composed, counted(chunks, bar))
+        require_disk_space(new, n_bytes)
+        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, bar))
         OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 
 

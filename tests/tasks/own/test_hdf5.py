@@ -105,7 +105,7 @@ WRONG_STRUCTURE = {
         "train/composition has shape (6, 3), but the flux and the attribute elements ask for (6,"),
     "composition in one split only": (
         {"train/composition": None, "validation/composition": None},
-        "train has no composition though test has; give it in all splits or in none"),
+        "train has no composition, but test has; give it in all splits or in none"),
     "unnamed elements": ({"elements": None}, "has no attribute elements at its root"),
     "unnamed nuisance": (
         {"nuisance_names": None}, "has no attribute nuisance_names at its root; add one text for"),

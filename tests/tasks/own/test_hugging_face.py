@@ -155,7 +155,7 @@ WRONG = {
     "no names": (about(nuisance_names=None), "needs nuisance_names, a list of texts; add it"),
     "one name as a text": (about(nuisance_names="Teff"), "needs nuisance_names, a list of texts"),
     "no units": (about(nuisance_units=None), "needs nuisance_units, a list of texts; add it"),
-    "no elements": (about(elements=None), "has no elements though train has a composition"),
+    "no elements": (about(elements=None), "has no elements, but train has a composition"),
     "wavelengths that fall": (about(wavelength=[3, 2, 1]), "wavelength does not increase from"),
     "a name too many": (
         about(nuisance_names=["Teff", "log g"]), "train/nuisance holds 1 values instead of 2;"),

@@ -138,7 +138,7 @@ def test_a_truncated_file_is_named_and_rebuilt(built, path, caplog, keep):
     with caplog.at_level(logging.WARNING):
         built.prepare("mini", progress=False)
     (message,) = messages(caplog)
-    what = "(is cut short|cannot be read as HDF5 .*)"
+    what = "(is truncated|cannot be read as HDF5 .*)"
     assert re.fullmatch(rf"{re.escape(str(path))} {what}; it is rebuilt", message)
     assert path.read_bytes() == wanted
 

@@ -66,7 +66,7 @@ def test_the_composition_of_test_can_be_withheld(task, form, tmp_path):
     composition = task.load("test", "own").composition
     for path in [out] if out.is_file() else out.rglob("*"):
         assert path.is_dir() or composition[1].tobytes() not in path.read_bytes()
-    with pytest.raises(DataError, match="has no composition of test; leave --withhold-comp"):
+    with pytest.raises(DataError, match="has no composition in test; remove --withhold-comp"):
         write(again, tmp_path / "twice.h5", withhold_composition=True)
 
 
@@ -117,7 +117,7 @@ def test_an_existing_export_is_replaced_only_with_force(task, tmp_path):
     for form, name in OUTS.items():
         out = tmp_path / form / name
         write(task, out, form)
-        with pytest.raises(DataError, match=r"exists; --force replaces it\."):
+        with pytest.raises(DataError, match=r"exists; give --force to replace it\."):
             write(task, out, form)
         write(task, out, form, withhold_composition=True, force=True)
         again = get_task(data=out, cache=tmp_path, progress=False)
@@ -170,7 +170,7 @@ def test_an_interrupted_export_leaves_the_earlier_one(task, form, tmp_path):
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(task, tmp_path, monkeypatch):
     free = SimpleNamespace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
-    with pytest.raises(OSError, match="free space there, or choose another OUT") as caught:
+    with pytest.raises(OSError, match="free some space, or choose another OUT") as caught:
         write(task, tmp_path / "new" / "out.h5")
     assert caught.value.errno == errno.ENOSPC and caught.value.filename.endswith("out.h5")
     assert not list((tmp_path / "new").iterdir())
