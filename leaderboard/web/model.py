@@ -129,7 +129,7 @@ def tracks(
     Returns
     -------
     list of Track
-        A task before its noise tracks, and those by falling SNR.
+        A task before its noise tracks, and those by decreasing SNR.
     """
     all_sections = sections(entries)
     ranks: dict[str, npt.NDArray[np.int64]] = {}

@@ -104,8 +104,8 @@ def test_verify_of_a_truncated_set(run, path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     result = run("verify", "--scale", "mini")
-    assert result.exit_code == 1 and f"{path} is cut short." in result.stderr
-    assert f"{path} is cut short; `starbench data build`" in run("info", "--scale", "mini").stderr
+    assert result.exit_code == 1 and f"{path} is truncated." in result.stderr
+    assert f"{path} is truncated; `starbench data build`" in run("info", "--scale", "mini").stderr
     assert path.stat().st_size == len(whole) // 2
     assert run("verify", "--scale", "mini", "--repair").exit_code == 0
     assert path.read_bytes() == whole

@@ -226,7 +226,7 @@ def test_ranks_of_other_stars_are_refused(add_method, directory, make_run):
     # Copied by hand, as `add` would have refused the number of pairs.
     add_method("fader", 0.5, range(2))
     run = make_run(method="small", ranks=ranks_at(0.9, 0, n_pairs=50))
-    row, ranks = board.read_pair(run / "row.json")
+    row, ranks = board.read_row_and_ranks(run / "row.json")
     target = directory / "rows" / board.file_name(row)
     target.write_bytes((run / "row.json").read_bytes())
     write_ranks(board.ranks_beside(target), *ranks)
