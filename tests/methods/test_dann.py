@@ -21,7 +21,7 @@ def test_the_reversed_gradient_of_a_hand_worked_case():
     assert latent.grad.item() == pytest.approx(-0.3 * 4)
 
 
-def test_the_weight_is_zero_at_first_and_full_at_the_end():
+def test_the_weight_of_the_reversed_gradient_rises_from_zero_to_its_setting():
     settings = Dann.Hyperparameters(latent=3, encoder_widths=(4,), decoder_widths=(4,))
     ones = torch.ones(4)
     inputs = Inputs(Representation(ones, ones, torch.zeros(())), ones, ones[:2], ones[:2])

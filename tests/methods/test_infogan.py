@@ -37,7 +37,7 @@ class Sees(torch.nn.Module):
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_generated_spectra_are_as_noisy_as_the_measured_ones(noise):
+def test_generated_spectra_get_the_noise_of_the_training_spectra(noise):
     settings = hyperparameters(InfoGan, latent=3, noise_inputs=2, critic_steps=1)
     scale, zeros = torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.zeros(4)
     inputs = Inputs(Representation(zeros, torch.ones(4), zeros[0]), scale, zeros[:0], zeros[:0])

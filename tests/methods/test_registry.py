@@ -24,12 +24,12 @@ class Toy(Method):
     presets: ClassVar = {"wide": {"width": 100, "rate": 0.25}}
 
 
-def test_names_lead_to_their_classes():
+def test_a_built_in_name_returns_its_class():
     assert {"fader", "conditional-autoencoder"} <= set(method_names())
     assert get_method("fader") is Fader
 
 
-def test_an_unknown_method_names_the_nearest():
+def test_an_unknown_name_suggests_the_nearest_names():
     with pytest.raises(SettingError, match="no method 'fadr'; the nearest names are fader"):
         get_method("fadr")
 

@@ -198,7 +198,7 @@ def test_noise_of_another_size_than_stated_is_named():
     assert "deviation 1.984 in units of 1/SNR" in problem
 
 
-def test_a_task_that_raises_is_named_by_its_error():
+def test_an_exception_of_a_task_is_reported_as_its_problem():
     class Raises(Sound):
         def make(self, split, start, stop):
             raise ZeroDivisionError("no stars")

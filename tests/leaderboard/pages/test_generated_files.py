@@ -87,11 +87,11 @@ def seeds_text(cell):
         (one_decimal, 6.04, "6.0"),
     ],
 )
-def test_number_formats(write, value, text):
+def test_numbers_are_formatted_as_documented(write, value, text):
     assert write(value) == text
 
 
-def test_without_rows_the_page_has_the_published_values():
+def test_a_leaderboard_without_rows_shows_the_published_values():
     page = leaderboard_page([])
     assert "No rows yet." in page
     line = line_of(page, "*fader* (published: Fader paper, Table 1; 25,000 stars)")
@@ -100,7 +100,7 @@ def test_without_rows_the_page_has_the_published_values():
     assert "## Single rows" not in page
     for task in ("apogee-giants", "apogee-giants-snr100", "apogee-giants-snr30"):
         assert f"\n## {task}\n" in page
-    # By falling SNR.
+    # By decreasing SNR.
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
 
 
@@ -216,7 +216,7 @@ def orders_of_groups(entries):
         yield [row for group in order for row in group]
 
 
-def test_a_value_that_some_seeds_lack_counts_the_seeds():
+def test_a_value_missing_for_some_seeds_shows_how_many_have_it():
     entries = [entry(seed=0, figures={"reconstruction_mse": 1e-6}), entry(seed=1)]
     assert line_of(leaderboard_page(entries), "fader")[5] == "1 of 2 seeds"
 

@@ -70,7 +70,7 @@ def judged(directory):
     return ranks, judgement, section
 
 
-def test_a_copy_shares_the_rank_and_a_method_two_points_worse_does_not(add_method, directory):
+def test_equal_methods_share_a_rank_and_one_two_points_worse_ranks_lower(add_method, directory):
     add_method("fader", 0.50, range(5))
     add_method("copy", 0.50, range(5), draw=range(5, 10))
     add_method("worse", 0.48, range(5), draw=range(10, 15))
@@ -214,7 +214,7 @@ def test_unequal_seeds_are_noted(add_method, directory):
 
 
 @given(st.sets(st.integers(0, 60)))
-def test_ranges_of_seeds_read_back(numbers):
+def test_ranges_of_seeds_expand_to_the_same_seeds(numbers):
     read = set()
     for part in filter(None, ranges(numbers).split(", ")):
         low, _, high = part.partition("-")

@@ -248,14 +248,14 @@ def test_a_file_with_the_name_of_another_row_is_refused(add, make_run, directory
         board.load(directory)
 
 
-def test_a_small_row_copied_by_hand_is_refused(add, make_run, directory):
+def test_a_row_of_a_smaller_scale_is_refused(add, make_run, directory):
     (path,) = add(make_run())
     edit(path, scale="tiny")
     with pytest.raises(RowError, match="`scale` is tiny"):
         board.load(directory)
 
 
-def test_unknown_contents_are_not_copied(add, make_run, directory):
+def test_unknown_fields_of_a_file_are_not_copied(add, make_run, directory):
     run = make_run()
     with h5py.File(run / "ranks.h5", "a") as file:
         file["stowaway"] = np.arange(1000)

@@ -69,7 +69,7 @@ def test_the_same_run_gives_the_same_bytes_and_a_copied_row_too(add, run, tmp_pa
     assert [file.read_bytes() for file in trace_files(path)] == before
 
 
-def test_a_row_without_them_takes_away_those_of_the_row_it_replaces(add, run, make_run):
+def test_replacing_a_row_removes_its_old_history_and_example(add, run, make_run):
     add(run)
     (path,) = add(make_run(), replace=True)
     assert not any(file.exists() for file in trace_files(path))
@@ -148,13 +148,13 @@ def test_attributes_of_another_type_are_refused(add, run, field, value):
         add(run)
 
 
-def test_a_file_that_is_no_hdf5_is_refused(add, run):
+def test_a_file_that_is_not_hdf5_is_refused(add, run):
     (run / "example.h5").write_bytes(b"not HDF5")
     with pytest.raises(RowError, match="not an intact HDF5 file"):
         add(run)
 
 
-def test_what_lies_beside_the_rows_of_this_repository_can_be_read_and_is_small():
+def test_histories_and_examples_of_the_committed_rows_are_valid_and_small():
     for path in (Path(__file__).parents[3] / "leaderboard" / "rows").glob("*.json"):
         read_trace(path)
         assert all(file.stat().st_size < 30_000 for file in trace_files(path) if file.exists())

@@ -19,14 +19,14 @@ def matched(latent, noisier):
     return noise_matched_map(latent, difference_covariance(latent, noisier))
 
 
-def test_two_axes_worked_by_hand():
+def test_weights_of_two_axes_equal_a_hand_calculation():
     # Variances: signal 9 and 3, noise 1 and 1. Shares of signal 9/10 and 3/4.
     matrix = matched(*cloud([3.0, 3**0.5], [1.0, 1.0])).numpy()
     norms = np.sort(np.linalg.norm(matrix, axis=1))
     assert norms == pytest.approx([0.75**0.5, 0.9**0.5], abs=0.01)
 
 
-def test_noise_becomes_alike_up_to_the_share_of_signal():
+def test_noise_is_whitened_and_weighted_by_the_share_of_signal():
     latent, noisier = cloud([3.0, 1.0, 0.5], [0.1, 2.0, 0.3])
     mixing = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [0.0, 1.0, 1.0]]).double()
     matrix = matched(latent @ mixing, noisier @ mixing).double()
@@ -46,7 +46,7 @@ def test_an_axis_of_pure_noise_has_almost_no_weight_but_can_be_recovered():
     assert torch.allclose(back, latent.float(), atol=0.05)
 
 
-def test_twins_are_found_more_often_than_in_the_raw_latent():
+def test_noise_matching_finds_more_twins_than_the_raw_latent():
     rng = np.random.default_rng(0)
     signal, noise = np.array([3.0, 1.0, 1.0, 1.0]), np.array([2.0, 0.1, 0.1, 0.1])
     truth = rng.normal(size=(600, 1, 4)) * signal

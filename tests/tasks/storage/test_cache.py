@@ -183,7 +183,7 @@ def test_data_with_a_right_digest_that_differ_from_the_manifest_are_found(built,
     assert not list(cached.problems(progress=False))
 
 
-def test_building_other_data_than_the_manifest_is_refused(tmp_path, emulator, manifest):
+def test_building_data_that_differ_from_the_manifest_is_refused(tmp_path, emulator, manifest):
     off = type(emulator)(strength=1.05)
     off.sha256 = emulator.sha256
     task = ApogeeGiants(tmp_path, emulator=off, manifest=manifest)
