@@ -20,8 +20,8 @@ from starbench.tasks.errors import DataError
 if TYPE_CHECKING:
     from starbench.tasks.storage.cache import CachedPairs
 
-Place = tuple[str, int]
-"""A chunk of a data set: the split it is in and its number there."""
+ChunkId = tuple[str, int]
+"""Identifies a chunk of a data set: its split, and its number within the split."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,9 @@ class Task(ABC):
         """
         raise DataError(f"{self.name} keeps no data on disk: there is nothing to build or verify.")
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
         """Read all data; yield each fault with its chunk, or None if it concerns the whole set."""
         self.sizes(scale)
         return iter(())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from starbench.tasks.base import SPLITS, Labels, Place, Spectra, Split, Task
+from starbench.tasks.base import SPLITS, ChunkId, Labels, Spectra, Split, Task
 from starbench.tasks.storage.cache import CachedPairs, cache_folder
 from starbench.tasks.storage.chunks import Damaged, Header
 
@@ -142,7 +142,9 @@ class DrawnTask(Task):
         if self.stored:
             self.cached(scale).prepare(progress=progress)
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
         """Read all stored data; yield each fault with its chunk, or None for the whole set."""
         if self.stored:
             return self.cached(scale).problems(progress=progress)

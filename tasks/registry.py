@@ -60,9 +60,9 @@ def get_task(
         if spec not in (None, DEFAULT):  # without --task the CLI passes DEFAULT
             raise DataError(f"Give either --task {spec} or --data {data}, not both.")
         from starbench.tasks.own.hdf5 import OwnData
-        from starbench.tasks.own.hugging_face import is_rows, open_rows
+        from starbench.tasks.own.hugging_face import is_table, open_table
 
-        return open_rows(data, cache, progress=progress) if is_rows(data) else OwnData(data)
+        return open_table(data, cache, progress=progress) if is_table(data) else OwnData(data)
     spec = DEFAULT if spec is None else spec
     make = _PLUGINS.load(spec)
     if not callable(make):

@@ -1,4 +1,4 @@
-"""The table at the end of a run: its row beside the leaderboard and published values."""
+"""The table at the end of a run: its row next to the leaderboard and published values."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
     if row.scale in SMALL:
         note += (
             f"\nAt {row.scale} scale twins are easier to find, among fewer stars; the other lines "
-            "are of full scale."
+            "are at full scale."
         )
     return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
 
@@ -74,7 +74,7 @@ def _interval_end(name: str, row: Row, end: str) -> list[str]:
 
 def _leaderboard_lines(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
     """Return the lines of the newest section of the row's task: means over seeds."""
-    # Small runs are shown beside the full rows too, which say what their method should reach.
+    # Small runs are also shown next to the full-scale rows, as a reference.
     of_task = [
         section
         for section in sections(entries)

@@ -1,4 +1,4 @@
-"""On which stars two methods differ: their difference in bins of each label.
+"""The difference of two methods in bins of each label: where they differ.
 
 Each bin of a label holds a fifth of the stars, in increasing order. The difference within a bin has
 the same two-level interval as the difference over all stars, see

@@ -282,8 +282,8 @@ def check_entry(
     check_metrics(row, name)
     if row.dirty and not allow_dirty:
         raise RowError(
-            f"{name}: field `dirty` is true, so the code had uncommitted changes and nobody can "
-            "repeat the run; commit and run again, or give --allow-dirty"
+            f"{name}: field `dirty` is true, so the run cannot be repeated from a commit; "
+            "commit the changes and run again, or give --allow-dirty"
         )
     check_data(row, ranks, name, task)
     check_declared(row, name, installed_method(row.method))

@@ -1,4 +1,4 @@
-"""The pages of the site, rendered from templates that escape every text."""
+"""The pages of the site, rendered from templates that escape all text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

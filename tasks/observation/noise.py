@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from starbench.tasks.base import SPLITS, Place, Spectra, Split, Task
+from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
 from starbench.tasks.storage.chunks import Damaged
@@ -85,7 +85,9 @@ class NoiseTrack(Observed):
         super().prepare(scale, progress=progress)
         self.check_noise()
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
         """Yield each fault of the data set without noise, and of the noise."""
         yield from super().problems(scale, progress=progress)
         try:

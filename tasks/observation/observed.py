@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from starbench.tasks.arrays import Floats
-from starbench.tasks.base import Labels, Place, Split, Task
+from starbench.tasks.base import ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.storage.cache import CachedPairs
 
@@ -70,7 +70,9 @@ class Observed(Task):
         """Return the base's data set on disk."""
         return self.base.cached(scale)
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
         """Yield each fault of the base's data set."""
         return self.base.problems(scale, progress=progress)
 

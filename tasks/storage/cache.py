@@ -10,7 +10,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from starbench.tasks.base import SPLITS, Place, Spectra, Split
+from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
 from starbench.tasks.storage.files import report_full_disk
@@ -140,7 +140,7 @@ class CachedPairs:
             if store is self._partial:
                 self._finish()
 
-    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, ChunkId | None]]:
         """Read all data; yield each fault with its chunk, or None if it concerns the whole file."""
         fault = self.fault()
         if fault is not None:
@@ -228,7 +228,9 @@ class CachedPairs:
         unfinished = self._partial.path if store is self._partial else None
         return report_full_disk(self.path, self.header.n_bytes, remove=unfinished)
 
-    def _bar(self, places: list[Place], label: str, progress: bool, done: int = 0) -> "tqdm[Place]":
+    def _bar(
+        self, places: list[ChunkId], label: str, progress: bool, done: int = 0
+    ) -> "tqdm[ChunkId]":
         return tqdm(
             places,
             label,

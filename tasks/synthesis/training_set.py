@@ -92,7 +92,7 @@ def load_set(folder: Path) -> tuple[Floats, Floats, Floats]:
     """Return index [n], labels [n, 19] and flux [n, 7214] of the stars in a set's folder."""
     paths = sorted(folder.glob("[0-9]*.npz"))
     if not paths:
-        raise FileNotFoundError(f"no spectra in {folder}")
+        raise FileNotFoundError(f"no spectra in {folder}; fill it with training_set")
     index = np.array([int(path.stem) for path in paths])
     stars = [np.load(path) for path in paths]
     return index, np.array([x["labels"] for x in stars]), np.array([x["flux"] for x in stars])

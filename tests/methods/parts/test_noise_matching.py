@@ -30,8 +30,8 @@ def test_noise_is_whitened_and_weighted_by_the_share_of_signal():
     latent, noisier = cloud([3.0, 1.0, 0.5], [0.1, 2.0, 0.3])
     mixing = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [0.0, 1.0, 1.0]]).double()
     matrix = matched(latent @ mixing, noisier @ mixing).double()
-    moved = (noisier - latent) @ mixing @ matrix
-    covariance = (moved.T @ moved / len(moved)).numpy()
+    difference = (noisier - latent) @ mixing @ matrix
+    covariance = (difference.T @ difference / len(difference)).numpy()
     signal = [1 / (1 + 4), 0.25 / (0.25 + 0.09), 9 / 9.01]
     assert np.diag(covariance) == pytest.approx(signal, abs=0.01)
     assert covariance - np.diag(np.diag(covariance)) == pytest.approx(np.zeros((3, 3)), abs=0.01)
@@ -40,8 +40,8 @@ def test_noise_is_whitened_and_weighted_by_the_share_of_signal():
 def test_an_axis_of_pure_noise_has_almost_no_weight_but_can_be_recovered():
     latent, noisier = cloud([1.0, 0.0], [0.2, 5.0])
     matrix = matched(latent, noisier)
-    moved = (latent.float() @ matrix).std(0).sort().values
-    assert moved[0] < 0.2 < moved[1]
+    difference = (latent.float() @ matrix).std(0).sort().values
+    assert difference[0] < 0.2 < difference[1]
     back = latent.float() @ matrix @ torch.linalg.inv(matrix)
     assert torch.allclose(back, latent.float(), atol=0.05)
 
