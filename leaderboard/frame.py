@@ -1,4 +1,4 @@
-"""The rows as a pandas data frame, one line a run."""
+"""The rows as a pandas data frame, one line per run."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from starbench.leaderboard.store.board import load, shipped_directory
 
 
 def rows_frame(directory: Path | None = None) -> pd.DataFrame:
-    """Return all rows of a leaderboard, one line a run.
+    """Return all rows of a leaderboard, one line per run.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import torch
 
 from starbench.common.settings import SettingError as SettingError
 
-# What a method may learn from; each allows all that the one before it does.
+# What a method may learn from; each level includes those before it.
 LABEL_ACCESS = ("none", "nuisance", "pairs", "oracle")
 
 
@@ -76,7 +76,7 @@ class View:
 
 
 def required(labels: np.ndarray | None, name: str) -> np.ndarray:
-    """Return labels that a method's label access grants it, for a type checker's sake.
+    """Return labels that may be None, as an array; fail if they are missing.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def required(labels: np.ndarray | None, name: str) -> np.ndarray:
         If they are None, as for a method whose label access does not include them.
     """
     if labels is None:
-        raise TypeError(f"the {name} is None: the method's label access must include it")
+        raise TypeError(f"the {name} is missing: set a label_access that includes it")
     return labels
 
 
@@ -109,7 +109,7 @@ def required_composition(view: View, method: str) -> np.ndarray:
 
 
 class Monitor(Protocol):
-    """What `Method.fit` reports to; the harness draws progress and writes checkpoints by it."""
+    """Receives the progress of `Method.fit`; the harness shows it and writes checkpoints."""
 
     def start(self, method: "Method", epochs: int) -> None:
         """Report the total number of epochs before the first one."""
@@ -136,7 +136,7 @@ class Silent:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A quantity watched in training that tells whether a fit went as it should.
+    """A quantity watched in training that shows whether a fit succeeded.
 
     The harness shows a declared quantity in the progress bar and the training figure, keeps its
     value at the chosen epoch in the row, and adds a remark if it lies outside its bounds.
@@ -148,7 +148,7 @@ class Diagnostic:
     label : str
         Short name for progress bars and figures.
     reference : str or None
-        Key of the watched quantity to compare it with, such as its value by chance.
+        Key of the watched quantity to compare it with, such as its value at chance.
     low, high : float or None
         Bounds of the quantity, in units of the reference where there is one.
     below, above : str
@@ -194,7 +194,7 @@ class Method(ABC):
     presets : dict of str to dict
         Named changes of the defaults, such as a published configuration.
     diagnostics : tuple of Diagnostic
-        Watched quantities that tell whether a fit went as it should.
+        Watched quantities that show whether a fit succeeded.
     """
 
     name: ClassVar[str]
@@ -265,8 +265,8 @@ class Method(ABC):
 class OracleControl(Method):
     """A control that encodes the true composition along with the spectrum.
 
-    It has label access `oracle`, cannot compete, and may rank twins by a distance of its own. The
-    harness calls `encode_stars` where it calls `encode` of other methods.
+    It has label access `oracle`, cannot compete, and may define its own distance for ranking twins.
+    The harness calls `encode_stars` instead of `encode`.
     """
 
     label_access = "oracle"

@@ -1,4 +1,4 @@
-r"""beta-VAE: a variational autoencoder with a prior of more than its due weight.
+r"""beta-VAE: a variational autoencoder whose divergence from the prior has a weight above 1.
 
 With the loss of `starbench.methods.parts.variational`, no nuisance, and beta > 1,
 
@@ -7,9 +7,10 @@ With the loss of `starbench.methods.parts.variational`, no nuisance, and beta > 
     L = \frac{1}{2} \log \langle e \rangle + \frac{\beta}{K}\,
         \langle \mathrm{KL}(q(z|x)\, \|\, N(0, 1)) \rangle,
 
-the axes of the latent are pressed to be independent, and to hold no more than the reconstruction
-needs. Whether an axis then is a factor of variation, such as temperature or magnesium, is left to
-chance: the method is not told which factors are chemistry, and twins are ranked by all axes.
+the loss pushes the axes of the latent towards independence, and to hold no more than the
+reconstruction needs. Nothing makes an axis correspond to one factor of variation, such as
+temperature or magnesium: the method does not know which factors are chemistry, and twins are ranked
+by all axes.
 
 References
 ----------
@@ -41,7 +42,7 @@ class Settings(VariationalSettings):
 
 @final
 class BetaVae(Autoencoder):
-    """A variational autoencoder without labels and with a heavier prior."""
+    """A variational autoencoder without labels, with a stronger pull towards the prior."""
 
     name = "beta-vae"
     version = 1

@@ -1,4 +1,4 @@
-r"""The baseline: networks that know the nuisance, and no penalty on what the latent tells of it.
+r"""The baseline: networks are given the nuisance; its leakage into the latent is not penalised.
 
 With the networks and the training of `starbench.methods.fader`, but no adversary,
 

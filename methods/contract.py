@@ -164,7 +164,7 @@ def encode_ignores_batch_and_order(subject: Subject, fitted: Method) -> None:
     _require_close(latent[:5], alone, "encode must not depend on the rest of the batch")
 
 
-def fit_leaves_its_input_alone(subject: Subject, fitted: Method) -> None:
+def fit_and_encode_do_not_change_their_input(subject: Subject, fitted: Method) -> None:
     """Check that neither fit nor encode changes an array it is given."""
     arrays = {
         f"{name}.{field.name}": getattr(view, field.name)
@@ -232,7 +232,7 @@ def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
         same_seed_gives_same_latents,
         saving_keeps_latents,
         encode_ignores_batch_and_order,
-        fit_leaves_its_input_alone,
+        fit_and_encode_do_not_change_their_input,
         decode_is_consistent,
         interrupted_fit_resumes,
         diagnostics_are_reported,

@@ -1,7 +1,7 @@
-r"""Contrastive learning: of all latents of a batch, that of a star's twin should be the nearest.
+r"""Contrastive learning: train a star's twin to be the nearest latent of the batch.
 
-The task is to find twins by nearest neighbours, so that can be the loss itself, as it is where
-persons are re-identified in photographs. A batch holds both spectra of B pairs. With the
+The benchmark finds twins by nearest neighbours, and this can itself be the loss, as in person
+re-identification. A batch holds both spectra of B pairs. With the
 leaderboard's distance between their latents, the twin i' of i should be classified among the other
 2B - 1 spectra (InfoNCE, or NT-Xent):
 
@@ -42,12 +42,12 @@ class Settings(EncoderSettings):
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
     temperature: float = option(
         1.0,
-        "L1 distance over which a probability falls by e; sets the scale of the latent",
+        "L1 distance over which a probability falls by a factor e; scales the latent",
         low=1e-6,
     )
     epochs: int = option(60, "passes over the training pairs", low=1)
-    batch_size: int = option(512, "pairs in each step; more pairs include closer strangers", low=1)
-    learning_rate: float = option(2e-3, "peak of the learning rate, which rises and falls", low=0.0)
+    batch_size: int = option(512, "pairs in each step; larger batches hold harder negatives", low=1)
+    learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
 
 
 def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -71,7 +71,7 @@ def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
 
 @final
 class Contrastive(Encoder):
-    """An encoder that learns to tell a spectrum's twin from all others."""
+    """An encoder that learns to distinguish a spectrum's twin from all other spectra."""
 
     name = "contrastive"
     label_access = "pairs"

@@ -10,8 +10,9 @@ multiplies the gradient by -w:
     \frac{\partial L}{\partial z} = \frac{\partial L_\mathrm{rec}}{\partial z}
         - w\, \frac{\partial L_A}{\partial z}.
 
-w grows over the training as 2 / (1 + exp(-10 p)) - 1 with the share p that is done. A regression
-sees the mean of u given z; a dependence that leaves this mean constant escapes it.
+w grows over the training as 2 / (1 + exp(-10 p)) - 1, where p is the share of training done. A
+regression
+sees only the mean of u given z; a dependence that leaves this mean constant goes unnoticed.
 
 References
 ----------
@@ -47,7 +48,9 @@ class Settings(AutoencoderSettings):
     adversary_weight: float = option(
         0.1, "weight w of the reversed gradient at the end of the training", low=0.0
     )
-    adversary_widths: tuple[int, ...] = option((512, 256), "adversary's hidden layers", low=1)
+    adversary_widths: tuple[int, ...] = option(
+        (512, 256), "widths of the adversary's hidden layers", low=1
+    )
 
 
 class _Reversal(torch.autograd.Function):
@@ -63,8 +66,8 @@ class _Reversal(torch.autograd.Function):
 
 def reverse_gradient(latent: torch.Tensor, weight: float) -> torch.Tensor:
     """Return the latent as it is, but with its gradient multiplied by -weight."""
-    handed_on: torch.Tensor = _Reversal.apply(latent, weight)  # type: ignore[no-untyped-call]  # torch has no types here
-    return handed_on
+    reversed_latent: torch.Tensor = _Reversal.apply(latent, weight)  # type: ignore[no-untyped-call]  # torch has no types here
+    return reversed_latent
 
 
 @final
@@ -110,7 +113,7 @@ class Dann(Autoencoder):
     )
 
     def build(self, inputs: Inputs) -> Objective:
-        """Build the networks and the regression they are set against."""
+        """Build the networks and the adversarial regression."""
         settings = self.hyperparameters
         networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
         error = ReconstructionError(inputs, settings.loss_whitening)

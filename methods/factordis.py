@@ -15,8 +15,8 @@ and encoder and decoder learn to make the two alike, while they reconstruct:
         + w\, [\langle C(x, z, u) \rangle - \langle C(D(z, u'), z, u') \rangle].
 
 As u' is drawn independently of z, the two can only be alike if z is independent of u. Unlike an
-adversary that sees latents alone, the critic also judges what the decoder draws for a star at
-another temperature. It is described in `starbench.methods.parts.critic`.
+adversary that sees only latents, the critic also judges the decoded spectrum of a star at another
+temperature. `starbench.methods.parts.critic` describes it.
 
 References
 ----------
@@ -32,7 +32,7 @@ import torch
 from starbench.methods.base import Diagnostic, option
 from starbench.methods.parts.adversary import Adversary
 from starbench.methods.parts.autoencoder import Autoencoder
-from starbench.methods.parts.critic import DIAGNOSTIC, CriticSettings, trained_difference
+from starbench.methods.parts.critic import DIAGNOSTIC, CriticSettings, train_critic
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.networks import ConditionalNetworks, Networks
 from starbench.methods.parts.objective import (
@@ -57,8 +57,8 @@ class Settings(CriticSettings):
 
 
 @final
-class MovedStars(PenalisedReconstruction):
-    """The reconstruction error plus the weighted difference that a critic sees in moved stars.
+class CriticPenalty(PenalisedReconstruction):
+    """The reconstruction error plus a critic's weighted score of stars moved to another nuisance.
 
     Parameters
     ----------
@@ -83,13 +83,13 @@ class MovedStars(PenalisedReconstruction):
         """Train the critic; return the difference that it sees, weighted."""
         settings, generator = self._settings, batch.generator()
         order = torch.randperm(len(latent), generator=generator)
-        elsewhere = batch.nuisance[order]
-        # In the metric of the loss: of whitened inputs the critic sees little but the faintest.
+        shuffled = batch.nuisance[order]
+        # Weighted as in the loss; in whitened inputs the weakest components would dominate.
         scale = self.error.weight.sqrt()
         real = torch.cat([batch.inputs * scale, latent, batch.nuisance], 1)
-        moved = self.networks.decode(latent, elsewhere)
-        fake = torch.cat([moved * scale, latent, elsewhere], 1)
-        difference = trained_difference(self.critic, real, fake, settings, generator)
+        moved = self.networks.decode(latent, shuffled)
+        fake = torch.cat([moved * scale, latent, shuffled], 1)
+        difference = train_critic(self.critic, real, fake, settings, generator)
         weight = settings.critic_weight * ramp(batch.share_done, settings.critic_ramp)
         return weight * difference, {"critic_difference": difference}
 
@@ -110,6 +110,6 @@ class FactorDis(Autoencoder):
         settings = self.hyperparameters
         networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
         error = ReconstructionError(inputs, settings.loss_whitening)
-        n_judged = inputs.n_inputs + settings.latent + inputs.n_nuisance
-        critic = mlp((n_judged, *settings.critic_widths, 1), settings.activation)
-        return MovedStars(networks, error, Adversary(critic, settings.learning_rate), settings)
+        n_critic_inputs = inputs.n_inputs + settings.latent + inputs.n_nuisance
+        critic = mlp((n_critic_inputs, *settings.critic_widths, 1), settings.activation)
+        return CriticPenalty(networks, error, Adversary(critic, settings.learning_rate), settings)

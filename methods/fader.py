@@ -9,8 +9,8 @@ reconstruct and to make A fail:
     L_A = -\log A_{y(u)}(z), \qquad
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance} - w\, L_A, \qquad z = E(x, u),
 
-with A fixed in the second (`starbench.methods.parts.classifier`). If the latent carries no
-information on u, the cross-entropy L_A is at chance, log(number of bins).
+where A is held fixed in the second loss (`starbench.methods.parts.classifier`). If the latent
+carries no information on u, the cross-entropy L_A is at chance, log(number of bins).
 
 References
 ----------
@@ -27,8 +27,8 @@ from starbench.methods.parts.adversary import Adversary
 from starbench.methods.parts.autoencoder import Autoencoder
 from starbench.methods.parts.classifier import (
     DIAGNOSTIC,
+    ClassifierPenalty,
     ClassifierSettings,
-    FooledClassifier,
     NuisanceBins,
 )
 from starbench.methods.parts.inputs import Inputs
@@ -36,7 +36,7 @@ from starbench.methods.parts.networks import ConditionalNetworks
 from starbench.methods.parts.objective import Objective, ReconstructionError
 from starbench.methods.parts.perceptron import mlp
 
-_MAX_JOINT_BINS = 1000  # with more, as for three or more nuisances, each is classified by itself
+_MAX_JOINT_BINS = 1000  # with more, as for three or more nuisances, each is classified separately
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FaderSettings(ClassifierSettings):
 
 @final
 class Fader(Autoencoder):
-    """Adversarial disentanglement by a classifier of the discretised nuisance."""
+    """Adversarial disentanglement against a classifier of the binned nuisance."""
 
     name = "fader"
     reference = "Lample et al. 2017; de Mijolla et al. 2021, ApJ 913, 12"
@@ -76,7 +76,7 @@ class Fader(Autoencoder):
     diagnostics: ClassVar[tuple[Diagnostic, ...]] = (DIAGNOSTIC,)
 
     def build(self, inputs: Inputs) -> Objective:
-        """Build the networks and the classifier they are set against."""
+        """Build the networks and the adversarial classifier."""
         settings, n_nuisance = self.hyperparameters, inputs.n_nuisance
         networks = ConditionalNetworks(settings, inputs.n_inputs, n_nuisance)
         error = ReconstructionError(inputs, settings.loss_whitening)
@@ -87,4 +87,4 @@ class Fader(Autoencoder):
             mlp(widths, settings.activation), settings.learning_rate, settings.adversary_cooling
         )
         bins = NuisanceBins(settings.bins, joint=joint)
-        return FooledClassifier(networks, error, adversary, bins, settings)
+        return ClassifierPenalty(networks, error, adversary, bins, settings)

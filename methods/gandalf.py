@@ -8,8 +8,8 @@ y_m(u) from the latent:
     L_A = -\frac{1}{M} \sum_m \log A_{m,\, y_m(u)}(z), \qquad
     L_{E,D} = |x - D(z, u)|^2 / \mathrm{variance} - w\, L_A.
 
-Each adversary has fewer classes, and all stars of a bin to learn them from. None of them sees what
-the latent tells only of several nuisances jointly.
+Each adversary has fewer classes, with more stars in each. None of them detects information that the
+latent holds only on several nuisances jointly.
 
 References
 ----------
@@ -31,8 +31,8 @@ from starbench.methods.parts.adversary import Adversary
 from starbench.methods.parts.autoencoder import Autoencoder
 from starbench.methods.parts.classifier import (
     DIAGNOSTIC,
+    ClassifierPenalty,
     ClassifierSettings,
-    FooledClassifier,
     NuisanceBins,
 )
 from starbench.methods.parts.inputs import Inputs
@@ -78,7 +78,7 @@ class Gandalf(Autoencoder):
     diagnostics: ClassVar[tuple[Diagnostic, ...]] = (DIAGNOSTIC,)
 
     def build(self, inputs: Inputs) -> Objective:
-        """Build the networks and the classifiers they are set against."""
+        """Build the networks and the adversarial classifiers."""
         settings = self.hyperparameters
         networks = ConditionalNetworks(settings, inputs.n_inputs, inputs.n_nuisance)
         error = ReconstructionError(inputs, settings.loss_whitening)
@@ -88,4 +88,4 @@ class Gandalf(Autoencoder):
             SideBySide(classifiers), settings.learning_rate, settings.adversary_cooling
         )
         bins = NuisanceBins(settings.bins, joint=False)
-        return FooledClassifier(networks, error, adversary, bins, settings)
+        return ClassifierPenalty(networks, error, adversary, bins, settings)

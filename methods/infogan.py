@@ -1,19 +1,19 @@
-r"""InfoGAN: a generator of spectra whose code can be read back from them.
+r"""InfoGAN: a generative adversarial network whose code can be recovered from its spectra.
 
 A generator G makes spectra from a code c ~ U(-1, 1), the latent, and from noise w ~ N(0, 1). A
-critic C (`starbench.methods.parts.critic`) tells them from real ones, and a network Q reads the
-code back:
+critic C (`starbench.methods.parts.critic`) compares them with real ones, and a network Q recovers
+the code:
 
 .. math::
 
     L_{G,Q} = -\langle C(G(c, w)) \rangle
         + \frac{\lambda}{d} \langle |c - Q(G(c, w))|^2 \rangle,
 
-with d the dimensions of c; the second term bounds the information that a spectrum holds on its
-code. No real spectrum is reconstructed in training: its latent is Q(x), its reconstruction
-G(Q(x), 0). Networks and critic work on scaled coefficients, with Q as the encoder and G as the
-decoder. If the noise of the spectra is known, it is added to the generated ones (Bora et al. 2018),
-so that the critic compares noisy spectra with noisy spectra.
+with d the dimensions of c; minimising the second term maximises a lower bound on the mutual
+information of code and spectrum. No real spectrum is reconstructed in training; the latent of a
+spectrum is Q(x) and its reconstruction G(Q(x), 0). Networks and critic work on scaled coefficients,
+with Q as the encoder and G as the decoder. If the noise of the spectra is known, it is added to the
+generated ones (Bora et al. 2018), so that the critic compares noisy spectra with noisy spectra.
 
 References
 ----------
@@ -30,7 +30,7 @@ import torch
 from starbench.methods.base import Diagnostic, option
 from starbench.methods.parts.adversary import Adversary
 from starbench.methods.parts.autoencoder import Autoencoder
-from starbench.methods.parts.critic import DIAGNOSTIC, CriticSettings, trained_difference
+from starbench.methods.parts.critic import DIAGNOSTIC, CriticSettings, train_critic
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.networks import Networks
 from starbench.methods.parts.objective import (
@@ -53,13 +53,17 @@ class Settings(CriticSettings):
         0, "Gauss-Newton steps that refine the latents of noisy spectra", low=0, high=100
     )
     epochs: int = option(20, "passes over the training spectra", low=1)
-    information_weight: float = option(1.0, "weight lambda of reading the code back", low=0.0)
-    noise_inputs: int = option(10, "inputs of the generator besides the code", low=0, high=1024)
+    information_weight: float = option(
+        1.0, "weight lambda of the squared error of the recovered code", low=0.0
+    )
+    noise_inputs: int = option(
+        10, "noise inputs of the generator, in addition to the code", low=0, high=1024
+    )
 
 
 @final
 class Generator(Networks):
-    """The generator G as decoder and the reader Q as encoder.
+    """The generator G as decoder and the recognition network Q as encoder.
 
     Parameters
     ----------
@@ -82,7 +86,7 @@ class Generator(Networks):
         return inputs
 
     def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        """Read the code back; see `Networks.encode`."""
+        """Recover the code, Q(x); see `Networks.encode`."""
         code: torch.Tensor = self.encoder(torch.cat([inputs, nuisance], 1))
         return code
 
@@ -92,7 +96,7 @@ class Generator(Networks):
 
 
 @final
-class ReadableGeneration(Objective):
+class InfoGanObjective(Objective):
     """The critic's difference between real and generated spectra, plus the error of the code.
 
     Parameters
@@ -122,30 +126,32 @@ class ReadableGeneration(Objective):
         self.register_buffer("scale", scale, persistent=False)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
-        """Train the critic; return what generator and reader descend; see `Objective.loss`."""
+        """Train the critic; return the loss of G and Q; see `Objective.loss`."""
         settings, device = self._settings, batch.inputs.device
         generator = batch.generator()
         n = len(batch.rows)
         code = 2 * torch.rand(n, settings.latent, generator=generator).to(device) - 1
         noise = torch.randn(n, settings.noise_inputs, generator=generator).to(device)
-        made = self.networks.generate(code, noise)
-        # Components are orthonormal: white noise in the pixels has its level in each of them.
+        generated = self.networks.generate(code, noise)
+        # Components are orthonormal, so white noise has the same level in each as in a pixel.
         input_noise = batch.train.noise / self.scale
-        made = made + input_noise * torch.randn(made.shape, generator=generator).to(device)
-        difference = trained_difference(self.critic, batch.inputs, made, settings, generator)
-        misread = (self.networks.encode(made, batch.nuisance) - code).square().mean()
+        generated = generated + input_noise * torch.randn(generated.shape, generator=generator).to(
+            device
+        )
+        difference = train_critic(self.critic, batch.inputs, generated, settings, generator)
+        code_error = (self.networks.encode(generated, batch.nuisance) - code).square().mean()
         with torch.no_grad():
             latent = self.networks.encode(batch.inputs, batch.nuisance)
             _, flux_mse = self.error(self.networks.decode(latent, batch.nuisance), batch)
-        loss = difference + settings.information_weight * misread
+        loss = difference + settings.information_weight * code_error
         return loss, {
-            "reconstruction_mse": flux_mse, "critic_difference": difference, "code_mse": misread
+            "reconstruction_mse": flux_mse, "critic_difference": difference, "code_mse": code_error
         }  # fmt: skip
 
 
 @final
 class InfoGan(Autoencoder):
-    """A generative adversarial network with a code that can be read back."""
+    """A generative adversarial network with a code that can be recovered from its output."""
 
     name = "infogan"
     version = 1
@@ -159,11 +165,11 @@ class InfoGan(Autoencoder):
     )
 
     def build(self, inputs: Inputs) -> Objective:
-        """Build the generator, the reader and the critic."""
+        """Build the generator, the recognition network and the critic."""
         settings = self.hyperparameters
         networks = Generator(settings, inputs.n_inputs, inputs.n_nuisance)
         error = ReconstructionError(inputs, settings.loss_whitening)
         critic = mlp((inputs.n_inputs, *settings.critic_widths, 1), settings.activation)
-        return ReadableGeneration(
+        return InfoGanObjective(
             networks, error, Adversary(critic, settings.learning_rate), inputs.scale, settings
         )

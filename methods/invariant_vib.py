@@ -1,4 +1,4 @@
-r"""Invariance without an adversary: minimise a bound on what the latent tells of the nuisance.
+r"""Invariance without an adversary: minimise a bound on the information on the nuisance.
 
 For a latent z of a spectrum x with nuisance u,
 
@@ -17,8 +17,8 @@ the loss of `starbench.methods.parts.variational` with weight lambda, it makes
 
 The divergence from the marginal q(z), a mixture of all posteriors, is replaced by the mean
 divergence between the posteriors of a batch, which is larger (the logarithm is concave) and has a
-closed form. There is no second network to train. In return, posteriors are pressed together
-whether or not it is the nuisance that separates them.
+closed form. There is no second network to train, but posteriors are pulled together whether or not
+it is the nuisance that separates them.
 
 References
 ----------
@@ -92,7 +92,7 @@ class InformationPenalty(PosteriorPenalty):
 
 @final
 class InvariantVib(Autoencoder):
-    """A conditional variational autoencoder that bounds the leaked information."""
+    """A conditional variational autoencoder that penalises a bound on the leaked information."""
 
     name = "invariant-vib"
     version = 1

@@ -7,11 +7,11 @@ A network learns to predict the standardised composition a of a spectrum of know
     L = \frac{1}{d} |E(x, u) - a|^2, \qquad z = M^T E(x, u),
 
 with d elements. Predictions scatter more in some elements than in others, and L1 adds them all up.
-So after the fit the matrix M turns and scales them (`starbench.methods.parts.noise_matching`) such
-that the scatter between the predictions of twins is alike along all axes. It is measured on pairs
-that the network did not learn from, although the principal components did. For noisy spectra this
-is nearly the scatter about the truth; what it lacks is the common bias of twins towards the mean
-composition, where the spectrum does not determine it.
+So after the fit the matrix M rotates and scales them (`starbench.methods.parts.noise_matching`) so
+that the predictions of twins scatter equally along all axes. This scatter is measured on pairs held
+out from the network, although not from the principal components. For noisy spectra it is nearly the
+scatter about the truth; it misses only the bias that twins share, towards the mean composition,
+where the spectrum does not determine it.
 
 References
 ----------
@@ -26,7 +26,7 @@ import torch
 from starbench.methods.base import View, option, required, required_composition
 from starbench.methods.parts.encoder import Encoder, EncoderObjective, EncoderSettings, pairs
 
-_HELD_OUT = 1024  # pairs at most that are kept from the fit to measure the scatter of predictions
+_HELD_OUT = 1024  # at most so many pairs are held out, to measure the scatter of predictions
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,16 @@ class Settings(EncoderSettings):
     """Hyperparameters of the regression."""
 
     weight_decay: float = option(
-        0.0, "share of a weight that decays in a step, over the learning rate", low=0.0
+        0.0,
+        "weight decay of AdamW: a step shrinks weights by this times the learning rate",
+        low=0.0,
     )
     fresh_noise: float = option(
         0.0,
-        "noise added to noisy spectra in training, drawn anew each time, over their own noise",
+        "standard deviation of new noise added in each training step, relative to the data's",
         low=0.0,
     )
-    matching: bool = option(True, "whether predictions are scaled to their scatter between twins")
+    matching: bool = option(True, "whether predictions are weighted by their scatter between twins")
 
 
 @final

@@ -1,8 +1,8 @@
 r"""Linear erasure: no linear predictor finds the nuisance in what is left of the spectrum.
 
-Among all affine maps that make x linearly uninformative on a concept q, LEACE changes x the least:
-with the covariance S of x, its whitening W = S^{-1/2} and the orthogonal projection P on the column
-space of W cov(x, q),
+Among all affine maps after which no linear predictor finds a concept q in x, LEACE changes x the
+least: with the covariance S of x, its whitening W = S^{-1/2} and the orthogonal projection P on the
+column space of W cov(x, q),
 
 .. math::
 
@@ -18,7 +18,7 @@ principal axes e_k of variance lambda_k,
     z_k = \lambda_k^{-a/2}\, e_k \cdot (r(x) - \bar x), \qquad
     \hat x = \bar x + B (q(u) - \bar q) + \sum_k \lambda_k^{a/2} z_k e_k,
 
-where B is the regression of x on q. If the noise is known, the axes are turned and scaled to it
+where B is the regression of x on q. If the noise is known, the axes are rotated and scaled by it
 instead (`starbench.methods.parts.noise_matching`). Encoding a spectrum does not use its nuisance:
 `starbench.methods.polynomial_residual` subtracts what a polynomial predicts from *this* spectrum's
 nuisance, while here a fixed map deletes directions. What is nonlinear in u remains.
@@ -40,7 +40,7 @@ from starbench.methods.base import Method, Monitor, SettingError, View, option, 
 from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
 from starbench.methods.parts.polynomial import NuisanceTerms
 from starbench.methods.parts.representation import Representation, principal_components
-from starbench.methods.parts.training import below
+from starbench.methods.parts.training import sub_state
 
 _LEAST_CORRELATION = 1e-6  # of a direction with the monomials; smaller ones are rounding
 
@@ -50,7 +50,10 @@ class Settings:
     """Hyperparameters of the components and the eraser."""
 
     components: int = option(
-        60, "principal components before the erasure, cut at the noise", low=1, high=1024
+        60,
+        "principal components before the erasure, without those below the noise",
+        low=1,
+        high=1024,
     )
     degree: int = option(2, "highest order of the monomials that are erased", low=1, high=6)
     latent: int = option(20, "principal axes kept after the erasure", low=1, high=1024)
@@ -58,7 +61,7 @@ class Settings:
         1.0, "axes are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     noise_matching: bool = option(
-        True, "whether axes of noisy spectra are turned and scaled to their noise instead"
+        True, "whether axes of noisy spectra are rotated and weighted by signal-to-noise instead"
     )
 
 
@@ -82,8 +85,8 @@ class _ErasedAxes(nn.Module):
     @classmethod
     def from_state(cls, state: dict[str, torch.Tensor], degree: int) -> "_ErasedAxes":
         return cls(
-            Representation(**below(state, "representation.")),
-            NuisanceTerms(**below(state, "terms."), degree=degree),
+            Representation(**sub_state(state, "representation.")),
+            NuisanceTerms(**sub_state(state, "terms."), degree=degree),
             **{name: tensor for name, tensor in state.items() if "." not in name},
         )
 
@@ -123,7 +126,7 @@ class LinearErasure(Method):
             self.seed,
             noise=train.noise,
             # The erasure takes a dimension for each monomial.
-            at_least=settings.latent + q.shape[1],
+            min_components=settings.latent + q.shape[1],
         )
         # Some components vary by 1e-4 of the first: float64, and no shrinkage.
         coefficients = representation.coefficients(train.flux[:n_fitted]).double()

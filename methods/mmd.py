@@ -1,4 +1,4 @@
-r"""MMD: a penalty on the maximum mean discrepancy between latents of stars of unlike nuisance.
+r"""MMD: a penalty on the maximum mean discrepancy between latents of different nuisance.
 
 In each batch the stars are cut, along every axis m of the nuisance, into groups g of equal number.
 The latents of each group are compared with those of the other stars by a Gaussian kernel k:
@@ -11,7 +11,8 @@ The latents of each group are compared with those of the other stars by a Gaussi
 
 with averages over different stars (the unbiased estimate, of mean zero for equal distributions).
 The variational fair autoencoder does this for a nuisance of two values; groups extend it to
-continuous ones. What the latent tells only of several nuisances jointly is not penalised.
+continuous ones. Information that the latent holds only on several nuisances jointly is not
+penalised.
 
 References
 ----------

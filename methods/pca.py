@@ -35,7 +35,7 @@ class Settings:
         1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     noise_matching: bool = option(
-        True, "whether components of noisy spectra are scaled to their noise instead"
+        True, "whether components of noisy spectra are weighted by signal-to-noise instead"
     )
 
 
@@ -75,7 +75,7 @@ class PrincipalComponents(Method):
         return self._components.state_dict()
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore them."""
+        """Restore what `state` returned."""
         self._components = ScaledComponents.from_state(state, self.hyperparameters.whitening)
 
     @property

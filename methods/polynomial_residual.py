@@ -26,7 +26,7 @@ import torch
 from starbench.methods.base import Method, Monitor, View, option, required
 from starbench.methods.parts.components import ScaledComponents
 from starbench.methods.parts.polynomial import PolynomialFlux
-from starbench.methods.parts.training import below
+from starbench.methods.parts.training import sub_state
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Settings:
         1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     noise_matching: bool = option(
-        True, "whether components of noisy spectra are scaled to their noise instead"
+        True, "whether components of noisy spectra are weighted by signal-to-noise instead"
     )
 
 
@@ -86,11 +86,11 @@ class PolynomialResidual(Method):
         }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore them."""
+        """Restore what `state` returned."""
         settings = self.hyperparameters
-        self._mean = PolynomialFlux.from_state(below(state, "mean."), settings.degree)
+        self._mean = PolynomialFlux.from_state(sub_state(state, "mean."), settings.degree)
         self._components = ScaledComponents.from_state(
-            below(state, "components."), settings.whitening
+            sub_state(state, "components."), settings.whitening
         )
 
     @property

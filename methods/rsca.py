@@ -41,9 +41,9 @@ import torch
 
 from starbench.methods.base import Method, Monitor, View, option, required
 from starbench.methods.parts.components import ScaledComponents
-from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 from starbench.methods.parts.polynomial import PolynomialFlux
-from starbench.methods.parts.training import below
+from starbench.methods.parts.training import sub_state
 
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
 
@@ -58,7 +58,7 @@ class Settings:
 
 @final
 class RelevantScaledComponents(Method):
-    """Components of the residual, turned and scaled by what twins share."""
+    """Components of the residual, rotated and scaled by what twins share."""
 
     name = "rsca"
     version = 2
@@ -83,7 +83,7 @@ class RelevantScaledComponents(Method):
             parts.append(self._whitened(train.flux[rows], nuisance[rows]))
         whitened = torch.from_numpy(np.concatenate(parts))
         twins = whitened[torch.as_tensor(required(train.twin, "row of each twin"))]
-        self._map = noise_matched_map(whitened, moved_covariance(whitened, twins) / 2)
+        self._map = noise_matched_map(whitened, difference_covariance(whitened, twins) / 2)
 
     def _whitened(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
         return self._components.encode(flux - self._mean.flux(nuisance))
@@ -111,10 +111,12 @@ class RelevantScaledComponents(Method):
         }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore them."""
+        """Restore what `state` returned."""
         self._map = state["map"]
-        self._mean = PolynomialFlux.from_state(below(state, "mean."), self.hyperparameters.degree)
-        self._components = ScaledComponents.from_state(below(state, "components."), 1.0)
+        self._mean = PolynomialFlux.from_state(
+            sub_state(state, "mean."), self.hyperparameters.degree
+        )
+        self._components = ScaledComponents.from_state(sub_state(state, "components."), 1.0)
 
     @property
     def n_parameters(self) -> int:

@@ -20,8 +20,8 @@ from starbench.tasks.errors import DataError
 if TYPE_CHECKING:
     from starbench.tasks.storage.cache import CachedPairs
 
-Place = tuple[str, int]
-"""A chunk of a data set: the split it is in and its number there."""
+ChunkId = tuple[str, int]
+"""Identifies a chunk of a data set: its split, and its number within the split."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Task(ABC):
         )
 
     def source(self) -> dict[str, str | int]:
-        """Return what the spectra are made from, beside the labels: the digest of a model, say."""
+        """Return what the spectra are made from besides the labels, such as a model's digest."""
         return {}
 
     def data_file(self, scale: str) -> Path | None:
@@ -184,8 +184,10 @@ class Task(ABC):
         """
         raise DataError(f"{self.name} keeps no data on disk: there is nothing to build or verify.")
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
-        """Read everything; yield each fault and the chunk it lies in, None for the whole set."""
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
+        """Read all data; yield each fault with its chunk, or None if it concerns the whole set."""
         self.sizes(scale)
         return iter(())
 
@@ -226,11 +228,11 @@ class Task(ABC):
         )
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
-        """Return nuisance and composition of a split, of data that need not be built.
+        """Return nuisance and composition of a split without building its data.
 
         Raises
         ------
         DataError
-            If the task has no such scale, or this machine does not draw the task's labels.
+            If the task has no such scale, or the labels drawn here differ from the manifest.
         """
         return self.labels_on_disk(split, scale)

@@ -86,9 +86,9 @@ class Card(BaseModel):
                 raise ValueError(f"{field} must not name a column twice")
         for scale, sizes in self.sizes.items():
             if set(sizes) != set(SPLITS):
-                raise ValueError(f"sizes of scale {scale} must be those of {', '.join(SPLITS)}")
+                raise ValueError(f"sizes of scale {scale} must have the keys {', '.join(SPLITS)}")
         if self.version not in self.changelog:
-            raise ValueError(f"changelog must say what version {self.version} is")
+            raise ValueError(f"changelog must have an entry for version {self.version}")
         return self
 
     @property
@@ -98,12 +98,12 @@ class Card(BaseModel):
 
     @property
     def smallest_scale(self) -> str:
-        """The scale of the fewest pairs, for examinations."""
+        """The scale with the fewest pairs, for checks of the contract."""
         return min(self.sizes, key=lambda scale: sum(self.sizes[scale].values()))
 
     @property
     def order(self) -> tuple[str, float, str]:
-        """Key that sorts a task before those based on it, and these from little noise to much."""
+        """Key that sorts a task before those based on it, and those by decreasing SNR."""
         return self.base or self.name, -float("inf") if self.snr is None else -self.snr, self.name
 
     def derive(self, **changes: Any) -> "Card":

@@ -1,7 +1,7 @@
-"""The contract that every task keeps, as checks that name what to change.
+"""The contract of tasks, as checks whose messages say what to change.
 
-`clauses` lists them; `check_task` runs them on the smallest scale of a task. The test suite runs
-them over every registered task, and ``starbench check --task`` over any other.
+`clauses` lists the checks; `check_task` runs them on the smallest scale of a task. The test suite
+applies them to every registered task, and ``starbench check --task`` to any task.
 """
 
 import itertools
@@ -20,7 +20,7 @@ _FIELDS = ("flux", "nuisance", "composition", "noiseless_flux")
 
 
 class Breach(AssertionError):
-    """A clause of the contract that a task does not keep."""
+    """A violation of a clause of the contract."""
 
 
 class Subject:
@@ -29,7 +29,7 @@ class Subject:
     Parameters
     ----------
     task : Task
-        Whose data at its smallest scale are ready to read.
+        Its data at its smallest scale must have been prepared.
     """
 
     def __init__(self, task: Task):
@@ -146,8 +146,8 @@ def flux_is_normalised(subject: Subject) -> None:
         )
 
 
-def labels_are_those_of_the_spectra(subject: Subject) -> None:
-    """Check that labels read or drawn without spectra are those that come with them."""
+def labels_match_the_spectra(subject: Subject) -> None:
+    """Check that labels read or drawn without the spectra equal those of `make`."""
     for split, pairs in subject.made.items():
         for name, (nuisance, composition) in {
             "labels_on_disk": subject.labels[split],
@@ -159,7 +159,7 @@ def labels_are_those_of_the_spectra(subject: Subject) -> None:
             if composition is not None:
                 composition = composition[: len(pairs)].astype(np.float32)
             same = same and _equal(composition, pairs.composition)
-            _require(same, f"{name} must return the labels of {split} that its spectra have")
+            _require(same, f"{name} must return the same labels of {split} as make does")
 
 
 def twins_differ_in_nuisance(subject: Subject) -> None:
@@ -169,7 +169,7 @@ def twins_differ_in_nuisance(subject: Subject) -> None:
         _require(same < 0.5, f"{100 * same:.0f} % of the pairs of {split} have equal nuisances")
 
 
-def pairs_do_not_depend_on_the_range(subject: Subject) -> None:
+def pairs_are_the_same_in_any_range(subject: Subject) -> None:
     """Check that `make` makes the same pairs, to the last bit, whatever range is asked for."""
     for split, pairs in subject.made.items():
         n = len(pairs)
@@ -180,11 +180,11 @@ def pairs_do_not_depend_on_the_range(subject: Subject) -> None:
                 _require(
                     _equal(None if values is None else values[start:stop], getattr(part, field)),
                     f"{field} of {split} pairs {start}-{stop - 1} depends on the range that is "
-                    "made: draw each pair from its own item of a stream",
+                    "asked for: draw each pair from its own item of a random stream",
                 )
 
 
-def chunks_hold_what_is_made(subject: Subject) -> None:
+def chunks_match_make(subject: Subject) -> None:
     """Check that `chunks` yields the pairs that `make` makes, each time."""
     for split, pairs in subject.made.items():
         for rows, piece in subject.task.chunks(split, subject.scale):
@@ -200,9 +200,7 @@ def chunks_hold_what_is_made(subject: Subject) -> None:
                     atol=_ROUNDING,
                     equal_nan=True,
                 )
-                _require(
-                    same, f"{field} of {split}: chunks yields other values than make for its pairs"
-                )
+                _require(same, f"{field} of {split}: chunks and make must return the same values")
 
 
 def splits_share_nothing(subject: Subject) -> None:
@@ -224,18 +222,18 @@ def splits_share_nothing(subject: Subject) -> None:
             shared = len(drawn[first] & drawn[second])
             _require(
                 not shared,
-                f"{first} and {second} share {shared} of their {kind}s: name the split in the "
-                "random stream",
+                f"{first} and {second} share {shared} {kind}s: include the split in the "
+                "name of the random stream",
             )
 
 
 def fingerprint_identifies_the_data(subject: Subject) -> None:
-    """Check that the fingerprint is a text that stays the same and differs between scales."""
+    """Check that the fingerprint is a constant string that differs between scales."""
     task = subject.task
     prints = {scale: task.fingerprint(scale) for scale in task.card.sizes}
     for scale, text in prints.items():
-        _require(isinstance(text, str) and bool(text), "fingerprint must return a text")
-        _require(task.fingerprint(scale) == text, "fingerprint must return the same text each time")
+        _require(isinstance(text, str) and bool(text), "fingerprint must return a string")
+        _require(task.fingerprint(scale) == text, "fingerprint must not change between calls")
     sizes = {scale: tuple(task.sizes(scale).values()) for scale in prints}
     _require(
         len(set(prints.values())) >= len(set(sizes.values())),
@@ -243,7 +241,7 @@ def fingerprint_identifies_the_data(subject: Subject) -> None:
     )
 
 
-def noise_is_what_the_card_states(subject: Subject) -> None:
+def noise_matches_the_card(subject: Subject) -> None:
     """Check that the noise has mean 0 and deviation 1/SNR, or that there is none."""
     for split in subject.made:
         noise = subject.noise(split)
@@ -264,7 +262,7 @@ def noise_is_what_the_card_states(subject: Subject) -> None:
 
 
 def noise_is_independent(subject: Subject) -> None:
-    """Check that noise is unrelated between the spectra of a pair, between pairs and splits."""
+    """Check that noise is uncorrelated between the spectra of a pair, pairs and splits."""
     if subject.task.snr is None:
         return
     noise = {split: subject.noise(split).astype(np.float64) for split in SPLITS}
@@ -280,7 +278,7 @@ def noise_is_independent(subject: Subject) -> None:
         correlation = float(np.nanmean(product) / (np.nanstd(first) * np.nanstd(second)))
         _require(
             abs(correlation) < 5 / np.sqrt(product.size),
-            f"the noise of {which} has a correlation of {correlation:.3f}",
+            f"the noise of {which} is correlated ({correlation:.3f}): draw it independently",
         )
 
 
@@ -299,13 +297,13 @@ def clauses() -> tuple[Callable[[Subject], None], ...]:
         arrays_have_shape_and_type,
         values_are_finite,
         flux_is_normalised,
-        labels_are_those_of_the_spectra,
+        labels_match_the_spectra,
         twins_differ_in_nuisance,
-        pairs_do_not_depend_on_the_range,
-        chunks_hold_what_is_made,
+        pairs_are_the_same_in_any_range,
+        chunks_match_make,
         splits_share_nothing,
         fingerprint_identifies_the_data,
-        noise_is_what_the_card_states,
+        noise_matches_the_card,
         noise_is_independent,
         stored_data_are_sound,
     )
@@ -314,7 +312,7 @@ def clauses() -> tuple[Callable[[Subject], None], ...]:
 def check_task(task: Task) -> Iterator[tuple[str, str | None]]:
     """Run every clause on the smallest scale of a task; yield its name and None, or the problem.
 
-    Data that are not ready to read are made ready first.
+    Data that are missing are built first.
     """
     if not isinstance(getattr(task, "card", None), Card):
         yield "card_is_valid", "set `card` to a starbench.tasks.card.Card"
@@ -323,7 +321,7 @@ def check_task(task: Task) -> Iterator[tuple[str, str | None]]:
     try:
         task.prepare(task.card.smallest_scale, progress=False)
         subject = Subject(task)
-    except Exception as error:  # whatever another's code may raise
+    except Exception as error:  # third-party code may raise anything
         yield "data_can_be_prepared", f"prepare raised {error!r}"
         return
     yield "data_can_be_prepared", None

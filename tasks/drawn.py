@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from starbench.tasks.base import SPLITS, Labels, Place, Spectra, Split, Task
+from starbench.tasks.base import SPLITS, ChunkId, Labels, Spectra, Split, Task
 from starbench.tasks.storage.cache import CachedPairs, cache_folder
 from starbench.tasks.storage.chunks import Damaged, Header
 
@@ -96,7 +96,7 @@ class DrawnTask(Task):
         return digest.hexdigest()[:16]
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels]:
-        """Draw the labels of a whole split, of data that need not be built."""
+        """Draw the labels of a whole split without building its data."""
         return self.labels(split, 0, self.sizes(scale)[split])
 
     def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels]:
@@ -129,12 +129,12 @@ class DrawnTask(Task):
         )
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:
-        """Build the stored data set if it is missing, cut short, or out of date.
+        """Build the stored data set if it is missing, truncated, or out of date.
 
         Raises
         ------
         DataError
-            If there is no such scale, or this machine does not make the task's data.
+            If there is no such scale, or the data made here differ from the manifest.
         OSError
             If the disk is full; nothing is left behind.
         """
@@ -142,8 +142,10 @@ class DrawnTask(Task):
         if self.stored:
             self.cached(scale).prepare(progress=progress)
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
-        """Read everything stored; yield each fault and the chunk it lies in, if it is in one."""
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
+        """Read all stored data; yield each fault with its chunk, or None for the whole set."""
         if self.stored:
             return self.cached(scale).problems(progress=progress)
         return super().problems(scale, progress=progress)

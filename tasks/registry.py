@@ -60,9 +60,9 @@ def get_task(
         if spec not in (None, DEFAULT):  # without --task the CLI passes DEFAULT
             raise DataError(f"Give either --task {spec} or --data {data}, not both.")
         from starbench.tasks.own.hdf5 import OwnData
-        from starbench.tasks.own.hugging_face import is_rows, open_rows
+        from starbench.tasks.own.hugging_face import is_table, open_table
 
-        return open_rows(data, cache, progress=progress) if is_rows(data) else OwnData(data)
+        return open_table(data, cache, progress=progress) if is_table(data) else OwnData(data)
     spec = DEFAULT if spec is None else spec
     make = _PLUGINS.load(spec)
     if not callable(make):
@@ -71,8 +71,8 @@ def get_task(
         task = make(cache=cache)
     except DataError:
         raise
-    except Exception as error:  # whatever another's class may raise
-        raise DataError(f"{spec} cannot be made a task: {error!r}.") from error
+    except Exception as error:  # third-party code may raise anything
+        raise DataError(f"{spec} could not be created: {error!r}.") from error
     return _checked(task, spec)
 
 
@@ -84,5 +84,7 @@ def _checked(task: object, spec: str) -> Task:
     if task.name in BUILT_IN and spec != task.name:
         raise DataError(f"{spec} has the name of starbench's own task {task.name}; rename it.")
     if ".py:" not in spec and spec != task.name:
-        raise DataError(f"The task registered as {spec} has {task.name} on its card; rename one.")
+        raise DataError(
+            f"The task registered as {spec} is named {task.name} on its card; rename one."
+        )
     return task

@@ -61,7 +61,7 @@ def normals(name: str, item: int, size: int) -> Spectra:
     -------
     numpy.ndarray [size], float32
     """
-    # 2**32 counter values an item are far more than the rejection sampler can use, so items never
+    # 2**32 counter values per item are far more than the rejection sampler can use, so items never
     # overlap.
     bits = np.random.Philox(key=_key(name), counter=item << 32)
     return np.random.Generator(bits).standard_normal(size, dtype=np.float32)

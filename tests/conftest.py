@@ -126,9 +126,13 @@ def directory(tmp_path):
 def add(directory):
     """Return `board.add` to that folder, with a fake task and without installed methods."""
 
-    def add_runs(*runs, task=None, declared=lambda name: None, **options):
+    def add_runs(*runs, task=None, installed_method=lambda name: None, **options):
         return board.add(
-            runs, directory, get_task=lambda name: task or FakeTask(), declared=declared, **options
+            runs,
+            directory,
+            get_task=lambda name: task or FakeTask(),
+            installed_method=installed_method,
+            **options,
         )
 
     return add_runs

@@ -58,7 +58,7 @@ def assert_passes(request, monkeypatch, tmp_path, cache):
 
 
 @pytest.mark.parametrize("name", modules())
-def test_docstrings(name, assert_passes):
+def test_examples_in_docstrings_run(name, assert_passes):
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -72,7 +72,7 @@ def test_docstrings(name, assert_passes):
 
 
 @pytest.mark.parametrize("page", pages())
-def test_markdown(page, assert_passes):
+def test_examples_in_markdown_pages_run(page, assert_passes):
     text = (ROOT / page).read_text("utf-8")
     blocks = [block for block in FENCED_BLOCK.findall(text) if ">>>" in block]
     source = "\n".join(blocks)  # one after the other, in one namespace

@@ -61,7 +61,7 @@ def add(
         replace=replace,
         allow_dirty=allow_dirty,
         get_task=get_task,
-        declared=_declared,
+        installed_method=_installed_method,
     )
     for path in paths:
         click.echo(f"added {path.name}")
@@ -158,7 +158,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     refused = 0
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
-            row = verify_row(path, get_task=get_task, declared=_declared, run=run)
+            row = verify_row(path, get_task=get_task, installed_method=_installed_method, run=run)
         except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
@@ -289,7 +289,7 @@ def reproduce(
     click.echo(f"All {len(compared)} metrics agree.")
 
 
-def _declared(name: str) -> "type[Method] | None":
+def _installed_method(name: str) -> "type[Method] | None":
     """Return the class of a method, or None if it is not installed."""
     from starbench.common.settings import SettingError
     from starbench.methods.registry import get_method

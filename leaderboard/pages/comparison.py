@@ -36,8 +36,8 @@ def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -
     ]
     if (row.task_version, row.data_fingerprint) != (task.version, task.fingerprint(row.scale)):
         lines.append(
-            "The rows were made on other data than this version of starbench has, so there is no "
-            "table by label."
+            "The rows were made on other data than this version of starbench has, so the table by "
+            "label is omitted."
         )
         return "\n".join(lines)
     nuisance, composition = task.drawn_labels("test", row.scale)

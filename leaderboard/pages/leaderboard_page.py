@@ -15,7 +15,7 @@ from starbench.leaderboard.statistics.aggregate import Group, Section, sections
 from starbench.leaderboard.statistics.columns import COLUMNS
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.store.board import Entry
-from starbench.leaderboard.store.published import Published, published_figures
+from starbench.leaderboard.store.published import Published, published_results
 from starbench.leaderboard.store.task import task_order
 from starbench.metrics import METRICS
 from starbench.results.schema import Row
@@ -61,7 +61,7 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
         From the ranks beside the rows; without it the page has no ranks and verdicts.
     """
     judged = judged or Judgement()
-    all_sections, published = sections(entries), published_figures()
+    all_sections, published = sections(entries), published_results()
     tasks = sorted(
         {section.task for section in all_sections} | {line.task for line in published},
         key=task_order,

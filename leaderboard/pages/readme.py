@@ -10,7 +10,7 @@ from starbench.leaderboard.statistics.columns import COLUMNS
 from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
-from starbench.leaderboard.store.published import published_figures
+from starbench.leaderboard.store.published import published_results
 from starbench.metrics import METRICS
 from starbench.results.text import RowError
 
@@ -108,8 +108,8 @@ def _cell(group: Group | None, key: str, judged: Judgement) -> str:
     if group is None or key not in group.mean:
         return ""
     interval = judged.intervals.get(group.key, {}).get(key)
-    written = COLUMN[key].written(group.mean[key], interval=interval)
-    return rf"{written.value} \[{written.interval}\]" if interval else written.value
+    formatted = COLUMN[key].formatted(group.mean[key], interval=interval)
+    return rf"{formatted.value} \[{formatted.interval}\]" if interval else formatted.value
 
 
 def _published_lines(access: str) -> list[tuple[str, ...]]:
@@ -117,18 +117,18 @@ def _published_lines(access: str) -> list[tuple[str, ...]]:
     for method in PUBLISHED:
         by_task = {
             line.task: line
-            for line in published_figures()
+            for line in published_results()
             if line.method == method and line.label_access == access
         }
         if first := by_task.get(next(iter(TASKS))):
-            shares = [by_task[task].figures.get(RANKED_BY) if task in by_task else None
+            shares = [by_task[task].values.get(RANKED_BY) if task in by_task else None
                       for task in TASKS]  # fmt: skip
             lines.append(
                 (
                     published_name(first),
                     access,
                     *(_published_cell(RANKED_BY, share) for share in shares),
-                    _published_cell(SWAPPED, first.figures.get(SWAPPED)),
+                    _published_cell(SWAPPED, first.values.get(SWAPPED)),
                 )
             )
     return lines

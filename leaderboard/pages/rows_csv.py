@@ -33,7 +33,7 @@ def harmless(text: str) -> str:
 
 
 def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
-    """Return all rows as CSV, one a line, in the order of LEADERBOARD.md.
+    """Return all rows as CSV, one per line, in the order of LEADERBOARD.md.
 
     Parameters
     ----------

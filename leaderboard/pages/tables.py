@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.statistics.aggregate import Group, rank_order
-from starbench.leaderboard.statistics.columns import Column, figures_of
+from starbench.leaderboard.statistics.columns import Column, column_values
 from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import Published
@@ -27,7 +27,7 @@ def table(header: Sequence[str], align: Sequence[str], lines: Iterable[Sequence[
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rules, *lines))
 
 
-def spread(
+def mean_with_deviation(
     group: Group, column: Column, interval: tuple[float, float] | None = None
 ) -> tuple[str, str]:
     """Return mean ± standard deviation over seeds, and the interval of the mean if it is given.
@@ -38,9 +38,9 @@ def spread(
         return f"{group.partial[column.key]} of {len(group.entries)} seeds", ""
     if column.key not in group.mean:
         return "", ""
-    written = column.written(group.mean[column.key], group.deviation.get(column.key), interval)
-    text = f"{written.value} ± {written.deviation}" if written.deviation else written.value
-    return text, written.interval
+    formatted = column.formatted(group.mean[column.key], group.deviation.get(column.key), interval)
+    text = f"{formatted.value} ± {formatted.deviation}" if formatted.deviation else formatted.value
+    return text, formatted.interval
 
 
 def seeds(group: Group) -> str:
@@ -53,8 +53,8 @@ def with_interval(estimate: RecordedEstimate | None, column: Column) -> str:
     """Return a row's value with its 95 % interval; empty where it has none."""
     if estimate is None:
         return ""
-    written = column.written(estimate.value, interval=interval_of(estimate))
-    return f"{written.value} [{written.interval}]" if written.interval else written.value
+    formatted = column.formatted(estimate.value, interval=interval_of(estimate))
+    return f"{formatted.value} [{formatted.interval}]" if formatted.interval else formatted.value
 
 
 def published_name(line: Published) -> str:
@@ -105,14 +105,16 @@ class Lines:
             keyed.append((rank_order(group.row.control, nearest, cells[1]), cells))
         for line in published:
             cells = self._of_published(line)
-            nearest = line.figures.get(RANKED_BY)
+            nearest = line.values.get(RANKED_BY)
             keyed.append((rank_order(False, nearest, cells[1]), cells))
         return [cells for _, cells in sorted(keyed)]
 
     def _of_group(self, group: Group, groups: Sequence[Group]) -> tuple[str, ...]:
-        # Only the share that ranks are based on has its interval: three a line would be too much.
+        # Only the share that ranks are based on shows its interval, as three would crowd the line.
         intervals = {RANKED_BY: self.judged.intervals.get(group.key, {}).get(RANKED_BY)}
-        texts = [spread(group, column, intervals.get(column.key)) for column in self.columns]
+        texts = [
+            mean_with_deviation(group, column, intervals.get(column.key)) for column in self.columns
+        ]
         return (
             str(self.judged.ranks.get(group.key, "")),
             method_name(group, groups),
@@ -121,13 +123,13 @@ class Lines:
         )
 
     def _of_published(self, line: Published) -> tuple[str, ...]:
-        figures = figures_of(line.figures)
+        values = column_values(line.values)
         return (
             "",
             published_name(line),
             "",
             *(
-                column.write(figures[column.key]) if column.key in figures else ""
+                column.write(values[column.key]) if column.key in values else ""
                 for column in self.columns
             ),
         )

@@ -1,4 +1,4 @@
-"""The table at the end of a run: its row beside the leaderboard and published values."""
+"""The table at the end of a run: its row next to the leaderboard and published values."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from starbench.leaderboard.statistics.aggregate import sections
-from starbench.leaderboard.statistics.columns import COLUMNS, figures_of, figures_of_row
+from starbench.leaderboard.statistics.columns import COLUMNS, column_values, column_values_of_row
 from starbench.leaderboard.store.board import Entry, load, shipped_directory
-from starbench.leaderboard.store.published import published_figures
+from starbench.leaderboard.store.published import published_results
 from starbench.metrics import METRICS
 from starbench.results.schema import Row
 from starbench.results.text import RowError
@@ -35,16 +35,16 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
     except RowError as error:  # a broken leaderboard must not hide the run's own results
         entries, note = [], f"\nThe leaderboard's rows are omitted: {error}."
     lines = [
-        _line(f"> {row.method}", f"seed {row.seed}", figures_of_row(row)),
+        _line(f"> {row.method}", f"seed {row.seed}", column_values_of_row(row)),
         # The interval says which differences to the lines below are significant.
         _interval_end("> 95 % interval from", row, "low"),
         _interval_end(">              to", row, "high"),
-        *_standing(row, entries),
+        *_leaderboard_lines(row, entries),
     ]
-    for line in published_figures():
+    for line in published_results():
         if line.task == row.task:
             name = f"{line.method}; {line.source}"
-            lines.append(_line(name, "published", figures_of(line.figures)))
+            lines.append(_line(name, "published", column_values(line.values)))
     table = tabulate(
         lines,
         headers=["Method", "Seeds", *(column.heading for column in COLUMNS)],
@@ -56,15 +56,13 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
     if row.scale in SMALL:
         note += (
             f"\nAt {row.scale} scale twins are easier to find, among fewer stars; the other lines "
-            "are of full scale."
+            "are at full scale."
         )
     return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
 
 
-def _line(name: str, described: str, figures: Mapping[str, float]) -> list[str]:
-    cells = [
-        column.write(figures[column.key]) if column.key in figures else "" for column in COLUMNS
-    ]
+def _line(name: str, described: str, values: Mapping[str, float]) -> list[str]:
+    cells = [column.write(values[column.key]) if column.key in values else "" for column in COLUMNS]
     return [name, described, *cells]
 
 
@@ -74,9 +72,9 @@ def _interval_end(name: str, row: Row, end: str) -> list[str]:
     return _line(name, "", {key: value for key, value in ends.items() if value is not None})
 
 
-def _standing(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
+def _leaderboard_lines(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
     """Return the lines of the newest section of the row's task: means over seeds."""
-    # Small runs are shown beside the full rows too, which say what their method should reach.
+    # Small runs are also shown next to the full-scale rows, as a reference.
     of_task = [
         section
         for section in sections(entries)

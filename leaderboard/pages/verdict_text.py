@@ -36,7 +36,7 @@ def verdict_section(verdicts: Mapping[str, Verdict]) -> list[str]:
 
 
 def verdict_list(verdicts: Mapping[str, Verdict]) -> str:
-    """Return the verdicts as a list in Markdown, by falling SNR."""
+    """Return the verdicts as a list in Markdown, by decreasing SNR."""
     return "\n".join(f"- {_sentences(verdicts[task])}" for task in sorted(verdicts, key=task_order))
 
 
@@ -102,9 +102,9 @@ def _seeds(groups: Sequence[Group]) -> str:
 
 
 def _swapped(verdict: Verdict, names: Sequence[str]) -> str:
-    figures = [verdict.groups[place].mean.get(SWAPPED)
+    errors = [verdict.groups[place].mean.get(SWAPPED)
                for place in verdict.saturated]  # fmt: skip
     return ", ".join(
-        f"{names[place]} {'has no decoder' if figure is None else scientific(figure)}"
-        for place, figure in zip(verdict.saturated, figures, strict=True)
+        f"{names[place]} {'has no decoder' if error is None else scientific(error)}"
+        for place, error in zip(verdict.saturated, errors, strict=True)
     )

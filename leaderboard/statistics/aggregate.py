@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from starbench.leaderboard.statistics.columns import COLUMNS, figures_of_row
+from starbench.leaderboard.statistics.columns import COLUMNS, column_values_of_row
 from starbench.leaderboard.store.board import Entry
 from starbench.metrics import family
 from starbench.results.schema import Row
@@ -43,13 +43,13 @@ class Group:
 
     def __post_init__(self) -> None:
         """Average the rows."""
-        figures = [figures_of_row(entry.row) for entry in self.entries]
+        values_by_row = [column_values_of_row(entry.row) for entry in self.entries]
         mean: dict[str, float] = {}
         deviation: dict[str, float] = {}
         partial: dict[str, int] = {}
         for column in COLUMNS:
-            values = [each[column.key] for each in figures if column.key in each]
-            if values and len(values) < len(figures):
+            values = [each[column.key] for each in values_by_row if column.key in each]
+            if values and len(values) < len(values_by_row):
                 partial[column.key] = len(values)
             elif values:
                 mean[column.key] = statistics.fmean(values)

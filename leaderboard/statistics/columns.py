@@ -80,7 +80,7 @@ def one_decimal(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Written:
+class FormattedValue:
     """A value as text.
 
     Attributes
@@ -101,7 +101,7 @@ class Column:
     Attributes
     ----------
     key : str
-        Metric name, or a name of its own for a summary of several.
+        Metric name, or the name of a summary over several metrics.
     title : str
         With the unit of the numbers, if they have one.
     write : callable
@@ -122,19 +122,19 @@ class Column:
         """The title on several lines, for the terminal."""
         return re.sub(" (?!%)", "\n", self.title)
 
-    def written(
+    def formatted(
         self,
         value: float,
         deviation: float | None = None,
         interval: tuple[float, float] | None = None,
-    ) -> Written:
+    ) -> FormattedValue:
         """Write a value, its deviation and its interval; shares to the same number of digits."""
         write = self.write
         if write is percent:
             widths = [] if deviation is None else [10 * deviation]
             widths += [] if interval is None else [interval[1] - interval[0]]
             write = partial(percent, digits=share_digits(value, *widths))
-        return Written(
+        return FormattedValue(
             write(value),
             "" if deviation is None else write(deviation),
             "" if interval is None else ", ".join(map(write, interval)),
@@ -142,7 +142,7 @@ class Column:
 
 
 def _format(metric: Metric) -> tuple[str, Callable[[float], str]]:
-    """Return the unit in a column's title, and how its numbers are written."""
+    """Return the unit in a column's title, and how its numbers are formatted."""
     match metric.unit:
         case "share of stars":
             return " [%]", percent
@@ -185,7 +185,7 @@ COLUMNS = (
 )
 
 
-def figures_of(values: Mapping[str, float]) -> dict[str, float]:
+def column_values(values: Mapping[str, float]) -> dict[str, float]:
     """Return the value of each column that metrics give, by column key.
 
     Parameters
@@ -195,25 +195,25 @@ def figures_of(values: Mapping[str, float]) -> dict[str, float]:
 
     Examples
     --------
-    >>> figures_of({"nuisance_leakage.mlp.Teff": 0.25, "nuisance_leakage.mlp.log g": 0.5})
+    >>> column_values({"nuisance_leakage.mlp.Teff": 0.25, "nuisance_leakage.mlp.log g": 0.5})
     {'leakage': 0.5}
     """
-    figures = {column.key: values[column.key] for column in COLUMNS if column.key in values}
+    by_column = {column.key: values[column.key] for column in COLUMNS if column.key in values}
     leakage = [value for name, value in values.items() if name.startswith(f"{LEAKAGE}.")]
     recovery = [value for name, value in values.items() if name.startswith(f"{RECOVERY}.")]
     if leakage:
-        figures["leakage"] = max(leakage)
+        by_column["leakage"] = max(leakage)
     if recovery:
         # Sorted, so that the last digit of the sum does not depend on the order in the file.
-        figures["recovery"] = sum(sorted(recovery)) / len(recovery)
-    return figures
+        by_column["recovery"] = sum(sorted(recovery)) / len(recovery)
+    return by_column
 
 
-def figures_of_row(row: Row) -> dict[str, float]:
+def column_values_of_row(row: Row) -> dict[str, float]:
     """Return the value of each column that a row gives, by column key."""
-    figures = figures_of({name: estimate.value for name, estimate in row.metrics.items()})
+    by_column = column_values({name: estimate.value for name, estimate in row.metrics.items()})
     if row.status == "ok":
         parts = [row.seconds[part] for part in ("fit", "score") if part in row.seconds]
         if parts or "total" in row.seconds:
-            figures["minutes"] = (sum(parts) if parts else row.seconds["total"]) / 60
-    return figures
+            by_column["minutes"] = (sum(parts) if parts else row.seconds["total"]) / 60
+    return by_column

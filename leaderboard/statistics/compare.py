@@ -35,7 +35,7 @@ from starbench.metrics.bootstrap import interval
 from starbench.results.ranks import read_ranks
 from starbench.results.text import RowError, printable
 
-_HANDFUL = 10  # pairs; with more the bootstrap and the sign test agree
+_FEW_PAIRS = 10  # pairs; with more the bootstrap and the sign test agree
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def compare_resampled(a: Resampled, b: Resampled) -> Comparison:
     better, worse = (
         int((x > y).sum()) for x, y in ((a.by_pair, b.by_pair), (b.by_pair, a.by_pair))
     )
-    if better + worse < _HANDFUL and sign_test(better, worse) > TAILS:
+    if better + worse < _FEW_PAIRS and sign_test(better, worse) > TAILS:
         low, high = min(low, 0.0), max(high, 0.0)
     return Comparison(
         a.share, b.share, a.share - b.share, low, high, a.by_seed.shape[1], b.by_seed.shape[1]
@@ -144,7 +144,7 @@ def ranks_of(groups: Sequence[Group]) -> list[npt.NDArray[np.int64]]:
     Returns
     -------
     list of numpy.ndarray [n_seeds, n_pairs, 2], int64
-        One array a group.
+        One array per group.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def ranks_of(groups: Sequence[Group]) -> list[npt.NDArray[np.int64]]:
 
 
 def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, Group]:
-    """Return the rows of two methods, which must have been scored on the same stars.
+    """Return the groups of two methods, which must have been scored on the same stars.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, 
     Raises
     ------
     RowError
-        If a method has no rows, or rows of several settings, or the rows do not compare.
+        If a method has no rows, or rows of several settings, or the rows are not comparable.
     """
     groups = [group for section in sections(entries) if section.task == task
               for group in section.groups if group.entries]  # fmt: skip

@@ -7,7 +7,7 @@ from starbench.results.schema import Row
 
 
 def row_facts(row: Row) -> dict[str, object]:
-    """Return everything a row says besides its metrics and libraries, by column."""
+    """Return all fields of a row except its metrics and libraries, by column."""
     return {
         "task": row.task,
         "task_version": row.task_version,

@@ -13,7 +13,7 @@ shrinks from points to hundredths of a point. Resampling the seeds with replacem
 would underestimate their variance by (n - 1) / n and sample two to five values: such intervals
 cover the truth 50 to 85 % of the time. With a single seed the interval covers pairs alone.
 
-Intervals need the ranks of every star. A row holds one mean squared error a run, so these have no
+Intervals need the ranks of every star. A row holds only one mean squared error, so these have no
 such interval.
 """
 

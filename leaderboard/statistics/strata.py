@@ -1,7 +1,7 @@
-"""On which stars two methods differ: their difference in bins of each label.
+"""The difference of two methods in bins of each label: where they differ.
 
-Each bin of a label holds a fifth of the stars, by rising value. The difference within a bin has the
-same two-level interval as the difference over all stars, see
+Each bin of a label holds a fifth of the stars, in increasing order. The difference within a bin has
+the same two-level interval as the difference over all stars, see
 `starbench.leaderboard.statistics.compare`; in each resample the share is taken over the drawn stars
 of the bin. With fifteen intervals side by side, a single one that barely excludes 0 means little.
 """
@@ -94,7 +94,7 @@ def strata(
     Returns
     -------
     list of Stratum
-        By label, then by rising value.
+        By label, then in increasing order.
     """
     counts = resample_pairs(found_a.shape[1])
     return [

@@ -13,8 +13,8 @@ from starbench.leaderboard.statistics.aggregate import Group, Section
 from starbench.leaderboard.statistics.compare import Comparison, pairwise
 from starbench.leaderboard.statistics.resampling import Resampled
 
-BOUND = "information-bound"  # the control that says what any latent can find
-SATURATED = 0.99  # the share of nearest twins from which on it hardly separates methods
+BOUND = "information-bound"  # the control that bounds what any latent can find
+SATURATED = 0.99  # a share of nearest twins above which it hardly separates methods
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.leaderboard.store.checks import (
+    check_eligible,
     check_entry,
-    check_figures,
     check_metrics,
-    check_standing,
+    check_rank_metrics,
 )
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
@@ -58,8 +58,8 @@ def readable_directory(start: Path) -> Path:
 
 def shipped_directory() -> Path:
     """Return the leaderboard folder of the installed package, which holds the released rows."""
-    # An editable install may link single files into a folder of its own; symlinks to rows would be
-    # refused, and resolving this one leads to the checkout.
+    # An editable install may be a folder of symlinks, and symlinks to rows would be refused;
+    # resolving this one leads to the checkout.
     return Path(__file__).resolve().parents[1]
 
 
@@ -92,7 +92,7 @@ def row_file(path: Path) -> Path:
     return path / "row.json" if path.is_dir() else path
 
 
-def read_pair(path: Path) -> tuple[Row, Ranks | None]:
+def read_row_and_ranks(path: Path) -> tuple[Row, Ranks | None]:
     """Read a row and its ranks, which are None unless the row is ``ok``.
 
     Raises
@@ -120,7 +120,7 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
     entries = []
     for path in sorted((Path(directory) / "rows").glob("*.json")):
         if checked:
-            row, ranks = read_pair(path)
+            row, ranks = read_row_and_ranks(path)
         else:
             row, ranks = read_row(path), None
         name = printable(path)
@@ -128,10 +128,10 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
             raise RowError(
                 f"{name}: the file of this row must be named {file_name(row)}; rename it"
             )
-        check_standing(row, name)
+        check_eligible(row, name)
         check_metrics(row, name)
         if ranks is not None:
-            check_figures(row, ranks, name)
+            check_rank_metrics(row, ranks, name)
         entries.append(Entry(row, path))
     return entries
 
@@ -143,11 +143,11 @@ def add(
     replace: bool = False,
     allow_dirty: bool = False,
     get_task: Callable[[str], BoardTask],
-    declared: Callable[[str], type[Method] | None],
+    installed_method: Callable[[str], type[Method] | None],
 ) -> list[Path]:
     """Add rows to the leaderboard: all of them, or none if one is refused.
 
-    Files are written anew from their parsed contents rather than copied, so that nothing else in an
+    Files are rewritten from their parsed contents rather than copied, so that nothing else in an
     untrusted file reaches the leaderboard.
 
     Parameters
@@ -161,7 +161,7 @@ def add(
         Whether to accept rows whose code had uncommitted changes.
     get_task : callable
         From a task's name to the task.
-    declared : callable
+    installed_method : callable
         From a method's name to its class, or None where it is not installed.
 
     Returns
@@ -178,10 +178,15 @@ def add(
     for run in runs:
         source = row_file(Path(run))
         name = printable(source)
-        row, ranks = read_pair(source)
-        check_standing(row, name)  # first, as a row of own data names no task
+        row, ranks = read_row_and_ranks(source)
+        check_eligible(row, name)  # first, as a row of own data names no task
         check_entry(
-            row, ranks, name, task=get_task(row.task), declared=declared, allow_dirty=allow_dirty
+            row,
+            ranks,
+            name,
+            task=get_task(row.task),
+            installed_method=installed_method,
+            allow_dirty=allow_dirty,
         )
         target = Path(directory) / "rows" / file_name(row)
         if target in planned:

@@ -42,7 +42,7 @@ def check_metrics(row: Row, name: str) -> None:
             )
 
 
-def check_figures(row: Row, ranks: Ranks, name: str, *, intervals: bool = False) -> None:
+def check_rank_metrics(row: Row, ranks: Ranks, name: str, *, intervals: bool = False) -> None:
     """Recompute the rank metrics of a row and refuse values that differ.
 
     Values of an older metric version cannot be recomputed and are not checked.
@@ -130,8 +130,8 @@ def check_latents(ranks: Ranks, path: Path) -> None:
         )
 
 
-def check_standing(row: Row, name: str) -> None:
-    """Refuse rows that the leaderboard never takes: of other scales, and of failed runs.
+def check_eligible(row: Row, name: str) -> None:
+    """Refuse rows that the leaderboard never accepts: of other scales, or of failed runs.
 
     Raises
     ------
@@ -139,8 +139,8 @@ def check_standing(row: Row, name: str) -> None:
     """
     if row.scale != "full":
         raise RowError(
-            f"{name}: field `scale` is {row.scale}, but the leaderboard takes only full rows; "
-            "run with --scale full"
+            f"{name}: field `scale` is {row.scale}, but the leaderboard accepts only full-scale "
+            "rows; run with --scale full"
         )
     if row.status == "failed":
         raise RowError(
@@ -175,7 +175,7 @@ def check_fields(
 
 
 def check_data(row: Row, ranks: Ranks | None, name: str, task: BoardTask) -> None:
-    """Refuse a row of other data than those of the installed task.
+    """Refuse a row whose data are not those of the installed task.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def check_entry(
     name: str,
     *,
     task: BoardTask,
-    declared: Callable[[str], type[Method] | None],
+    installed_method: Callable[[str], type[Method] | None],
     allow_dirty: bool = False,
 ) -> None:
     """Refuse a row that may not be added to the leaderboard.
@@ -269,7 +269,7 @@ def check_entry(
         How errors refer to the row.
     task : BoardTask
         The row's task as installed here.
-    declared : callable
+    installed_method : callable
         From a method's name to its class, or None where it is not installed here.
     allow_dirty : bool
         Whether to accept a row whose code had uncommitted changes, and so cannot be repeated.
@@ -278,14 +278,14 @@ def check_entry(
     ------
     RowError
     """
-    check_standing(row, name)
+    check_eligible(row, name)
     check_metrics(row, name)
     if row.dirty and not allow_dirty:
         raise RowError(
-            f"{name}: field `dirty` is true, so the code had uncommitted changes and nobody can "
-            "repeat the run; commit and run again, or give --allow-dirty"
+            f"{name}: field `dirty` is true, so the run cannot be repeated from a commit; "
+            "commit the changes and run again, or give --allow-dirty"
         )
     check_data(row, ranks, name, task)
-    check_declared(row, name, declared(row.method))
+    check_declared(row, name, installed_method(row.method))
     if ranks is not None:
-        check_figures(row, ranks, name, intervals=True)
+        check_rank_metrics(row, ranks, name, intervals=True)

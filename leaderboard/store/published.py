@@ -18,7 +18,7 @@ class Published:
     label_access, method, source : str
     gallery_size : int
         Number of stars among which twins were ranked.
-    figures : dict of str to float
+    values : dict of str to float
         Values by metric; unpublished ones are absent.
     """
 
@@ -27,10 +27,10 @@ class Published:
     method: str
     source: str
     gallery_size: int
-    figures: dict[str, float]
+    values: dict[str, float]
 
 
-def published_figures() -> list[Published]:
+def published_results() -> list[Published]:
     """Return the published values in the order of ``published.csv``."""
     text = files("starbench.leaderboard").joinpath("published.csv").read_text(encoding="utf-8")
     return [
@@ -40,7 +40,7 @@ def published_figures() -> list[Published]:
             method=line["method"],
             source=line["source"],
             gallery_size=int(line["gallery_size"]),
-            figures={name: float(text) for name, text in line.items() if name in METRICS and text},
+            values={name: float(text) for name, text in line.items() if name in METRICS and text},
         )
         for line in csv.DictReader(text.splitlines())
     ]

@@ -1,4 +1,4 @@
-"""The run of a row, made once more."""
+"""Repeat the run behind a row."""
 
 import tempfile
 from pathlib import Path
@@ -44,7 +44,7 @@ def repeat_run(
     again : Row or None
         None if `out` holds this run already: it may be the one that made the row.
     ranks : Ranks or None
-        Of the new run; None unless its status is ``ok``.
+        Of the repeated run; None unless its status is ``ok``.
 
     Raises
     ------

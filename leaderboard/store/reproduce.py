@@ -1,4 +1,4 @@
-"""Whether a row is reproducible: its run repeated, and each metric compared with the row's.
+"""Reproduction of a row: compare each metric with that of a repeated run.
 
 On the same kind of machine with the same number of threads a run gives the same ranks for every
 star, and metrics that follow from ranks must then be equal. On other machines sums are rounded
@@ -150,7 +150,7 @@ def check_reproducible(row: Row, name: str, method: type[Method], task: BoardTas
 
 
 def check_source(row: Row, name: str) -> None:
-    """Refuse a row of predictions, of own data, or of a failed run: none can be repeated here.
+    """Refuse a row of predictions, of own data, or of a failed run, which cannot be repeated here.
 
     Raises
     ------

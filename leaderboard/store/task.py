@@ -43,7 +43,7 @@ class TaskFacts(NamedTuple):
     base : str
         The noiseless task that a noise track is based on, or the task itself.
     snr : float
-        Signal-to-noise ratio a pixel; infinite without noise.
+        Signal-to-noise ratio per pixel; infinite without noise.
     """
 
     base: str
@@ -68,6 +68,6 @@ def task_facts(name: str) -> TaskFacts:
 
 
 def task_order(name: str) -> tuple[str, float, str]:
-    """Return the key that sorts a task before its noise tracks, and those by falling SNR."""
+    """Return the key that sorts a task before its noise tracks, and those by decreasing SNR."""
     base, snr = task_facts(name)
     return base, -snr, name

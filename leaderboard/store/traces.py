@@ -1,9 +1,9 @@
-"""What figures need of a run beyond its row and ranks: the history of the fit, one star's spectra.
+"""What figures need besides rows and ranks: the history of a fit and the spectra of one star.
 
-A run's folder holds both whole; beside a row of the leaderboard lies what a figure shows of them:
-``<row>.history.csv``, a line an epoch, and ``<row>.example.h5``, the 300 pixels of one test star in
-which its spectrum varies most. Either may be missing. These files come from strangers as rows do:
-only numbers are taken from them, each checked, and column names of plain characters.
+A run's folder holds both in full. The leaderboard keeps only what a figure shows, next to the row:
+``<row>.history.csv``, one line per epoch, and ``<row>.example.h5``, the 300 pixels of one test star
+in which its spectrum varies most. Either may be missing. Like rows, these files are untrusted: only
+checked numbers and column names of harmless characters are read from them.
 """
 
 import re
@@ -26,12 +26,12 @@ _COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True)
 class Trace:
-    """What is known of a run beside its row.
+    """The history and the example star of a run.
 
     Attributes
     ----------
     history : tuple of Epoch
-        What each epoch reported; empty if nothing is known.
+        What each epoch reported; empty if there is no history.
     example : Example or None
     """
 
@@ -40,7 +40,7 @@ class Trace:
 
 
 def trace_files(row: Path) -> tuple[Path, Path]:
-    """Return where history and example of a row lie: in the folder of a run, or beside the row."""
+    """Return the paths of a row's history and example: in the run's folder, or next to the row."""
     if row.name == "row.json":
         return row.with_name("history.csv"), row.with_name("example.h5")
     stem = row.name.removesuffix(".json")
@@ -48,7 +48,7 @@ def trace_files(row: Path) -> tuple[Path, Path]:
 
 
 def read_trace(row: Path) -> Trace:
-    """Read and check what lies beside a row.
+    """Read and check the history and the example of a row.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def read_trace(row: Path) -> Trace:
 
 
 def write_trace(row: Path, trace: Trace) -> None:
-    """Keep beside a row what a figure shows of a trace, and nothing where there is nothing."""
+    """Write what a figure shows of a trace next to a row; remove files of what the trace lacks."""
     history, example = trace_files(Path(row))
     if trace.history:
         with atomic_path(history) as temporary:
@@ -86,21 +86,21 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
     """
     name = printable(path)
     if not path.is_file() or path.stat().st_size > MAX_HISTORY_BYTES:
-        raise RowError(f"{name}: not a file of at most {MAX_HISTORY_BYTES:,} bytes; remove it")
+        raise RowError(f"{name}: not a file, or larger than {MAX_HISTORY_BYTES:,} bytes; remove it")
     history = results_history.read_history(path)
     columns = {column for row in history for column in row}
     if len(columns) > _MAX_COLUMNS or len(history) > _MAX_LINES:
         raise RowError(
-            f"{name}: a history has at most {_MAX_COLUMNS} columns and {_MAX_LINES:,} lines; "
+            f"{name}: the history exceeds {_MAX_COLUMNS} columns or {_MAX_LINES:,} lines; "
             "restore it as the run wrote it"
         )
     if not all(_COLUMN.fullmatch(column) for column in columns):
         raise RowError(
-            f"{name}: a history has columns named by letters, digits and `_.-`; "
-            "restore it as the run wrote it"
+            f"{name}: column names may contain only letters, digits and `_.-`; "
+            "restore the history as the run wrote it"
         )
     if any(abs(value) >= _LARGEST for row in history for value in row.values()):
-        raise RowError(f"{name}: a history holds numbers below 1e30; remove it to do without")
+        raise RowError(f"{name}: the history holds a number of 1e30 or more; remove it")
     return tuple(history)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from starbench.leaderboard.store.board import read_pair
+from starbench.leaderboard.store.board import read_row_and_ranks
 from starbench.leaderboard.store.checks import (
     check_data,
     check_declared,
-    check_figures,
     check_latents,
     check_metrics,
+    check_rank_metrics,
 )
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, OracleControl
@@ -21,7 +21,7 @@ def verify_row(
     path: Path,
     *,
     get_task: Callable[[str], BoardTask],
-    declared: Callable[[str], type[Method] | None],
+    installed_method: Callable[[str], type[Method] | None],
     run: Path | None = None,
 ) -> Row:
     """Recompute the rank metrics of a row, and compare it with its method and its task's data.
@@ -32,7 +32,7 @@ def verify_row(
         The row's file; its ranks lie beside it.
     get_task : callable
         From a task's name to the task.
-    declared : callable
+    installed_method : callable
         From a method's name to its class, or None where it is not installed.
     run : pathlib.Path, optional
         Folder of the row's run, whose latents are ranked again.
@@ -47,8 +47,8 @@ def verify_row(
         If the row is refused.
     """
     name = printable(path)
-    row, ranks = read_pair(path)
-    method = declared(row.method)
+    row, ranks = read_row_and_ranks(path)
+    method = installed_method(row.method)
     check_metrics(row, name)
     check_declared(row, name, method)
     if row.scale != "own":
@@ -56,16 +56,16 @@ def verify_row(
         if row.task_version >= task.version:  # data of earlier versions cannot be built any more
             check_data(row, ranks, name, task)
     if ranks is not None:
-        check_figures(row, ranks, name, intervals=True)
+        check_rank_metrics(row, ranks, name, intervals=True)
         if run is not None:
-            if method is not None and _ranks_itself(method):
+            if method is not None and _has_own_distance(method):
                 raise RowError(
-                    f"{name}: {row.method} ranks by a distance of its own, which latents alone do "
-                    "not give; leave out --run"
+                    f"{name}: {row.method} defines its own distance, so its ranks cannot be "
+                    "recomputed from latents; remove --run"
                 )
             check_latents(ranks, run / "latents.h5")
     return row
 
 
-def _ranks_itself(method: type[Method]) -> bool:
+def _has_own_distance(method: type[Method]) -> bool:
     return issubclass(method, OracleControl) and method.rank_twins is not OracleControl.rank_twins

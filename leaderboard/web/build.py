@@ -1,4 +1,4 @@
-"""Writing the site: pages, figures, rows and static files, into a folder of their own."""
+"""Write the site: pages, figures, rows and static files, in one folder."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from starbench.common.files import atomic_path
 from starbench.leaderboard.store.board import Entry
-from starbench.leaderboard.store.published import published_figures
+from starbench.leaderboard.store.published import published_results
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace
-from starbench.leaderboard.web.drawing import Drawn
+from starbench.leaderboard.web.drawing import SiteFigure
 from starbench.leaderboard.web.figures import comparisons
 from starbench.leaderboard.web.method_figures import (
     method_recovery,
@@ -84,7 +84,7 @@ def _contents(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the path and the bytes of every file."""
     all_tracks = tracks(entries, get_task, progress)
-    pages = Pages(all_tracks, published_figures())
+    pages = Pages(all_tracks, published_results())
     yield "index.html", pages.index().encode()
     drawn = [figure for draw in progress(comparisons(all_tracks)) if (figure := draw()) is not None]
     for figure in drawn:
@@ -103,7 +103,7 @@ def _contents(
 
 def _method_figures(
     method: str, standings: Sequence[Standing], names: Mapping[str, Sequence[str]]
-) -> list[Drawn]:
+) -> list[SiteFigure]:
     """Draw a method's figures, on each track for its best current settings."""
     best: dict[str, Scored] = {}
     for standing in standings:

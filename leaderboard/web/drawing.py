@@ -95,7 +95,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SiteFigure:
     """A figure for a page.
 
     Attributes
@@ -143,7 +143,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def powers(axis: Axis) -> None:
+def label_powers_of_ten(axis: Axis) -> None:
     """Label the powers of ten of a logarithmic axis as text, as the style parses no formulae."""
     axis.set_major_formatter(
         FuncFormatter(

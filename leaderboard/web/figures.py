@@ -12,7 +12,16 @@ from matplotlib.ticker import PercentFormatter
 from starbench.leaderboard.statistics.columns import COLUMNS, percent
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.task import task_facts
-from starbench.leaderboard.web.drawing import GREY, Drawn, Look, legend, looks, powers, style, svg
+from starbench.leaderboard.web.drawing import (
+    GREY,
+    Look,
+    SiteFigure,
+    label_powers_of_ten,
+    legend,
+    looks,
+    style,
+    svg,
+)
 from starbench.leaderboard.web.maps import element_map, plane_map
 from starbench.leaderboard.web.model import Scored, Track, legend_name
 from starbench.leaderboard.web.numbers import SHIFT_EDGES, by_shift
@@ -20,11 +29,11 @@ from starbench.leaderboard.web.numbers import SHIFT_EDGES, by_shift
 Draw: TypeAlias = Callable[[Axes, Scored, dict[str, Any]], None]  # a method into a panel
 
 
-def comparisons(tracks: Sequence[Track]) -> list[Callable[[], Drawn | None]]:
+def comparisons(tracks: Sequence[Track]) -> list[Callable[[], SiteFigure | None]]:
     """Return functions that draw each figure, in the order of the page; None without rows."""
     names = dict.fromkeys(standing.name for track in tracks for standing in track.best_first())
     look_of = looks(list(names))
-    jobs: list[Callable[[], Drawn | None]] = [
+    jobs: list[Callable[[], SiteFigure | None]] = [
         partial(draw, tracks, look_of)
         for draw in (_curves, _against_snr, _leakage, _swapped, _shift)
     ]
@@ -33,7 +42,7 @@ def comparisons(tracks: Sequence[Track]) -> list[Callable[[], Drawn | None]]:
     return jobs
 
 
-def _curves(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
+def _curves(tracks: Sequence[Track], look_of: dict[str, Look]) -> SiteFigure | None:
     def draw(axes: Axes, standing: Scored, look: dict[str, Any]) -> None:
         curve = standing.curve
         axes.fill_between(curve.k, curve.low, curve.high, color=look["color"], alpha=0.2, lw=0)
@@ -41,13 +50,13 @@ def _curves(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
 
     def finish(axes: Axes) -> None:
         axes.set(xscale="log", xlabel="rank k", ylabel="twins within rank k", ylim=(0, 1.02))
-        powers(axes.xaxis)
+        label_powers_of_ten(axes.xaxis)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     figure = _panels({track.task: track.current for track in tracks}, look_of, draw, finish)
     if figure is None:
         return None
-    return Drawn(
+    return SiteFigure(
         "recovery",
         "Recovery against rank",
         "The share of stars whose twin is among the k nearest, for the newest version of each "
@@ -57,7 +66,7 @@ def _curves(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
     )
 
 
-def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
+def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> SiteFigure | None:
     bases = [task_facts(track.task).base for track in tracks]
     tracks = [track for track, base in zip(tracks, bases, strict=True) if base == bases[0]]
     if len(tracks) < 2:
@@ -78,7 +87,7 @@ def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | N
         axes = figure.subplots()
         if ceiling:
             places = sorted(ceiling)
-            # The hatch is what no method can reach with these spectra.
+            # The hatched area is out of reach of any method on these spectra.
             axes.fill_between(places, [ceiling[place] for place in places], 1.0,
                               facecolor="none", edgecolor=GREY, hatch="///", lw=0,
                               alpha=0.6, label="beyond the information bound")  # fmt: skip
@@ -91,11 +100,11 @@ def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | N
         axes.set_xticks(
             range(len(snr)), [f"{each:g}" if np.isfinite(each) else "no noise" for each in snr]
         )
-        axes.set(xlabel="signal-to-noise ratio a pixel", ylabel="twins found nearest",
-                 ylim=(0, 1.02))  # fmt: skip
+        axes.set(xlabel="signal-to-noise ratio per pixel",
+                 ylabel="share of stars whose twin is nearest", ylim=(0, 1.02))  # fmt: skip
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         legend(figure, [axes])
-    return Drawn(
+    return SiteFigure(
         "snr",
         "Nearest twins against noise",
         "The share of stars whose twin is nearest, with its 95 % interval. The information bound "
@@ -105,9 +114,9 @@ def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | N
     )
 
 
-def _leakage(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
+def _leakage(tracks: Sequence[Track], look_of: dict[str, Look]) -> SiteFigure | None:
     def finish(axes: Axes) -> None:
-        axes.set(xlabel="nuisance leakage, R² of the worst nuisance",
+        axes.set(xlabel="nuisance leakage, R² of the nuisance predicted best",
                  ylabel="composition recovery, mean R²")  # fmt: skip
         # A held-out R² has no lower bound; values far below zero are in the table.
         axes.set(xlim=(-0.05, 1.03), ylim=(-0.05, 1.03))
@@ -116,7 +125,7 @@ def _leakage(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
                      _point("leakage", "recovery"), finish)  # fmt: skip
     if figure is None:
         return None
-    return Drawn(
+    return SiteFigure(
         "leakage",
         "Nuisance leakage and composition recovery",
         "Held-out R² of a small network that predicts labels from the latent: for the best "
@@ -129,33 +138,38 @@ def _leakage(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
     )
 
 
-def _swapped(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
-    plain, swapped = "reconstruction_mse", "swapped_reconstruction_mse"
+def _swapped(tracks: Sequence[Track], look_of: dict[str, Look]) -> SiteFigure | None:
+    own, swapped = "reconstruction_mse", "swapped_reconstruction_mse"
 
     def finish(axes: Axes) -> None:
-        axes.set(xscale="log", yscale="log", xlabel="plain MSE", ylabel="swapped MSE")
-        powers(axes.xaxis)
-        powers(axes.yaxis)
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="MSE from the star's own latent",
+            ylabel="MSE from the twin's latent",
+        )
+        label_powers_of_ten(axes.xaxis)
+        label_powers_of_ten(axes.yaxis)
         low = min(axes.get_xlim()[0], axes.get_ylim()[0])
         high = max(axes.get_xlim()[1], axes.get_ylim()[1])
         axes.plot((low, high), (low, high), color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=1)
         axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())
 
-    figure = _panels(_having(tracks, plain, swapped), look_of, _point(plain, swapped), finish)
+    figure = _panels(_having(tracks, own, swapped), look_of, _point(own, swapped), finish)
     if figure is None:
         return None
-    return Drawn(
+    return SiteFigure(
         "swapped",
-        "Swapped against plain reconstruction",
+        "Reconstruction from the twin's latent and from the star's own",
         "Mean squared error of a star reconstructed from its twin's latent, against that from its "
         "own. On the dashed line the swap costs nothing. Methods without a decoder are absent.",
-        "Scatter charts, one for each track: swapped against plain mean squared error. "
-        + _lowest(tracks, swapped, "has the lowest swapped error"),
+        "Scatter charts, one for each track: mean squared error from the twin's latent against "
+        "that from the star's own. " + _lowest(tracks, swapped, "has the lowest swapped error"),
         svg(figure),
     )
 
 
-def _shift(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
+def _shift(tracks: Sequence[Track], look_of: dict[str, Look]) -> SiteFigure | None:
     centres = (np.array(SHIFT_EDGES[1:]) + SHIFT_EDGES[:-1]) / 2
     shares = {
         id(standing): by_shift(standing.found, teff)
@@ -168,18 +182,22 @@ def _shift(tracks: Sequence[Track], look_of: dict[str, Look]) -> Drawn | None:
         axes.plot(centres, shares[id(standing)], **look)
 
     def finish(axes: Axes) -> None:
-        axes.set(xlabel="|ΔTeff| of the pair [K]", ylabel="twins found nearest", ylim=(0, 1.02))
+        axes.set(
+            xlabel="|ΔTeff| of the pair [K]",
+            ylabel="share of stars whose twin is nearest",
+            ylim=(0, 1.02),
+        )
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     by_task = {track.task: track.current for track in tracks if _teff(track) is not None}
     figure = _panels(by_task, look_of, draw, finish)
     if figure is None:
         return None
-    return Drawn(
+    return SiteFigure(
         "shift",
         "Recovery against the pair's difference in temperature",
         "The share of stars whose twin is nearest, by the difference in effective temperature of "
-        "the pair. A latent without temperature gives a level line.",
+        "the pair. If a latent holds no temperature, the line is flat.",
         "Line charts, one for each track: share of nearest twins against the difference of the "
         "twins' effective temperatures.",
         svg(figure),

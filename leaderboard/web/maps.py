@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from starbench.leaderboard.statistics.columns import RECOVERY, percent
-from starbench.leaderboard.web.drawing import Drawn, style, svg
+from starbench.leaderboard.web.drawing import SiteFigure, style, svg
 from starbench.leaderboard.web.model import Track, legend_name
 from starbench.leaderboard.web.numbers import over_plane
 
 
-def element_map(track: Track) -> Drawn | None:
+def element_map(track: Track) -> SiteFigure | None:
     """Draw the recovery of each element by each method; None without rows that have it."""
     recovery = _recovery(track)
     if not recovery:
@@ -44,7 +44,7 @@ def element_map(track: Track) -> Drawn | None:
         _categories(axes, [legend_name(name) for name in recovery], elements)
         figure.colorbar(mesh, ax=axes, label="R²", pad=0.01, fraction=0.03)
     best, values = next(iter(recovery.items()))
-    return Drawn(
+    return SiteFigure(
         f"elements-{track.task}",
         f"Recovery by element: {track.task}",
         "Held-out R² of each abundance, predicted from the latent by a small network, mean over "
@@ -56,7 +56,7 @@ def element_map(track: Track) -> Drawn | None:
     )
 
 
-def plane_map(track: Track) -> Drawn | None:
+def plane_map(track: Track) -> SiteFigure | None:
     """Draw each method's recovery over the plane of two nuisances; None for other tasks."""
     standings = track.best_first()
     nuisance = track.nuisance
@@ -80,15 +80,17 @@ def plane_map(track: Track) -> Drawn | None:
         grid[0, 0].invert_yaxis()
         figure.supxlabel("Teff [K]", fontsize=9)
         figure.supylabel("log g", fontsize=9)
-        bar = figure.colorbar(mesh, ax=grid, label="twins found nearest", pad=0.01, fraction=0.03)
+        bar = figure.colorbar(
+            mesh, ax=grid, label="share of stars whose twin is nearest", pad=0.01, fraction=0.03
+        )
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     best = standings[0]
     lowest = float(np.nanmin(over_plane(best.found, nuisance)[2]))
-    return Drawn(
+    return SiteFigure(
         f"plane-{track.task}",
         f"Recovery over temperature and gravity: {track.task}",
         "The share of stars whose twin is nearest, by the star's own effective temperature and "
-        "log g; some 500 stars a cell.",
+        "log g; some 500 stars per cell.",
         f"Maps on {track.task}, one for each method, with one colour scale. {best.name} finds at "
         f"least {percent(lowest)} % in every cell.",
         svg(figure),

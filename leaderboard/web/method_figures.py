@@ -7,7 +7,16 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from starbench.leaderboard.statistics.columns import percent, scientific
 from starbench.leaderboard.store.traces import Trace
-from starbench.leaderboard.web.drawing import GREY, HUES, INK, Drawn, legend, powers, style, svg
+from starbench.leaderboard.web.drawing import (
+    GREY,
+    HUES,
+    INK,
+    SiteFigure,
+    label_powers_of_ten,
+    legend,
+    style,
+    svg,
+)
 from starbench.leaderboard.web.model import Scored
 from starbench.methods.base import Diagnostic
 from starbench.results.example import Example
@@ -15,17 +24,17 @@ from starbench.results.history import MEASURE
 from starbench.runs.panels import draw_star, history_panels, rms_residuals, series
 
 _USUAL = {MEASURE, "reconstruction_mse", "loss"}
-_TRUE, _PLAIN, _SWAPPED = INK, HUES[0], HUES[1]
+_TRUE, _OWN, _SWAPPED = INK, HUES[0], HUES[1]
 
 
-def method_recovery(method: str, standings: Sequence[Scored]) -> Drawn | None:
+def method_recovery(method: str, standings: Sequence[Scored]) -> SiteFigure | None:
     """Draw the share of twins found against rank, a curve for each track.
 
     Parameters
     ----------
     method : str
     standings : sequence of Scored
-        One a track.
+        One per track.
     """
     if not standings:
         return None
@@ -39,13 +48,13 @@ def method_recovery(method: str, standings: Sequence[Scored]) -> Drawn | None:
             axes.plot(curve.k, curve.share, color=colour, marker=marker, label=standing.row.task)
         axes.set(xscale="log", xlabel="rank k", ylabel="twins within rank k", ylim=(0, 1.02))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        powers(axes.xaxis)
+        label_powers_of_ten(axes.xaxis)
         axes.legend(loc="lower right")
     shares = "; ".join(
         f"{percent(float(standing.curve.share[0]))} % nearest on {standing.row.task}"
         for standing in standings
     )
-    return Drawn(
+    return SiteFigure(
         f"{method}-recovery",
         "Recovery against rank",
         "The share of stars whose twin is among the k nearest, mean over seeds; the band is the "
@@ -57,7 +66,7 @@ def method_recovery(method: str, standings: Sequence[Scored]) -> Drawn | None:
 
 def method_training(
     method: str, runs: Mapping[str, Sequence[Trace]], diagnostics: Sequence[Diagnostic]
-) -> Drawn | None:
+) -> SiteFigure | None:
     """Draw what the fits reported over their epochs: a colour for each track, a line for each seed.
 
     Parameters
@@ -96,15 +105,15 @@ def method_training(
                     for name in panel.references if number == 0 else ():
                         axes.plot(*series(trace.history, name), color=GREY, lw=0.9, ls="--")
             if panel.scale(axes, drawn):
-                powers(axes.yaxis)
+                label_powers_of_ten(axes.yaxis)
         grid[-1].set_xlabel("epoch")
         grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         legend(figure, grid, loc="outside upper center", ncols=2)
     n_fits = sum(bool(trace.history) for traces in runs.values() for trace in traces)
     caption = "What each fit reported over its epochs, a line for each seed."
     if any(panel.references for panel in panels):
-        caption += " A dashed line is the reference of its panel, such as the value by chance."
-    return Drawn(
+        caption += " A dashed line is the reference of its panel, such as its value at chance."
+    return SiteFigure(
         f"{method}-training",
         "Training",
         caption,
@@ -116,7 +125,7 @@ def method_training(
 
 def method_spectra(
     method: str, examples: Mapping[str, Example], names: Mapping[str, Sequence[str]]
-) -> Drawn | None:
+) -> SiteFigure | None:
     """Draw one test star of each track: true, reconstructed, and from its twin's latent.
 
     Parameters
@@ -140,7 +149,7 @@ def method_spectra(
                 (bottom, bottom),
                 star,
                 slice(None),
-                (_TRUE, _PLAIN, _SWAPPED),
+                (_TRUE, _OWN, _SWAPPED),
                 ("true", "reconstructed", "from the twin's latent"),
             )
             top.set_title(f"{task}: {_star(star, names.get(task, ()))}", loc="left", fontsize=8)
@@ -155,15 +164,15 @@ def method_spectra(
         task: [scientific(rms) for rms in rms_residuals(star)] for task, star in examples.items()
     }
     residual_text = "; ".join(
-        f"on {task}, root mean square residual {plain}, swapped {swapped}"
-        for task, (plain, swapped) in residuals.items()
+        f"on {task}, root mean square residual {own}, swapped {swapped}"
+        for task, (own, swapped) in residuals.items()
     )
-    return Drawn(
+    return SiteFigure(
         f"{method}-spectra",
         "One star",
         "The test star of median swapped error, in the 300 pixels where its spectrum varies most: "
         "true, reconstructed from its own latent, and from its twin's.",
-        f"Spectra and residuals of one star a track, by {method}: {residual_text}.",
+        f"Spectra and residuals of one star per track, by {method}: {residual_text}.",
         svg(figure),
     )
 

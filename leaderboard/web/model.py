@@ -1,4 +1,4 @@
-"""The rows as the site presents them: each track's groups with rank, curve and found stars."""
+"""The content of the site: the groups of each track with their ranks, curves and found stars."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def no_progress(items: Sequence[T], /) -> Iterable[T]:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """A group of rows in its track.
+    """A group of rows and its place in its track.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ def tracks(
     Returns
     -------
     list of Track
-        A task before its noise tracks, and those by falling SNR.
+        A task before its noise tracks, and those by decreasing SNR.
     """
     all_sections = sections(entries)
     ranks: dict[str, npt.NDArray[np.int64]] = {}

@@ -1,4 +1,4 @@
-"""The numbers behind the site's figures: arrays of ranks and labels in, arrays out."""
+"""The data of the site's figures, computed from arrays of ranks and labels."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The pages of the site, rendered from templates that escape every text."""
+"""The pages of the site, rendered from templates that escape all text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,19 @@ from typing import Any
 import jinja2
 
 from starbench.leaderboard.pages.names import ACCESS_TITLES
-from starbench.leaderboard.pages.tables import seeds, spread, with_interval
+from starbench.leaderboard.pages.tables import mean_with_deviation, seeds, with_interval
 from starbench.leaderboard.statistics.aggregate import Group, rank_order
-from starbench.leaderboard.statistics.columns import COLUMNS, Column, figures_of, figures_of_row
+from starbench.leaderboard.statistics.columns import (
+    COLUMNS,
+    Column,
+    column_values,
+    column_values_of_row,
+)
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import Published
 from starbench.leaderboard.store.task import task_order
-from starbench.leaderboard.web.drawing import Drawn
+from starbench.leaderboard.web.drawing import SiteFigure
 from starbench.leaderboard.web.model import Scored, Standing, Track
 from starbench.metrics import METRICS
 from starbench.metrics.recovery import PER_MILLE
@@ -124,11 +129,11 @@ class Pages:
             methods=self.methods, n_rows=sum(len(each.rows) for each in lines),
         )  # fmt: skip
 
-    def comparison(self, figures: Sequence[Drawn]) -> str:
+    def comparison(self, figures: Sequence[SiteFigure]) -> str:
         """Return the page of the figures that compare methods."""
         return self._render("figures.html", root="", figures=figures)
 
-    def method(self, method: str, figures: Sequence[Drawn]) -> str:
+    def method(self, method: str, figures: Sequence[SiteFigure]) -> str:
         """Return the page of a method."""
         standings = self.of_method(method)
         by_settings: dict[str, list[Standing]] = {}
@@ -182,7 +187,7 @@ def line(standing: Standing) -> Line:
 
 
 def _cell(standing: Standing, column: Column) -> Cell:
-    text, interval = spread(standing.group, column, _interval(standing, column))
+    text, interval = mean_with_deviation(standing.group, column, _interval(standing, column))
     value = standing.group.mean.get(column.key)
     return Cell(text, f"[{interval}]" if interval else "", _order(value, column))
 
@@ -200,7 +205,7 @@ def _interval(standing: Standing, column: Column) -> tuple[float, float] | None:
 
 
 def _published_line(line: Published) -> Line:
-    figures = figures_of(line.figures)
+    values = column_values(line.values)
     return Line(
         "",
         line.method,
@@ -213,9 +218,9 @@ def _published_line(line: Published) -> Line:
         (),
         tuple(
             Cell(
-                column.write(figures[column.key]) if column.key in figures else "",
+                column.write(values[column.key]) if column.key in values else "",
                 "",
-                _order(figures.get(column.key), column),
+                _order(values.get(column.key), column),
             )
             for column in COLUMNS
         ),
@@ -250,13 +255,13 @@ def _entries(group: Group) -> list[Entry]:
 
 def _run(entry: Entry) -> dict[str, Any]:
     row: Row = entry.row
-    figures = figures_of_row(row)
+    values = column_values_of_row(row)
     first = COLUMNS[0]
     return {
         "row": row,
         "file": entry.path.name,
         "nearest": with_interval(row.metrics.get(first.key), first),
-        "minutes": f"{figures['minutes']:.1f}" if "minutes" in figures else "",
+        "minutes": f"{values['minutes']:.1f}" if "minutes" in values else "",
         "command": (f"git checkout {row.commit} && " if row.commit else "") + row.command,
     }
 

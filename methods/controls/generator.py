@@ -1,4 +1,4 @@
-"""The emulator that generates the spectra, with derivatives, for the controls that may know it.
+"""The emulator that generates the spectra, with derivatives, for controls that may use it.
 
 The emulator's spectra are mean + c(labels) B. With the Cholesky factor L of B B^T, distances of the
 coordinates c L equal those of the spectra, so a Jacobian of the hundred coordinates is as good as

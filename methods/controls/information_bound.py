@@ -1,4 +1,4 @@
-"""The information bound: no method can know more of a star's composition on a noisy track.
+"""The information bound: the most that any method can find on a noisy track.
 
 A spectrum is f(a, u) + n, with the emulator f of composition a and nuisance u, and noise of
 variance s^2 in every pixel. With J = df/da at the star's true labels, the Fisher information is
@@ -70,7 +70,7 @@ class Settings:
 
 
 def fisher_information(tangents: np.ndarray, noise: float) -> np.ndarray:
-    """Return the Fisher information [n, m, m] of tangents [n, k, m] at a noise a pixel."""
+    """Return the Fisher information [n, m, m] of tangents [n, k, m] at a noise per pixel."""
     information: np.ndarray = tangents.transpose(0, 2, 1) @ tangents / noise**2
     return information
 
@@ -103,7 +103,7 @@ def marginal(
 
 @final
 class InformationBound(OracleControl):
-    """Estimates compositions as well as the noise permits; ranks twins by the likelihood ratio.
+    """Estimates compositions as precisely as the noise permits; ranks by the likelihood ratio.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class InformationBound(OracleControl):
         stars = slice(_STARS_CHECKED)
         labels = np.concatenate([nuisance[stars], composition[stars]], axis=1)
         emulator = generator()
-        message = f"{self.name} needs spectra of starbench's own emulator on data with noise"
+        message = f"on noisy data {self.name} needs spectra of starbench's own emulator"
         if flux.shape[1] != emulator.n_pixels or labels.shape[1] != emulator.n_labels:
             raise SettingError(f"{message}; these have other pixels or labels.")
         try:
@@ -167,7 +167,7 @@ class InformationBound(OracleControl):
     def information(
         self, nuisance: np.ndarray, composition: np.ndarray, flux: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the spectra of stars say of y.
+        """Return the Fisher information of the spectra of stars on y.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class InformationBound(OracleControl):
         }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore them."""
+        """Restore what `state` returned."""
         self._mean, self.axes = state["mean"].numpy(), state["axes"].numpy()
         self._nuisance_scale = state["nuisance_scale"].numpy()
         self._noise = float(state["noise"])

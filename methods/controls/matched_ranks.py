@@ -47,7 +47,7 @@ def _compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Resu
     return compiled
 
 
-def packed_and_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def packed_with_pivot_means(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pack symmetric matrices, and return the geometric means of their last pivots.
 
     Parameters
@@ -59,26 +59,26 @@ def packed_and_rest(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     packed : numpy.ndarray [n, d (d + 1) / 2]
         Lower triangles, row by row.
-    rest : numpy.ndarray [n, d + 1]
-        ``rest[:, k]`` is the geometric mean of the pivots from `k` on; 1 for none.
+    pivot_means : numpy.ndarray [n, d + 1]
+        ``pivot_means[:, k]`` is the geometric mean of the pivots from `k` on; 1 for none.
     """
     d = covariance.shape[-1]
     logarithms = 2 * np.log(np.diagonal(np.linalg.cholesky(covariance), axis1=1, axis2=2))
     sums = np.cumsum(logarithms[:, ::-1], axis=1)[:, ::-1]
-    rest = np.ones((len(covariance), d + 1))
-    rest[:, :d] = np.exp(sums / np.arange(d, 0, -1))
+    pivot_means = np.ones((len(covariance), d + 1))
+    pivot_means[:, :d] = np.exp(sums / np.arange(d, 0, -1))
     rows, columns = np.tril_indices(d)
-    return np.ascontiguousarray(covariance[:, rows, columns]), rest
+    return np.ascontiguousarray(covariance[:, rows, columns]), pivot_means
 
 
 @_compiled
 def _distance(
     mean: np.ndarray,
     spread: np.ndarray,
-    spread_rest: np.ndarray,
+    spread_pivots: np.ndarray,
     x: np.ndarray,
     error: np.ndarray,
-    error_rest: np.ndarray,
+    error_pivots: np.ndarray,
     alone: float,
     limit: float,
     work: np.ndarray,
@@ -87,10 +87,10 @@ def _distance(
 
     Parameters
     ----------
-    mean, spread, spread_rest
-        Of the query: m_q [d], V_q packed, and its `rest`.
-    x, error, error_rest, alone
-        Of the candidate: x_j [d], C_j packed, its `rest`, and the terms of j alone.
+    mean, spread, spread_pivots
+        Of the query: m_q [d], V_q packed, and its `pivot_means`.
+    x, error, error_pivots, alone
+        Of the candidate: x_j [d], C_j packed, its `pivot_means`, and the terms of j alone.
     limit : float
     work : numpy.ndarray [d (d + 1) / 2 + 3 d]
         Memory for L, p, z and a row.
@@ -121,7 +121,7 @@ def _distance(
         determinant *= pivot
         left = d - 1 - k
         if left and k % _ROWS_BETWEEN_BOUNDS == 0:
-            unseen = left * np.log(spread_rest[k + 1] + error_rest[k + 1])
+            unseen = left * np.log(spread_pivots[k + 1] + error_pivots[k + 1])
             if total + np.log(determinant) + unseen > limit:
                 return np.inf
     distance: float = total + np.log(determinant)
@@ -132,30 +132,30 @@ def _distance(
 def _count(
     mean: np.ndarray,
     spread: np.ndarray,
-    spread_rest: np.ndarray,
+    spread_pivots: np.ndarray,
     x: np.ndarray,
     error: np.ndarray,
-    error_rest: np.ndarray,
+    error_pivots: np.ndarray,
     alone: np.ndarray,
-    broken: np.ndarray,
+    not_finite: np.ndarray,
     first: int,
     step: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count, for every `step`-th star, strangers closer than its twin and those closer or tied."""
     n, d = mean.shape
-    closer, within = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    closer, not_farther = np.zeros(n, np.int64), np.zeros(n, np.int64)
     work = np.empty(d * (d + 1) // 2 + 3 * d)
     twin_distance = np.full(n, np.inf)
     for q in range(first, n, step):
         t = q ^ 1
-        if not broken[q] and not broken[t]:
+        if not not_finite[q] and not not_finite[t]:
             twin_distance[q] = _distance(
-                mean[q], spread[q], spread_rest[q],
-                x[t], error[t], error_rest[t], alone[t], np.inf, work,
+                mean[q], spread[q], spread_pivots[q],
+                x[t], error[t], error_pivots[t], alone[t], np.inf, work,
             )  # fmt: skip
     for start in range(0, n, _TILE):
         for q in range(first, n, step):
-            if broken[q]:
+            if not_finite[q]:
                 continue
             threshold = twin_distance[q]
             limit = threshold + 1e-9 * (1 + abs(threshold))  # allows for the rounding of bounds
@@ -163,14 +163,14 @@ def _count(
                 if j == q or j == q ^ 1:
                     continue
                 distance = np.inf
-                if not broken[j]:
+                if not not_finite[j]:
                     distance = _distance(
-                        mean[q], spread[q], spread_rest[q],
-                        x[j], error[j], error_rest[j], alone[j], limit, work,
+                        mean[q], spread[q], spread_pivots[q],
+                        x[j], error[j], error_pivots[j], alone[j], limit, work,
                     )  # fmt: skip
                 closer[q] += distance < threshold
-                within[q] += distance <= threshold
-    return closer, within
+                not_farther[q] += distance <= threshold
+    return closer, not_farther
 
 
 def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,8 +190,8 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
         Rank of each star's twin among all stars but itself, from 1, ties counted against it; and
         the number of strangers at exactly the twin's distance.
     """
-    broken = ~np.isfinite(estimate).all(axis=1)
-    mean = np.where(broken[:, None], 0.0, estimate)
+    not_finite = ~np.isfinite(estimate).all(axis=1)
+    mean = np.where(not_finite[:, None], 0.0, estimate)
     unit = np.eye(mean.shape[1])
     error = np.linalg.inv(information)
     error = (error + error.transpose(0, 2, 1)) / 2
@@ -199,11 +199,18 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
     x = mean + np.einsum("nij,nj->ni", error, mean)  # m = V C^-1 x, so x = m + C m
     # x^T (I + C)^-1 x = x^T m
     alone = np.einsum("ni,ni->n", x, mean) + np.linalg.slogdet(error + unit)[1]
-    arrays = (mean, *packed_and_rest(spread), x, *packed_and_rest(error), alone, broken)
+    arrays = (
+        mean,
+        *packed_with_pivot_means(spread),
+        x,
+        *packed_with_pivot_means(error),
+        alone,
+        not_finite,
+    )
 
     workers = max(1, min(torch.get_num_threads(), len(mean)))
     with ThreadPoolExecutor(workers) as pool:
         counts = list(pool.map(lambda first: _count(*arrays, first, workers), range(workers)))
-    closer, within = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
-    within[broken], closer[broken] = len(mean) - 2, 0
-    return (1 + within).reshape(-1, 2), (within - closer).reshape(-1, 2)
+    closer, not_farther = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
+    not_farther[not_finite], closer[not_finite] = len(mean) - 2, 0
+    return (1 + not_farther).reshape(-1, 2), (not_farther - closer).reshape(-1, 2)

@@ -3,7 +3,7 @@ r"""Controls of known scores: latents that hold no disentangled chemistry.
 With flux x, nuisance u, and the place i of a spectrum in the batch that is encoded,
 
 ======================  =================================  =======================================
-raw-flux                z = x                              what distances between spectra find
+raw-flux                z = x                              that of distances between spectra
 random-latent           z ~ N(0, 1), seeded by x           chance: 1 / (n - 1)
 constant-latent         z = 0                              0: all tie, and ties count against it
 nuisance-latent         z = u, standardised                about chance, and a leakage of 1
@@ -119,7 +119,7 @@ class NuisanceLatent(Stateless):
         return {"mean": torch.tensor(self._mean), "deviation": torch.tensor(self._deviation)}
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Restore them."""
+        """Restore what `state` returned."""
         self._mean, self._deviation = state["mean"].numpy(), state["deviation"].numpy()
 
 

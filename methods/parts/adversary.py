@@ -1,4 +1,4 @@
-"""A network that learns from the latent or the spectra, and that the autoencoder is set against."""
+"""An adversary of the autoencoder: a network with its own loss and optimiser."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ def set_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
 
 @final
 class Adversary(nn.Module):
-    """A network with an optimiser of its own.
+    """A network with its own optimiser.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Adversary(nn.Module):
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Keep gradients out of the network, but let them pass through it to the samples."""
+        """Freeze the network: gradients pass through it to the samples but not into its weights."""
         self.network.requires_grad_(False)
         try:
             yield

@@ -1,4 +1,4 @@
-r"""The autoencoder that several methods train on objectives of their own.
+r"""The autoencoder shared by several methods, which differ in their objectives.
 
 A spectrum with nuisance u has coefficients c on the training set's principal components (or
 pixels), of variance :math:`\lambda_k`. Two networks encode and decode the scaled coefficients
@@ -9,7 +9,7 @@ pixels), of variance :math:`\lambda_k`. Two networks encode and decode the scale
     z = E(x, u), \qquad \hat x = D(z, u), \qquad L = \langle e(x, \hat x) \rangle + P(z, u),
 
 with the reconstruction error e of `objective.py` and a penalty P, in which methods differ. Without
-a penalty, nothing removes the nuisance from z but that the decoder receives it already.
+a penalty, the only incentive to leave the nuisance out of z is that the decoder receives it anyway.
 
 It is composed of `Inputs` (representation and scales), `Networks` (encoder and decoder),
 `NoiseModel` (latents of noisy spectra: a Gauss-Newton step towards the maximum a posteriori under
@@ -31,14 +31,16 @@ from starbench.methods.parts.noise_matching import n_held_out
 from starbench.methods.parts.noise_model import ROWS, NoiseModel
 from starbench.methods.parts.objective import Batch, Objective, TrainingSet
 from starbench.methods.parts.settings import AutoencoderSettings
-from starbench.methods.parts.training import Training, below, one_cycle, run_epochs
+from starbench.methods.parts.training import Training, one_cycle, run_epochs, sub_state
 
-_UNUSED = 0.999  # squared error from a spectrum's own latent, relative to another's
+# Least squared error from a spectrum's own latent, relative to that from another's, of a decoder
+# that does not use the latent.
+_UNUSED = 0.999
 
 
 @final
 class _Model(nn.Module):
-    """What a fit makes; its ``state_dict()`` is what is saved."""
+    """The result of a fit; its ``state_dict()`` is saved."""
 
     def __init__(self, inputs: Inputs, objective: Objective, noise_model: NoiseModel) -> None:
         super().__init__()
@@ -105,7 +107,7 @@ class Autoencoder(Method):
                 components=settings.components,
                 whitening=settings.input_whitening,
                 # With no more components than latent axes, the latent could hold everything.
-                at_least=2 * settings.latent,
+                min_components=2 * settings.latent,
                 seed=self.seed,
             )
             self._training = self._start(inputs)
@@ -174,7 +176,7 @@ class Autoencoder(Method):
             )
         if own >= _UNUSED * other:
             raise Diverged(
-                "the latent collapsed: spectra are reconstructed as well from another's latent"
+                "the latent collapsed: any latent reconstructs a spectrum as well as its own does"
             )
 
     # --- encoding and decoding
@@ -215,7 +217,7 @@ class Autoencoder(Method):
     @final
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what `state` returned."""
-        self._training = self._start(Inputs.from_state(below(state, "model.inputs.")))
+        self._training = self._start(Inputs.from_state(sub_state(state, "model.inputs.")))
         self._training.load_state(state)
 
     @final

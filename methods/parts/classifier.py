@@ -1,14 +1,14 @@
-r"""An adversary that classifies the nuisance from the latent, and the penalty for letting it.
+r"""An adversary that classifies the nuisance from the latent, and the penalty on its success.
 
 The nuisance u is cut into bins of equal training counts along each axis. An adversary A learns to
-classify the latent z by the labels y(u), one or several a star, and the autoencoder learns to make
-it fail:
+predict the labels y(u), one or several per star, from the latent z, and the autoencoder learns to
+make it fail:
 
 .. math::
 
     L_A = -\langle \log A_{y(u)}(z) \rangle, \qquad P = -w\, L_A,
 
-with A fixed in the second. w grows linearly over the first part of the training, so that there is
+where A is held fixed in P. w grows linearly over the first part of the training, so that there is
 something to disentangle before the adversary's gradient sets in. If the latent carries no
 information on u, the cross-entropy L_A is at chance, the entropy of the labels.
 """
@@ -37,29 +37,31 @@ DIAGNOSTIC = Diagnostic(
     "adversary_cross_entropy",
     "adversary's cross-entropy",
     reference="chance_cross_entropy",
-    # An adversary that reads nothing ends at chance or, as it memorises some stars, a little below
-    # it; the mean over an epoch scatters by some 0.0005 of chance. Above chance the encoder moves
-    # faster than the adversary can follow, and another adversary would read the nuisance
-    # (TUNING.md shows a run in which that cost nine points).
+    # Without any leakage the cross-entropy ends at chance, or a little below it as the adversary
+    # memorises some stars; the mean over an epoch scatters by some 0.0005 of chance. Above chance
+    # the encoder changes faster than the adversary can follow, and a freshly trained adversary
+    # would find the nuisance (TUNING.md shows a run in which that cost nine points).
     low=0.9,
     high=1.001,
-    below="it still reads the nuisance from the latent",
-    above="it is fooled, and says nothing of what the latent leaks",
+    below="the adversary still reads the nuisance from the latent",
+    above="the adversary is fooled, so it does not show what the latent leaks",
 )
 
 
 @dataclass(frozen=True)
 class ClassifierSettings(AutoencoderSettings):
-    """Hyperparameters that autoencoders against a classifier share."""
+    """Hyperparameters shared by autoencoders with an adversarial classifier."""
 
     adversary_weight: float = option(0.3, "weight w of the adversary's cross-entropy", low=0.0)
     adversary_ramp: float = option(
         0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
-    adversary_widths: tuple[int, ...] = option((512, 256), "adversary's hidden layers", low=1)
+    adversary_widths: tuple[int, ...] = option(
+        (512, 256), "widths of the adversary's hidden layers", low=1
+    )
     adversary_cooling: float = option(
         0.5,
-        "power of the one-cycle factor that the adversary follows; 0 keeps it at its peak",
+        "the adversary's learning rate follows the one-cycle schedule to this power; 0: constant",
         low=0.0,
         high=1.0,
     )
@@ -118,7 +120,7 @@ class NuisanceBins:
 
 
 @final
-class FooledClassifier(PenalisedReconstruction):
+class ClassifierPenalty(PenalisedReconstruction):
     """The reconstruction error minus the weighted cross-entropy of a classifier of the nuisance.
 
     Parameters

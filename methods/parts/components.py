@@ -8,7 +8,7 @@ With orthonormal components w_k of variance lambda_k,
     \hat x = \bar x + \sum_k \lambda_k^{a/2} z_k w_k.
 
 At a = 1 all components have equal weight in a distance, at a = 0 the weight of their variance. If
-the noise is known, they are instead turned and scaled to it (`noise_matching.py`).
+the noise is known, they are instead rotated and scaled by it (`noise_matching.py`).
 """
 
 from typing import final
@@ -19,7 +19,7 @@ from torch import nn
 
 from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
 from starbench.methods.parts.representation import Representation, principal_components
-from starbench.methods.parts.training import below
+from starbench.methods.parts.training import sub_state
 
 
 @final
@@ -54,7 +54,7 @@ class ScaledComponents(nn.Module):
     @classmethod
     def from_state(cls, state: dict[str, torch.Tensor], whitening: float) -> "ScaledComponents":
         """Rebuild them from their ``state_dict()``, which decides their sizes."""
-        representation = Representation(**below(state, "representation."))
+        representation = Representation(**sub_state(state, "representation."))
         return cls(representation, whitening, state["matching"])
 
     @classmethod
@@ -83,7 +83,7 @@ class ScaledComponents(nn.Module):
         fitted = cls(principal_components(flux[:n_fitted], n_components, seed), whitening)
         if noise is not None:
             latent = fitted._scaled(flux[n_fitted:])
-            # Components are orthonormal: white noise in the pixels has its level in each of them.
+            # Components are orthonormal, so white noise has the same level in each as in a pixel.
             covariance = torch.diag((noise / fitted._scale) ** 2)
             fitted.matching = noise_matched_map(latent, covariance)
         return fitted

@@ -10,8 +10,8 @@ A network C of unbounded output tells real samples a from fake ones :math:`\hat 
 
 where the last term keeps its slope near one, so that minus the first two estimates the Wasserstein
 distance between the two distributions. The critic takes several steps for each step of the
-networks, all on the samples that it then judges; Gulrajani et al. draw new samples for each, which
-was tried and finds no more twins (`TUNING.md`).
+networks, all on the same samples that it then judges. Gulrajani et al. draw new samples for each
+step, which did not find more twins here (`TUNING.md`).
 
 References
 ----------
@@ -34,10 +34,10 @@ DIAGNOSTIC = Diagnostic("critic_difference", "critic's difference")
 class CriticSettings(AutoencoderSettings):
     """Hyperparameters that autoencoders with a critic share."""
 
-    critic_widths: tuple[int, ...] = option((256, 128), "critic's hidden layers", low=1)
-    critic_steps: int = option(
-        5, "steps of the critic for each step of the networks", low=1, high=100
+    critic_widths: tuple[int, ...] = option(
+        (256, 128), "widths of the critic's hidden layers", low=1
     )
+    critic_steps: int = option(5, "critic steps per step of the other networks", low=1, high=100)
     slope_weight: float = option(1.0, "weight gamma of the gradient penalty", low=0.0)
 
 
@@ -70,14 +70,14 @@ def critic_loss(
     return loss
 
 
-def trained_difference(
+def train_critic(
     critic: Adversary,
     real: torch.Tensor,
     fake: torch.Tensor,
     settings: CriticSettings,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Let the critic take its steps, and return the difference that it then sees.
+    """Train the critic for its steps, and return its mean score of real minus fake samples.
 
     Returns
     -------

@@ -8,9 +8,9 @@ set's principal components, cut at the noise, and the nuisance u scaled to [-1, 
     z = M^T E(x, u).
 
 Methods differ in what E minimises. After the fit a method may have the latent scaled by a matrix M,
-so that what separates twins is alike along all axes (`noise_matching.py`). Noise of the known level
-is added to noisy spectra in training, drawn anew each time, because a network cannot memorise noise
-that it sees once.
+so that twins scatter equally along all axes (`noise_matching.py`). Noise of the known level
+is added to noisy spectra, new in every training step, because a network cannot memorise noise that
+it sees only once.
 """
 
 from abc import abstractmethod
@@ -24,14 +24,14 @@ from torch import nn
 
 from starbench.methods.base import Method, Monitor, View, option, required
 from starbench.methods.parts.inputs import Inputs
-from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 from starbench.methods.parts.perceptron import ACTIVATIONS, mlp
 from starbench.methods.parts.training import (
     Training,
     batch_generator,
-    below,
     one_cycle,
     run_epochs,
+    sub_state,
 )
 
 _ROWS = 4096  # spectra encoded at a time
@@ -42,22 +42,28 @@ class EncoderSettings:
     """Hyperparameters that all encoders without a decoder share."""
 
     components: int = option(
-        256, "principal components the network works on, cut at the noise", low=1
+        256, "principal components the network works on, without those below the noise", low=1
     )
     input_whitening: float = option(
         1.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
     )
-    encoder_widths: tuple[int, ...] = option((512, 256), "encoder's hidden layers", low=1)
-    activation: str = option("silu", "activation of the network", choices=tuple(ACTIVATIONS))
+    encoder_widths: tuple[int, ...] = option(
+        (512, 256), "widths of the encoder's hidden layers", low=1
+    )
+    activation: str = option(
+        "silu", "activation function of the network", choices=tuple(ACTIVATIONS)
+    )
     epochs: int = option(30, "passes over the training spectra", low=1)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak of the learning rate, which rises and falls", low=0.0)
+    learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
     weight_decay: float = option(
-        1.0, "share of a weight that decays in a step, over the learning rate", low=0.0
+        1.0,
+        "weight decay of AdamW: a step shrinks weights by this times the learning rate",
+        low=0.0,
     )
     fresh_noise: float = option(
         1.0,
-        "noise added to noisy spectra in training, drawn anew each time, over their own noise",
+        "standard deviation of new noise added in each training step, relative to the data's",
         low=0.0,
     )
 
@@ -87,7 +93,7 @@ class EncoderObjective:
 
 @final
 class _Model(nn.Module):
-    """What a fit makes; its ``state_dict()`` is what is saved."""
+    """The result of a fit; its ``state_dict()`` is saved."""
 
     latent_map: torch.Tensor
 
@@ -130,7 +136,7 @@ class Encoder(Method):
                 components=settings.components,
                 whitening=settings.input_whitening,
                 # Components below the noise may still be informative together.
-                at_least=2 * objective.n_latent,
+                min_components=2 * objective.n_latent,
                 seed=self.seed,
             )
             self._training = self._start(inputs, objective.n_latent)
@@ -138,7 +144,7 @@ class Encoder(Method):
         optimiser = self._training.optimisers["encoder"]
         seen = self._inputs(train.flux, train.nuisance)
         deviation = torch.zeros(seen.shape[1])
-        # Components are orthonormal: white noise in the pixels has its level in each of them.
+        # Components are orthonormal, so white noise has the same level in each as in a pixel.
         level = settings.fresh_noise * (train.noise or 0.0)
         deviation[: model.inputs.n_inputs] = level / model.inputs.scale
 
@@ -170,7 +176,7 @@ class Encoder(Method):
                 self._outputs(self._inputs(train.flux[rows], nuisance[rows]))
                 for rows in objective.held_out_pairs.T
             )
-            scatter = moved_covariance(one, other) / 2
+            scatter = difference_covariance(one, other) / 2
             model.latent_map = noise_matched_map(torch.cat([one, other]), scatter)
 
     def _start(self, inputs: Inputs, n_latent: int) -> Training[_Model]:
@@ -210,7 +216,7 @@ class Encoder(Method):
     @final
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what `state` returned."""
-        inputs = Inputs.from_state(below(state, "model.inputs."))
+        inputs = Inputs.from_state(sub_state(state, "model.inputs."))
         self._training = self._start(inputs, len(state["model.latent_map"]))
         self._training.load_state(state)
 

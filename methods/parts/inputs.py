@@ -8,12 +8,12 @@ from torch import nn
 
 from starbench.methods.base import View
 from starbench.methods.parts.representation import Representation, pixels, principal_components
-from starbench.methods.parts.training import below
+from starbench.methods.parts.training import sub_state
 
 
 @final
 class Inputs(nn.Module):
-    """Scales the coefficients and the nuisance of spectra for networks, and turns inputs into flux.
+    """Converts flux and nuisance to the scaled inputs of networks, and inputs back to flux.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Inputs(nn.Module):
     def from_state(cls, state: dict[str, torch.Tensor]) -> "Inputs":
         """Rebuild the inputs from their ``state_dict()``, which decides their sizes."""
         scales = {name: state[name] for name in ("scale", "nuisance_low", "nuisance_range")}
-        return cls(Representation(**below(state, "representation.")), **scales)
+        return cls(Representation(**sub_state(state, "representation.")), **scales)
 
     @classmethod
     def fit(
@@ -56,7 +56,7 @@ class Inputs(nn.Module):
         n_fitted: int,
         components: int,
         whitening: float,
-        at_least: int,
+        min_components: int,
         seed: int,
     ) -> "Inputs":
         """Fit the representation and the scales to a training set.
@@ -70,14 +70,14 @@ class Inputs(nn.Module):
             Principal components at most; 0 for pixels.
         whitening : float
             Coefficients are divided by their standard deviation to this power.
-        at_least : int
+        min_components : int
             Number of components kept even where they are below the noise.
         seed : int
         """
         flux = train.flux[:n_fitted]
         if components:
             representation = principal_components(
-                flux, components, seed, noise=train.noise, at_least=at_least
+                flux, components, seed, noise=train.noise, min_components=min_components
             )
         else:
             representation = pixels(flux)

@@ -17,7 +17,7 @@ class KernelSettings(AutoencoderSettings):
         0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
     kernel_widths: tuple[float, ...] = option(
-        (0.5, 1.0), "widths of the kernels, in median distances", low=1e-3
+        (0.5, 1.0), "widths of the kernels, relative to the median distance", low=1e-3
     )
 
 

@@ -11,7 +11,7 @@ from starbench.methods.parts.settings import AutoencoderSettings
 
 
 class Networks(nn.Module, ABC):
-    """The encoder and the decoder of an autoencoder; the parameters that its latents depend on."""
+    """The encoder and the decoder of an autoencoder, without adversaries."""
 
     @abstractmethod
     def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-r"""Noise matching: scaling a latent so that its noise is alike along all axes.
+r"""Noise matching: scale a latent so that its noise is the same along all axes.
 
 Noise makes the latents of twins differ, along some axes of the latent far more than along others.
 With N the covariance that the noise gives to a latent, and T the covariance of all latents, there
@@ -14,14 +14,14 @@ so that :math:`1 - 1/\lambda_k` is the share of signal in the variance along axi
 
     z'_k = \sqrt{1 - 1/\lambda_k}\; (W z)_k
 
-the noise is alike along all axes, and the weight of an axis in a distance grows with its share of
-signal. This needs no pairs: N follows from the decoder's Jacobian (`refinement.noise_covariance`),
-or from adding more noise of the known level to training spectra.
+the noise is the same along all axes, and the weight of an axis in a distance grows with its share
+of signal. This needs no pairs: N follows from the decoder's Jacobian
+(`refinement.noise_covariance`), or from adding more noise of the known level to training spectra.
 """
 
 import torch
 
-_HELD_OUT = 2048  # training spectra at most that are kept from the fit to measure the noise
+_HELD_OUT = 2048  # at most so many training spectra are held out, to measure the noise
 _LEAST_SIGNAL = 1e-3  # weight of an axis of pure noise, positive so that the map has an inverse
 
 
@@ -35,10 +35,10 @@ def n_held_out(n_spectra: int) -> int:
     return min(_HELD_OUT, n_spectra // 8)
 
 
-def moved_covariance(latent: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
+def difference_covariance(latent: torch.Tensor, noisier: torch.Tensor) -> torch.Tensor:
     """Return the mean outer product [d, d] of the change of latents [n, d], in float64."""
-    moved = (noisier - latent).double()
-    covariance: torch.Tensor = moved.T @ moved / len(moved)
+    difference = (noisier - latent).double()
+    covariance: torch.Tensor = difference.T @ difference / len(difference)
     return covariance
 
 

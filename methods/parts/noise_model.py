@@ -1,4 +1,4 @@
-"""Latents of spectra of known noise: refined against the decoder, then scaled to their noise."""
+"""Latents of spectra of known noise: refined with the decoder, then scaled by their noise."""
 
 from typing import final
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from starbench.methods.parts.networks import Networks
-from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
 from starbench.methods.parts.settings import AutoencoderSettings
 
@@ -16,7 +16,7 @@ _JACOBIAN_ENTRIES = 5_000_000  # of decoders differentiated at a time
 
 @final
 class NoiseModel(nn.Module):
-    """Turns spectra into latents, taking account of their noise once it has learned of it.
+    """Turns spectra into latents; once fitted, takes their noise into account.
 
     Before `fit`, and for noiseless spectra, a latent is the encoder's output.
 
@@ -47,7 +47,7 @@ class NoiseModel(nn.Module):
     def fit(
         self, networks: Networks, inputs: torch.Tensor, nuisance: torch.Tensor, noise: float
     ) -> None:
-        """Learn the prior of the latents and the map that makes their noise alike along all axes.
+        """Learn the prior of the latents and the map that makes their noise equal along all axes.
 
         Parameters
         ----------
@@ -74,10 +74,12 @@ class NoiseModel(nn.Module):
         if settings.noise_matching:
             if covariance is None:
                 generator = torch.Generator().manual_seed(self._seed)
-                # Components are orthonormal: white noise in the pixels has its level in each.
+                # Components are orthonormal, so white noise has the same level in each.
                 added = noise * torch.randn(inputs.shape, generator=generator)
                 noisier = inputs + (added / self.scale).to(inputs.device)
-                covariance = moved_covariance(latent, self.latents(networks, noisier, nuisance)[0])
+                covariance = difference_covariance(
+                    latent, self.latents(networks, noisier, nuisance)[0]
+                )
             self.latent_map = noise_matched_map(latent, covariance)
 
     @property
@@ -101,8 +103,8 @@ class NoiseModel(nn.Module):
         latent : torch.Tensor [n, latent]
             On the CPU.
         information : torch.Tensor [n, latent, latent]
-            What each spectrum says of its latent, as `gauss_newton_step` returns it; without
-            refinement of shape [0, latent, latent].
+            Fisher information of each spectrum on its latent, as `gauss_newton_step` returns it;
+            empty, [0, latent, latent], without refinement.
         """
         rows, n_latent = ROWS, self._settings.latent
         if self.refines:

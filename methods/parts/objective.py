@@ -88,8 +88,8 @@ class Objective(nn.Module, ABC):
     """The loss of a method, with the networks that it trains.
 
     Networks besides the encoder and the decoder are attributes of the objective, so that their
-    weights are saved with it. They descend the same loss, unless they belong to an
-    `starbench.methods.parts.adversary.Adversary`, which takes steps of its own.
+    weights are saved with it. They minimise the same loss, except those of an
+    `starbench.methods.parts.adversary.Adversary`, which has its own loss and optimiser.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ class Objective(nn.Module, ABC):
         super().__init__()
         self.networks = networks
 
-    def prepare(self, train: TrainingSet) -> None:  # most need none
-        """Compute what the loss needs of the whole training set; called before the first step."""
+    def prepare(self, train: TrainingSet) -> None:  # most objectives need none
+        """Compute what the loss needs from the whole training set; called before the first step."""
 
     @abstractmethod
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
@@ -129,7 +129,7 @@ class ReconstructionError(nn.Module):
     def __init__(self, inputs: Inputs, whitening: float) -> None:
         super().__init__()
         squared_scale = inputs.scale**2
-        # They follow from the inputs, and need not be saved.
+        # Computed from the inputs, so they need not be saved.
         self.register_buffer(
             "weight", inputs.error_weights(whitening) * squared_scale, persistent=False
         )

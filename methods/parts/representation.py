@@ -92,7 +92,7 @@ def principal_components(
     seed: int,
     *,
     noise: float | None = None,
-    at_least: int = 1,
+    min_components: int = 1,
 ) -> Representation:
     """Fit principal components to training spectra by randomised subspace iteration.
 
@@ -108,7 +108,7 @@ def principal_components(
         Standard deviation of the noise in each pixel. Noise alone makes components of a variance
         up to noise^2 (1 + sqrt(n_pixels / n))^2; components below that are cut, because networks
         learn almost nothing from them but memorise their noise.
-    at_least : int
+    min_components : int
         Number of components kept even where they are below the noise.
 
     References
@@ -131,7 +131,7 @@ def principal_components(
     order = order[eigenvalues[order] > _LEAST_DEVIATION**2 * eigenvalues[order[0]]]
     if noise is not None:
         edge = noise**2 * (1 + (flux.shape[1] / len(flux)) ** 0.5) ** 2
-        order = order[: max(at_least, int((eigenvalues[order] > edge).sum()))]
+        order = order[: max(min_components, int((eigenvalues[order] > edge).sum()))]
     components = (subspace.double() @ rotation[:, order]).float().T.contiguous()
     explained = eigenvalues[order].sum() / flux.shape[1]
     deviation = eigenvalues[order].clamp_min(0).sqrt().float()

@@ -13,7 +13,7 @@ class AutoencoderSettings:
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
     components: int = option(
         256,
-        "principal components the networks work on, cut at the noise; 0 for the pixels themselves",
+        "principal components the networks work on, without those below the noise; 0 for pixels",
         low=0,
     )
     input_whitening: float = option(
@@ -22,18 +22,24 @@ class AutoencoderSettings:
     loss_whitening: float = option(
         0.4, "squared errors are divided by the variance to this power", low=0.0, high=1.0
     )
-    encoder_widths: tuple[int, ...] = option((1024, 512, 128), "encoder's hidden layers", low=1)
-    decoder_widths: tuple[int, ...] = option((512, 1024), "decoder's hidden layers", low=1)
-    activation: str = option("silu", "activation of all networks", choices=tuple(ACTIVATIONS))
+    encoder_widths: tuple[int, ...] = option(
+        (1024, 512, 128), "widths of the encoder's hidden layers", low=1
+    )
+    decoder_widths: tuple[int, ...] = option(
+        (512, 1024), "widths of the decoder's hidden layers", low=1
+    )
+    activation: str = option(
+        "silu", "activation function of all networks", choices=tuple(ACTIVATIONS)
+    )
     refinement: int = option(
         1, "Gauss-Newton steps that refine the latents of noisy spectra", low=0, high=100
     )
     noise_matching: bool = option(
-        True, "whether latents of noisy spectra are scaled to their noise after the fit"
+        True, "whether latents of noisy spectra are weighted by signal-to-noise after the fit"
     )
     epochs: int = option(30, "passes over the training spectra", low=1)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak of the learning rate", low=0.0)
+    learning_rate: float = option(1e-3, "peak learning rate", low=0.0)
     one_cycle: bool = option(
-        True, "whether the learning rate rises to its peak and falls, or stays there"
+        True, "whether the learning rate follows a one-cycle schedule or stays at its peak"
     )

@@ -1,4 +1,4 @@
-"""The training loop of all methods that learn by gradient descent; it can be interrupted.
+"""The training loop of all methods that learn by gradient descent; a stopped fit can continue.
 
 The order of the spectra in an epoch depends on the seed and the epoch's number alone, and the state
 includes the moments of the optimisers, so a fit that continues from a checkpoint takes the same
@@ -39,17 +39,17 @@ class Training(Generic[Model]):
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what `state` returned, into a model and optimisers of the same sizes."""
         self.epochs_done = int(state["epochs_done"])
-        self.model.load_state_dict(below(state, "model."))
+        self.model.load_state_dict(sub_state(state, "model."))
         for name, optimiser in self.optimisers.items():
             moments: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in below(state, f"optimiser.{name}.").items():
+            for key, value in sub_state(state, f"optimiser.{name}.").items():
                 index, moment = key.split(".")
                 moments.setdefault(int(index), {})[moment] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
 
-def below(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def sub_state(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     """Return the tensors whose names begin with a prefix, without that prefix."""
     return {
         name.removeprefix(prefix): tensor

@@ -35,7 +35,7 @@ from starbench.methods.parts.settings import AutoencoderSettings
 from starbench.methods.parts.training import ramp
 
 DIAGNOSTIC = Diagnostic("divergence", "divergence from the prior")
-_LOG_VARIANCE = (-18.0, 4.0)  # a posterior beyond is as good as a point, or wider than the prior
+_LOG_VARIANCE = (-18.0, 4.0)  # from practically a point to seven times wider than the prior
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class PosteriorPenalty(ABC):
 
 @final
 class EvidenceBound(Objective):
-    """The negative evidence lower bound a coefficient, with the weight beta and a penalty P.
+    """The negative evidence lower bound per coefficient, with the weight beta and a penalty P.
 
     Parameters
     ----------

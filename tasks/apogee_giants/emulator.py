@@ -27,7 +27,6 @@ from starbench.tasks.arrays import Floats, Labels, Spectra
 
 PATH = Path(__file__).resolve().parents[1] / "assets" / "emulator.safetensors"
 
-
 SOLAR_CARBON_TO_OXYGEN = 10 ** (8.43 - 8.69)  # by number, Asplund et al. 2009
 _CARBON, _OXYGEN = 3, 5  # columns of [C/Fe] and [O/Fe] among the labels
 _SOFTNESS = 0.1

@@ -1,4 +1,4 @@
-"""The manifest: what the data of ``apogee-giants`` must be on every machine.
+"""The manifest: digests that the data of ``apogee-giants`` must have on every machine.
 
 The labels are compared exactly, by the SHA-256 of their values as integers in units of the last
 decimal that the population keeps. The flux is compared through projections with a tolerance, since
@@ -89,7 +89,7 @@ def project(flux: Spectra) -> Floats:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the data of one version of the task must be.
+    """Digests and projections of the data of one version of the task.
 
     Attributes
     ----------

@@ -91,7 +91,7 @@ class ApogeeGiants(DrawnTask):
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the data must be."""
+        """Digests and projections that the data must have."""
         return Manifest.read()
 
     @cached_property
@@ -121,12 +121,12 @@ class ApogeeGiants(DrawnTask):
         return {"emulator_sha256": self.emulator.sha256}
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels]:
-        """Draw the labels of a whole split, of data that need not be built.
+        """Draw the labels of a whole split without building its data.
 
         Raises
         ------
         DataError
-            If there is no such scale, or this machine does not draw what the manifest says.
+            If there is no such scale, or the labels drawn here differ from the manifest.
         """
         labels = super().drawn_labels(split, scale)
         try:
@@ -134,7 +134,7 @@ class ApogeeGiants(DrawnTask):
         except Damaged:
             raise DataError(
                 f"This machine draws other labels of {split} than the manifest holds; install the "
-                "versions in constraints.txt."
+                "library versions in constraints.txt."
             ) from None
         return labels
 

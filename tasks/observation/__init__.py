@@ -1,1 +1,1 @@
-"""What instrument and catalogue do to the spectra and labels of a task."""
+"""Effects of instrument and catalogue on the spectra and labels of a task."""

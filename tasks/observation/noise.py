@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from starbench.tasks.base import SPLITS, Place, Spectra, Split, Task
+from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
 from starbench.tasks.storage.chunks import Damaged
@@ -40,7 +40,7 @@ class NoiseTrack(Observed):
                 name=f"{base.name}-snr{snr:g}",
                 family="noise",
                 changes=f"adds Gaussian noise of SNR {snr:g} per pixel",
-                reference=f"{base.reference}, at SNR {snr:g} a pixel",
+                reference=f"{base.reference}, at SNR {snr:g} per pixel",
                 snr=float(snr),
             ),
         )
@@ -63,12 +63,12 @@ class NoiseTrack(Observed):
         return Split(flux, piece.nuisance, piece.composition, noiseless_flux=piece.flux)
 
     def check_noise(self) -> None:
-        """Check that this machine draws the noise of the manifest.
+        """Check that this machine draws the same noise as the manifest holds.
 
         Raises
         ------
         DataError
-            If it does not.
+            If the noise differs.
         """
         if self._check is None:
             return
@@ -85,7 +85,9 @@ class NoiseTrack(Observed):
         super().prepare(scale, progress=progress)
         self.check_noise()
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
         """Yield each fault of the data set without noise, and of the noise."""
         yield from super().problems(scale, progress=progress)
         try:

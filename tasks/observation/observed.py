@@ -1,4 +1,4 @@
-"""Tasks whose spectra are another task's, changed as an instrument or a catalogue would."""
+"""Tasks that apply an effect of instrument or catalogue to the spectra of another task."""
 
 import hashlib
 from abc import abstractmethod
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from starbench.tasks.arrays import Floats
-from starbench.tasks.base import Labels, Place, Split, Task
+from starbench.tasks.base import ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.storage.cache import CachedPairs
 
@@ -70,7 +70,9 @@ class Observed(Task):
         """Return the base's data set on disk."""
         return self.base.cached(scale)
 
-    def problems(self, scale: str, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
         """Yield each fault of the base's data set."""
         return self.base.problems(scale, progress=progress)
 
@@ -79,7 +81,7 @@ class Observed(Task):
         return self.base.labels_on_disk(split, scale)
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
-        """Return the base's nuisance and composition, of data that need not be built."""
+        """Return the base's nuisance and composition without building its data."""
         return self.base.drawn_labels(split, scale)
 
     def fingerprint(self, scale: str) -> str:

@@ -1,4 +1,4 @@
-"""Users' own pairs as rows: from the Hugging Face Hub, saved by `datasets`, or in Parquet files.
+"""Users' own pairs in tables: from the Hugging Face Hub, saved by `datasets`, or Parquet files.
 
 Splits and columns are those of `starbench.tasks.storage.export`. The rows are copied once into an
 HDF5 file of the layout of `starbench.tasks.storage.layout`, in the user's cache under a digest of
@@ -21,18 +21,18 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.cache import cache_folder
-from starbench.tasks.storage.files import check_room, room_for
+from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import counted, write_hdf5
 
-_COPY = "1"  # raised when the same rows become another file
+_COPY = "1"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_NAME = re.compile(r".*\.[A-Za-z]\w*")  # `pairs.h5`, but not `pairs-v1.0`
 
 
-class Rows(Protocol):
-    """Rows of pairs as Arrow tables, from any source.
+class PairTable(Protocol):
+    """A table whose rows are pairs, read as Arrow tables from any source.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class Rows(Protocol):
         """Update a digest with the content."""
 
 
-def is_rows(data: Path) -> bool:
-    """Return whether ``--data`` names a folder, or else can only be a data set of the Hub."""
+def is_table(data: Path) -> bool:
+    """Return whether ``--data`` is a folder, or the name of a data set on the Hub."""
     return data.is_dir() or (not data.exists() and _is_hub_name(data))
 
 
@@ -65,8 +65,8 @@ def _is_hub_name(data: Path) -> bool:
     return bool(_HUB_NAME.fullmatch(name)) and not _FILE_NAME.fullmatch(name)
 
 
-def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -> OwnData:
-    """Return the task of rows of pairs.
+def open_table(data: Path, cache: Path | None = None, *, progress: bool = True) -> OwnData:
+    """Return the task of a table of pairs.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
         If they cannot be loaded, or are not pairs.
     """
     source = str(data)
-    rows = _find(data, progress)
+    rows = _open(data, progress)
     for split in SPLITS:
         if split not in rows.sizes:
             raise DataError(f"{source} has no split {split}; it needs {', '.join(SPLITS)}.")
@@ -92,28 +92,28 @@ def open_rows(data: Path, cache: Path | None = None, *, progress: bool = True) -
             if name not in rows.columns(split):
                 raise DataError(f"{source}: {split} has no column {name}; add it.")
     about = About.from_json(_about(rows, source), source)
-    composed = tuple(split for split in SPLITS if _is_composed(rows, source, split))
-    if composed and not about.elements:
+    with_composition = tuple(split for split in SPLITS if _has_composition(rows, source, split))
+    if with_composition and not about.elements:
         raise DataError(
-            f"{source}: its metadata `{ABOUT}` has no elements though {composed[0]} has a "
-            "composition; add one text for each column."
+            f"{source}: its metadata `{ABOUT}` has no elements, but {with_composition[0]} has a "
+            "composition; add one string for each column."
         )
     digest = hashlib.sha256(_COPY.encode())
     rows.digest(digest)
     path = cache_folder(cache) / f"hugging-face-{digest.hexdigest()[:16]}.h5"
     if not path.exists():
-        _copy(rows, source, about, composed, path, progress)
+        _copy(rows, source, about, with_composition, path, progress)
     reference = None if data.is_dir() else f"pairs in {source} of the Hugging Face Hub"
     return OwnData(path, source=data, reference=reference)
 
 
-def _find(data: Path, progress: bool) -> Rows:
+def _open(data: Path, progress: bool) -> PairTable:
     if not data.is_dir():
         return _Datasets(_from_hub(data.as_posix(), progress), data.as_posix())
     if (data / "dataset_dict.json").is_file():
         import datasets
 
-        with _named(str(data), "save it again with DatasetDict.save_to_disk"):
+        with _reading(str(data), "save it again with DatasetDict.save_to_disk"):
             return _Datasets(datasets.load_from_disk(str(data)), str(data))
     if (data / "state.json").is_file():
         raise DataError(
@@ -142,7 +142,7 @@ def _from_hub(name: str, progress: bool) -> Any:
     import datasets
 
     advice = "check the name, your access and the network, or give --data a file or folder"
-    with _named(
+    with _reading(
         name, advice, "is neither a file nor a folder here, and cannot be loaded from the Hub"
     ):
         if progress:
@@ -166,7 +166,7 @@ def no_bars() -> Iterator[None]:
 
 
 @contextmanager
-def _named(source: str, advice: str, what: str = "cannot be read") -> Iterator[None]:
+def _reading(source: str, advice: str, what: str = "cannot be read") -> Iterator[None]:
     """Turn a library's error about unreadable data into one sentence."""
     try:
         yield
@@ -189,7 +189,7 @@ class _Parquet:
         self.about: str | None = None
         for split, paths in files.items():
             for path in paths:
-                with self._named(), pq.ParquetFile(path) as file:
+                with self._reading(), pq.ParquetFile(path) as file:
                     self.sizes[split] = self.sizes.get(split, 0) + file.metadata.num_rows
                     self._columns[split] = file.schema_arrow.names
                     if self.about is None:
@@ -204,7 +204,7 @@ class _Parquet:
         import pyarrow.parquet as pq
 
         for path in self._files[split]:
-            with self._named(), pq.ParquetFile(path) as file:
+            with self._reading(), pq.ParquetFile(path) as file:
                 # One group at a time: asked for all, Arrow reads ahead to the end of the file.
                 for group in range(file.num_row_groups):
                     for batch in file.iter_batches(n, row_groups=[group], columns=columns):
@@ -216,8 +216,8 @@ class _Parquet:
                 with path.open("rb") as file:
                     digest.update(split.encode() + hashlib.file_digest(file, "sha256").digest())
 
-    def _named(self) -> Any:
-        return _named(str(self._folder), "write its Parquet files again")
+    def _reading(self) -> Any:
+        return _reading(str(self._folder), "write its Parquet files again")
 
 
 class _Datasets:
@@ -233,7 +233,7 @@ class _Datasets:
 
     def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
         selected = self._splits[split].select_columns(columns).with_format("arrow")
-        with _named(self._source, "save or load the data set again"):
+        with _reading(self._source, "save or load the data set again"):
             yield from selected.iter(batch_size=n)
 
     def digest(self, digest: Any) -> None:
@@ -247,7 +247,7 @@ class _Datasets:
                     digest.update(batch.serialize())
 
 
-def _about(rows: Rows, source: str) -> str:
+def _about(rows: PairTable, source: str) -> str:
     """Return the metadata `starbench`: the first text in the column, else those of the files."""
     for split in SPLITS:
         if ABOUT in rows.columns(split):
@@ -262,7 +262,7 @@ def _about(rows: Rows, source: str) -> str:
     return rows.about
 
 
-def _is_composed(rows: Rows, source: str, split: str) -> bool:
+def _has_composition(rows: PairTable, source: str, split: str) -> bool:
     """Return whether a split has a composition: in all rows or in none."""
     if "composition" not in rows.columns(split):
         return False
@@ -276,14 +276,19 @@ def _is_composed(rows: Rows, source: str, split: str) -> bool:
 
 
 def _copy(
-    rows: Rows, source: str, about: About, composed: tuple[str, ...], path: Path, progress: bool
+    rows: PairTable,
+    source: str,
+    about: About,
+    with_composition: tuple[str, ...],
+    path: Path,
+    progress: bool,
 ) -> None:
     def chunks(split: str) -> Iterator[tuple[slice, Split]]:
-        names = [name for name in _FIELDS if name != "composition" or split in composed]
+        names = [name for name in _FIELDS if name != "composition" or split in with_composition]
         step, start = _CHUNK_BYTES // (8 * about.shape("flux")[1] or 1) or 1, 0
         for table in rows.tables(split, names, step):
             values = {
-                name: _dense(table.column(name), about.shape(name), f"{source}: {split}/{name}")
+                name: _as_array(table.column(name), about.shape(name), f"{source}: {split}/{name}")
                 for name in names
             }
             stop = start + table.num_rows
@@ -298,16 +303,16 @@ def _copy(
     n_bytes = about.n_bytes(rows.sizes)
     total = sum(rows.sizes[split] for split in SPLITS)
     with (
-        room_for(path, n_bytes, None),
+        report_full_disk(path, n_bytes, None),
         atomic_path(path) as new,
         tqdm(desc=f"copy {source}", total=total, unit="pair", disable=not progress) as bar,
     ):
-        check_room(new, n_bytes)
-        write_hdf5(new, about, rows.sizes, composed, counted(chunks, bar))
+        require_disk_space(new, n_bytes)
+        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, bar))
         OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 
 
-def _dense(column: Any, shape: tuple[int, ...], place: str) -> Spectra:
+def _as_array(column: Any, shape: tuple[int, ...], place: str) -> Spectra:
     """Return lists of lists of numbers as an array [n, *shape].
 
     Raises

@@ -1,4 +1,4 @@
-"""What a set of pairs says about itself, as JSON for tables of pairs."""
+"""The metadata of a set of pairs, as JSON for tables of pairs."""
 
 import json
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ NAMES = ("nuisance_names", "nuisance_units", "elements")
 
 @dataclass(frozen=True)
 class About:
-    """What a set of pairs says about itself.
+    """Metadata of a set of pairs.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class About:
 
     @classmethod
     def of_task(cls, task: Task, scale: str) -> "About":
-        """Gather what a task says about itself; its data must be ready to read."""
+        """Return the metadata of a task, whose data must have been prepared."""
         facts: dict[str, Any] = {
             "task": task.name,
             "version": task.version,
@@ -56,7 +56,7 @@ class About:
         )
 
     def to_json(self) -> str:
-        """Return all of it as JSON."""
+        """Return the metadata as JSON."""
         names = {name: list(getattr(self, name)) for name in NAMES}
         return json.dumps(
             {
@@ -69,13 +69,13 @@ class About:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> "About":
-        """Read what a table says about itself.
+        """Read the metadata of a table.
 
         Parameters
         ----------
         text : str
         source : str
-            What the message calls the table.
+            How errors refer to the table.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class About:
             kind = (int, float) if name == "wavelength" else str
             values = content.get(name)
             if not isinstance(values, list) or not all(isinstance(x, kind) for x in values):
-                what = "numbers" if name == "wavelength" else "texts"
+                what = "numbers" if name == "wavelength" else "strings"
                 raise DataError(
                     f"{source}: its metadata `{ABOUT}` needs {name}, a list of {what}; add it."
                 )

@@ -10,10 +10,10 @@ import platformdirs
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from starbench.tasks.base import SPLITS, Place, Spectra, Split
+from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
-from starbench.tasks.storage.files import room_for
+from starbench.tasks.storage.files import report_full_disk
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class CachedPairs:
         self._partial = Store(self.path.with_name(self.path.name + ".partial"), header)
 
     def prepare(self, *, progress: bool = True) -> None:
-        """Build the file if it is missing, cut short, or made from something else; reads no flux.
+        """Build the file if it is missing, truncated, or of other data; reads no flux.
 
         An interrupted build resumes where it stopped. If several processes ask for the file, one
         builds it while the others wait.
@@ -136,12 +136,12 @@ class CachedPairs:
         with self._locked():
             store = self._store if self.fault() is None else self._unfinished()
             with self._room(store):
-                store.write(split, chunk, self._made(split, chunk))
+                store.write(split, chunk, self._make_checked(split, chunk))
             if store is self._partial:
                 self._finish()
 
-    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, Place | None]]:
-        """Read everything; yield each fault and the chunk it lies in, None for the whole file."""
+    def problems(self, *, progress: bool = True) -> Iterator[tuple[str, ChunkId | None]]:
+        """Read all data; yield each fault with its chunk, or None if it concerns the whole file."""
         fault = self.fault()
         if fault is not None:
             yield f"{self.path} {fault}", None
@@ -158,12 +158,12 @@ class CachedPairs:
 
     def _build(self, progress: bool) -> None:
         store = self._unfinished()
-        todo = [place for place in self.header.chunks if not store.written(*place)]
+        todo = [place for place in self.header.chunks if not store.is_written(*place)]
         done = len(self.header.chunks) - len(todo)
         bar = self._bar(todo, f"build {self.path.stem}", progress, done)
         with self._room(store):
             for split, chunk in bar:
-                store.write(split, chunk, self._made(split, chunk))
+                store.write(split, chunk, self._make_checked(split, chunk))
         self._finish()
 
     def _unfinished(self) -> Store:
@@ -178,12 +178,12 @@ class CachedPairs:
 
     def _finish(self) -> None:
         """Rename the unfinished file once it holds all chunks."""
-        if all(self._partial.written(*place) for place in self.header.chunks):
+        if all(self._partial.is_written(*place) for place in self.header.chunks):
             # Not flushed to the disk first: if the power fails before the system does that, the
             # digests will show it.
             self._partial.path.replace(self.path)
 
-    def _made(self, split: str, chunk: int) -> Split:
+    def _make_checked(self, split: str, chunk: int) -> Split:
         rows = self.header.rows(split, chunk)
         piece = self._make(split, rows.start, rows.stop)
         try:
@@ -191,7 +191,7 @@ class CachedPairs:
         except Damaged as damage:
             raise DataError(
                 f"The data made on this machine differ from the manifest: {damage}; "
-                "install the library versions of constraints.txt, or after a change of the data "
+                "install the library versions in constraints.txt, or, if you changed the data, "
                 "regenerate the manifest with "
                 "`python -m starbench.tasks.apogee_giants.make_manifest`."
             ) from damage
@@ -203,7 +203,7 @@ class CachedPairs:
                 return self._store.read(split, chunk)  # another process may have repaired it
             except Damaged as damage:
                 log.warning("%s: %s; it is rebuilt", self.path, damage)
-            piece = self._made(split, chunk)
+            piece = self._make_checked(split, chunk)
             with self._room(self._store):
                 self._store.write(split, chunk, piece)
         return piece
@@ -226,9 +226,11 @@ class CachedPairs:
     def _room(self, store: Store) -> AbstractContextManager[None]:
         # A finished file is kept: a chunk that could not be written is marked as missing in it.
         unfinished = self._partial.path if store is self._partial else None
-        return room_for(self.path, self.header.n_bytes, remove=unfinished)
+        return report_full_disk(self.path, self.header.n_bytes, remove=unfinished)
 
-    def _bar(self, places: list[Place], label: str, progress: bool, done: int = 0) -> "tqdm[Place]":
+    def _bar(
+        self, places: list[ChunkId], label: str, progress: bool, done: int = 0
+    ) -> "tqdm[ChunkId]":
         return tqdm(
             places,
             label,

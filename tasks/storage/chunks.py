@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Split
-from starbench.tasks.storage.files import reserve, text_list
+from starbench.tasks.storage.files import reserve_space, text_list
 
 _FIELDS = ("flux", "nuisance", "composition")
 _Array = npt.NDArray[Any]
@@ -125,7 +125,7 @@ class Store:
         layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         self._offset = None
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        reserve(self.path, self.header.n_bytes)
+        reserve_space(self.path, self.header.n_bytes)
         with h5py.File(self.path, "w") as file:
             file["wavelength"] = self.header.wavelength
             file["wavelength"].attrs["unit"] = self.header.wavelength_unit
@@ -148,10 +148,10 @@ class Store:
         Raises
         ------
         Damaged
-            If the file is missing, cut short, not HDF5, or made from something else.
+            If the file is missing, truncated, not HDF5, or holds other data.
         """
         if not self.path.exists():
-            raise Damaged("is not there")
+            raise Damaged("is missing")
         try:
             with h5py.File(self.path, "r") as file:
                 self._compare(file)
@@ -164,15 +164,15 @@ class Store:
             raise
         except Exception as error:  # HDF5 meets damage with many kinds of exception
             if "truncated" in str(error):
-                raise Damaged("is cut short") from error
+                raise Damaged("is truncated") from error
             raise Damaged(f"cannot be read as HDF5 ({' '.join(str(error).split())})") from error
         if None in self._offset.values():
-            raise Damaged("stores its arrays in pieces, which starbench never does")
+            raise Damaged("stores its arrays in HDF5 chunks, so starbench did not write it")
         end = max(
             self._offset[s, n] + 4 * np.prod(self.header.shape(s, n)) for s, n in self._offset
         )
         if self.path.stat().st_size < end:
-            raise Damaged("is cut short")
+            raise Damaged("is truncated")
 
     def _compare(self, file: h5py.File) -> None:
         for name, expected in self.header._attributes().items():
@@ -182,7 +182,7 @@ class Store:
             if stored is None or stored != expected:
                 raise Damaged(f"has {name} = {stored} instead of {expected}")
         if not np.array_equal(file["wavelength"][()], self.header.wavelength):
-            raise Damaged("holds other wavelengths")
+            raise Damaged("holds a different wavelength grid")
         for split in SPLITS:
             for name in (*_FIELDS, "digest"):
                 dataset, shape = file[split][name], self.header.shape(split, name)
@@ -191,7 +191,7 @@ class Store:
                 ):
                     raise Damaged(f"holds {split}/{name} of shape {dataset.shape}, not {shape}")
 
-    def written(self, split: str, chunk: int) -> bool:
+    def is_written(self, split: str, chunk: int) -> bool:
         """Return whether a chunk has been written."""
         return bool(self._digest(split, chunk))
 
@@ -252,7 +252,7 @@ class Store:
         with self.path.open("rb") as file:
             file.seek(offset)
             if file.readinto(array.data.cast("B")) != array.nbytes:
-                raise Damaged("is cut short")
+                raise Damaged("is truncated")
         return array
 
     def _digest(self, split: str, chunk: int) -> int:

@@ -24,7 +24,7 @@ from starbench.common.files import atomic_path
 from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
-from starbench.tasks.storage.files import check_room, room_for
+from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -74,28 +74,28 @@ def export(
     sizes = task.sizes(scale)
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
-    composed = tuple(split for split in SPLITS if _is_composed(task, scale, split))
+    with_composition = tuple(split for split in SPLITS if _has_composition(task, scale, split))
     if withhold_composition:
-        if "test" not in composed:
+        if "test" not in with_composition:
             raise DataError(
-                f"{task.name} has no composition of test; leave --withhold-composition out."
+                f"{task.name} has no composition in test; remove --withhold-composition."
             )
-        composed = tuple(split for split in composed if split != "test")
+        with_composition = tuple(split for split in with_composition if split != "test")
     n_bytes = about.n_bytes(sizes)
     with (
-        room_for(out, n_bytes, None, "choose another OUT"),
+        report_full_disk(out, n_bytes, None, "choose another OUT"),
         atomic_path(out) as new,
         tqdm(desc="export", total=sum(sizes.values()), unit="pair", disable=not progress) as bar,
     ):
         # `datasets` copies its files once more, on the same disk.
-        check_room(new, n_bytes * (2 if form == "datasets" else 1))
+        require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
         chunks = counted(lambda split: task.chunks(split, scale), bar)
         if form == "hdf5":
-            write_hdf5(new, about, sizes, composed, chunks)
+            write_hdf5(new, about, sizes, with_composition, chunks)
         elif form == "parquet":
-            _write_parquet(new, about, composed, chunks)
+            _write_parquet(new, about, with_composition, chunks)
         else:
-            _write_datasets(new, about, composed, chunks)
+            _write_datasets(new, about, with_composition, chunks)
 
 
 def _format(out: Path, form: str | None) -> str:
@@ -115,8 +115,8 @@ def _check_out(out: Path, form: str, force: bool) -> None:
     if not out.exists() and not out.is_symlink():
         return
     if not force:
-        raise DataError(f"OUT {out} exists; --force replaces it.")
-    # A mistake in OUT must not delete a folder of anything else.
+        raise DataError(f"OUT {out} exists; give --force to replace it.")
+    # A mistyped OUT must not delete a folder of other files.
     is_export = out.is_dir() and any(
         {p.name for p in out.iterdir()} <= names for names in _EXPORTED
     )
@@ -124,7 +124,7 @@ def _check_out(out: Path, form: str, force: bool) -> None:
         raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
 
 
-def _is_composed(task: Task, scale: str, split: str) -> bool:
+def _has_composition(task: Task, scale: str, split: str) -> bool:
     return task.labels_on_disk(split, scale)[1] is not None
 
 
@@ -139,13 +139,15 @@ def _schema(about: About) -> pa.Schema:
     return pa.schema([*fields, (ABOUT, pa.string())])
 
 
-def _batch(piece: Split, schema: pa.Schema, composed: bool, text: str | None) -> pa.RecordBatch:
+def _batch(
+    piece: Split, schema: pa.Schema, with_composition: bool, text: str | None
+) -> pa.RecordBatch:
     """Return pairs as rows, `text` in the first of them."""
     columns = []
     for field in schema:
         if field.name == ABOUT:
             columns.append(pa.array([text] + [None] * (len(piece) - 1), pa.string()))
-        elif field.name == "composition" and not composed:
+        elif field.name == "composition" and not with_composition:
             columns.append(pa.nulls(len(piece), field.type))
         else:
             columns.append(_lists(getattr(piece, field.name)))
@@ -161,24 +163,28 @@ def _lists(values: Spectra) -> pa.Array:
 
 
 def _write_rows(
-    writer: Any, split: str, about: About, composed: tuple[str, ...], chunks: Chunks
+    writer: Any, split: str, about: About, with_composition: tuple[str, ...], chunks: Chunks
 ) -> None:
     schema = _schema(about)
     for rows, piece in chunks(split):
         text = about.to_json() if rows.start == 0 else None
-        writer.write_batch(_batch(piece, schema, split in composed, text))
+        writer.write_batch(_batch(piece, schema, split in with_composition, text))
 
 
-def _write_parquet(folder: Path, about: About, composed: tuple[str, ...], chunks: Chunks) -> None:
+def _write_parquet(
+    folder: Path, about: About, with_composition: tuple[str, ...], chunks: Chunks
+) -> None:
     folder.mkdir()
     schema = _schema(about).with_metadata({ABOUT: about.to_json()})
     for split in SPLITS:
         # Fluxes hardly repeat: a dictionary of them costs time and saves nothing.
         with pq.ParquetWriter(folder / f"{split}.parquet", schema, use_dictionary=False) as writer:
-            _write_rows(writer, split, about, composed, chunks)
+            _write_rows(writer, split, about, with_composition, chunks)
 
 
-def _write_datasets(folder: Path, about: About, composed: tuple[str, ...], chunks: Chunks) -> None:
+def _write_datasets(
+    folder: Path, about: About, with_composition: tuple[str, ...], chunks: Chunks
+) -> None:
     """Write Arrow files beside `folder`, and let `datasets` save them in its own format."""
     from datasets import Dataset, DatasetDict  # takes seconds
 
@@ -189,7 +195,7 @@ def _write_datasets(folder: Path, about: About, composed: tuple[str, ...], chunk
         for split in SPLITS:
             path = Path(beside) / f"{split}.arrow"
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-                _write_rows(writer, split, about, composed, chunks)
+                _write_rows(writer, split, about, with_composition, chunks)
             splits[split] = Dataset.from_file(str(path))
         with no_bars():
             DatasetDict(splits).save_to_disk(str(folder))

@@ -1,4 +1,4 @@
-"""Room on the disk, full disks in one sentence, and text of HDF5 attributes."""
+"""Checks of disk space, one-sentence errors for full disks, and text of HDF5 attributes."""
 
 import errno
 import os
@@ -15,11 +15,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def room_for(
+def report_full_disk(
     path: Path,
     n_bytes: int,
     remove: Path | None,
-    elsewhere: str = "choose another folder with --cache or STARBENCH_CACHE",
+    alternative: str = "choose another folder with --cache or STARBENCH_CACHE",
 ) -> Iterator[None]:
     """Report a full disk in one sentence, and leave nothing half-written behind.
 
@@ -31,7 +31,7 @@ def room_for(
         Size of the file, for the sentence.
     remove : pathlib.Path or None
         Unfinished file to remove when the disk is full.
-    elsewhere : str
+    alternative : str
         What the user can do instead of freeing space.
 
     Raises
@@ -48,12 +48,12 @@ def room_for(
             remove.unlink(missing_ok=True)
         sentence = (
             f"no room left on the disk for {n_bytes / 1e6:,.0f} MB; "
-            f"free space there, or {elsewhere}"
+            f"free some space, or {alternative}"
         )
         raise OSError(errno.ENOSPC, sentence, str(path)) from error
 
 
-def reserve(path: Path, n_bytes: int) -> None:
+def reserve_space(path: Path, n_bytes: int) -> None:
     """Create a file and reserve its space, so that a full disk is noticed before any work.
 
     HDF5 must not be the first to notice a full disk: when it cannot close a file, it later crashes
@@ -66,10 +66,10 @@ def reserve(path: Path, n_bytes: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-def check_room(path: Path, n_bytes: int) -> None:
+def require_disk_space(path: Path, n_bytes: int) -> None:
     """Raise the error of a full disk if a file or folder of that size does not fit at `path`.
 
-    HDF5 must not be the first to notice a full disk: see `reserve`.
+    HDF5 must not be the first to notice a full disk: see `reserve_space`.
     """
     if shutil.disk_usage(path.parent).free < n_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

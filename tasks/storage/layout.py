@@ -24,8 +24,6 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import NAMES, About
 from starbench.tasks.storage.files import text_list
 
-FORMATS = ("hdf5", "parquet", "datasets")
-
 # HDF5 meets damage with any of these.
 _UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -33,20 +31,20 @@ Chunks = Callable[[str], Iterable[tuple[slice, Split]]]
 
 
 class PairsFile:
-    """A file of the layout, whose structure has been checked; its numbers have not.
+    """A file of this layout; opening it checks its structure, but not its numbers.
 
     Parameters
     ----------
     path : pathlib.Path
     source : str
-        What error messages call the file.
+        How errors refer to the file.
 
     Attributes
     ----------
     about : About
     sizes : dict of str to int
         Number of pairs of each split.
-    composed : tuple of str
+    with_composition : tuple of str
         Splits that have a composition.
 
     Raises
@@ -74,7 +72,7 @@ class PairsFile:
 
     @property
     def changed(self) -> bool:
-        """Whether the file on disk is another than the one that was opened."""
+        """Whether the file on disk has changed since it was opened."""
         return self._stat() != self._state
 
     def read(self, split: str, rows: slice) -> Split:
@@ -103,7 +101,9 @@ class PairsFile:
     def _read_composition(
         self, file: h5py.File, split: str, rows: slice
     ) -> npt.NDArray[np.float32] | None:
-        return self._read(file, split, "composition", rows) if split in self.composed else None
+        return (
+            self._read(file, split, "composition", rows) if split in self.with_composition else None
+        )
 
     def _read(
         self, file: h5py.File, split: str, field: str, rows: slice
@@ -131,14 +131,14 @@ class PairsFile:
                 f"{self.source}: nuisance_units has {len(units)} units "
                 f"for {len(names)} nuisance_names; give one for each."
             )
-        self.composed = tuple(s for s in SPLITS if "composition" in self._group(file, s))
-        if self.composed not in (SPLITS, SPLITS[:2], ()):
-            lacking = next(s for s in SPLITS if s not in self.composed)
+        self.with_composition = tuple(s for s in SPLITS if "composition" in self._group(file, s))
+        if self.with_composition not in (SPLITS, SPLITS[:2], ()):
+            lacking = next(s for s in SPLITS if s not in self.with_composition)
             raise DataError(
-                f"{self.source}: {lacking} has no composition though {self.composed[0]} has; "
-                "give it in all splits or in none, or leave it out of test alone."
+                f"{self.source}: {lacking} has no composition, but {self.with_composition[0]} has; "
+                "give it in all splits or in none, or omit it from test alone."
             )
-        elements = self._names(file, "elements") if self.composed else ()
+        elements = self._names(file, "elements") if self.with_composition else ()
         self.about = About(wavelength, _unit(file["wavelength"]), names, units, elements)
         self.sizes = {split: self._check_split(file, split) for split in SPLITS}
 
@@ -174,7 +174,7 @@ class PairsFile:
         if not n_pairs:
             raise DataError(f"{self.source}: {split} holds no pairs; give at least one.")
         self._check_shape(file, split, "nuisance", n_pairs, "nuisance_names")
-        if split in self.composed:
+        if split in self.with_composition:
             self._check_shape(file, split, "composition", n_pairs, "elements")
         return n_pairs
 
@@ -186,7 +186,7 @@ class PairsFile:
         if shape != expected:
             raise DataError(
                 f"{self.source}: {split}/{field} has shape {shape}, but the flux and the "
-                f"attribute {names} ask for {expected}; change whichever is wrong."
+                f"attribute {names} imply {expected}; correct the one that is wrong."
             )
 
     def _group(self, file: h5py.File, split: str) -> h5py.Group:
@@ -210,7 +210,7 @@ class PairsFile:
         if attribute not in file.attrs:
             raise DataError(
                 f"{self.source} has no attribute {attribute} at its root; "
-                "add one text for each column."
+                "add one string for each column."
             )
         names = text_list(file.attrs[attribute])
         if attribute == "nuisance_units":
@@ -235,7 +235,11 @@ def _one_line(error: Exception) -> str:
 
 
 def write_hdf5(
-    path: Path, about: About, sizes: dict[str, int], composed: tuple[str, ...], chunks: Chunks
+    path: Path,
+    about: About,
+    sizes: dict[str, int],
+    with_composition: tuple[str, ...],
+    chunks: Chunks,
 ) -> None:
     """Write a set of pairs as HDF5, one piece at a time.
 
@@ -246,7 +250,7 @@ def write_hdf5(
     about : About
     sizes : dict of str to int
         Number of pairs of each split.
-    composed : tuple of str
+    with_composition : tuple of str
         Splits whose composition is written.
     chunks : callable
         Takes a split and yields its pieces in order, each with the range of pairs it covers.
@@ -258,7 +262,7 @@ def write_hdf5(
             file.attrs[name] = list(getattr(about, name))
         file.attrs.update(about.facts)
         for split in SPLITS:
-            fields = ["flux", "nuisance", *(["composition"] if split in composed else [])]
+            fields = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
             places = {
                 name: file.create_dataset(
                     f"{split}/{name}", (sizes[split], *about.shape(name)), "<f4", track_times=False

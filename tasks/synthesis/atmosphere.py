@@ -100,7 +100,7 @@ def solve_pressure(teff: float, logg: float, metallicity: float) -> Floats:
         if change < 3e-4:
             pressure: Floats = np.exp(ln_pressure)
             return pressure
-    raise engine.EngineError(f"no pressure found at {teff} K, log g {logg}, [M/H] {metallicity}")
+    raise engine.EngineError(f"the pressure did not converge at {teff} K, {logg}, {metallicity}")
 
 
 class Atmospheres:
@@ -129,7 +129,7 @@ class Atmospheres:
         for name, axis, x in zip(NODES, self._axes, (teff, logg, metallicity), strict=True):
             if not axis[0] <= x <= axis[-1]:
                 raise ValueError(
-                    f"{name} = {x} lies outside the atmospheres' {axis[0]} to {axis[-1]}"
+                    f"{name} = {x} is outside the range of the atmospheres, {axis[0]} to {axis[-1]}"
                 )
             values = CubicSpline(axis, values)(x)
         temperature = temperature_structure(teff, logg)[1]

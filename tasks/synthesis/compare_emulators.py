@@ -122,7 +122,7 @@ def main() -> None:
     """Fit and compare all candidates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path, help="folder that training_set filled")
-    parser.add_argument("--stars", type=int, help="use only this many of the first")
+    parser.add_argument("--stars", type=int, help="use only the first STARS training stars")
     options = parser.parse_args()
     _, labels, flux = load_set(options.sets / "train")
     labels, flux = labels[: options.stars], flux[: options.stars]

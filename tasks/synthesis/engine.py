@@ -1,4 +1,4 @@
-"""A thin layer over SMElib, PySME's compiled core: model and lines in, intensities out.
+"""Interface to SMElib, PySME's compiled core: model and lines in, intensities out.
 
 PySME's `synthesize_spectrum` evaluates every hydrogen line over a thousand Angstrom, at every
 wavelength and depth, which triples the time of a spectrum. The calls underneath it accept a range
@@ -117,7 +117,7 @@ def isolated(
     sender.close()
     try:
         if not receiver.poll(timeout):
-            raise EngineError(f"no result after {timeout:.0f} s")
+            raise EngineError(f"the engine gave no result within {timeout:.0f} s")
         result: Result | EngineError = receiver.recv()
     except EOFError:
         process.join()

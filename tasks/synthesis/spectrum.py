@@ -186,5 +186,7 @@ def synthesise(
     arguments = (np.asarray(labels, float), oversampling, angles, threshold, reach)
     flux = engine.isolated(_synthesise, *arguments)
     if not (np.isfinite(flux).all() and flux.min() > 0 and flux.max() < 1.01):
-        raise engine.EngineError(f"flux between {flux.min()} and {flux.max()}")
+        raise engine.EngineError(
+            f"the flux should lie in 0-1.01 but ranges from {flux.min():.3g} to {flux.max():.3g}"
+        )
     return flux

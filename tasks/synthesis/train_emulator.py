@@ -31,6 +31,7 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
+from starbench.common.files import atomic_path
 from starbench.tasks.apogee_giants.emulator import (
     PATH,
     Emulator,
@@ -239,7 +240,7 @@ def main() -> None:
     parser.add_argument("sets", type=Path, help="folder that training_set filled")
     parser.add_argument("--seed", type=int, default=1, help="the seed given to training_set")
     parser.add_argument("--out", type=Path, default=PATH)
-    parser.add_argument("--provisional", action="store_true", help="say so in the JSON")
+    parser.add_argument("--provisional", action="store_true", help="record this in the JSON")
     options = parser.parse_args()
 
     torch.manual_seed(0)
@@ -264,14 +265,12 @@ def main() -> None:
         "line_table_sha256": hashlib.sha256(lines.PATH.read_bytes()).hexdigest(),
         "held_out": {k: float(f"{v:.3g}") for k, v in error_statistics(error).items()},
     }
-    options.out.parent.mkdir(exist_ok=True)
     for path, content in (
         (options.out, save(tensors)),
         (options.out.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode()),
     ):
-        partial = path.with_suffix(path.suffix + ".partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
     print(json.dumps(facts["held_out"]))
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from starbench.common.files import atomic_path
 from starbench.tasks.apogee_giants.population import (
     COMPOSITION_NAMES,
     UNIFORMS_PER_PAIR,
@@ -91,10 +92,16 @@ def load_set(folder: Path) -> tuple[Floats, Floats, Floats]:
     """Return index [n], labels [n, 19] and flux [n, 7214] of the stars in a set's folder."""
     paths = sorted(folder.glob("[0-9]*.npz"))
     if not paths:
-        raise FileNotFoundError(f"no spectra in {folder}")
+        raise FileNotFoundError(f"no spectra in {folder}; fill it with training_set")
     index = np.array([int(path.stem) for path in paths])
     stars = [np.load(path) for path in paths]
     return index, np.array([x["labels"] for x in stars]), np.array([x["flux"] for x in stars])
+
+
+def save_star(path: Path, labels: Floats, flux: Floats) -> None:
+    """Write the labels [19] and the flux [7214] of a star atomically."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, labels=labels, flux=flux.astype(np.float32))
 
 
 def _path(out: Path, name: str, index: int) -> Path:
@@ -109,11 +116,7 @@ def _make(out: Path, name: str, index: int, labels: Floats) -> str | None:
         except EngineError as error:
             message = str(error)
             continue
-        path = _path(out, name, index)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, labels=labels, flux=flux.astype(np.float32))
-        partial.replace(path)
+        save_star(_path(out, name, index), labels, flux)
         return None
     return message
 
@@ -124,7 +127,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the sets")
     parser.add_argument("--stars", type=int, default=1500, help="training stars")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1, help="of the training labels")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the training labels")
     options = parser.parse_args()
 
     train = list(enumerate(training_labels(options.stars, options.seed)))

@@ -34,7 +34,7 @@ def test_twins_that_agree_keep_their_noise():
     assert gap.with_twins_agreeing(TRUTH + noise, TRUTH + 0 * noise) == pytest.approx(TRUTH + noise)
 
 
-def test_a_run_is_taken_apart_fault_by_fault(tmp_path):
+def test_the_gap_of_a_run_is_split_into_its_causes(tmp_path):
     from starbench.methods.fader import Fader
     from starbench.runs.runner import run
     from starbench.tasks.registry import get_task

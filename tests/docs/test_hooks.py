@@ -53,7 +53,7 @@ def test_a_part_of_a_file_is_included(include):
 
 
 @pytest.mark.parametrize("place", ["parts/none.md", "parts/README.md#none"])
-def test_what_is_not_there_is_named(include, place):
+def test_an_include_of_a_missing_file_or_part_is_refused(include, place):
     with pytest.raises(PluginError, match=place):
         include("text", f"<!-- include: {place} -->")
 

@@ -7,7 +7,7 @@ from support.spectra import draw
 from starbench.methods.autoencoder import PlainAutoencoder
 
 
-def test_the_plain_autoencoder_keeps_the_nuisance():
+def test_the_unconditional_autoencoder_keeps_the_nuisance():
     instance = fit_small(PlainAutoencoder, epochs=12)
     assert swap_ratio(instance) > 20
     flux, nuisance, _ = draw("test", 200)

@@ -155,7 +155,7 @@ def test_the_simplest_method_keeps_the_contract():
     [
         (RowOrder, "encode_ignores_batch_and_order"),
         (BatchDependent, "encode_ignores_batch_and_order"),
-        (InPlace, "fit_leaves_its_input_alone"),
+        (InPlace, "fit_and_encode_do_not_change_their_input"),
         (NotANumber, "latents_are_finite"),
         (UnsavedState, "saving_keeps_latents"),
         (ReadsComposition, "fit_works_within_label_access"),

@@ -12,7 +12,7 @@ from starbench.metrics import twin_ranks
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
-def test_info_nce_is_its_formula(temperature):
+def test_info_nce_agrees_with_its_formula(temperature):
     latent = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)).double()
     total = 0.0
     for i in range(8):

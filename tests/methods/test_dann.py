@@ -15,13 +15,13 @@ from starbench.methods.parts.representation import Representation
 
 def test_the_reversed_gradient_of_a_hand_worked_case():
     latent = torch.tensor([2.0], requires_grad=True)
-    handed_on = reverse_gradient(latent, 0.3)
-    assert handed_on.item() == 2
-    (handed_on**2).sum().backward()
+    reversed_latent = reverse_gradient(latent, 0.3)
+    assert reversed_latent.item() == 2
+    (reversed_latent**2).sum().backward()
     assert latent.grad.item() == pytest.approx(-0.3 * 4)
 
 
-def test_the_weight_is_zero_at_first_and_full_at_the_end():
+def test_the_weight_of_the_reversed_gradient_rises_from_zero_to_its_setting():
     settings = Dann.Hyperparameters(latent=3, encoder_widths=(4,), decoder_widths=(4,))
     ones = torch.ones(4)
     inputs = Inputs(Representation(ones, ones, torch.zeros(())), ones, ones[:2], ones[:2])

@@ -15,7 +15,7 @@ def test_networks_side_by_side_share_their_input():
     assert torch.equal(scores, torch.cat([first(latent), second(latent)], 1))
 
 
-def test_its_adversaries_disentangle():
+def test_the_adversaries_disentangle():
     gandalf = fit_small(Gandalf, n_pairs=1500, epochs=15, bins=4)
     baseline = fit_small(ConditionalAutoencoder, n_pairs=1500, epochs=15)
     assert 1.5 * swap_ratio(gandalf) < swap_ratio(baseline)

@@ -6,7 +6,7 @@ import torch
 from support.small_settings import fit_small, hyperparameters
 
 from starbench.methods.base import View
-from starbench.methods.infogan import Generator, InfoGan, ReadableGeneration
+from starbench.methods.infogan import Generator, InfoGan, InfoGanObjective
 from starbench.methods.parts.adversary import Adversary
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.objective import Batch, ReconstructionError, TrainingSet
@@ -37,13 +37,13 @@ class Sees(torch.nn.Module):
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_generated_spectra_are_as_noisy_as_the_measured_ones(noise):
+def test_generated_spectra_get_the_noise_of_the_training_spectra(noise):
     settings = hyperparameters(InfoGan, latent=3, noise_inputs=2, critic_steps=1)
     scale, zeros = torch.tensor([1.0, 2.0, 4.0, 8.0]), torch.zeros(4)
     inputs = Inputs(Representation(zeros, torch.ones(4), zeros[0]), scale, zeros[:0], zeros[:0])
     networks, critic = Generator(settings, 4, 0), Sees()
     networks.decoder[-1].weight.data.zero_()  # what it generates is constant but for the noise
-    objective = ReadableGeneration(
+    objective = InfoGanObjective(
         networks, ReconstructionError(inputs, 0.0), Adversary(critic, 1e-3), scale, settings
     )
     train = TrainingSet(torch.zeros(20_000, 4), torch.zeros(20_000, 0), 20_000, None, noise)

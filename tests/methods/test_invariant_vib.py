@@ -29,7 +29,7 @@ def test_mean_divergence_against_all_pairs():
     assert mean_divergence(Posterior(mean, log_variance)).item() == pytest.approx(expected)
 
 
-def test_mean_divergence_bounds_that_from_the_mixture():
+def test_mean_divergence_is_an_upper_bound_on_that_from_the_mixture():
     mean, log_variance = posteriors(6, 2)
     posterior = Normal(mean[:, None], (0.5 * log_variance).exp()[:, None])  # [i, 1, d]
     torch.manual_seed(0)
@@ -41,7 +41,7 @@ def test_mean_divergence_bounds_that_from_the_mixture():
     assert bound > (own - mixture).mean().item() > 0
 
 
-def test_the_bound_presses_the_posteriors_together():
+def test_the_penalty_pulls_the_posteriors_together():
     flux, nuisance, _ = draw("test", 200)
     arguments = flux.reshape(400, -1), nuisance.reshape(400, -1)
     free, bound = (

@@ -60,7 +60,7 @@ def row_of(folder):
     return json.loads(path.read_text()), path.parent
 
 
-def test_it_is_listed_by_name_and_describes_itself(user):
+def test_a_method_of_another_package_is_listed_and_described(user):
     assert re.search(r"^my-method +nuisance +You et al\. \(2026\)$",
                      user("starbench", "methods"), re.MULTILINE)  # fmt: skip
     described = user("starbench", "methods", "my-method")
@@ -68,12 +68,12 @@ def test_it_is_listed_by_name_and_describes_itself(user):
     assert "principal components kept" in described
 
 
-def test_it_passes_the_check(user):
+def test_a_method_of_another_package_passes_the_check(user):
     output = user("starbench", "check", "my-method")
     assert "FAIL" not in output and output.count("pass") > 5
 
 
-def test_it_runs_by_name_and_from_its_file_with_one_result(user):
+def test_a_method_of_another_package_gives_one_result_by_name_and_from_its_file(user):
     options = ("--scale", "tiny", "--quiet", "--threads", "1", "--device", "cpu")
     output = user("starbench", "run", "--method", "my-method", *options)
     assert "> my-method" in output and "accepts only standard tasks at --scale full" in output

@@ -21,7 +21,7 @@ def quadratic_spectra(n, seed):
     return (q @ made + 0.1 * chemistry @ line).astype(np.float32), nuisance, chemistry[:, 0]
 
 
-def test_a_quadratic_is_removed_and_the_chemistry_left():
+def test_a_quadratic_in_the_nuisance_is_removed_and_the_chemistry_kept():
     flux, nuisance, _ = quadratic_spectra(4000, 0)
     method = PolynomialResidual(PolynomialResidual.Hyperparameters(degree=2, latent=1))
     method.fit(View(flux, nuisance), View(flux, nuisance), Silent())
@@ -36,7 +36,7 @@ def test_a_quadratic_is_removed_and_the_chemistry_left():
         0 * latent, new_nuisance))).max() < 1e-5  # fmt: skip
 
 
-def test_the_polynomial_helps_to_find_twins():
+def test_removing_the_polynomial_finds_more_twins():
     flux, nuisance, _ = draw("test", 300)
     shares = []
     for method_class in (PrincipalComponents, PolynomialResidual):

@@ -24,13 +24,13 @@ class Toy(Method):
     presets: ClassVar = {"wide": {"width": 100, "rate": 0.25}}
 
 
-def test_names_lead_to_their_classes():
+def test_a_built_in_name_returns_its_class():
     assert {"fader", "conditional-autoencoder"} <= set(method_names())
     assert get_method("fader") is Fader
 
 
-def test_an_unknown_method_names_the_nearest():
-    with pytest.raises(SettingError, match="'fadr'; did you mean fader"):
+def test_an_unknown_name_suggests_the_nearest_names():
+    with pytest.raises(SettingError, match="no method 'fadr'; the nearest names are fader"):
         get_method("fadr")
 
 
@@ -68,7 +68,7 @@ def test_the_class_attributes_of_a_method_are_checked_when_it_is_found(tmp_path,
 
 
 def test_a_file_without_a_class_is_refused(tmp_path):
-    with pytest.raises(SettingError, match=r"mine\.py names no class; give mine\.py:CLASS"):
+    with pytest.raises(SettingError, match=r"mine\.py names no class; give it as mine\.py:CLASS"):
         get_method("mine.py")
 
 

@@ -65,7 +65,7 @@ def test_all_components_reconstruct():
     assert np.mean((rebuilt - train.flux) ** 2) < 1e-4 * train.flux.var()
 
 
-def test_pairs_help_to_find_twins():
+def test_learning_from_pairs_finds_more_twins():
     flux, nuisance, _ = draw("test", 300)
     flat, u = flux.reshape(600, -1), nuisance.reshape(600, -1)
     residual = PolynomialResidual(PolynomialResidual.Hyperparameters(latent=30, whitening=1.0))

@@ -12,7 +12,7 @@ def test_facts_come_from_the_card(toy_task):
     assert toy_task.default_scale == "full"
 
 
-def test_reading_methods_are_derived_from_make(toy_task):
+def test_chunks_load_and_labels_follow_from_make(toy_task):
     toy_task.prepare("tiny")
     assert list(toy_task.problems("tiny")) == []
     for split in SPLITS:
@@ -38,6 +38,6 @@ def test_a_task_without_stored_data_says_so(toy_task):
         toy_task.cached("tiny")
 
 
-def test_a_task_without_make_cannot_be_made():
+def test_a_task_without_make_cannot_be_instantiated():
     with pytest.raises(TypeError, match="abstract"):
         type("Incomplete", (Task,), {"fingerprint": lambda self, scale: "x"})()

@@ -67,7 +67,7 @@ def test_a_derived_card_names_its_base_and_is_validated():
         derived.derive(snr=-1.0)
 
 
-def test_order_puts_a_task_before_its_noise_tracks_from_little_noise_to_much():
+def test_order_puts_a_task_before_its_noise_tracks_by_decreasing_snr():
     cards = [get_task(name).card for name in task_names()]
     assert sorted(cards, key=lambda card: card.order) == cards
     assert [card.family for card in cards] == ["ideal", *["noise"] * 3]

@@ -30,17 +30,17 @@ def user(tmp_path_factory):
     return OutsideUser(home, TASKS / "README.md", "starbench.tasks", Path(example.__file__))
 
 
-def test_it_has_at_most_60_lines():
+def test_the_example_has_at_most_60_lines():
     assert len(Path(example.__file__).read_text().splitlines()) <= 60
 
 
-def test_it_is_listed_after_the_tasks_of_starbench(user):
+def test_a_task_of_another_package_is_listed_last(user):
     listed = user.run("starbench", "tasks")
     assert re.search(r"^apogee-giants .*^my-task +1 +no noise ", listed, re.MULTILINE | re.DOTALL)
     assert "You et al. (2026)" in listed
 
 
-def test_it_keeps_the_contract(user):
+def test_a_task_of_another_package_keeps_the_contract(user):
     (user.home / "examine.py").write_text(CHECK)
     lines = user.run("examine").splitlines()
     assert len(lines) > 10
@@ -48,7 +48,7 @@ def test_it_keeps_the_contract(user):
 
 
 @pytest.mark.parametrize("method", ["pca", "polynomial-residual"])
-def test_methods_run_on_it(user, method):
+def test_methods_run_on_a_task_of_another_package(user, method):
     user.run("starbench", "run", "--task", "my-task", "--method", method, "--scale", "tiny",
              "--quiet", "--threads", "1", "--device", "cpu")  # fmt: skip
     (path,) = user.home.glob(f"runs/my-task/{method}/*/row.json")
@@ -58,7 +58,7 @@ def test_methods_run_on_it(user, method):
     assert row["metrics"]["doppelganger_free"]["value"] > 0.1
 
 
-def test_it_is_exported_by_name_and_from_its_file_alike(user):
+def test_a_task_of_another_package_is_exported_alike_by_name_and_from_its_file(user):
     shutil.copy(example.__file__, user.home / "my_task.py")
     for task, out in (("my-task", "by_name.h5"), ("my_task.py:MyTask", "from_file.h5")):
         user.run("starbench", "data", "export", out, "--task", task, "--scale", "tiny", "--quiet")

@@ -1,4 +1,4 @@
-"""How faithful emulator and synthesis are: measurements, the report and its figures."""
+"""Accuracy of emulator and synthesis: measurements, the report and its figures."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ ARRAYS_PATH = FOLDER / "fidelity.npz"
 REPORT_PATH = FOLDER / "FIDELITY.md"
 FIGURES = FOLDER / "figures"
 
-# What is asked of the emulator and of the chain from labels to spectra.
+# Targets for the emulator and for the synthesis.
 TARGET_RMS, TARGET_P99 = 0.0006, 0.0025
 TARGET_CORRELATION, RESPONSE_FLOOR = 0.95, 0.0005
 TARGET_PUBLISHED_RMS, TARGET_PUBLISHED_CORRELATION = 0.033, 0.88

@@ -1,6 +1,6 @@
-"""Measure how faithful emulator and synthesis are.
+"""Measure the accuracy of emulator and synthesis.
 
-Fits and syntheses that are done are kept in the folder ``fidelity`` beside the sets of stars, so
+Finished fits and syntheses are kept in the folder ``fidelity`` beside the sets of stars, so
 that a measurement can be stopped and resumed.
 """
 
@@ -190,15 +190,10 @@ def measure(sets: Path, published: Path) -> tuple[dict[str, Any], dict[str, Floa
 def _synthesise(path: Path, labels: Floats, **settings: Any) -> Floats:
     """Return the flux [7214] of one star, from the file if that exists."""
     if not path.exists():
-        flux = synthesise(labels, **settings)
-        path.parent.mkdir(exist_ok=True)
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, labels=labels, flux=flux.astype(np.float32))
-        partial.replace(path)
+        training_set.save_star(path, labels, synthesise(labels, **settings))
     with np.load(path) as file:
         if not np.array_equal(file["labels"], labels):
-            raise ValueError(f"{path} holds another star: delete it")
+            raise ValueError(f"{path} holds another star; delete it")
         stored: Floats = file["flux"].astype(float)
     return stored
 
@@ -232,7 +227,7 @@ def learning_curve(sets: Path, emulator: Emulator) -> list[dict[str, Any]]:
 
 
 def refinements(sets: Path) -> list[dict[str, Any]]:
-    """Return how far the flux moves as each numerical setting alone is refined from its default."""
+    """Return the change of the flux when a single numerical setting is refined."""
     _, labels, flux = training_set.load_set(sets / "response")
     rows = []
     for star in tqdm(REFINED_STARS, "settings"):

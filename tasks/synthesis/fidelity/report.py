@@ -109,7 +109,7 @@ def _targets(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
 
 
 def _refined(numbers: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return each numerical setting with its default, its refined value and its row a star."""
+    """Return each numerical setting with its default, its refined value and a row per star."""
     return [
         {
             "name": SETTING_NAMES[setting],

@@ -75,7 +75,7 @@ def test_info_of_a_noise_track_and_of_own_data(run, path, pairs_file):
     assert "12, 5000.00-6000.00 Angstrom" in own.stdout and "u0 [K]" in own.stdout
 
 
-def test_verify_of_an_intact_set(run, path, pairs_file):
+def test_verify_accepts_an_intact_data_set(run, path, pairs_file):
     for words in (["--scale", "mini"], ["--scale", "mini", "--task", "apogee-giants-snr50"],
                   ["--data", pairs_file()]):  # fmt: skip
         result = run("verify", *words)
@@ -100,12 +100,12 @@ def test_verify_names_what_is_wrong_and_repairs_it(run, path):
     assert run("verify", "--scale", "mini").exit_code == 0
 
 
-def test_verify_of_a_truncated_set(run, path):
+def test_verify_reports_a_truncated_data_set(run, path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     result = run("verify", "--scale", "mini")
-    assert result.exit_code == 1 and f"{path} is cut short." in result.stderr
-    assert f"{path} is cut short; `starbench data build`" in run("info", "--scale", "mini").stderr
+    assert result.exit_code == 1 and f"{path} is truncated." in result.stderr
+    assert f"{path} is truncated; `starbench data build`" in run("info", "--scale", "mini").stderr
     assert path.stat().st_size == len(whole) // 2
     assert run("verify", "--scale", "mini", "--repair").exit_code == 0
     assert path.read_bytes() == whole
@@ -216,7 +216,7 @@ def test_a_stopped_export_says_that_nothing_changed(run, pairs_file, tmp_path, m
     assert not (tmp_path / "out.h5").exists()
 
 
-def test_a_changed_noise_is_found_by_verify(run, path, monkeypatch):
+def test_verify_detects_noise_that_differs_from_the_manifest(run, path, monkeypatch):
     monkeypatch.setattr(
         NoiseTrack, "noise", lambda self, split, start, stop: np.zeros((stop - start, 2, 150), "f4")
     )

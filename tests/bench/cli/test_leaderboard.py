@@ -116,7 +116,7 @@ def test_rows_of_other_data_have_no_table_by_label(checkout, make_run, monkeypat
     code, output = starbench("compare", "fader", "baseline")
     assert code == 0
     assert "difference: +" in output
-    assert "so there is no table by label." in output
+    assert "so the table by label is omitted." in output
 
 
 def test_verify_refuses_rows_of_other_data_put_there_by_hand(checkout, make_run, monkeypatch):

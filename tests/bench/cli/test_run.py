@@ -180,7 +180,7 @@ def test_quiet_draws_no_progress(arguments, short_probes):
     assert quiet.stderr == ""
 
 
-def test_a_run_that_diverges_says_so(arguments, tmp_path):
+def test_a_diverged_run_is_reported(arguments, tmp_path):
     result = invoke(*arguments, "--set", "mishap=diverge", "--quiet")
     assert result.exit_code == 1
     assert "The run diverged: the adversary's loss became inf in epoch 3" in result.stderr

@@ -53,7 +53,7 @@ def test_interval_of_the_mean_covers_the_truth_95_times_in_100(rng):
     assert 0.92 <= covered / trials <= 0.97  # standard deviation 0.009
 
 
-def test_medians_far_from_the_middle_of_the_sample(rng):
+def test_resampled_medians_are_exact_at_the_edges_of_the_sample(rng):
     values = np.sort(rng.random(800)).reshape(400, 2)
     counts = np.zeros((3, 400), np.int16)
     counts[0, 0] = counts[1, -1] = 400

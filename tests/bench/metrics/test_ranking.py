@@ -67,7 +67,7 @@ def test_equals_brute_force_but_for_near_ties(rng, latents):
 
 
 @pytest.mark.parametrize("d", [1, 2, 4, 5, 6, 7, 8, 9, 33])
-def test_every_number_of_dimensions(rng, d):
+def test_ranks_equal_brute_force_for_any_number_of_dimensions(rng, d):
     latent = integer_latents(rng, n_pairs=40, d=d)
     rank, tied, _ = brute_force(latent)
     ranks = twin_ranks(latent)
@@ -78,7 +78,7 @@ def test_every_number_of_dimensions(rng, d):
 @pytest.mark.parametrize(
     "n_pairs", [1, 2, _l1.TILE // 2 - 1, _l1.TILE // 2, _l1.TILE // 2 + 1, _l1.TILE + 3]
 )
-def test_numbers_of_pairs_around_a_tile(rng, n_pairs):
+def test_ranks_equal_brute_force_at_the_edges_of_a_tile(rng, n_pairs):
     latent = integer_latents(rng, n_pairs=n_pairs, d=3)
     rank, tied, _ = brute_force(latent)
     ranks = twin_ranks(latent)
@@ -231,7 +231,7 @@ def test_distances_beyond_float32_are_infinite():
     np.testing.assert_array_equal(twin_ranks(wide).rank, [[3, 3], [1, 1]])
 
 
-def test_any_memory_layout_and_type(rng):
+def test_ranks_do_not_depend_on_memory_layout_and_type(rng):
     latent = integer_latents(rng, n_pairs=30, d=6)
     expected = twin_ranks(latent).rank
     for other in (np.asfortranarray(latent), latent.astype(np.float64), latent.astype(int)):

@@ -69,7 +69,7 @@ def test_estimates_equal_those_by_hand():
     assert {figure.version for figure in figures.values()} == {METRICS["swap_gap"].version}
 
 
-def test_gap_is_paired(rng):
+def test_the_swap_gap_is_resampled_by_pairs(rng):
     """The gap of a pair varies less than either error: its interval says so."""
     difficulty = rng.exponential(size=(400, 1))
     plain = difficulty + 0.01 * rng.random((400, 2))

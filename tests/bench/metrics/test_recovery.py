@@ -34,7 +34,7 @@ def test_estimates_equal_those_by_hand():
     ("n_pairs", "tenth", "one"),
     [(12_500, 25, 250), (1_250, 2, 25), (1_500, 3, 30), (500, 1, 10), (64, 1, 1), (49, 1, 1)],
 )
-def test_thresholds_of_the_protocol(n_pairs, tenth, one):
+def test_rank_thresholds_are_those_of_the_protocol(n_pairs, tenth, one):
     """A twin at the threshold counts, one behind it does not; small galleries count only rank 1."""
     for name, threshold in (("doppelganger_0.1", tenth), ("doppelganger_1", one)):
         at = recovery_estimates(ranks_of(np.full((n_pairs, 2), threshold)))
@@ -52,7 +52,7 @@ def test_a_latent_without_information_scores_zero(value):
     assert figures["tied_share"].value == 1
 
 
-def test_chance_is_half_the_gallery_and_the_expected_shares(rng):
+def test_uninformative_latents_score_the_values_of_chance(rng):
     figures = recovery_estimates(twin_ranks(rng.normal(size=(3000, 2, 20)).astype(np.float32)))
     assert figures["median_normalised_rank"].value == pytest.approx(0.5, abs=0.03)
     assert figures["doppelganger_1"].value == pytest.approx(0.01, abs=0.006)

@@ -27,13 +27,15 @@ def test_within_its_bounds_there_is_no_remark(reported):
 
 def test_above_its_bounds_the_remark_says_what_that_means():
     assert remark(epoch(4.64), FADER) == (
-        "the adversary's cross-entropy ends at 4.64 (chance cross entropy: 4.605): it is fooled, "
-        "and says nothing of what the latent leaks"
+        "the adversary's cross-entropy ends at 4.64 (chance cross entropy: 4.605): the adversary "
+        "is fooled, so it does not show what the latent leaks"
     )
 
 
 def test_below_its_bounds_the_remark_says_what_that_means():
-    assert remark(epoch(3.0), FADER).endswith("it still reads the nuisance from the latent")
+    assert remark(epoch(3.0), FADER).endswith(
+        "the adversary still reads the nuisance from the latent"
+    )
 
 
 def test_bounds_without_a_reference_are_those_of_the_quantity():

@@ -138,7 +138,7 @@ def test_links_to_other_files_are_refused(written, toy_task, tmp_path):
         scored(written, toy_task, tmp_path)
 
 
-def test_what_the_options_say_is_checked_before_anything_is_scored(written, toy_task, tmp_path):
+def test_options_are_checked_before_predictions_are_scored(written, toy_task, tmp_path):
     toy_task.prepare = None  # which scoring would call
     with pytest.raises(SettingError, match="The description of the method: field `method`"):
         scored(written, toy_task, tmp_path, method_name="NumpyPCA")

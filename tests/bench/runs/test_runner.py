@@ -107,7 +107,7 @@ def test_other_settings_go_to_other_folders(run, toy_task):
         ("shape", "failed", "encode of toy-linear must return [60, n_latent], but returned [60]."),
     ],
 )
-def test_a_fit_that_goes_wrong_makes_a_row_that_says_so(run, mishap, status, message):
+def test_a_failed_fit_makes_a_row_with_its_message(run, mishap, status, message):
     row, folder, _ = run(mishap=mishap)
     assert row.status == status
     assert row.message.startswith(message)
@@ -183,7 +183,7 @@ def test_a_row_says_that_several_processes_made_it(run, monkeypatch, later, thre
     assert row.status == "ok" and row.commit == later[0]
 
 
-def test_a_kill_between_the_two_state_files_does_no_harm(run, monkeypatch, tmp_path):
+def test_a_run_killed_between_its_two_state_files_continues(run, monkeypatch, tmp_path):
     undisturbed = run(out=tmp_path / "a", mishap="decline")
     copy = fitting._copy
 

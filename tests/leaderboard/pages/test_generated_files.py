@@ -21,7 +21,7 @@ from starbench.leaderboard.pages.terminal import table_for_run
 from starbench.leaderboard.statistics.columns import one_decimal, percent, scientific, two_decimals
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.board import Entry, file_name, load
-from starbench.leaderboard.store.published import published_figures
+from starbench.leaderboard.store.published import published_results
 from starbench.metrics import METRICS
 from starbench.results.schema import parse_row
 from starbench.results.text import RowError
@@ -87,11 +87,11 @@ def seeds_text(cell):
         (one_decimal, 6.04, "6.0"),
     ],
 )
-def test_number_formats(write, value, text):
+def test_numbers_are_formatted_as_documented(write, value, text):
     assert write(value) == text
 
 
-def test_without_rows_the_page_has_the_published_values():
+def test_a_leaderboard_without_rows_shows_the_published_values():
     page = leaderboard_page([])
     assert "No rows yet." in page
     line = line_of(page, "*fader* (published: Fader paper, Table 1; 25,000 stars)")
@@ -100,15 +100,15 @@ def test_without_rows_the_page_has_the_published_values():
     assert "## Single rows" not in page
     for task in ("apogee-giants", "apogee-giants-snr100", "apogee-giants-snr30"):
         assert f"\n## {task}\n" in page
-    # By falling SNR.
+    # By decreasing SNR.
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
 
 
 def test_published_values_are_possible_and_have_a_source():
-    lines = published_figures()
+    lines = published_results()
     assert len(lines) == 22
     for line in lines:
-        shares = [line.figures[name] for name in ("doppelganger_free", "doppelganger_0.1",
+        shares = [line.values[name] for name in ("doppelganger_free", "doppelganger_0.1",
                                                   "doppelganger_1")]  # fmt: skip
         assert shares == sorted(shares)
         assert shares[0] >= 0 and shares[-1] <= 1
@@ -216,7 +216,7 @@ def orders_of_groups(entries):
         yield [row for group in order for row in group]
 
 
-def test_a_value_that_some_seeds_lack_counts_the_seeds():
+def test_a_value_missing_for_some_seeds_shows_how_many_have_it():
     entries = [entry(seed=0, figures={"reconstruction_mse": 1e-6}), entry(seed=1)]
     assert line_of(leaderboard_page(entries), "fader")[5] == "1 of 2 seeds"
 
@@ -371,7 +371,7 @@ def test_the_generated_part_of_the_readme_is_replaced():
 
 def test_a_run_ends_with_its_row_beside_the_leaderboard(add, make_run, directory):
     make_board(add, make_run)
-    row, _ = board.read_pair(make_run(method="new", seed=7, nearest=0.55) / "row.json")
+    row, _ = board.read_row_and_ranks(make_run(method="new", seed=7, nearest=0.55) / "row.json")
     text = table_for_run(row, directory)
     lines = text.splitlines()
     assert lines[0] == "apogee-giants, version 1, full scale"
@@ -387,7 +387,7 @@ def test_a_run_ends_with_its_row_beside_the_leaderboard(add, make_run, directory
 
 
 def test_a_run_on_own_data_ends_with_its_row_alone(make_run, directory):
-    row, _ = board.read_pair(make_run(task="my_pairs", scale="own") / "row.json")
+    row, _ = board.read_row_and_ranks(make_run(task="my_pairs", scale="own") / "row.json")
     text = table_for_run(row, directory)
     assert text.startswith("my_pairs, version 1, own")
     assert "published" not in text
@@ -396,7 +396,7 @@ def test_a_run_on_own_data_ends_with_its_row_alone(make_run, directory):
 def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
     (path,) = add(make_run())
     path.write_text("{}")
-    row, _ = board.read_pair(make_run(seed=1) / "row.json")
+    row, _ = board.read_row_and_ranks(make_run(seed=1) / "row.json")
     text = table_for_run(row, directory)
     assert "> fader" in text
     assert "The leaderboard's rows are omitted: " in text

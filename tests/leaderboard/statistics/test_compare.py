@@ -115,7 +115,7 @@ def test_sign_test_is_the_exact_binomial_test(better, worse):
     assert sign_test(better, worse) == sign_test(worse, better)
 
 
-def test_an_interval_at_all_or_none_has_a_width():
+def test_a_share_of_zero_or_one_has_an_interval_of_finite_width():
     # 0 of 1,000: the exact 97.5 % bound is 1 - 0.025^(1/1000) = 0.368 %.
     low, high = share_interval(resample(np.ones((2, 1000))))
     assert (low, high) == (pytest.approx(1 - 0.003682, abs=1e-6), 1)

@@ -70,7 +70,7 @@ def judged(directory):
     return ranks, judgement, section
 
 
-def test_a_copy_shares_the_rank_and_a_method_two_points_worse_does_not(add_method, directory):
+def test_equal_methods_share_a_rank_and_one_two_points_worse_ranks_lower(add_method, directory):
     add_method("fader", 0.50, range(5))
     add_method("copy", 0.50, range(5), draw=range(5, 10))
     add_method("worse", 0.48, range(5), draw=range(10, 15))
@@ -214,7 +214,7 @@ def test_unequal_seeds_are_noted(add_method, directory):
 
 
 @given(st.sets(st.integers(0, 60)))
-def test_ranges_of_seeds_read_back(numbers):
+def test_ranges_of_seeds_expand_to_the_same_seeds(numbers):
     read = set()
     for part in filter(None, ranges(numbers).split(", ")):
         low, _, high = part.partition("-")
@@ -226,7 +226,7 @@ def test_ranks_of_other_stars_are_refused(add_method, directory, make_run):
     # Copied by hand, as `add` would have refused the number of pairs.
     add_method("fader", 0.5, range(2))
     run = make_run(method="small", ranks=ranks_at(0.9, 0, n_pairs=50))
-    row, ranks = board.read_pair(run / "row.json")
+    row, ranks = board.read_row_and_ranks(run / "row.json")
     target = directory / "rows" / board.file_name(row)
     target.write_bytes((run / "row.json").read_bytes())
     write_ranks(board.ranks_beside(target), *ranks)

@@ -9,7 +9,7 @@ from starbench.leaderboard.statistics.compare import compare_shares
 from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
 
 
-def test_shares_within_bins_by_hand():
+def test_shares_within_bins_equal_a_hand_calculation():
     # Ten pairs of labels 0 ... 19: fifths of four stars. A finds all, B none of the four highest.
     values = np.arange(20.0).reshape(10, 2)
     found_a = np.ones((2, 10, 2), bool)
@@ -59,7 +59,7 @@ def test_bins_add_up_to_all_stars(start, seeds_a, seeds_b):
     assert (one.low, one.high) == pytest.approx((overall.low, overall.high))
 
 
-def test_labels_of_stars():
+def test_star_labels_are_the_nuisances_and_the_iron_abundance():
     nuisance = np.arange(12.0).reshape(3, 2, 2)
     composition = np.array([[0.1, 5], [0.2, 6], [0.3, 7]])
     labels = star_labels(nuisance, composition, ("Teff", "logg"), ("Fe/H", "C/Fe"))

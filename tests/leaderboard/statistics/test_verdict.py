@@ -77,7 +77,7 @@ def rows():
     return Board()
 
 
-def test_a_copy_is_tied_and_a_method_two_points_worse_is_not(rows):
+def test_an_equal_method_is_tied_and_a_method_two_points_worse_is_not(rows):
     rows.add(found_by_seed(0.50, range(5)), "fader")
     rows.add(found_by_seed(0.50, range(5, 10)), "copy")
     rows.add(found_by_seed(0.48, range(10, 15)), "worse")
@@ -201,7 +201,7 @@ def test_where_the_share_saturates_the_sentence_gives_the_swapped_mse(rows):
     assert rows.verdict().saturated == (0, 1)
 
 
-def test_the_sentence_on_a_single_method(rows):
+def test_the_sentence_for_a_single_method_names_no_rival(rows):
     rows.add(halves(0.999), "only")
     assert rows.text() == "On apogee-giants, **only** is the only method, with 99.9 % (one seed)."
 

@@ -46,7 +46,7 @@ def test_an_added_row_is_loaded_with_its_ranks(add, make_run, directory):
 def test_a_row_is_added_by_its_file_as_well(add, make_run, directory, tmp_path):
     (path,) = add(make_run() / "row.json")
     other = tmp_path / "other" / "leaderboard"
-    copied = board.add([path], other, get_task=_fake_task(), declared=lambda name: None)
+    copied = board.add([path], other, get_task=_fake_task(), installed_method=lambda name: None)
     assert copied[0].read_bytes() == path.read_bytes()
 
 
@@ -66,8 +66,8 @@ def _fake_task():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"scale": "mini"}, "`scale` is mini, but the leaderboard takes only full rows"),
-        ({"scale": "own"}, "`scale` is own, but the leaderboard takes only full rows"),
+        ({"scale": "mini"}, "`scale` is mini, but the leaderboard accepts only full-scale rows"),
+        ({"scale": "own"}, "`scale` is own, but the leaderboard accepts only full-scale rows"),
         ({"dirty": True}, "`dirty` is true"),
         ({"task_version": 2}, "`task_version` is 2, but the installed apogee-giants has 1"),
         ({"data_fingerprint": "other"}, "`data_fingerprint` is other, but"),
@@ -98,28 +98,30 @@ def test_changed_code_is_accepted_only_with_allow_dirty(add, make_run):
 
 def test_a_row_may_not_claim_another_label_access_than_its_method(add, make_run):
     with pytest.raises(RowError, match="`label_access` is nuisance, but fader declares oracle"):
-        add(make_run(), declared=lambda name: FakeMethod(label_access="oracle"))
+        add(make_run(), installed_method=lambda name: FakeMethod(label_access="oracle"))
     with pytest.raises(RowError, match="`control` is False, but fader declares True"):
-        add(make_run(), declared=lambda name: FakeMethod(control=True))
-    assert add(make_run(), declared=lambda name: FakeMethod())
+        add(make_run(), installed_method=lambda name: FakeMethod(control=True))
+    assert add(make_run(), installed_method=lambda name: FakeMethod())
 
 
 def test_a_row_that_its_method_could_not_have_produced_is_refused(add, make_run):
     newer = make_run(method_version=7)
     with pytest.raises(RowError, match="`method_version` is 7, but the installed fader has"):
-        add(newer, declared=lambda name: FakeMethod())
+        add(newer, installed_method=lambda name: FakeMethod())
     with pytest.raises(RowError, match="`hyperparameters` and those of fader differ in `depth`"):
         add(
             make_run(hyperparameters={"n_latent": 5, "depth": 3}),
-            declared=lambda name: FakeMethod(),
+            installed_method=lambda name: FakeMethod(),
         )
     # The hyperparameters of an older version are unknown.
     older = make_run(hyperparameters={"depth": 3})
-    assert add(older, declared=lambda name: FakeMethod(version=2))
+    assert add(older, installed_method=lambda name: FakeMethod(version=2))
     with pytest.raises(RowError, match="predictions may not take the name of a method that ships"):
         add(
             make_run(predictions_sha256="0" * 64, overrides={}),
-            declared=lambda name: type("Own", (FakeMethod,), {"__module__": "starbench.x"})(),
+            installed_method=lambda name: type(
+                "Own", (FakeMethod,), {"__module__": "starbench.x"}
+            )(),
         )
 
 
@@ -246,14 +248,14 @@ def test_a_file_with_the_name_of_another_row_is_refused(add, make_run, directory
         board.load(directory)
 
 
-def test_a_small_row_copied_by_hand_is_refused(add, make_run, directory):
+def test_a_row_of_a_smaller_scale_is_refused(add, make_run, directory):
     (path,) = add(make_run())
     edit(path, scale="tiny")
     with pytest.raises(RowError, match="`scale` is tiny"):
         board.load(directory)
 
 
-def test_unknown_contents_are_not_copied(add, make_run, directory):
+def test_unknown_fields_of_a_file_are_not_copied(add, make_run, directory):
     run = make_run()
     with h5py.File(run / "ranks.h5", "a") as file:
         file["stowaway"] = np.arange(1000)
@@ -302,7 +304,7 @@ def test_ranks_are_recomputed_from_latents(tmp_path):
 
 def test_the_digest_in_a_row_is_that_of_its_ranks(make_run):
     run = make_run()
-    row, ranks = board.read_pair(run / "row.json")
+    row, ranks = board.read_row_and_ranks(run / "row.json")
     assert row.ranks_sha256 == ranks_digest(ranks.rank)
     found = recovery_estimates(TwinRanks(*ranks))
     assert row.metrics["doppelganger_free"].value == found["doppelganger_free"].value

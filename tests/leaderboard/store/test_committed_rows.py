@@ -58,11 +58,11 @@ def above(place: str, ceiling: Group, metric: str) -> list[str]:
     ]
 
 
-def test_there_are_rows_to_judge():
+def test_the_leaderboard_has_scored_competing_methods():
     assert any(not group.row.control for groups in scored().values() for group in groups)
 
 
-def test_a_method_above_a_ceiling_would_be_found():
+def test_the_check_for_methods_above_a_limit_detects_one():
     for place, groups in scored().items():
         competing = [group for group in groups if not group.row.control]
         low, high = (

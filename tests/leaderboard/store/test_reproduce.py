@@ -122,7 +122,7 @@ def test_a_metric_that_one_of_them_lacks_differs():
         assert differing.name == "reconstruction_mse"
 
 
-def test_other_ranks_have_the_wider_tolerance():
+def test_metrics_of_differing_ranks_have_the_wider_tolerance():
     row, again, ranks = rows()
     moved = row.metrics[SIGNIFICANT].model_copy(
         update={"value": row.metrics[SIGNIFICANT].value - 0.01}

@@ -69,7 +69,7 @@ def test_the_same_run_gives_the_same_bytes_and_a_copied_row_too(add, run, tmp_pa
     assert [file.read_bytes() for file in trace_files(path)] == before
 
 
-def test_a_row_without_them_takes_away_those_of_the_row_it_replaces(add, run, make_run):
+def test_replacing_a_row_removes_its_old_history_and_example(add, run, make_run):
     add(run)
     (path,) = add(make_run(), replace=True)
     assert not any(file.exists() for file in trace_files(path))
@@ -88,22 +88,22 @@ def test_a_long_history_is_thinned_from_its_end(add, run):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("epoch,<script>alert(1)</script>\n1,2\n", "columns named by letters"),
+        ("epoch,<script>alert(1)</script>\n1,2\n", "column names may contain only letters"),
         ("loss,epoch\n1,2\n", "`epoch` first"),
         ("epoch,loss,loss\n1,2,3\n", "no column occur twice"),
         (
             ",".join(["epoch", *(f"a{i}" for i in range(30))]) + "\n" + "1," * 30 + "1\n",
-            "at most 24",
+            "exceeds 24 columns",
         ),
         ("epoch,loss\n1,nan\n", "should be a finite number"),
-        ("epoch,loss\n1,1e300\n", "numbers below 1e30"),
+        ("epoch,loss\n1,1e300\n", "a number of 1e30 or more"),
         ("epoch,loss\n1,<b>\n", "should be a finite number"),
         ("epoch,loss\n1\n", "has 1 fields, but the header has 2"),
         ("epoch,loss\n2,1\n1,1\n", "should increase"),
         ("epoch,loss\n,1\n", "should be a finite number"),
         ('epoch,"loss\n', "not a CSV history"),
-        ("epoch,lo\u202ess\n1,1\n", "columns named by letters"),
-        ("epoch,loss\n" + "1,1\n" * 600_000, "not a file of at most"),
+        ("epoch,lo\u202ess\n1,1\n", "column names may contain only letters"),
+        ("epoch,loss\n" + "1,1\n" * 600_000, "larger than 2,000,000 bytes"),
     ],
 )
 def test_a_hostile_history_is_refused(add, run, directory, text, words):
@@ -148,13 +148,13 @@ def test_attributes_of_another_type_are_refused(add, run, field, value):
         add(run)
 
 
-def test_a_file_that_is_no_hdf5_is_refused(add, run):
+def test_a_file_that_is_not_hdf5_is_refused(add, run):
     (run / "example.h5").write_bytes(b"not HDF5")
     with pytest.raises(RowError, match="a damaged HDF5 file"):
         add(run)
 
 
-def test_what_lies_beside_the_rows_of_this_repository_can_be_read_and_is_small():
+def test_histories_and_examples_of_the_committed_rows_are_valid_and_small():
     for path in (Path(__file__).parents[3] / "leaderboard" / "rows").glob("*.json"):
         read_trace(path)
         assert all(file.stat().st_size < 30_000 for file in trace_files(path) if file.exists())

@@ -133,7 +133,7 @@ def test_a_folder_with_other_files_is_refused(directory, get_task, tmp_path):
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_the_command_builds_beside_the_rows(add, make_run, directory, get_task, monkeypatch):
+def test_the_command_builds_the_site_from_a_folder(add, make_run, directory, get_task, monkeypatch):
     add(make_run())
     monkeypatch.setattr(registry, "get_task", get_task)
     arguments = ["leaderboard", "site", "--quiet", "--directory", str(directory)]

@@ -123,7 +123,7 @@ def test_the_site_works_from_files_alone(site, browser):
     assert faults == []
 
 
-def test_the_pages_are_accessible_and_fit(site, browser):
+def test_the_pages_are_accessible_and_fit_narrow_screens(site, browser):
     faults = []
     for scheme, viewport in (("light", DESK), ("dark", PHONE)):
         # The check is put into the page as a script, which the page's own rules would refuse.

@@ -22,7 +22,7 @@ CRITIC = Diagnostic("critic", "critic's loss", reference="by_chance")
         ((), "loss"),  # of one panel with all four
     ],
 )
-def test_panels(diagnostics, panels):
+def test_panels_show_the_declared_diagnostics_or_else_all_quantities(diagnostics, panels):
     drawn = method_training("fader", RUNS, diagnostics)
     assert drawn.alt == f"Line charts over epochs of 2 fits of fader: {panels}."
     assert ("dashed line" in drawn.caption) == bool(diagnostics)

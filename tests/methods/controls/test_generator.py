@@ -7,7 +7,7 @@ from support.emulated_stars import stars
 from starbench.methods.controls.generator import generator
 
 
-def test_coordinates_keep_distances_and_tangents_are_differences():
+def test_coordinates_preserve_distances_and_tangents_equal_finite_differences():
     flux, nuisance, composition = stars()
     labels = np.concatenate([nuisance, composition], axis=1)[:6].astype(float)
     step = np.zeros(19)

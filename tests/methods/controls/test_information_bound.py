@@ -66,7 +66,7 @@ def fit_compositions(observed: np.ndarray, start: np.ndarray, noise: float) -> n
     raise AssertionError(f"{len(moving)} of {len(labels)} fits have not converged")
 
 
-def test_least_squares_fits_scatter_as_the_bound_says():
+def test_least_squares_fits_attain_the_cramer_rao_bound():
     n_stars, n_noises, noise = 200, 8, 1 / 100
     _, nuisance, composition = stars()
     truth = np.concatenate([nuisance, composition], axis=1)[:n_stars].astype(float)
@@ -90,7 +90,7 @@ def test_least_squares_fits_scatter_as_the_bound_says():
             assert 0.9 < fits.var() < 1.2, f"{name}: {fits.var():.3f} of {len(fits)} fits"
 
 
-def test_estimates_scatter_as_their_posteriors_say():
+def test_estimates_scatter_as_their_posterior_covariance():
     spectra = view(1 / 50)
     method = fitted(spectra)
     latent = method.encode_stars(spectra.flux, spectra.nuisance, spectra.composition)
@@ -100,7 +100,7 @@ def test_estimates_scatter_as_their_posteriors_say():
     assert 0.93 < square.mean() / 17 < 1.07  # the mean over 300 stars scatters by 2 %
 
 
-def test_the_ceiling_falls_with_noise():
+def test_the_bound_on_found_twins_falls_with_noise():
     shares = [
         (ranks(fitted(spectra), spectra) == 1).mean() for spectra in map(view, (0.01, 0.04, 0.16))
     ]
@@ -118,7 +118,7 @@ def test_without_noise_the_latent_is_the_composition():
     assert ranks(method, spectra) is None  # equal latents have the L1 distance 0 and rank first
 
 
-def test_an_unknown_nuisance_never_helps():
+def test_fitting_the_nuisance_never_raises_the_bound():
     spectra = view(0.02)
     known, unknown = fitted(spectra), fitted(spectra, nuisance_known=False)
     unknown.axes = known.axes
@@ -130,14 +130,14 @@ def test_an_unknown_nuisance_never_helps():
     assert ranks(known, spectra).mean() <= ranks(unknown, spectra).mean()
 
 
-def test_information_left_when_a_second_parameter_is_fitted():
+def test_fitting_a_second_parameter_reduces_the_information_of_the_first():
     # F = [[2, 1], [1, 4]] has the inverse [[4, -1], [-1, 2]] / 7, so of 2 remains 7 / 4
     information, score = marginal(np.array([[[2.0, 1.0], [1.0, 4.0]]]), np.array([[3.0, 4.0]]), 1)
     assert_allclose(information, [[[7 / 4]]])
     assert_allclose(score, [[2.0]])  # 3 - 4 / 4
 
 
-def test_data_without_a_bound_are_refused():
+def test_spectra_that_the_emulator_did_not_make_are_refused():
     flux, nuisance, composition = stars()
     for spectra, complaint in (
         (View(flux, nuisance), "does not hold|do not hold"),

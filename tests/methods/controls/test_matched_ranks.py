@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from starbench.methods.controls.matched_ranks import matched_ranks
 
 
-def test_ranks_of_one_element_worked_by_hand():
+def test_ranks_for_one_element_equal_a_hand_calculation():
     # Information 1, so C = 1, V = 1/2, m = x / 2 and, up to a constant,
     # D = (x_j - x_q / 2)^2 / 1.5 - x_j^2 / 2. Pairs x = (2, 2) and (1, 3). From 2: to the twin
     # -1.33, to 1 -0.5, to 3 -1.83, as a star so rare is a likelier match. From 1: to the twin
@@ -66,7 +66,7 @@ def test_a_stranger_equal_to_the_twin_is_tied_with_it():
     assert rank[0, 0] >= before[0, 0]
 
 
-def test_a_star_that_is_not_finite_ranks_last():
+def test_a_star_with_a_non_finite_latent_ranks_last():
     _, information, mean = draw_measurements(40, 5)
     mean[4, 2] = np.nan
     rank, _ = matched_ranks(mean, information)

@@ -31,19 +31,19 @@ def test_the_composition_finds_every_twin():
     assert (ranks("composition") == 1).all()
 
 
-def test_a_constant_ranks_every_twin_last():
+def test_a_constant_latent_ranks_every_twin_last():
     assert (ranks("constant-latent") == 2 * N - 1).all()
 
 
 @pytest.mark.parametrize("name", ["random-latent", "nuisance-latent", "twin-by-order"])
-def test_chance(name):
+def test_uninformative_latents_find_twins_by_chance(name):
     rank = ranks(name)
     # Uniform ranks, within three standard errors (of pairs, not stars).
     assert (rank - 1).mean() / (2 * N - 2) == pytest.approx(0.5, abs=3 * (12 * N) ** -0.5)
     assert (rank == 1).mean() < 0.01
 
 
-def test_spectra_alone_find_some_twins_but_few():
+def test_raw_flux_finds_few_twins_but_more_than_chance():
     rank = ranks("raw-flux")
     assert (rank == 1).mean() < 0.2
     assert np.median(rank) < 0.7 * N  # chance would be N

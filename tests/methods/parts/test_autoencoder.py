@@ -17,7 +17,7 @@ from starbench.methods.parts.networks import ConditionalNetworks, Networks
 from starbench.methods.parts.objective import Reconstruction, ReconstructionError
 
 
-def test_the_loss_falls():
+def test_training_reduces_the_loss():
     record = Record()
     fit_small(ConditionalAutoencoder, n_pairs=600, epochs=10, monitor=record)
     assert record.values[-1]["reconstruction_mse"] < 0.2 * record.values[0]["reconstruction_mse"]
@@ -36,7 +36,7 @@ def test_watched_error_is_the_mean_squared_error_of_the_flux():
     assert record.values[0]["reconstruction_mse"] == pytest.approx(expected, rel=0.05)
 
 
-def test_a_loss_that_is_not_finite_is_a_divergence():
+def test_a_non_finite_loss_raises_diverged():
     with pytest.raises(Diverged, match=r"became (nan|inf) in epoch"):
         fit_small(Fader, n_pairs=100, epochs=5, learning_rate=1e18)
 
@@ -64,12 +64,12 @@ class Collapsed(Autoencoder):
         return Reconstruction(BlindNetworks(networks), ReconstructionError(inputs, 0.4))
 
 
-def test_a_latent_that_the_decoder_does_not_use_is_a_divergence():
+def test_a_latent_that_the_decoder_ignores_raises_diverged():
     with pytest.raises(Diverged, match="the latent collapsed"):
         fit_small(Collapsed, n_pairs=300, epochs=3)
 
 
-def test_a_method_that_is_not_fitted_says_so():
+def test_encoding_before_fitting_raises_an_error():
     flux, nuisance, _ = draw("test", 2)
     with pytest.raises(RuntimeError, match="fader is not fitted: call fit or load_state first"):
         Fader().encode(flux[:, 0], nuisance[:, 0])
@@ -99,7 +99,7 @@ def test_the_state_restores_the_noise_model_of_noisy_spectra():
 
 def test_methods_with_the_same_settings_start_from_the_same_networks():
     train = view("train", 100, "nuisance")
-    inputs = Inputs.fit(train, n_fitted=200, components=24, whitening=1.0, at_least=1, seed=0)
+    inputs = Inputs.fit(train, n_fitted=200, components=24, whitening=1.0, min_components=1, seed=0)
     weights = []
     for method in (ConditionalAutoencoder, Fader):
         torch.manual_seed(0)

@@ -22,7 +22,7 @@ def test_critic_loss_of_a_hand_worked_case():
     assert loss.item() == pytest.approx((4 + 6) / 2 - (3 + 11) / 2 + 8)
 
 
-def test_no_gradient_reaches_the_samples():
+def test_the_critic_loss_has_no_gradient_in_the_samples():
     real, fake = torch.ones(3, 2, requires_grad=True), torch.zeros(3, 2, requires_grad=True)
     critic = linear([1.0, 1.0])
     critic_loss(critic, real, fake, slope_weight=1.0, generator=torch.Generator()).backward()

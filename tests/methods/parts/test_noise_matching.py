@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.methods.parts.noise_matching import moved_covariance, noise_matched_map
+from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 
 
 def cloud(signal, noise, n=200_000, seed=0):
@@ -16,22 +16,22 @@ def cloud(signal, noise, n=200_000, seed=0):
 
 
 def matched(latent, noisier):
-    return noise_matched_map(latent, moved_covariance(latent, noisier))
+    return noise_matched_map(latent, difference_covariance(latent, noisier))
 
 
-def test_two_axes_worked_by_hand():
+def test_weights_of_two_axes_equal_a_hand_calculation():
     # Variances: signal 9 and 3, noise 1 and 1. Shares of signal 9/10 and 3/4.
     matrix = matched(*cloud([3.0, 3**0.5], [1.0, 1.0])).numpy()
     norms = np.sort(np.linalg.norm(matrix, axis=1))
     assert norms == pytest.approx([0.75**0.5, 0.9**0.5], abs=0.01)
 
 
-def test_noise_becomes_alike_up_to_the_share_of_signal():
+def test_noise_is_whitened_and_weighted_by_the_share_of_signal():
     latent, noisier = cloud([3.0, 1.0, 0.5], [0.1, 2.0, 0.3])
     mixing = torch.tensor([[1.0, 2.0, 0.0], [0.5, -1.0, 3.0], [0.0, 1.0, 1.0]]).double()
     matrix = matched(latent @ mixing, noisier @ mixing).double()
-    moved = (noisier - latent) @ mixing @ matrix
-    covariance = (moved.T @ moved / len(moved)).numpy()
+    difference = (noisier - latent) @ mixing @ matrix
+    covariance = (difference.T @ difference / len(difference)).numpy()
     signal = [1 / (1 + 4), 0.25 / (0.25 + 0.09), 9 / 9.01]
     assert np.diag(covariance) == pytest.approx(signal, abs=0.01)
     assert covariance - np.diag(np.diag(covariance)) == pytest.approx(np.zeros((3, 3)), abs=0.01)
@@ -40,13 +40,13 @@ def test_noise_becomes_alike_up_to_the_share_of_signal():
 def test_an_axis_of_pure_noise_has_almost_no_weight_but_can_be_recovered():
     latent, noisier = cloud([1.0, 0.0], [0.2, 5.0])
     matrix = matched(latent, noisier)
-    moved = (latent.float() @ matrix).std(0).sort().values
-    assert moved[0] < 0.2 < moved[1]
+    difference = (latent.float() @ matrix).std(0).sort().values
+    assert difference[0] < 0.2 < difference[1]
     back = latent.float() @ matrix @ torch.linalg.inv(matrix)
     assert torch.allclose(back, latent.float(), atol=0.05)
 
 
-def test_twins_are_found_more_often_than_in_the_raw_latent():
+def test_noise_matching_finds_more_twins_than_the_raw_latent():
     rng = np.random.default_rng(0)
     signal, noise = np.array([3.0, 1.0, 1.0, 1.0]), np.array([2.0, 0.1, 0.1, 0.1])
     truth = rng.normal(size=(600, 1, 4)) * signal

@@ -6,7 +6,7 @@ import torch
 from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
 
 
-def test_one_number_worked_by_hand():
+def test_one_step_in_one_dimension_equals_a_hand_calculation():
     # x = 2 z + noise of 0.5, prior N(1, 4): information 4 / 0.25 = 16, precision 1 / 4.
     latent, information = gauss_newton_step(
         lambda z: 2 * z,
@@ -40,7 +40,7 @@ def refined(matrix, prior, start, spectra):
     )
 
 
-def test_of_a_linear_decoder_one_step_is_the_posterior_mean_wherever_it_starts():
+def test_one_step_reaches_the_posterior_mean_of_a_linear_decoder_from_any_start():
     matrix, prior, truth, spectra = linear()
     first, _ = refined(matrix, prior, torch.zeros_like(truth), spectra)
     second, _ = refined(matrix, prior, 10 * truth, spectra)
@@ -51,7 +51,7 @@ def test_of_a_linear_decoder_one_step_is_the_posterior_mean_wherever_it_starts()
     assert (first - truth).square().mean() <= (fitted - truth).square().mean() * 1.001
 
 
-def test_noise_covariance_is_the_scatter_over_noise():
+def test_noise_covariance_equals_the_scatter_over_noise_realisations():
     matrix, prior, truth, _ = linear()
     latent = truth[:1].expand(100_000, 3)
     noise = torch.randn(len(latent), 8, generator=torch.Generator().manual_seed(1)).double()
@@ -61,7 +61,7 @@ def test_noise_covariance_is_the_scatter_over_noise():
     assert torch.allclose(found, expected, rtol=0.03, atol=0.01 * expected.diagonal().min())
 
 
-def test_a_curved_decoder_is_fitted_by_a_few_steps():
+def test_a_few_steps_converge_for_a_nonlinear_decoder():
     truth = torch.linspace(-1, 1, 9).double()[:, None]
     decode = lambda z: torch.cat([z.exp(), z + 0.3 * z**2], 1)  # noqa: E731
     latent = truth + 0.3

@@ -23,7 +23,7 @@ def test_principal_components_agree_with_a_singular_value_decomposition(flux):
     assert overlap == pytest.approx(np.ones(8), abs=1e-4)
 
 
-def test_residual_mse_is_what_the_components_miss(flux):
+def test_residual_mse_is_the_error_of_the_truncated_components(flux):
     fitted = principal_components(flux, 20, seed=0)
     rebuilt = fitted.flux(fitted.coefficients(flux)).numpy()
     assert float(fitted.residual_mse) == pytest.approx(np.mean((rebuilt - flux) ** 2), rel=1e-3)
@@ -44,19 +44,19 @@ def test_pixels_reconstruct_exactly(flux):
     assert float(fitted.residual_mse) == 0
 
 
-def test_more_components_than_the_data_can_have_are_cut(flux):
+def test_more_components_than_the_rank_of_the_data_are_dropped(flux):
     # Ten spectra about their mean span nine dimensions; a tenth would be rounding.
     assert len(principal_components(flux[:10], 500, seed=0)) == 9
 
 
 @pytest.mark.parametrize("fit", [pixels, lambda flux: principal_components(flux, 12, seed=0)])
-def test_state_round_trip(flux, fit):
+def test_a_representation_is_restored_from_its_state(flux, fit):
     fitted = fit(flux)
     again = Representation(**fitted.state_dict())
     assert torch.equal(fitted.coefficients(flux), again.coefficients(flux))
 
 
-def test_components_of_noise_alone_are_cut():
+def test_components_below_the_noise_are_dropped():
     rng = np.random.default_rng(0)
     signal = rng.normal(size=(4000, 3)) * [3.0, 2.0, 1.0]
     axes = np.linalg.qr(rng.normal(size=(60, 3)))[0]
@@ -64,4 +64,4 @@ def test_components_of_noise_alone_are_cut():
     assert len(principal_components(flux, 40, seed=0)) == 40
     assert len(principal_components(flux, 40, seed=0, noise=0.1)) == 3
     assert len(principal_components(flux, 2, seed=0, noise=0.1)) == 2
-    assert len(principal_components(flux, 40, seed=0, noise=0.1, at_least=10)) == 10
+    assert len(principal_components(flux, 40, seed=0, noise=0.1, min_components=10)) == 10

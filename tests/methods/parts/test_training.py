@@ -39,7 +39,7 @@ def test_an_epoch_visits_each_item_once_and_drops_the_incomplete_batch():
     assert len({item for batch in batches for item in batch}) == 9
 
 
-def test_a_batch_larger_than_the_data_is_the_data():
+def test_a_batch_size_above_the_number_of_items_gives_one_full_batch():
     assert [len(batch) for batch, _ in collect(5, 100)] == [5]
 
 

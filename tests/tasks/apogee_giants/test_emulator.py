@@ -47,7 +47,7 @@ def test_flux_is_the_same_each_time_and_in_any_batch(emulator, stars):
     assert np.abs(flux[::-1] - emulator.flux(labels[::-1])).max() < 1e-6
 
 
-def test_real_spectra_of_held_out_stars_are_reproduced(emulator, stars):
+def test_the_emulator_reproduces_synthesised_held_out_stars(emulator, stars):
     labels, flux = stars
     error = emulator.flux(labels) - flux
     worst = emulator.facts["held_out"]["worst_star_rms"]

@@ -38,7 +38,7 @@ def test_a_file_of_the_layout_is_read_unchanged(pairs_file, n, n_pixels, n_nuisa
             assert (read.composition is not None) == known
 
 
-def test_it_is_read_in_pieces_of_bounded_size(pairs_file, monkeypatch):
+def test_a_file_is_read_in_chunks_of_bounded_size(pairs_file, monkeypatch):
     path = pairs_file(n=(10, 4, 4))
     whole = OwnData(path)
     monkeypatch.setattr(own_data, "_CHUNK_BYTES", 3 * 8 * 12)
@@ -105,7 +105,7 @@ WRONG_STRUCTURE = {
         "train/composition has shape (6, 3), but the flux and the attribute elements ask for (6,"),
     "composition in one split only": (
         {"train/composition": None, "validation/composition": None},
-        "train has no composition though test has; give it in all splits or in none"),
+        "train has no composition, but test has; give it in all splits or in none"),
     "unnamed elements": ({"elements": None}, "has no attribute elements at its root"),
     "unnamed nuisance": (
         {"nuisance_names": None}, "has no attribute nuisance_names at its root; add one text for"),
@@ -138,7 +138,7 @@ WRONG_STRUCTURE = {
 
 
 @pytest.mark.parametrize(("changes", "sentence"), WRONG_STRUCTURE.values(), ids=WRONG_STRUCTURE)
-def test_wrong_structure_is_named_in_one_sentence(pairs_file, changes, sentence):
+def test_a_wrong_structure_is_refused_in_one_sentence(pairs_file, changes, sentence):
     path = pairs_file(**changes)
     with pytest.raises(DataError, match=re.escape(sentence)) as caught:
         OwnData(path)

@@ -87,7 +87,7 @@ def test_rows_are_copied_once_for_each_content(load, tmp_path, monkeypatch):
     assert len(kept(tmp_path)) == 2 and other.nuisance_units == ("kK",)
 
 
-def test_arrays_and_other_floats_are_read(load):
+def test_array_columns_and_other_float_types_are_read(load):
     features = datasets.Features(
         {
             "flux": datasets.Array2D((2, 3), "float64"),
@@ -101,7 +101,7 @@ def test_arrays_and_other_floats_are_read(load):
     assert np.array_equal(task.load("test", "own").composition, columns(seed=2)["composition"])
 
 
-def test_it_is_read_in_pieces(load, monkeypatch):
+def test_rows_are_read_in_chunks(load, monkeypatch):
     monkeypatch.setattr(hugging_face, "_CHUNK_BYTES", 2 * 8 * 3)
     task = load(data_set())
     assert np.array_equal(task.load("train", "own").flux, columns()["flux"])
@@ -155,7 +155,7 @@ WRONG = {
     "no names": (about(nuisance_names=None), "needs nuisance_names, a list of texts; add it"),
     "one name as a text": (about(nuisance_names="Teff"), "needs nuisance_names, a list of texts"),
     "no units": (about(nuisance_units=None), "needs nuisance_units, a list of texts; add it"),
-    "no elements": (about(elements=None), "has no elements though train has a composition"),
+    "no elements": (about(elements=None), "has no elements, but train has a composition"),
     "wavelengths that fall": (about(wavelength=[3, 2, 1]), "wavelength does not increase from"),
     "a name too many": (
         about(nuisance_names=["Teff", "log g"]), "train/nuisance holds 1 values instead of 2;"),
@@ -186,7 +186,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("changes", "sentence"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_named_in_one_sentence(load, tmp_path, changes, sentence):
+def test_invalid_rows_are_refused_in_one_sentence(load, tmp_path, changes, sentence):
     with pytest.raises(DataError, match=re.escape(sentence)) as caught:
         load(data_set(**changes))
     text = str(caught.value)

@@ -138,7 +138,7 @@ def test_a_truncated_file_is_named_and_rebuilt(built, path, caplog, keep):
     with caplog.at_level(logging.WARNING):
         built.prepare("mini", progress=False)
     (message,) = messages(caplog)
-    what = "(is cut short|cannot be read as HDF5 .*)"
+    what = "(is truncated|cannot be read as HDF5 .*)"
     assert re.fullmatch(rf"{re.escape(str(path))} {what}; it is rebuilt", message)
     assert path.read_bytes() == wanted
 
@@ -183,7 +183,7 @@ def test_data_with_a_right_digest_that_differ_from_the_manifest_are_found(built,
     assert not list(cached.problems(progress=False))
 
 
-def test_building_other_data_than_the_manifest_is_refused(tmp_path, emulator, manifest):
+def test_building_data_that_differ_from_the_manifest_is_refused(tmp_path, emulator, manifest):
     off = type(emulator)(strength=1.05)
     off.sha256 = emulator.sha256
     task = ApogeeGiants(tmp_path, emulator=off, manifest=manifest)

@@ -66,7 +66,7 @@ def test_the_composition_of_test_can_be_withheld(task, form, tmp_path):
     composition = task.load("test", "own").composition
     for path in [out] if out.is_file() else out.rglob("*"):
         assert path.is_dir() or composition[1].tobytes() not in path.read_bytes()
-    with pytest.raises(DataError, match="has no composition of test; leave --withhold-comp"):
+    with pytest.raises(DataError, match="has no composition in test; remove --withhold-comp"):
         write(again, tmp_path / "twice.h5", withhold_composition=True)
 
 
@@ -95,7 +95,7 @@ def test_parquet_has_plain_columns_and_metadata(task, tmp_path):
         assert np.array_equal(np.array(table[name].to_pylist(), "f4"), getattr(train, name))
 
 
-def test_metadata_survive_operations_of_datasets(task, tmp_path):
+def test_metadata_survive_operations_of_hugging_face_datasets(task, tmp_path):
     """Of a table's metadata and a data set's description nothing reaches the Hub and back."""
     out = write(task, tmp_path / "out", "datasets")
     loaded = datasets.load_from_disk(str(out))
@@ -117,7 +117,7 @@ def test_an_existing_export_is_replaced_only_with_force(task, tmp_path):
     for form, name in OUTS.items():
         out = tmp_path / form / name
         write(task, out, form)
-        with pytest.raises(DataError, match=r"exists; --force replaces it\."):
+        with pytest.raises(DataError, match=r"exists; give --force to replace it\."):
             write(task, out, form)
         write(task, out, form, withhold_composition=True, force=True)
         again = get_task(data=out, cache=tmp_path, progress=False)
@@ -167,16 +167,16 @@ def test_an_interrupted_export_leaves_the_earlier_one(task, form, tmp_path):
     assert {p: p.read_bytes() for p in out.parent.rglob("*") if p.is_file()} == before
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(task, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_in_one_sentence_and_leaves_no_file(task, tmp_path, monkeypatch):
     free = SimpleNamespace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
-    with pytest.raises(OSError, match="free space there, or choose another OUT") as caught:
+    with pytest.raises(OSError, match="free some space, or choose another OUT") as caught:
         write(task, tmp_path / "new" / "out.h5")
     assert caught.value.errno == errno.ENOSPC and caught.value.filename.endswith("out.h5")
     assert not list((tmp_path / "new").iterdir())
 
 
-def test_memory_holds_one_piece_at_a_time(task, tmp_path, monkeypatch):
+def test_export_holds_one_chunk_in_memory(task, tmp_path, monkeypatch):
     sizes, real = [], exporting._batch
 
     def batch(piece, *rest):

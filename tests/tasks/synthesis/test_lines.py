@@ -32,7 +32,7 @@ def test_line_table_is_sorted_finite_and_in_range(lines):
         ("H 1", 16806.52, 12.75),
     ],
 )
-def test_known_lines_are_there(lines, species, wavelength, excitation):
+def test_the_table_holds_known_lines(lines, species, wavelength, excitation):
     near = lines[(lines["species"] == species) & (abs(lines["wlcent"] - wavelength) < 0.2)]
     assert abs(near["excit"] - excitation).min() < 0.02
 

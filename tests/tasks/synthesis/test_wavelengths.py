@@ -9,7 +9,7 @@ from starbench.tasks.synthesis.wavelengths import (
 )
 
 
-def test_grid_is_the_dr12_grid():
+def test_wavelengths_are_the_dr12_grid():
     wavelength = aspcap_wavelengths()
     assert wavelength.shape == (7214,)
     assert (np.diff(wavelength) > 0).all()

@@ -15,7 +15,7 @@ def numbers():
     return json.loads(fidelity.NUMBERS_PATH.read_text())
 
 
-def test_the_report_is_what_the_measurements_say(numbers):
+def test_the_committed_report_follows_from_the_measurements(numbers):
     comparison = (fidelity.FOLDER / "comparison.csv").read_text()
     text = render(numbers, Emulator.load().facts, comparison)
     assert fidelity.REPORT_PATH.read_text() == text
