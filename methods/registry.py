@@ -79,7 +79,7 @@ def get_method(spec: str | type[Method]) -> type[Method]:
             raise SettingError(f"There is no method '{spec}'; {hint}")
         try:
             candidate = points[spec].load()
-        except Exception as error:  # third-party code may raise anything
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             package = points[spec].dist
             raise SettingError(
                 f"Method '{spec}' of package {package.name if package else '(unknown)'} "
@@ -100,7 +100,7 @@ def _from_file(filename: str, attribute: str) -> Any:
     sys.modules.setdefault(path.stem, module)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # third-party code may raise anything
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         raise SettingError(f"{filename} cannot be loaded: {error!r}") from error
     if not hasattr(module, attribute):
         raise SettingError(f"{filename} defines no '{attribute}'; give --method as PATH.py:CLASS.")

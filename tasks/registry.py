@@ -71,7 +71,7 @@ def get_task(
         task = make(cache=cache)
     except DataError:
         raise
-    except Exception as error:  # whatever another's class may raise
+    except (Exception, SystemExit) as error:  # whatever another's class may raise
         raise DataError(f"{spec} cannot be made a task: {error!r}.") from error
     return _checked(task, spec)
 

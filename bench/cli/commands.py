@@ -109,7 +109,7 @@ class Program(Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click ends quietly when the reader of a pipe, such as head, has gone
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             if debugging():
                 raise
             raise in_one_sentence(error, ctx.invoked_subcommand) from error

@@ -238,7 +238,10 @@ class Fit:
                 raise checkpoint.CheckpointError("it belongs to other settings")
             method.load_state(state)
             self._restore(metadata)
-        except Exception as error:  # a damaged file can make load_state raise anything
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a damaged file can make load_state raise anything
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             say(f"{self._folder.checkpoint} cannot be continued ({reason}); the fit starts over.")
             self.reset()

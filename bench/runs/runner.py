@@ -46,6 +46,7 @@ from starbench.runs.draft import (
     RowDraft,
     Worker,
     parts_message,
+    source_file,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
 from starbench.runs.run_folder import RunFolder
@@ -185,13 +186,13 @@ class _Job:
             seconds["score"] = time.perf_counter() - began_scoring
         except (SettingError, DataError, OSError):
             raise  # user-fixable errors and the machine's, which say nothing of the method
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a method may call sys.exit
             if os.environ.get("STARBENCH_DEBUG"):
                 traceback.print_exc()
             status: Literal["diverged", "failed"] = (
                 "diverged" if isinstance(error, Diverged) else "failed"
             )
-            result = Result(status, _one_line(error), epochs=fit.epoch_done)
+            result = Result(status, _one_line(error, self.method_class), epochs=fit.epoch_done)
         seconds["fit"] = fit.seconds
         seconds["total"] = sum(seconds.values())
         peak = max(fit.peak_memory, peak_memory_bytes())
@@ -333,11 +334,19 @@ def _finished_row(folder: RunFolder) -> Row | None:
     return None if row.status == "failed" else row
 
 
-def _one_line(error: BaseException) -> str:
-    """Return an error as one printable line, with the file and line of an unexpected one."""
+def _one_line(error: BaseException, method_class: type[Method]) -> str:
+    """Return an error as one printable line; an unexpected one with the method's line and its own.
+
+    The error of a library says little without the line of the method that called it.
+    """
     text = "".join(character if character.isprintable() else " " for character in str(error))
     text = " ".join(text.split())[:MESSAGE_LENGTH]
     if isinstance(error, Diverged | OutputError):
         return text or type(error).__name__
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    source = source_file(method_class)
+    own = [frame for frame in frames if Path(frame.filename) == source]
+    shown = own[-1:] if own[-1:] == frames[-1:] else [*own[-1:], frames[-1]]
+    place = ", raised at ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
+    name = type(error).__name__
+    return f"{name}: {text} ({place})" if text else f"{name} ({place})"

@@ -188,6 +188,23 @@ def test_a_run_that_diverges_says_so(arguments, tmp_path):
     assert row.status == "diverged" and not row.metrics
 
 
+def test_a_method_that_exits_fails_the_run_but_not_the_sweep(arguments, tmp_path, short_probes):
+    run = invoke(*arguments, "--set", "mishap=exit")
+    assert run.exit_code == 1
+    assert "The run failed: SystemExit" in run.stderr
+    sweep = invoke("sweep", *arguments[1:], "--set", "mishap=exit,none", "--seeds", "0")
+    assert sweep.exit_code == 1
+    assert "1 of 2 runs failed or diverged" in sweep.stderr
+    assert sorted(read_row(path).status for path in tmp_path.rglob("row.json")) == ["failed", "ok"]
+
+
+def test_a_file_that_exits_is_named(arguments, tmp_path):
+    (tmp_path / "quits.py").write_text("raise SystemExit\n")
+    result = invoke(*arguments, "--method", f"{tmp_path / 'quits.py'}:Quits")
+    assert result.exit_code == 2
+    assert "quits.py cannot be loaded: SystemExit()" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "hints"),
     [
