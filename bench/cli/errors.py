@@ -8,6 +8,7 @@ import click
 # User-fixable errors, by the module that defines each. An error whose module was never imported
 # cannot have been raised, so none is imported here: torch behind some of them takes seconds.
 USER_ERRORS = (
+    ("starbench.common.checkpoint", "CheckpointError"),
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),

@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
-from starbench.common.progress import bar
+from starbench.common.progress import bar, say
 from starbench.common.provenance import available_cores, current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.evaluation.scoring import (
@@ -38,6 +38,7 @@ from starbench.methods.base import Diverged, Method
 from starbench.results.example import Example, write_example
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import Row, read_row, write_row
+from starbench.results.text import RowError
 from starbench.runs.diagnostics import recorded_diagnostics, remark
 from starbench.runs.draft import (
     MESSAGE_LENGTH,
@@ -327,10 +328,17 @@ def _settle_torch(seed: int, threads: int | None) -> int:
 
 
 def _finished_row(folder: RunFolder) -> Row | None:
-    """Return the row of a finished run; a failed one is run again, as the cause may be gone."""
+    """Return the row of a finished run; a failed one is run again, as the cause may be gone.
+
+    A row that cannot be read, such as one that a power failure cut, counts as none.
+    """
     if not folder.row.exists():
         return None
-    row = read_row(folder.row)
+    try:
+        row = read_row(folder.row)
+    except RowError as error:
+        say(f"{error}; the run counts as unfinished.")
+        return None
     return None if row.status == "failed" else row
 
 

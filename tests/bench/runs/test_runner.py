@@ -246,7 +246,20 @@ def test_selection_measures_some_seven_times_in_the_second_half():
     assert not measures_after(1, 1)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "garbage", "other tensors", "no history"])
+@pytest.mark.parametrize("size", [0, 700])
+def test_a_cut_row_is_named_and_the_run_is_finished_again(run, size, capsys):
+    first = run()
+    first.folder.row.write_bytes(first.folder.row.read_bytes()[:size])
+    again = run()
+    assert again.fresh and figures_of(again.row) == figures_of(first.row)
+    assert read_row(first.folder.row) == again.row
+    said = capsys.readouterr().out.strip()
+    assert str(first.folder.row) in said and said.endswith("the run counts as unfinished.")
+
+
+@pytest.mark.parametrize(
+    "damage", ["truncated", "garbage", "one bit", "other tensors", "no history"]
+)
 def test_a_damaged_checkpoint_is_named_and_the_fit_starts_over(run, damage, capsys):
     first = run()
     folder = first.folder
@@ -256,6 +269,8 @@ def test_a_damaged_checkpoint_is_named_and_the_fit_starts_over(run, damage, caps
         folder.checkpoint.write_bytes(content[: len(content) // 2])
     elif damage == "garbage":
         folder.checkpoint.write_bytes(b"\x00" * 100)
+    elif damage == "one bit":
+        folder.checkpoint.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     elif damage == "other tensors":
         folder.checkpoint.write_bytes(content.replace(b'"components"', b'"compoments"'))
     else:
