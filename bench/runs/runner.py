@@ -22,6 +22,7 @@ from starbench.common.files import write_hdf5, write_json
 from starbench.common.progress import bar, say
 from starbench.common.provenance import available_cores, current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
+from starbench.common.signals import Terminated, signals_raised
 from starbench.evaluation.scoring import (
     Errors,
     OutputError,
@@ -63,6 +64,18 @@ class Outcome(NamedTuple):
     fresh: bool
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGUSR1, by which batch systems end a program, end a run in order."""
+    try:
+        with signals_raised():
+            yield
+    except Terminated as end:
+        say(f"Stopped by {end.name}; the same command continues the run.", error=True)
+        raise
+
+
+@_ended_by_signals()
 def run(
     task: Task,
     method_class: type[Method],
@@ -108,6 +121,8 @@ def run(
         If the settings or the data cannot be used.
     RunFolderBusy
         If another process is working on the same run.
+    Terminated
+        If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
     device = _resolved_device(device)
@@ -185,7 +200,7 @@ class _Job:
             began_scoring = time.perf_counter()
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
-        except (SettingError, DataError, OSError):
+        except (SettingError, DataError, OSError, Terminated):
             raise  # user-fixable errors and the machine's, which say nothing of the method
         except (Exception, SystemExit) as error:  # a method may call sys.exit
             if os.environ.get("STARBENCH_DEBUG"):

@@ -307,7 +307,9 @@ def run_folder_of(tmp_path, process):
     raise AssertionError(f"no checkpoint appeared: {process.communicate()}")
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda end: end.name
+)
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, end):
     settings = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
     process = subprocess.Popen(
@@ -322,6 +324,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, 
     if end == signal.SIGINT:
         assert process.returncode == 130
         assert said == "Error: Stopped; the same command continues from the last checkpoint.\n"
+    elif end in (signal.SIGTERM, signal.SIGUSR1):
+        assert process.returncode == 128 + end
+        assert said == f"Stopped by {end.name}; the same command continues the run.\n"
     else:
         assert process.returncode == -signal.SIGKILL
 

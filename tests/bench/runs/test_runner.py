@@ -1,5 +1,7 @@
 import functools
+import os
 import re
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -8,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from starbench.common import provenance
+from starbench.common import checkpoint, provenance
+from starbench.common.signals import Terminated
 from starbench.methods.base import SettingError
 from starbench.metrics import probes
 from starbench.results.history import MEASURE, read_history
@@ -162,6 +165,36 @@ def test_an_interrupted_fit_ends_like_an_uninterrupted_one(
     for name in ("history", "latents", "ranks"):
         one, other = (getattr(each.folder, name).read_bytes() for each in (continued, undisturbed))
         assert one == other, name
+
+
+@pytest.mark.parametrize("place", ["within an epoch", "while an epoch is recorded"])
+def test_a_signal_of_a_batch_system_leaves_a_checkpoint_of_the_newest_epoch(
+    run, monkeypatch, tmp_path, capsys, place
+):
+    undisturbed = run(out=tmp_path / "a")
+    record, report = fitting.Fit._record, fitting.Fit.epoch
+
+    def interrupted(self, method, number, values):
+        if number == 5 and place == "within an epoch":
+            os.kill(os.getpid(), signal.SIGTERM)
+        report(self, method, number, values)
+
+    def interrupted_record(self, method, number, values):
+        if number == 4 and place != "within an epoch":
+            os.kill(os.getpid(), signal.SIGTERM)
+        record(self, method, number, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting.Fit, "epoch", interrupted)
+        patch.setattr(fitting.Fit, "_record", interrupted_record)
+        with pytest.raises(Terminated) as end:
+            run(out=tmp_path / "b")
+    assert end.value.code == 143 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    said = capsys.readouterr().err
+    assert said == "Stopped by SIGTERM; the same command continues the run.\n"
+    (path,) = (tmp_path / "b").rglob("checkpoint.safetensors")
+    assert checkpoint.load(path)[1]["epoch"] == 4
+    assert figures_of(run(out=tmp_path / "b").row) == figures_of(undisturbed.row)
 
 
 @pytest.mark.parametrize(
