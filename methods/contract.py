@@ -246,14 +246,14 @@ def check_method(subject: Subject) -> Iterator[tuple[str, str | None]]:
     """
     try:
         fitted = subject.fit()
-    except Exception as error:  # third-party code may raise anything
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         yield "fit_works_within_label_access", f"fit raised {error!r}"
         return
     yield "fit_works_within_label_access", None
     for clause in clauses():
         try:
             clause(subject, fitted)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             yield clause.__name__, str(error) if isinstance(error, Breach) else repr(error)
         else:
             yield clause.__name__, None

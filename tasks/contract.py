@@ -321,14 +321,14 @@ def check_task(task: Task) -> Iterator[tuple[str, str | None]]:
     try:
         task.prepare(task.card.smallest_scale, progress=False)
         subject = Subject(task)
-    except Exception as error:  # third-party code may raise anything
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         yield "data_can_be_prepared", f"prepare raised {error!r}"
         return
     yield "data_can_be_prepared", None
     for clause in clauses():
         try:
             clause(subject)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             yield clause.__name__, str(error) if isinstance(error, Breach) else repr(error)
         else:
             yield clause.__name__, None

@@ -71,7 +71,7 @@ def get_task(
         task = make(cache=cache)
     except DataError:
         raise
-    except Exception as error:  # third-party code may raise anything
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         raise DataError(f"{spec} could not be created: {error!r}.") from error
     return _checked(task, spec)
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from starbench.cli.errors import debugging, in_one_sentence
+from starbench.common.signals import Terminated
 
 
 class Option(click.Option):
@@ -109,7 +110,9 @@ class Program(Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click ends quietly when the reader of a pipe, such as head, has gone
-        except (Exception, KeyboardInterrupt) as error:
+        except Terminated:
+            raise  # the run has said so, and the exit code is right
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
             if debugging():
                 raise
             raise in_one_sentence(error, ctx.invoked_subcommand) from error

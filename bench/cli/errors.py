@@ -8,6 +8,7 @@ import click
 # User-fixable errors, by the module that defines each. The modules are not imported here, as some
 # import torch, which takes seconds; an error of a module that was never imported cannot occur.
 USER_ERRORS = (
+    ("starbench.common.checkpoint", "CheckpointError"),
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
@@ -46,6 +47,8 @@ def in_one_sentence(error: BaseException, command: str | None = None) -> click.C
     if isinstance(error, KeyboardInterrupt):
         resumed = "; the same command continues from the last checkpoint"
         return Stopped(f"Stopped{resumed if command in RESUMABLE else ''}.")
+    if isinstance(error, SystemExit):
+        return Failure("Code of a method, a task or a library called sys.exit; remove the call.")
     if isinstance(error, _imported(USER_ERRORS)):
         return UserError(_one_line(error))
     if isinstance(error, OSError):

@@ -1,5 +1,6 @@
 """Checkpoints: named tensors and JSON metadata in safetensors files, never pickle."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +18,14 @@ class CheckpointError(ValueError):
 
 
 def save(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write named tensors and JSON metadata atomically."""
+    """Write named tensors and JSON metadata atomically, with a checksum of both."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(metadata, sort_keys=True)
     with atomic_path(path) as temporary:
         try:
-            save_file(contiguous, temporary, {"starbench": json.dumps(metadata, sort_keys=True)})
+            save_file(
+                contiguous, temporary, {"starbench": text, "sha256": _digest(contiguous, text)}
+            )
         except SafetensorError as error:
             # The library hides the operating system's error, such as a full disk.
             raise OSError(f"could not write {path}: {error}") from error
@@ -37,7 +41,20 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["starbench"])
-        return load_file(path), metadata
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+            header = file.metadata() or {}
+        metadata = json.loads(header["starbench"])
+        tensors = load_file(path)
+    except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{path} is not a readable starbench checkpoint: {error}") from error
+    # Files of the first releases have no checksum.
+    if "sha256" in header and header["sha256"] != _digest(tensors, header["starbench"]):
+        raise CheckpointError(f"{path} is damaged: its content does not match its checksum")
+    return tensors, metadata
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -59,7 +59,7 @@ class Plugins:
             )
         try:
             return points[spec].load()
-        except Exception as error:  # third-party code may raise anything
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             package = points[spec].dist
             source = f" of package {package.name}" if package else ""
             raise self.error(
@@ -76,7 +76,7 @@ class Plugins:
         sys.modules.setdefault(path.stem, module)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # third-party code may raise anything
+        except (Exception, SystemExit) as error:  # third-party code may raise anything
             raise self.error(f"{filename} cannot be loaded: {error!r}.") from error
         if not hasattr(module, attribute):
             raise self.error(

@@ -1,5 +1,6 @@
 """Progress bars and messages: on the terminal, or as widgets in a notebook."""
 
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,7 +47,7 @@ def bar(
     return drawn
 
 
-def say(message: str, *, quiet: bool = False) -> None:
-    """Print a line without breaking a progress bar."""
+def say(message: str, *, quiet: bool = False, error: bool = False) -> None:
+    """Print a line, on standard error if it is an `error`, without breaking a progress bar."""
     if not quiet:
-        tqdm.write(message)
+        tqdm.write(message, file=sys.stderr if error else None)

@@ -16,6 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from starbench.metrics.definitions import Estimate, Metric
+
 RESAMPLES = 1000
 _BLOCK = 50  # resamples at a time, to bound memory
 
@@ -135,3 +137,31 @@ def interval(estimates: np.ndarray) -> tuple[float, float]:
     """
     low, high = np.nanpercentile(estimates, (2.5, 97.5))
     return float(low), float(high)
+
+
+def estimate(metric: Metric, value: float, resampled: np.ndarray) -> Estimate:
+    """Return a value with its interval, widened where the value lies outside it.
+
+    The percentiles of a biased estimate can all lie on one side of the value. R^2 of a constant
+    prediction is 0 at best, and below that in nearly every resample, whose mean is another.
+
+    Parameters
+    ----------
+    metric : Metric
+    value : float
+        The estimate from all pairs.
+    resampled : numpy.ndarray [n_resamples], float64
+
+    Returns
+    -------
+    Estimate
+        ``low <= value <= high``.
+
+    Examples
+    --------
+    >>> from starbench.metrics import METRICS
+    >>> estimate(METRICS["doppelganger_free"], 0.5, np.array([0.1, 0.2])).high
+    0.5
+    """
+    low, high = interval(resampled)
+    return Estimate(value, min(low, value), max(high, value), metric.version)

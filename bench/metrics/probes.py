@@ -21,7 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
+from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 
 _BLOCK_VALUES = 1 << 22  # of float64 copies of the latents at a time
@@ -197,8 +197,8 @@ def probe_estimates(
         for i, value, draws in zip(varies, values, resampled.T, strict=True):
             if not np.isfinite(value):
                 continue
-            estimates[f"{family}.{probe}.{names[i]}"] = Estimate(
-                float(value), *interval(draws), METRICS[f"{family}.{probe}"].version
+            estimates[f"{family}.{probe}.{names[i]}"] = estimate(
+                METRICS[f"{family}.{probe}"], float(value), draws
             )
     return estimates
 

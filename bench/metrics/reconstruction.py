@@ -11,7 +11,7 @@ over stars, in continuum-normalised flux squared.
 
 import numpy as np
 
-from starbench.metrics.bootstrap import interval, resample_pairs, resampled_sums
+from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 
 _BLOCK_BYTES = 1 << 20  # of float64 differences at a time, which fit the second-level cache
@@ -127,4 +127,4 @@ def _mean(
     sums = resampled_sums(counts, np.stack([values * inside, inside.astype(np.float64)], axis=1))
     with np.errstate(invalid="ignore"):  # a resample may draw no pair of a small subset
         resampled = sums[:, 0] / sums[:, 1]
-    return Estimate(float(values[inside].mean()), *interval(resampled), METRICS[name].version)
+    return estimate(METRICS[name], float(values[inside].mean()), resampled)

@@ -7,7 +7,7 @@ doppelganger_1. With a single pair there are no strangers and every rank is 1.
 
 import numpy as np
 
-from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
+from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_medians, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 from starbench.metrics.ranking import TwinRanks
 
@@ -104,6 +104,5 @@ def recovery_estimates(
     )
     estimates = {}
     for name in (name for name in METRICS if name in values):
-        value, resampled = values[name]
-        estimates[name] = Estimate(value, *interval(resampled), METRICS[name].version)
+        estimates[name] = estimate(METRICS[name], *values[name])
     return estimates

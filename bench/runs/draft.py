@@ -243,11 +243,17 @@ def parts_message(workers: Sequence[Worker], message: str | None) -> str:
     return f"{before}made in parts: {', then '.join(map(str, workers))}"[:MESSAGE_LENGTH]
 
 
+def source_file(method_class: type[Method]) -> Path | None:
+    """Return the file that defines a class; None for a class defined in a notebook."""
+    try:
+        source = inspect.getsourcefile(method_class)
+    except (TypeError, OSError):
+        return None
+    return None if source is None else Path(source)
+
+
 def _source_digest(method_class: type[Method]) -> str | None:
     if method_class.__module__.startswith("starbench."):
         return None
-    try:
-        source = inspect.getsourcefile(method_class)
-    except (TypeError, OSError):  # a class defined in a notebook has no source file
-        return None
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    source = source_file(method_class)
+    return None if source is None else hashlib.sha256(source.read_bytes()).hexdigest()

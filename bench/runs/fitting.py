@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from starbench.common import checkpoint
 from starbench.common.files import atomic_path
 from starbench.common.progress import bar, say
 from starbench.common.provenance import peak_memory_bytes
+from starbench.common.signals import Terminated, signals_held
 from starbench.evaluation.scoring import encode_rows, rank_stars
 from starbench.evaluation.views import SplitView, inverse
 from starbench.methods.base import Diverged, Method
@@ -119,6 +121,7 @@ class Fit:
         self._resumed_at = time.perf_counter()
         self._written_at = -math.inf
         self._write_seconds = 0.0
+        self._unwritten: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = None
 
     def start(self, method: Method, epochs: int) -> None:
         """Begin, or continue, the progress bar."""
@@ -135,7 +138,13 @@ class Fit:
         ------
         Diverged
             If a value is not finite.
+        Terminated
+            If a signal asks the process to end.
         """
+        with signals_held():
+            self._record(method, epoch, values)
+
+    def _record(self, method: Method, epoch: int, values: dict[str, float]) -> None:
         for name, value in values.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch}")
@@ -152,6 +161,10 @@ class Fit:
         pause = max(_SECONDS_BETWEEN_CHECKPOINTS, self._write_seconds / _CHECKPOINT_SHARE)
         if is_best or time.perf_counter() - self._written_at > pause:
             self._write(method, is_best)
+        else:
+            # Between two epochs a method's state cannot be continued from, so this one is kept.
+            state = {name: tensor.detach().clone() for name, tensor in method.state().items()}
+            self._unwritten = state, self._metadata()
 
     def run(self, make: Callable[[], Method], train: SplitView) -> Method:
         """Fit a method, or continue the folder's fit, and return the selected state.
@@ -183,6 +196,10 @@ class Fit:
         """Run the fit to its end and measure it there."""
         try:
             method.fit(train.view, self._validation.view, self)
+        except Terminated:
+            with signals_held():
+                self._write_newest()
+            raise
         finally:
             if self._bar is not None:
                 self._bar.close()
@@ -208,9 +225,24 @@ class Fit:
 
     def _write(self, method: Method, is_best: bool) -> None:
         began = time.perf_counter()
+        self._unwritten = method.state(), self._metadata()
+        self._write_newest()
+        if is_best:
+            _copy(self._folder.checkpoint, self._folder.best)
+        self._written_at = time.perf_counter()
+        self._write_seconds = self._written_at - began
+
+    def _write_newest(self) -> None:
+        """Write the newest state unless the checkpoint holds it."""
+        if self._unwritten is None:
+            return
         # The history first: the epochs after its checkpoint are dropped when the fit resumes.
         write_history(self._folder.history, self.history)
-        metadata = {
+        checkpoint.save(self._folder.checkpoint, *self._unwritten)
+        self._unwritten = None
+
+    def _metadata(self) -> dict[str, Any]:
+        return {
             "settings": self._settings,
             "epoch": self.epoch_done,
             "epochs": self.epochs,
@@ -221,11 +253,6 @@ class Fit:
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
             "workers": [asdict(worker) for worker in self.workers],
         }
-        checkpoint.save(self._folder.checkpoint, method.state(), metadata)
-        if is_best:
-            _copy(self._folder.checkpoint, self._folder.best)
-        self._written_at = time.perf_counter()
-        self._write_seconds = self._written_at - began
 
     def _resumed(self, make: Callable[[], Method]) -> Method:
         """Return a method with the state of the checkpoint, or a fresh one."""
@@ -238,7 +265,10 @@ class Fit:
                 raise checkpoint.CheckpointError("it was written with other settings")
             method.load_state(state)
             self._restore(metadata)
-        except Exception as error:  # a damaged file can make load_state raise anything
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a damaged file can make load_state raise anything
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             say(f"{self._folder.checkpoint} cannot be continued ({reason}); the fit starts over.")
             self.reset()

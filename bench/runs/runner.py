@@ -18,9 +18,10 @@ import torch
 from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
-from starbench.common.progress import bar
+from starbench.common.progress import bar, say
 from starbench.common.provenance import available_cores, current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
+from starbench.common.signals import Terminated, signals_raised
 from starbench.evaluation.scoring import (
     Errors,
     OutputError,
@@ -37,6 +38,7 @@ from starbench.methods.base import Diverged, Method
 from starbench.results.example import Example, write_example
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import Row, read_row, write_row
+from starbench.results.text import RowError
 from starbench.runs.diagnostics import recorded_diagnostics, remark
 from starbench.runs.draft import (
     MESSAGE_LENGTH,
@@ -45,6 +47,7 @@ from starbench.runs.draft import (
     RowDraft,
     Worker,
     parts_message,
+    source_file,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
 from starbench.runs.run_folder import RunFolder
@@ -60,6 +63,18 @@ class Outcome(NamedTuple):
     fresh: bool
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGUSR1, by which batch systems end a program, end a run in order."""
+    try:
+        with signals_raised():
+            yield
+    except Terminated as end:
+        say(f"Stopped by {end.name}; the same command continues the run.", error=True)
+        raise
+
+
+@_ended_by_signals()
 def run(
     task: Task,
     method_class: type[Method],
@@ -105,6 +120,8 @@ def run(
         If the settings or the data cannot be used.
     RunFolderBusy
         If another process is working on the same run.
+    Terminated
+        If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
     device = _resolved_device(device)
@@ -182,15 +199,15 @@ class _Job:
             began_scoring = time.perf_counter()
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
-        except (SettingError, DataError, OSError):
+        except (SettingError, DataError, OSError, Terminated):
             raise  # errors of the user or the machine (such as a full disk), not of the method
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a method may call sys.exit
             if os.environ.get("STARBENCH_DEBUG"):
                 traceback.print_exc()
             status: Literal["diverged", "failed"] = (
                 "diverged" if isinstance(error, Diverged) else "failed"
             )
-            result = Result(status, _one_line(error), epochs=fit.epoch_done)
+            result = Result(status, _one_line(error, self.method_class), epochs=fit.epoch_done)
         seconds["fit"] = fit.seconds
         seconds["total"] = sum(seconds.values())
         peak = max(fit.peak_memory, peak_memory_bytes())
@@ -324,18 +341,33 @@ def _configure_torch(seed: int, threads: int | None) -> int:
 
 
 def _finished_row(folder: RunFolder) -> Row | None:
-    """Return the row of a finished run; None if it failed, so that it is run again."""
+    """Return the row of a finished run; None if it failed, so that it is run again.
+
+    A row that cannot be read, such as one that a power failure cut, counts as none.
+    """
     if not folder.row.exists():
         return None
-    row = read_row(folder.row)
+    try:
+        row = read_row(folder.row)
+    except RowError as error:
+        say(f"{error}; the run counts as unfinished.")
+        return None
     return None if row.status == "failed" else row
 
 
-def _one_line(error: BaseException) -> str:
-    """Return an error as one printable line; an unexpected one with its file and line number."""
+def _one_line(error: BaseException, method_class: type[Method]) -> str:
+    """Return an error as one printable line; an unexpected one with the method's line and its own.
+
+    The error of a library says little without the line of the method that called it.
+    """
     text = "".join(character if character.isprintable() else " " for character in str(error))
     text = " ".join(text.split())[:MESSAGE_LENGTH]
     if isinstance(error, Diverged | OutputError):
         return text or type(error).__name__
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    source = source_file(method_class)
+    own = [frame for frame in frames if Path(frame.filename) == source]
+    shown = own[-1:] if own[-1:] == frames[-1:] else [*own[-1:], frames[-1]]
+    place = ", raised at ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
+    name = type(error).__name__
+    return f"{name}: {text} ({place})" if text else f"{name} ({place})"

@@ -1,5 +1,6 @@
 """Small methods that the tests run, given to the command line as FILE.py:CLASS."""
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,7 +28,9 @@ class Linear(Method):
         latent: int = option(6, "dimensions of the latent", low=1, high=64)
         epochs: int = option(12, "iterations", low=1)
         pause: float = option(0.0, "seconds each epoch takes at least", low=0)
-        mishap: str = option("none", "what goes wrong: none, diverge, nan, error, shape, decline")
+        mishap: str = option(
+            "none", "what goes wrong: none, diverge, nan, error, library, exit, shape, decline"
+        )
 
     presets: ClassVar = {"short": {"epochs": 2}}
     diagnostics: ClassVar = (
@@ -66,6 +69,10 @@ class Linear(Method):
                 values["reconstruction_mse"] = float("nan")
             if self._done == 3 and settings.mishap == "error":
                 raise ZeroDivisionError("no weight\nis left")
+            if self._done == 3 and settings.mishap == "library":
+                np.linalg.inv(np.zeros((2, 2)))
+            if self._done == 3 and settings.mishap == "exit":
+                sys.exit()
             time.sleep(settings.pause)
             monitor.epoch(self, self._done, values)
 

@@ -188,6 +188,23 @@ def test_a_diverged_run_is_reported(arguments, tmp_path):
     assert row.status == "diverged" and not row.metrics
 
 
+def test_a_method_that_exits_fails_the_run_but_not_the_sweep(arguments, tmp_path, short_probes):
+    run = invoke(*arguments, "--set", "mishap=exit")
+    assert run.exit_code == 1
+    assert "The run failed: SystemExit" in run.stderr
+    sweep = invoke("sweep", *arguments[1:], "--set", "mishap=exit,none", "--seeds", "0")
+    assert sweep.exit_code == 1
+    assert "1 of 2 runs failed or diverged" in sweep.stderr
+    assert sorted(read_row(path).status for path in tmp_path.rglob("row.json")) == ["failed", "ok"]
+
+
+def test_a_file_that_exits_is_named(arguments, tmp_path):
+    (tmp_path / "quits.py").write_text("raise SystemExit\n")
+    result = invoke(*arguments, "--method", f"{tmp_path / 'quits.py'}:Quits")
+    assert result.exit_code == 2
+    assert "quits.py cannot be loaded: SystemExit()" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "hints"),
     [
@@ -290,7 +307,9 @@ def run_folder_of(tmp_path, process):
     raise AssertionError(f"no checkpoint appeared: {process.communicate()}")
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda end: end.name
+)
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, end):
     settings = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
     process = subprocess.Popen(
@@ -305,6 +324,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, 
     if end == signal.SIGINT:
         assert process.returncode == 130
         assert said == "Error: Stopped; the same command continues from the last checkpoint.\n"
+    elif end in (signal.SIGTERM, signal.SIGUSR1):
+        assert process.returncode == 128 + end
+        assert said == f"Stopped by {end.name}; the same command continues the run.\n"
     else:
         assert process.returncode == -signal.SIGKILL
 

@@ -177,6 +177,18 @@ def test_a_constant_latent_leaks_nothing(rng):
         assert figure.value == pytest.approx(0, abs=1e-9)
 
 
+def test_the_interval_of_a_constant_latent_holds_its_value(rng):
+    # The train mean is the test mean, as in a designed grid: R^2 is 0, and below 0 in resamples.
+    target = rng.normal(size=(400, 2, 2))
+    flat = np.ones((400, 2, 3), np.float32)
+    estimates = probe_estimates(
+        "nuisance_leakage", ["Teff", "logg"], ProbeInputs(flat, flat), target, target
+    )
+    for estimate in estimates.values():
+        assert estimate.low < estimate.value <= estimate.high
+        assert estimate.value == pytest.approx(0, abs=1e-12)
+
+
 def test_no_estimate_for_a_target_that_does_not_vary(rng):
     z, target = nonlinear(rng, 100)
     target[..., 1] = 2.5

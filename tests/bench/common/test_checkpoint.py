@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from starbench.common.checkpoint import CheckpointError, load, save
+
+TENSORS = {"weights": torch.arange(64.0), "steps": torch.tensor(3), "none": torch.zeros(0, 2)}
+
+
+def test_tensors_and_metadata_come_back(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save(path, TENSORS, {"epoch": 3})
+    tensors, metadata = load(path)
+    assert metadata == {"epoch": 3}
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_every_changed_byte_of_the_tensors_is_noticed(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save(path, TENSORS, {"epoch": 3})
+    content = path.read_bytes()
+    for place in range(len(content) - 4 * 64 - 8, len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CheckpointError, match="does not match its checksum"):
+            load(path)
+
+
+def test_changed_metadata_are_noticed(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save(path, TENSORS, {"epoch": 3})
+    content = path.read_bytes()
+    changed = content.replace(b"epoch", b"epoxh")
+    assert changed != content
+    path.write_bytes(changed)
+    with pytest.raises(CheckpointError, match="does not match its checksum"):
+        load(path)
