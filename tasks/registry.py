@@ -62,7 +62,9 @@ def get_task(
         from starbench.tasks.own.hdf5 import OwnData
         from starbench.tasks.own.hugging_face import is_rows, open_rows
 
-        return open_rows(data, cache, progress=progress) if is_rows(data) else OwnData(data)
+        if is_rows(data):
+            return open_rows(data, cache, progress=progress)
+        return OwnData(data, cache=cache)
     spec = DEFAULT if spec is None else spec
     make = _PLUGINS.load(spec)
     if not callable(make):
