@@ -9,9 +9,9 @@ import math
 import re
 import sys
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from starbench.common.paths import user_path
 from starbench.common.settings import split_setting
 from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
@@ -89,7 +89,7 @@ def get_method(spec: str | type[Method]) -> type[Method]:
 
 
 def _from_file(filename: str, attribute: str) -> Any:
-    path = Path(filename)
+    path = user_path(filename)
     if not path.is_file():
         raise SettingError(f"There is no file {filename}; give --method as PATH.py:CLASS.")
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -6,8 +6,9 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
+
+from starbench.common.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Plugins:
             ) from error
 
     def _from_file(self, filename: str, attribute: str) -> Any:
-        path = Path(filename)
+        path = user_path(filename)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise self.error(f"There is no file {filename}; give --{self.kind} as PATH.py:CLASS.")
