@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.common.paths import user_path
 from starbench.common.settings import split_setting
+from starbench.common.sources import allow_neighbours
 from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
 
@@ -95,6 +96,7 @@ def _from_file(filename: str, attribute: str) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise SettingError(f"{filename} is not a Python file; give --method as PATH.py:CLASS.")
+    allow_neighbours(path)
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name while they are being defined.
     sys.modules.setdefault(path.stem, module)

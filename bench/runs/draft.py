@@ -1,7 +1,6 @@
 """Drafts of rows: the facts before a run, the result of the run, and the row of both."""
 
 import dataclasses
-import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import torch
 
 from starbench.common.provenance import Provenance
 from starbench.common.settings import SettingError
+from starbench.common.sources import source_digest
 from starbench.methods.base import Method
 from starbench.metrics import Estimate
 from starbench.results.schema import Row, parse_row
@@ -64,7 +64,8 @@ class Identity:
     device_type : str
         Such as ``"cpu"``: another kind of device rounds differently, so a fit may not move to one.
     source_sha256 : str or None
-        Digest of a third party's file, which may change without a new version number.
+        Digest of a third party's file and of those beside it that it imports, which may change
+        without a new version number.
     """
 
     subject: Subject
@@ -250,4 +251,4 @@ def _source_digest(method_class: type[Method]) -> str | None:
         source = inspect.getsourcefile(method_class)
     except (TypeError, OSError):  # a class defined in a notebook has no source file
         return None
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    return source_digest(Path(source)) if source else None
