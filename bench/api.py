@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.paths import user_path
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -237,7 +239,7 @@ def run_named(
         scale=scale or loaded.default_scale,
         device=device,
         threads=threads,
-        out=Path(out),
+        out=user_path(out),
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
         force=force or not _has_source_file(method_class),
@@ -298,8 +300,8 @@ def load_task(
         return task
     return get_task(
         task,
-        data=None if data is None else Path(data),
-        cache=None if cache is None else Path(cache),
+        data=None if data is None else user_path(data),
+        cache=None if cache is None else user_path(cache),
         progress=not quiet,
     )
 

@@ -62,7 +62,9 @@ def get_task(
         from starbench.tasks.own.hdf5 import OwnData
         from starbench.tasks.own.hugging_face import is_table, open_table
 
-        return open_table(data, cache, progress=progress) if is_table(data) else OwnData(data)
+        if is_table(data):
+            return open_table(data, cache, progress=progress)
+        return OwnData(data, cache=cache)
     spec = DEFAULT if spec is None else spec
     make = _PLUGINS.load(spec)
     if not callable(make):

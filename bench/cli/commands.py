@@ -1,11 +1,13 @@
 """click classes with an example in every help text, which refuse options given twice."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from starbench.cli.errors import debugging, in_one_sentence
+from starbench.common.paths import user_path
 from starbench.common.signals import Terminated
 
 
@@ -19,6 +21,19 @@ class Option(click.Option):
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
         return extra
+
+
+class UserPath(click.Path):
+    """A path whose ``~`` is the user's home folder, however the shell passed it on."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path."""
+        return super().convert(user_path(value), param, ctx)
 
 
 def option(*names: str, **settings: Any) -> Callable[[Any], Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from starbench.cli.commands import Group, option
+from starbench.cli.commands import Group, UserPath, option
 from starbench.cli.errors import Failure, Stopped, UserError
 from starbench.cli.options import (
     cache_option,
@@ -143,7 +143,7 @@ def verify(
     example="starbench data export pairs.h5 --scale mini\n"
     "starbench data export pairs --task apogee-giants-snr50 --format parquet"
 )
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=UserPath(path_type=Path))
 @data_set_options
 @data_option
 @option(

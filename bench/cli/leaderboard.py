@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from starbench.cli.commands import Group, option
+from starbench.cli.commands import Group, UserPath, option
 from starbench.cli.errors import Failure, UserError
 from starbench.cli.options import cache_option, quiet_option
 
@@ -18,7 +18,7 @@ ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-fc0c93bd.json"
 _directory = partial(
     option,
     "--directory",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=UserPath(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
     help="The leaderboard's folder.",
 )
@@ -34,7 +34,7 @@ def leaderboard() -> None:
 
 
 @leaderboard.command(example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=UserPath(path_type=Path))
 @option("--replace", is_flag=True, help="Replace an existing row of the same run.")
 @option("--allow-dirty", is_flag=True, help="Accept rows made by code with uncommitted changes.")
 @quiet_option
@@ -94,7 +94,7 @@ def build(check: bool, directory: Path | None) -> None:
 @leaderboard.command(example="starbench leaderboard site --out site")
 @option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(path_type=Path, file_okay=False),
     metavar="DIR",
     show_default="leaderboard/site in a checkout, otherwise site",
     help="Folder in which to write the pages.",
@@ -127,10 +127,10 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
 @leaderboard.command(
     example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}"
 )
-@click.argument("rows", metavar="[ROW...]", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("rows", metavar="[ROW...]", nargs=-1, type=UserPath(path_type=Path))
 @option(
     "--run",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=UserPath(path_type=Path, exists=True, file_okay=False),
     metavar="RUN",
     help="Folder of the run that made ROW; its latents are ranked again.",
 )
@@ -205,7 +205,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
 
 
 @leaderboard.command(example=f"starbench leaderboard reproduce \\\n    {ROW}")
-@click.argument("row", metavar="ROW", type=click.Path(path_type=Path))
+@click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
 @option(
     "--threads",
     type=click.IntRange(min=1),
@@ -227,7 +227,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
 )
 @option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Folder in which to keep the repeated run; by default it is deleted.",
 )

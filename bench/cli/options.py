@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from starbench.cli.commands import option
+from starbench.cli.commands import UserPath, option
 
 method_option = option(
     "--method",
@@ -20,7 +20,7 @@ task_option = option(
 )
 data_option = option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=UserPath(path_type=Path),
     metavar="PAIRS",
     help="Your own pairs in place of a task: an HDF5 file, a folder written by `starbench data "
     "export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging Face Hub.",
@@ -48,7 +48,7 @@ set_option = option(
 )
 out_option = option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False, path_type=Path),
     default=Path("runs"),
     show_default=True,
     metavar="DIR",
@@ -56,7 +56,7 @@ out_option = option(
 )
 cache_option = option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False, path_type=Path),
     metavar="DIR",
     show_default="$STARBENCH_CACHE, or your cache folder",
     help="Folder in which data sets are kept.",

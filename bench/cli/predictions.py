@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from starbench.cli.commands import Command, option
+from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import UserError
 from starbench.cli.options import (
     cache_option,
@@ -21,8 +21,8 @@ from starbench.cli.options import (
     cls=Command,
     example="starbench predict runs/apogee-giants/fader/0-ced64dfee2 predictions.h5",
 )
-@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("out", metavar="PREDICTIONS", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
+@click.argument("out", metavar="PREDICTIONS", type=UserPath(path_type=Path, dir_okay=False))
 @option(
     "--method",
     metavar="METHOD",
@@ -65,7 +65,7 @@ def predict(
     example="starbench score predictions.h5 --method-name my-method \\\n"
     '    --label-access nuisance --reference "You et al. (2026)"',
 )
-@click.argument("predictions", metavar="PREDICTIONS", type=click.Path(path_type=Path))
+@click.argument("predictions", metavar="PREDICTIONS", type=UserPath(path_type=Path))
 @option(
     "--method-name",
     required=True,
@@ -129,6 +129,8 @@ def score(
         **options,
     )
     click.echo(table_for_run(row))
+    if row.message:
+        click.echo(f"\nRemark       {row.message}")
     click.echo(f"\nFiles        {folder.path}")
     if row.scale == "full" and data is None:
         click.echo(f"Leaderboard  starbench leaderboard add {folder.path}")

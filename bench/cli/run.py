@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from starbench.cli.commands import Command, option
+from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import Failure
 from starbench.cli.options import (
     cache_option,
@@ -192,7 +192,7 @@ def _check_jobs(
 
 
 @click.command(cls=Command, example="starbench plot runs/apogee-giants/fader/0-ced64dfee2")
-@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
 @option(
     "--method",
     metavar="METHOD",

@@ -1,6 +1,17 @@
-"""Guards against untrusted HDF5 files that link to other files of the machine."""
+"""Guards for untrusted HDF5 files, which may name other files or sizes that they do not hold."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import h5py
+
+MAX_TEXTS = 1000  # in one attribute
+MAX_ATTRIBUTE_BYTES = 2**20
+MAX_CHUNK_BYTES = 2**28  # HDF5 reads at least one chunk at a time
+_HEADROOM = 2**29  # bytes that reading an attribute may take
 
 
 def holds_itself(group: h5py.Group, name: str) -> bool:
@@ -19,3 +30,57 @@ def local_object(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | No
     item = group[name]
     elsewhere = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
     return None if elsewhere else item
+
+
+def has_name(group: h5py.Group, name: str) -> bool:
+    """Return whether a group lists a name, be it of an object or of a link that leads nowhere."""
+    return group.get(name, getlink=True) is not None
+
+
+def oversized(dataset: h5py.Dataset) -> bool:
+    """Return whether a single read of a dataset would take an unreasonable amount of memory."""
+    n_bytes: int = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
+    return n_bytes > MAX_CHUNK_BYTES
+
+
+def read_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """Return an attribute after a look at its shape and type.
+
+    Raises
+    ------
+    ValueError
+        If it is not text, or is larger than `MAX_TEXTS` texts or `MAX_ATTRIBUTE_BYTES`.
+    """
+    attribute = owner.attrs.get_id(name)
+    size = 0 if attribute.shape is None else math.prod(attribute.shape)
+    if not size:
+        return []
+    is_text = h5py.check_string_dtype(attribute.dtype) is not None
+    if not is_text or size > MAX_TEXTS or size * attribute.dtype.itemsize > MAX_ATTRIBUTE_BYTES:
+        raise ValueError(f"it is not a list of at most {MAX_TEXTS} texts")
+    with bounded_memory():
+        return owner.attrs[name]
+
+
+@contextmanager
+def bounded_memory(headroom: int = _HEADROOM) -> Iterator[None]:
+    """Let the process take at most `headroom` bytes more, where the system can limit it.
+
+    The length of a text of an attribute stands in the file, where one damaged byte makes HDF5
+    allocate gigabytes before it notices. Nothing tells this length before it is read.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = pages * resource.getpagesize() + headroom
+    except (ImportError, OSError):
+        yield
+        return
+    bounds = [x for x in (soft, hard) if x != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([limit, *bounds]), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

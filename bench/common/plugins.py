@@ -6,8 +6,10 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
+
+from starbench.common.paths import user_path
+from starbench.common.sources import allow_neighbours
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ class Plugins:
             ) from error
 
     def _from_file(self, filename: str, attribute: str) -> Any:
-        path = Path(filename)
+        path = user_path(filename)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise self.error(f"There is no file {filename}; give --{self.kind} as PATH.py:CLASS.")
+        allow_neighbours(path)
         module = importlib.util.module_from_spec(spec)
         # Dataclasses look their module up by name while they are being defined.
         sys.modules.setdefault(path.stem, module)

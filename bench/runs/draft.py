@@ -1,7 +1,6 @@
 """Drafts of rows: the facts before a run, the result of the run, and the row of both."""
 
 import dataclasses
-import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import torch
 
 from starbench.common.provenance import Provenance
 from starbench.common.settings import SettingError
+from starbench.common.sources import source_digest
 from starbench.methods.base import Method
 from starbench.metrics import Estimate
 from starbench.results.schema import Row, parse_row
@@ -64,7 +64,8 @@ class Identity:
     device_type : str
         Such as ``"cpu"``. Kinds of device round differently, so a fit cannot change its kind.
     source_sha256 : str or None
-        Digest of the source file of a third party's method, which may change within a version.
+        Digest of a third party's file and of those beside it that it imports, which may change
+        without a new version number.
     """
 
     subject: Subject
@@ -256,4 +257,4 @@ def _source_digest(method_class: type[Method]) -> str | None:
     if method_class.__module__.startswith("starbench."):
         return None
     source = source_file(method_class)
-    return None if source is None else hashlib.sha256(source.read_bytes()).hexdigest()
+    return None if source is None else source_digest(source)

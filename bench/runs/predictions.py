@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 
 from starbench.common.files import atomic_path, write_hdf5, write_json
-from starbench.common.hdf5_guards import local_object
+from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, oversized
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_setting
 from starbench.evaluation.scoring import (
@@ -45,6 +45,7 @@ from starbench.methods.base import Diverged, Method
 from starbench.methods.registry import BUILT_IN
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import write_row
+from starbench.results.text import shorten
 from starbench.runs.draft import Result, RowDraft, Subject
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
@@ -53,6 +54,9 @@ from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 
 RULE = "chosen by its authors, outside starbench"
+MAX_LATENT = 2048  # dimensions; the time of the ranking is proportional to them
+# HDF5 meets damage with any of these.
+_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, IndexError)
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
 
 
@@ -79,20 +83,33 @@ class Predictions:
         self.path, self._task, self._sizes = path, task, task.sizes(scale)
         if not path.is_file():
             raise PredictionsError(f"{path} is not a file; give an HDF5 file of predictions.")
-        try:
-            self._file = h5py.File(path, "r")
-        except OSError as error:
-            raise PredictionsError(f"{path} cannot be read as HDF5; write it again.") from error
+        if not h5py.is_hdf5(path):
+            raise PredictionsError(
+                f"{path} cannot be read as HDF5; write an HDF5 file with the dataset latent of "
+                f"shape [{self._sizes['test']}, 2, d], in the order of the test split, such as "
+                "with h5py.File('predictions.h5', 'w') as file: file['latent'] = latent."
+            )
         with ExitStack() as undo:
-            undo.callback(self._file.close)
-            self._width: int | None = None
-            self._check_names()
-            self._check_latent("test", required=True)
-            for split in ("train", "validation"):
-                self._check_latent(split, required=False)
-            for split in ("validation", "test"):
-                self._check_reconstructions(split)
+            try:
+                self._file = h5py.File(path, "r")
+                undo.callback(self._file.close)
+                self._check()
+                self._offset = self._latent_offset()
+            except _UNREADABLE as error:
+                reason = shorten(" ".join(str(error).split()))
+                raise PredictionsError(
+                    f"{path} cannot be read as HDF5 ({reason}); write it again."
+                ) from error
             undo.pop_all()
+
+    def _check(self) -> None:
+        self._width: int | None = None
+        self._check_names()
+        self._check_latent("test", required=True)
+        for split in ("train", "validation"):
+            self._check_latent(split, required=False)
+        for split in ("validation", "test"):
+            self._check_reconstructions(split)
 
     def __enter__(self) -> "Predictions":
         return self
@@ -107,7 +124,22 @@ class Predictions:
 
     def latent(self, split: str) -> np.ndarray:
         """Return the latents [n_pairs, 2, d], float32, of a split."""
-        return self._read(_place(split, "latent"), slice(None))
+        place = _place(split, "latent")
+        if self._file[place].dtype.itemsize <= 4:
+            return self._read(place, slice(None))
+        return _as_float32(self._read_stored(place, slice(None)) - self._offset)
+
+    def _latent_offset(self) -> np.ndarray:
+        """Return what is subtracted from latents [d] of float64 before they become float32.
+
+        It is the median of test, and the same for all splits. Distances do not depend on it, but
+        float32 would round those of latents that lie far from zero.
+        """
+        if self._file["latent"].dtype.itemsize <= 4:
+            return np.zeros(self._width or 1)
+        stars = self._read_stored("latent", slice(None)).reshape(-1, self._width or 1)
+        stars = stars[np.isfinite(stars).all(axis=1)]
+        return np.median(stars, axis=0) if len(stars) else np.zeros(self._width or 1)
 
     def reconstruct(self, split: str) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
         """Return a function that reads the two reconstructions of a range of pairs."""
@@ -119,14 +151,16 @@ class Predictions:
         return read
 
     def _read(self, place: str, rows: slice) -> np.ndarray:
+        return _as_float32(self._read_stored(place, rows))
+
+    def _read_stored(self, place: str, rows: slice) -> np.ndarray:
         try:
-            values = self._file[place][rows]
-        except (OSError, RuntimeError, ValueError, MemoryError) as error:
+            values: np.ndarray = self._file[place][rows]
+        except _UNREADABLE as error:
             raise PredictionsError(
                 f"{self.path}: {place} cannot be read; write it again."
             ) from error
-        with np.errstate(over="ignore"):  # what overflows float32 is scored as infinite
-            return np.ascontiguousarray(values, np.float32)
+        return values
 
     def _check_names(self) -> None:
         """Refuse unknown names: a misspelt one would leave its metrics out."""
@@ -141,10 +175,17 @@ class Predictions:
                 names |= {f"{split}/{name}" for name in group}
             else:
                 names.add(split)
+        for place in sorted(names & allowed):
+            split, _, name = place.rpartition("/")
+            if not self.has(split or "test", name):
+                raise PredictionsError(
+                    f"{self.path}: {place} is not a dataset of this file; write its numbers "
+                    "there (links are refused)."
+                )
         if other := sorted(names - allowed):
             raise PredictionsError(
-                f"{self.path} holds the unknown dataset {other[0]}; remove it, or rename it to one "
-                f"of {', '.join(sorted(allowed))}."
+                f"{self.path} holds the unknown dataset {shorten(other[0])}; remove it, or rename "
+                f"it to one of {', '.join(sorted(allowed))}."
             )
 
     def _check_latent(self, split: str, *, required: bool) -> None:
@@ -158,6 +199,10 @@ class Predictions:
             raise PredictionsError(
                 f"{self.path}: {place} has shape {list(shape)}; this task and scale need "
                 f"[{n}, 2, d]."
+            )
+        if shape[2] > MAX_LATENT:
+            raise PredictionsError(
+                f"{self.path}: {place} has {shape[2]} dimensions; give at most {MAX_LATENT}."
             )
         self._check_type(place)
         if self._width not in (None, shape[2]):
@@ -189,6 +234,16 @@ class Predictions:
                 f"{self.path}: {place} holds {self._file[place].dtype}; give floating-point "
                 "numbers."
             )
+        if oversized(self._file[place]):
+            raise PredictionsError(
+                f"{self.path}: {place} is stored in chunks larger than "
+                f"{MAX_CHUNK_BYTES // 2**20} MB; write it in smaller ones."
+            )
+
+
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what overflows float32 is scored as infinite
+        return np.ascontiguousarray(values, np.float32)
 
 
 def _place(split: str, name: str) -> str:
@@ -262,8 +317,12 @@ def score_predictions(
     folder = RunFolder(
         Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
     )
+    n_broken = int((~np.isfinite(latent).all(axis=2)).sum())
     result = Result(
         "ok",
+        f"the latents of {n_broken} of {2 * len(latent)} test stars are not finite; they rank last"
+        if n_broken
+        else None,
         metrics=on_test.estimates,
         validation_metrics={} if on_validation is None else on_validation.estimates,
         ranks_sha256=ranks_digest(on_test.ranks.rank),

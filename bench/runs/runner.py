@@ -5,6 +5,7 @@ the same results. ``row.json`` is written last: a folder that has it holds a fin
 """
 
 import os
+import random
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -328,10 +329,12 @@ def _resolved_device(device: str) -> str:
 
 
 def _configure_torch(seed: int, threads: int | None) -> int:
-    """Set torch's threads, seed and determinism, and return the number of threads."""
+    """Set torch's threads and determinism and all global seeds; return the number of threads."""
     threads = threads or available_cores()
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
+    random.seed(seed)  # starbench draws from neither; methods of other authors may
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
     # cuBLAS reads this when it starts; without it, it is not deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)

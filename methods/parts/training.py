@@ -93,7 +93,9 @@ def run_epochs(
     monitor.start(method, epochs)
     for epoch in range(training.epochs_done, epochs):
         # Multiplying by a large odd number keeps the orders of neighbouring seeds apart.
-        generator = torch.Generator().manual_seed(method.seed * 1_000_003 + epoch)
+        # torch takes seeds below 2^64.
+        seed = (method.seed * 1_000_003 + epoch) % 2**64
+        generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(n_items, generator=generator)
         sums: dict[str, torch.Tensor] = {}
         for batch in range(n_batches):

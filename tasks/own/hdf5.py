@@ -2,21 +2,27 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from starbench.tasks.arrays import Floats, Spectra
-from starbench.tasks.base import SPLITS, Labels, Split, Task
+from starbench.common.files import atomic_path
+from starbench.tasks.arrays import Floats
+from starbench.tasks.base import SPLITS, ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card, Scale
-from starbench.tasks.errors import DataError
+from starbench.tasks.own.checks import FIELDS, NumberCheck
+from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.layout import PairsFile
+
+log = logging.getLogger(__name__)
 
 SCALE: Scale = "own"  # the only scale of users' own pairs
 _NAME_LENGTH = 50  # characters of a file's name that become the task's
+_CHECKS = 1  # raised when the checks change, so that files are checked again
+_NAMED = 5  # unread datasets that a warning names
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
 
@@ -30,6 +36,8 @@ class OwnData(Task):
         What the file is a copy of: named in place of it.
     reference : str, optional
         What the card says of where the pairs come from.
+    cache : pathlib.Path, optional
+        Folder that remembers which files have been checked.
 
     Raises
     ------
@@ -40,12 +48,19 @@ class OwnData(Task):
 
     wavelength: Floats
 
-    def __init__(self, path: Path, source: Path | None = None, reference: str | None = None):
-        super().__init__()
+    def __init__(
+        self,
+        path: Path,
+        source: Path | None = None,
+        reference: str | None = None,
+        cache: Path | None = None,
+    ):
+        super().__init__(cache)
         self.path = Path(path)
         self._source = self.path if source is None else source
         self._file = PairsFile(self.path, str(self._source))
         self._digest: str | None = None
+        self._is_stamped = False
         about = self._file.about
         self.wavelength = about.wavelength
         self.chunk_pairs = max(1, _CHUNK_BYTES // (8 * len(self.wavelength)))
@@ -69,37 +84,66 @@ class OwnData(Task):
     def prepare(self, scale: str, *, progress: bool = True) -> None:
         """Read everything once: check the numbers and take the digest of the content.
 
+        The cache folder remembers the check of a file until its size or time changes.
+
         Raises
         ------
         DataError
-            If a number is NaN or infinite, or a nuisance is the same for all spectra of the train
-            split.
+            If the numbers cannot be used; see `starbench.tasks.own.checks`.
         """
-        sizes = self.sizes(scale)
+        self.sizes(scale)
         if self._digest is not None and not self._file.changed:
             return
+        self._warn_of_unread()
+        stamp = self._stamp()
+        self._digest = _stamped(stamp)
+        self._is_stamped = self._digest is not None
+        if self._digest is None:
+            self._digest = self._read_all(scale, progress)
+            _write_stamp(stamp, self._digest)
+
+    def problems(
+        self, scale: str, *, progress: bool = True
+    ) -> Iterator[tuple[str, ChunkId | None]]:
+        """Read everything again if it was read in an earlier process; errors are raised."""
+        self.prepare(scale, progress=progress)
+        if self._is_stamped:
+            self._digest = self._read_all(scale, progress)
+            self._is_stamped = False
+        return iter(())
+
+    def _read_all(self, scale: str, progress: bool) -> str:
+        """Check all numbers and return the digest of the content."""
+        sizes = self.sizes(scale)
         header = [self.wavelength.tolist(), self.nuisance_names, self.nuisance_units, self.elements]
         digest = hashlib.sha256(json.dumps([header, sizes]).encode())
+        check = NumberCheck(str(self._source), self.nuisance_names, self.elements)
         with tqdm(
             desc="check data", total=sum(sizes.values()), unit="pair", disable=not progress
         ) as bar:
             for split in SPLITS:
-                low, high = np.inf, -np.inf
                 for rows, piece in super().chunks(split, scale):
-                    for field in ("flux", "nuisance", "composition"):
+                    check.add(split, rows.start, piece)
+                    for field in FIELDS:
                         values = getattr(piece, field)
                         if values is not None:
-                            self._check_finite(split, field, rows.start, values)
                             digest.update(values.data.cast("B"))
-                    low = np.minimum(low, piece.nuisance.min(axis=(0, 1)))
-                    high = np.maximum(high, piece.nuisance.max(axis=(0, 1)))
                     bar.update(len(piece))
-                for name in np.array(self.nuisance_names)[low == high] if split == "train" else ():
-                    raise DataError(
-                        f"{self._source}: the nuisance {name} has the same value in all "
-                        "spectra of train; remove it or give spectra in which it varies."
-                    )
-        self._digest = digest.hexdigest()[:16]
+        check.finish()
+        return digest.hexdigest()[:16]
+
+    def _warn_of_unread(self) -> None:
+        names = [shown.encode("ascii", "replace").decode() for shown in self._file.unread]
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            log.warning("%s: nothing reads %s%s.", self._source, ", ".join(names[:_NAMED]), more)
+
+    def _stamp(self) -> Path:
+        """Return the file that remembers the check of this file as it is now."""
+        stat = self.path.stat()
+        key = [str(self.path.resolve()), stat.st_size, stat.st_mtime_ns, _CHECKS]
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+        return cache_folder(self._cache) / "checked" / f"{name}.txt"
 
     def data_file(self, scale: str) -> Path:
         """Return the file of pairs."""
@@ -125,13 +169,21 @@ class OwnData(Task):
         assert self._digest is not None  # which `prepare` has set
         return self._digest
 
-    def _check_finite(self, split: str, field: str, start: int, values: Spectra) -> None:
-        if np.isfinite(values).all():
-            return
-        wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-        pair = start + int(np.argmax(wrong))
-        what = "NaN" if np.isnan(values[pair - start]).any() else "infinite"
-        raise DataError(
-            f"{self._source}: {split}/{field} holds a value that is {what}, first in pair {pair}; "
-            "correct that pair or leave it out."
-        )
+
+def _stamped(stamp: Path) -> str | None:
+    """Return the digest that an earlier check left, if there is one."""
+    try:
+        text = stamp.read_text(errors="replace")
+    except OSError:
+        return None
+    return text if re.fullmatch("[0-9a-f]{16}", text) else None
+
+
+def _write_stamp(stamp: Path, digest: str) -> None:
+    """Remember a check; where that cannot be done the next run checks again."""
+    try:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(stamp) as new:
+            new.write_text(digest)
+    except OSError:
+        log.debug("cannot remember the check in %s", stamp, exc_info=True)

@@ -6,6 +6,7 @@ their content. That file is then a task like any other file of pairs, with the s
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,14 @@ from starbench.common.files import atomic_path
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
-from starbench.tasks.storage.about import ABOUT, About
+from starbench.tasks.storage.about import ABOUT, About, check_names
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import counted, write_hdf5
 
+log = logging.getLogger(__name__)
+
+_NAMED = 5  # unread columns that a warning names
 _COPY = "1"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
@@ -92,6 +96,12 @@ def open_table(data: Path, cache: Path | None = None, *, progress: bool = True) 
             if name not in rows.columns(split):
                 raise DataError(f"{source}: {split} has no column {name}; add it.")
     about = About.from_json(_about(rows, source), source)
+    check_names(about, source)
+    unread = {name for split in SPLITS for name in rows.columns(split)} - {*_FIELDS, ABOUT}
+    if unread:
+        names = ", ".join(ascii(name)[1:-1] for name in sorted(unread)[:_NAMED])
+        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+        log.warning("%s: nothing reads the columns %s%s.", source, names, more)
     with_composition = tuple(split for split in SPLITS if _has_composition(rows, source, split))
     if with_composition and not about.elements:
         raise DataError(
@@ -104,7 +114,7 @@ def open_table(data: Path, cache: Path | None = None, *, progress: bool = True) 
     if not path.exists():
         _copy(rows, source, about, with_composition, path, progress)
     reference = None if data.is_dir() else f"pairs in {source} of the Hugging Face Hub"
-    return OwnData(path, source=data, reference=reference)
+    return OwnData(path, source=data, reference=reference, cache=cache)
 
 
 def _open(data: Path, progress: bool) -> PairTable:
@@ -129,13 +139,35 @@ def _open(data: Path, progress: bool) -> PairTable:
 
 
 def _parquet_files(folder: Path, split: str) -> list[Path]:
-    """Return a split's files: one, or pieces as the Hub names them."""
-    return sorted(
-        path
-        for place in (folder, folder / "data")
-        for pattern in (f"{split}.parquet", f"{split}-*-of-*.parquet")
-        for path in place.glob(pattern)
-    )
+    """Return a split's files: one, or all pieces as the Hub names them.
+
+    Raises
+    ------
+    DataError
+        If a piece is missing, or the split is there in two layouts.
+    """
+    layouts: dict[str, list[Path]] = {}
+    for place in (folder, folder / "data"):
+        for path in sorted(place.glob(f"{split}*.parquet")):
+            if path.stem == split:
+                layouts[str(path)] = [path]
+            elif match := re.fullmatch(rf"{split}-(\d+)-of-(\d+)", path.stem):
+                layouts.setdefault(f"{place / split}-*-of-{match[2]}.parquet", []).append(path)
+    if len(layouts) > 1:
+        raise DataError(
+            f"{folder} holds {split} twice, as {' and as '.join(layouts)}; remove one of them."
+        )
+    for name, paths in layouts.items():
+        if "-of-" not in paths[0].stem:
+            continue
+        n_pieces = int(paths[0].stem.rpartition("-")[2])
+        numbers = [int(path.stem.split("-")[-3]) for path in paths]
+        if numbers != list(range(n_pieces)):
+            raise DataError(
+                f"{name} has the pieces {', '.join(map(str, numbers))} of {n_pieces}, which are "
+                f"numbered from 0; add those of {split} that are missing."
+            )
+    return [path for paths in layouts.values() for path in paths]
 
 
 def _from_hub(name: str, progress: bool) -> Any:

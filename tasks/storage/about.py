@@ -13,6 +13,38 @@ from starbench.tasks.errors import DataError
 # Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
 ABOUT = "starbench"
 NAMES = ("nuisance_names", "nuisance_units", "elements")
+# Names become keys of a row, which holds at most 400 metrics and 100 characters for each.
+MAX_NAME_LENGTH = 77
+MAX_ELEMENTS = 190
+MAX_PIXELS = 2**20
+
+
+def check_names(about: "About", source: str) -> None:
+    """Check that a row can hold all names and units.
+
+    Raises
+    ------
+    DataError
+        If a name is too long or not printable, or there are too many.
+    """
+    if len(about.elements) > MAX_ELEMENTS:
+        raise DataError(
+            f"{source}: elements has {len(about.elements)} names; give at most {MAX_ELEMENTS}."
+        )
+    if len(about.wavelength) > MAX_PIXELS:
+        raise DataError(
+            f"{source}: wavelength has {len(about.wavelength)} values; give at most {MAX_PIXELS}."
+        )
+    for name in (*NAMES, "wavelength_unit"):
+        values = getattr(about, name)
+        for text in (values,) if isinstance(values, str) else values:
+            if len(text) > MAX_NAME_LENGTH:
+                raise DataError(
+                    f"{source}: {name} holds {text[:20]!a}..., a text of {len(text)} characters; "
+                    f"give at most {MAX_NAME_LENGTH}."
+                )
+            if not text.isprintable():
+                raise DataError(f"{source}: {name} holds {text!a}; give printable characters only.")
 
 
 @dataclass(frozen=True)
@@ -84,7 +116,7 @@ class About:
         """
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{source}: its metadata `{ABOUT}` is not JSON ({error}); write it again."
             ) from error
@@ -101,8 +133,15 @@ class About:
                 raise DataError(
                     f"{source}: its metadata `{ABOUT}` needs {name}, a list of {what}; add it."
                 )
+        try:
+            wavelength = np.array(content["wavelength"], np.float64)
+        except OverflowError as error:
+            raise DataError(
+                f"{source}: its metadata `{ABOUT}` has a wavelength that float64 does not hold; "
+                "correct it."
+            ) from error
         return cls(
-            np.array(content["wavelength"], np.float64),
+            wavelength,
             str(content.get("wavelength_unit", "Angstrom")),
             nuisance_names=tuple(content["nuisance_names"]),
             nuisance_units=tuple(content["nuisance_units"]),

@@ -10,6 +10,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from starbench.common.paths import user_path
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
@@ -28,12 +29,23 @@ def cache_folder(chosen: Path | None = None) -> Path:
     chosen : pathlib.Path, optional
         The user's choice; without it the environment variable ``STARBENCH_CACHE``, and without that
         the operating system's folder for caches.
+
+    Raises
+    ------
+    DataError
+        If that folder lies in a home folder and the user has none.
     """
-    if chosen is not None:
-        return Path(chosen)
-    if os.environ.get(ENVIRONMENT):
-        return Path(os.environ[ENVIRONMENT])
-    return Path(platformdirs.user_cache_dir("starbench", appauthor=False))
+    folder = chosen or os.environ.get(ENVIRONMENT) or _user_cache()
+    return user_path(folder)
+
+
+def _user_cache() -> Path:
+    folder = Path(platformdirs.user_cache_dir("starbench", appauthor=False))
+    if not user_path(folder).is_absolute():
+        raise DataError(
+            f"You have no home folder to keep data in; name a folder with --cache or {ENVIRONMENT}."
+        )
+    return folder
 
 
 class CachedPairs:

@@ -17,15 +17,20 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from starbench.common.hdf5_guards import local_object
+from starbench.common.hdf5_guards import (
+    has_name,
+    local_object,
+    oversized,
+    read_attribute,
+)
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.card import MAX_NUISANCES
 from starbench.tasks.errors import DataError
-from starbench.tasks.storage.about import NAMES, About
+from starbench.tasks.storage.about import MAX_PIXELS, NAMES, About, check_names
 from starbench.tasks.storage.files import text_list
 
 # HDF5 meets damage with any of these.
-_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, IndexError)
 
 Chunks = Callable[[str], Iterable[tuple[slice, Split]]]
 
@@ -46,6 +51,8 @@ class PairsFile:
         Number of pairs of each split.
     with_composition : tuple of str
         Splits that have a composition.
+    unread : list of str
+        Names in the file, at its root and in its splits, that nothing reads.
 
     Raises
     ------
@@ -131,7 +138,9 @@ class PairsFile:
                 f"{self.source}: nuisance_units has {len(units)} units "
                 f"for {len(names)} nuisance_names; give one for each."
             )
-        self.with_composition = tuple(s for s in SPLITS if "composition" in self._group(file, s))
+        self.with_composition = tuple(
+            split for split in SPLITS if has_name(self._group(file, split), "composition")
+        )
         if self.with_composition not in (SPLITS, SPLITS[:2], ()):
             lacking = next(s for s in SPLITS if s not in self.with_composition)
             raise DataError(
@@ -139,8 +148,13 @@ class PairsFile:
                 "give it in all splits or in none, or omit it from test alone."
             )
         elements = self._names(file, "elements") if self.with_composition else ()
-        self.about = About(wavelength, _unit(file["wavelength"]), names, units, elements)
+        self.about = About(wavelength, self._unit(file["wavelength"]), names, units, elements)
+        check_names(self.about, self.source)
         self.sizes = {split: self._check_split(file, split) for split in SPLITS}
+        fields = {"flux", "nuisance", *(("composition",) if self.with_composition else ())}
+        self.unread = sorted(set(file) - {"wavelength", *SPLITS})
+        for split in SPLITS:
+            self.unread += [f"{split}/{name}" for name in sorted(set(file[split]) - fields)]
 
     def _read_wavelength(self, file: h5py.File) -> npt.NDArray[np.float64]:
         dataset = self._dataset(file, "wavelength", "wavelength")
@@ -149,7 +163,17 @@ class PairsFile:
                 f"{self.source}: wavelength has shape {dataset.shape}; "
                 "give one value for each pixel."
             )
+        if dataset.size > MAX_PIXELS:
+            raise DataError(
+                f"{self.source}: wavelength has {dataset.size} values; give at most {MAX_PIXELS}."
+            )
         wavelength = np.asarray(dataset[()], np.float64)
+        steps = np.diff(wavelength)
+        if dataset.dtype.itemsize < 8 and (steps >= 0).all() and not steps.all():
+            raise DataError(
+                f"{self.source}: wavelength is stored as {dataset.dtype}, which is too coarse for "
+                "its steps; store it as float64."
+            )
         if not np.isfinite(wavelength).all() or not (np.diff(wavelength) > 0).all():
             raise DataError(
                 f"{self.source}: wavelength does not increase from pixel to pixel; "
@@ -204,6 +228,11 @@ class PairsFile:
                 f"{self.source}: {place} is of type {dataset.dtype}; "
                 "store it as float32 or float64."
             )
+        if oversized(dataset):
+            raise DataError(
+                f"{self.source}: {place} is stored in chunks of {dataset.chunks}, which are too "
+                "large to read; write it in smaller ones."
+            )
         return dataset
 
     def _names(self, file: h5py.File, attribute: str) -> tuple[str, ...]:
@@ -212,7 +241,7 @@ class PairsFile:
                 f"{self.source} has no attribute {attribute} at its root; "
                 "add one string for each column."
             )
-        names = text_list(file.attrs[attribute])
+        names = text_list(self._attribute(file, attribute))
         if attribute == "nuisance_units":
             return names
         if len(set(names)) != len(names) or not all(name.strip() for name in names):
@@ -221,13 +250,23 @@ class PairsFile:
             )
         return names
 
+    def _unit(self, dataset: h5py.Dataset) -> str:
+        if "unit" not in dataset.attrs:
+            return "Angstrom"
+        return next(iter(text_list(self._attribute(dataset, "unit"))), "")
+
+    def _attribute(self, owner: h5py.Group | h5py.Dataset, name: str) -> Any:
+        try:
+            return read_attribute(owner, name)
+        except _UNREADABLE as error:
+            raise DataError(
+                f"{self.source}: the attribute {name} cannot be read ({_one_line(error)}); "
+                "write it again."
+            ) from error
+
     def _stat(self) -> tuple[int, int]:
         stat = self.path.stat()
         return stat.st_size, stat.st_mtime_ns
-
-
-def _unit(dataset: h5py.Dataset) -> str:
-    return text_list(dataset.attrs["unit"])[0] if "unit" in dataset.attrs else "Angstrom"
 
 
 def _one_line(error: Exception) -> str:

@@ -66,6 +66,48 @@ def test_a_latent_that_is_not_finite_ranks_last(written, toy_task, tmp_path):
         file["latent"][3, 0, 0] = np.nan
     row = scored(written, toy_task, tmp_path).row
     assert row.metrics["doppelganger_free"].value < 1
+    assert row.message == "the latents of 1 of 40 test stars are not finite; they rank last"
+
+
+def test_float64_latents_are_centred_before_they_become_float32(written, toy_task, tmp_path):
+    plain = scored(written, toy_task, tmp_path).row
+    with h5py.File(written, "a") as file:
+        for place in ("latent", "train/latent", "validation/latent"):
+            replace(place, lambda z: z.astype("f8") + 1e8)(file)
+    far = scored(written, toy_task, tmp_path).row
+    for name in ("doppelganger_free", "composition_recovery.ridge"):
+        if name in plain.metrics:
+            assert far.metrics[name].value == pytest.approx(plain.metrics[name].value, abs=1e-3)
+    assert far.metrics["doppelganger_free"] == plain.metrics["doppelganger_free"]
+
+
+def test_float64_latents_may_be_extreme(written, toy_task, tmp_path):
+    with h5py.File(written, "a") as file:
+        for place in ("latent", "train/latent", "validation/latent"):
+            replace(place, lambda z: z.astype("f8"))(file)
+        file["latent"][0, 0] = 1e300
+        file["latent"][1, 0] = np.nan
+    assert scored(written, toy_task, tmp_path).row.message.startswith("the latents of 2 of 40")
+
+
+def test_any_damage_is_named_in_one_sentence(written, toy_task, tmp_path):
+    """Bytes changed at random: a row or a sentence, never another exception."""
+    content = written.read_bytes()
+    rng = np.random.default_rng(5)
+    damaged = tmp_path / "damaged.h5"
+    for _ in range(300):
+        changed = bytearray(content)
+        for at in rng.integers(0, 4096, rng.integers(1, 5)):
+            changed[at] = rng.integers(256)
+        damaged.write_bytes(changed)
+        try:
+            with predictions.Predictions(damaged, toy_task, "tiny") as file:
+                for split in ("train", "validation", "test"):
+                    if file.has(split):
+                        file.latent(split)
+        except PredictionsError as error:
+            text = str(error)
+            assert text.startswith(str(damaged)) and text.endswith(".")
 
 
 def remove(name):
@@ -84,10 +126,28 @@ def replace(name, make):
     return edit
 
 
+def link(*names):
+    def edit(file):
+        for name in names:
+            del file[name]
+            file[name] = h5py.SoftLink("/latent")
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
         (remove("latent"), "has no dataset latent; add it"),
+        (
+            replace("latent", lambda z: np.zeros((len(z), 2, 2049), "f4")),
+            "latent has 2049 dimensions; give at most 2048",
+        ),
+        (link("validation/latent"), "validation/latent is not a dataset of this file"),
+        (
+            link("reconstruction", "swapped_reconstruction"),
+            r"reconstruction is not a dataset of this file; .* \(links are refused\)",
+        ),
         (replace("latent", lambda z: z[:-1]), r"latent has shape \[19, 2, 6\]; .* \[20, 2, d\]"),
         (replace("latent", lambda z: z.reshape(40, -1)), "latent has shape"),
         (replace("latent", lambda z: z.astype(int)), "latent holds int64; give floating-point"),
@@ -129,12 +189,12 @@ def test_links_to_other_files_are_refused(written, toy_task, tmp_path):
         file.create_dataset(
             "latent", latent.shape, latent.dtype, external=str(tmp_path / "secret.bin")
         )
-    with pytest.raises(PredictionsError, match="has no dataset latent"):
+    with pytest.raises(PredictionsError, match="latent is not a dataset of this file"):
         scored(written, toy_task, tmp_path)
     with h5py.File(written, "a") as file:
         del file["latent"]
         file["latent"] = h5py.ExternalLink("other.h5", "latent")
-    with pytest.raises(PredictionsError, match="has no dataset latent"):
+    with pytest.raises(PredictionsError, match="latent is not a dataset of this file"):
         scored(written, toy_task, tmp_path)
 
 
@@ -151,9 +211,12 @@ def test_options_are_checked_before_predictions_are_scored(written, toy_task, tm
 def test_a_file_that_is_missing_or_not_hdf5_is_refused(toy_task, tmp_path):
     with pytest.raises(PredictionsError, match="is not a file"):
         scored(tmp_path / "nothing.h5", toy_task, tmp_path)
-    (tmp_path / "text.h5").write_text("not HDF5")
-    with pytest.raises(PredictionsError, match="cannot be read as HDF5"):
-        scored(tmp_path / "text.h5", toy_task, tmp_path)
+    np.save(tmp_path / "latent.npy", np.ones((20, 2, 6)))
+    (tmp_path / "latent.csv").write_text("0.1,0.2")
+    for name in ("latent.npy", "latent.csv"):
+        sentence = r"write an HDF5 file with the dataset latent of shape \[20, 2, d\], in the order"
+        with pytest.raises(PredictionsError, match=sentence):
+            scored(tmp_path / name, toy_task, tmp_path)
 
 
 def test_the_name_of_a_built_in_method_is_refused(written, toy_task, tmp_path):

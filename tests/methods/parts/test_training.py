@@ -52,6 +52,19 @@ def test_epochs_differ_and_a_continued_fit_takes_the_same_steps():
     )
 
 
+def test_any_seed_of_the_command_line_gives_an_order(monkeypatch):
+    orders = []
+    for seed in (0, 18_000_000_000_000, 2**63 - 2, 2**63 - 1):
+        monkeypatch.setattr(Named, "seed", seed)
+        orders.append(collect(20, 20, epochs=2)[1][0])
+    assert len({tuple(order) for order in orders}) == 4
+    monkeypatch.undo()
+    generator = torch.Generator().manual_seed(3 * 1_000_003 + 1)  # as it always was
+    monkeypatch.setattr(Named, "seed", 3)
+    expected = torch.randperm(20, generator=generator).tolist()
+    assert collect(20, 20, epochs=2)[1][0] == expected
+
+
 def test_one_cycle_rises_to_one_and_falls_to_nearly_nothing():
     values = [one_cycle(i / 1000) for i in range(1001)]
     peak = values.index(max(values))

@@ -1,0 +1,181 @@
+"""Checks of the numbers of users' own pairs, made while all of them are read once."""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from starbench.tasks.arrays import Spectra
+from starbench.tasks.base import Split
+from starbench.tasks.errors import DataError
+
+FIELDS = ("flux", "nuisance", "composition")
+# What surveys write for a missing value; refused only where it lies outside all other values.
+_SENTINELS = np.array([-9999.99, -9999, -999.99, -999, -99.99, -99, 9999, 99999], np.float32)
+_FAR = 100  # interquartile ranges from the median
+_RARE = 0.01  # share of values that may be called far outside the rest
+_FLUX_RANGE = (1e-10, 1e10)  # of the largest flux; squares of much else leave float32
+_COARSE = 0.1  # step of float32 in standard deviations
+
+Numbers = npt.NDArray[np.float32]
+
+
+class NumberCheck:
+    """The checks of one file of pairs, given piece by piece.
+
+    Parameters
+    ----------
+    source : str
+        What error messages call the file.
+    nuisance_names, elements : tuple of str
+    """
+
+    def __init__(self, source: str, nuisance_names: tuple[str, ...], elements: tuple[str, ...]):
+        self._source = source
+        self._names = {"nuisance": nuisance_names, "composition": elements}
+        self._labels: dict[tuple[str, str], list[Numbers]] = {}
+        self._digests: dict[str, list[npt.NDArray[np.uint64]]] = {}
+        self._largest_flux = 0.0
+
+    def add(self, split: str, start: int, piece: Split) -> None:
+        """Check a piece of a split whose first pair has the number `start`.
+
+        Raises
+        ------
+        DataError
+            If a value is not finite, or a flux stands for a missing one.
+        """
+        for field in FIELDS:
+            values = getattr(piece, field)
+            if values is not None:
+                self._check_finite(split, field, start, values)
+                if field != "flux":
+                    self._labels.setdefault((split, field), []).append(values)
+        flux = piece.flux
+        self._largest_flux = max(self._largest_flux, float(np.abs(flux).max()))
+        if flux.min() <= _SENTINELS[_SENTINELS < 0].max():
+            missing = np.isin(flux, _SENTINELS)
+            if missing.any():
+                pair, half, pixel = np.argwhere(missing)[0]
+                raise DataError(
+                    f"{self._source}: {split}/flux is {flux[pair, half, pixel]:g} in pair "
+                    f"{start + pair}, which stands for a missing value; give a flux there or "
+                    "leave the pair out."
+                )
+        digests = [_digest(spectrum) for spectrum in flux.reshape(-1, flux.shape[2])]
+        self._digests.setdefault(split, []).append(np.array(digests, np.uint64))
+
+    def finish(self) -> None:
+        """Check what shows only once all pieces are known.
+
+        Raises
+        ------
+        DataError
+            If the flux is too faint or too bright for float32, a label stands for a missing value
+            or lies far outside the rest, a nuisance does not vary in train, or a spectrum occurs
+            twice.
+        """
+        low, high = _FLUX_RANGE
+        if not low <= self._largest_flux <= high:
+            raise DataError(
+                f"{self._source}: the largest flux is {self._largest_flux:.2g}, whose squares "
+                "float32 does not hold; divide the flux by its continuum or by a constant."
+            )
+        for field, names in self._names.items():
+            splits = {s: np.concatenate(x) for (s, f), x in self._labels.items() if f == field}
+            for column, name in enumerate(names):
+                self._check_column(
+                    field, name, {s: values[..., column] for s, values in splits.items()}
+                )
+        self._check_repeats()
+
+    def _check_column(self, field: str, name: str, splits: dict[str, Numbers]) -> None:
+        """Check the values [n_pairs] or [n_pairs, 2] of one label in all splits."""
+        if not splits:
+            return
+        wrong = _missing(np.concatenate([x.ravel() for x in splits.values()]))
+        for split, values in splits.items():
+            found = np.isin(values, wrong)
+            if found.any():
+                place = np.argwhere(found)[0]
+                raise DataError(
+                    f"{self._source}: {split}/{field} has {name} = {values[tuple(place)]:.10g} in "
+                    f"pair {place[0]}, far outside all other values, as if it stood for a missing "
+                    "one; correct that pair or leave it out."
+                )
+        if field != "nuisance":
+            return
+        train = splits["train"].astype(np.float64)
+        if train.min() == train.max():
+            raise DataError(
+                f"{self._source}: the nuisance {name} has the same value in all spectra of train "
+                f"as float32 ({train.flat[0]:.10g}); remove it or, if it varies by less than "
+                "float32 holds, subtract a constant from it in all splits."
+            )
+        step = float(np.spacing(np.float32(np.abs(train).max())))
+        if step > _COARSE * train.std():
+            raise DataError(
+                f"{self._source}: the nuisance {name} varies in train by a standard deviation of "
+                f"{train.std():.3g}, but float32 near {train.flat[0]:.10g} has steps of {step:g}; "
+                "subtract a constant from it in all splits."
+            )
+
+    def _check_repeats(self) -> None:
+        """Refuse a spectrum that occurs twice: its twin is not the only match."""
+        splits = list(self._digests)
+        digests = [np.concatenate(self._digests[split]) for split in splits]
+        _, first, inverse = np.unique(
+            np.concatenate(digests), return_index=True, return_inverse=True
+        )
+        again = np.flatnonzero(first[inverse] != np.arange(len(inverse)))
+        if not len(again):
+            return
+        ends = np.cumsum([len(x) for x in digests])
+
+        def place(row: int) -> tuple[str, int]:
+            number = int(np.searchsorted(ends, row, side="right"))
+            return splits[number], (row - int(ends[number]) + len(digests[number])) // 2
+
+        one, other = place(int(first[inverse[again[0]]])), place(int(again[0]))
+        if one == other:
+            raise DataError(
+                f"{self._source}: the two spectra of pair {one[1]} of {one[0]} are the same; give "
+                "two different spectra of the star or leave the pair out."
+            )
+        raise DataError(
+            f"{self._source}: pair {one[1]} of {one[0]} and pair {other[1]} of {other[0]} hold "
+            f"the same spectrum ({len(again)} such spectra); keep each spectrum once in all splits."
+        )
+
+    def _check_finite(self, split: str, field: str, start: int, values: Spectra) -> None:
+        if np.isfinite(values).all():
+            return
+        wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+        pair = start + int(np.argmax(wrong))
+        what = "NaN" if np.isnan(values[pair - start]).any() else "infinite"
+        raise DataError(
+            f"{self._source}: {split}/{field} holds a value that is {what}, first in pair {pair}; "
+            "correct that pair or leave it out."
+        )
+
+
+def _digest(spectrum: Numbers) -> int:
+    return int.from_bytes(
+        hashlib.blake2b(spectrum.data.cast("B"), digest_size=8).digest(), "little"
+    )
+
+
+def _missing(values: Numbers) -> Numbers:
+    """Return those values of a label [n] that cannot be measurements."""
+    ordinary = values[~np.isin(values, _SENTINELS)]
+    if not len(ordinary):
+        return ordinary
+    quarter, median, three = np.percentile(ordinary.astype(np.float64), [25, 50, 75])
+    spread = max(three - quarter, 1e-3 * abs(median))
+    low, high = float(ordinary.min()) - spread, float(ordinary.max()) + spread
+    sentinels = _SENTINELS[~((low <= _SENTINELS) & (high >= _SENTINELS))]
+    far = np.unique(ordinary[np.abs(ordinary - median) > _FAR * spread])
+    share = np.isin(ordinary, far).sum() / len(ordinary)
+    if not spread or share > max(_RARE, 1.5 / len(ordinary)):
+        far = far[:0]
+    return np.concatenate([sentinels, far])
