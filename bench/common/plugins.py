@@ -59,7 +59,7 @@ class Plugins:
             )
         try:
             return points[spec].load()
-        except Exception as error:  # whatever another's package may raise
+        except Exception as error:  # a third party's package can raise anything
             package = points[spec].dist
             source = f" of package {package.name}" if package else ""
             raise self.error(
@@ -76,7 +76,7 @@ class Plugins:
         sys.modules.setdefault(path.stem, module)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # whatever another's file may raise
+        except Exception as error:  # a third party's file can raise anything
             raise self.error(f"{filename} cannot be loaded: {error!r}.") from error
         if not hasattr(module, attribute):
             raise self.error(
