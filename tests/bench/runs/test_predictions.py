@@ -105,7 +105,7 @@ def replace(name, make):
         (lambda file: file.move("reconstruction", "recon"), "holds the unknown dataset recon"),
         (
             lambda file: file.move("train/latent", "train/latents"),
-            "holds the unknown dataset train/latents",
+            "the unknown dataset train/latents",
         ),
         (
             replace(
