@@ -87,8 +87,8 @@ def reconstruction_estimates(
     plain, swapped = _pair_means(plain_mse), _pair_means(swapped_mse)
     if plain is not None and swapped is not None and plain.shape != swapped.shape:
         raise ValueError(
-            "plain and swapped errors must be of the same pairs, "
-            f"not of {len(plain)} and {len(swapped)}"
+            "plain and swapped errors must have the same number of pairs, "
+            f"not {len(plain)} and {len(swapped)}"
         )
     quantities = {
         "reconstruction_mse": plain,

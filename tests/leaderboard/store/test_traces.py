@@ -90,7 +90,7 @@ def test_a_long_history_is_thinned_from_its_end(add, run):
     [
         ("epoch,<script>alert(1)</script>\n1,2\n", "columns named by letters"),
         ("loss,epoch\n1,2\n", "first column should be `epoch`"),
-        ("epoch,loss,loss\n1,2,3\n", "no column occur twice"),
+        ("epoch,loss,loss\n1,2,3\n", "no name should occur twice"),
         (
             ",".join(["epoch", *(f"a{i}" for i in range(30))]) + "\n" + "1," * 30 + "1\n",
             "at most 24",
