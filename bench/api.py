@@ -37,7 +37,7 @@ class RunResult:
     Attributes
     ----------
     row : Row
-        The row as it stands in ``row.json``: settings, metrics, versions, hardware. Its `status`
+        The row in ``row.json``: settings, metrics, versions, hardware. Its `status`
         is ``"ok"``, ``"diverged"`` or ``"failed"``; only an ``"ok"`` run has metrics and ranks.
     folder : pathlib.Path
     fresh : bool
@@ -246,7 +246,7 @@ def run_named(
         quiet=quiet,
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
-        # Imported only now: the row is written, whatever becomes of the figures.
+        # Imported only now, so that the row is written even if the plots fail.
         from starbench.runs.plots import draw_run
 
         draw_run(outcome.folder, method_class.diagnostics)
@@ -269,7 +269,7 @@ def load_task(
     ----------
     task : str or Task, optional
         A name listed by ``starbench tasks``, or ``"PATH.py:CLASS"``; ``"apogee-giants"`` by
-        default. A task is returned as it is.
+        default. A task is returned unchanged.
     data : str or pathlib.Path, optional
         Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
         export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.

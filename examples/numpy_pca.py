@@ -13,7 +13,7 @@ import sys
 import h5py
 import numpy as np
 
-N_FIT = 1500  # pairs that the fit sees: plenty for so few components
+N_FIT = 1500  # pairs used in the fit, enough for so few components
 N_LATENT = 20
 STEP = 500  # pairs in memory at once
 
@@ -35,7 +35,7 @@ def main(pairs: str, predictions: str) -> None:
         _, s, components = np.linalg.svd(flux - monomials(u) @ slopes, full_matrices=False)
         kept = np.flatnonzero(s > 1e-4 * s[0])[:N_LATENT]  # the others are rounding errors
         components = components[kept]
-        # Halfway between weighting each component by its variance and weighting all alike.
+        # A compromise between weighting components by their variance and equally.
         scale = np.sqrt(s[kept] / np.sqrt(len(u)))
 
         # Predictions of the test split are at the root, the others in groups named by split.

@@ -1,1 +1,1 @@
-"""Shared by all packages: atomic files, HDF5 guards, checkpoints, provenance, progress bars."""
+"""Helpers of all packages: atomic files, HDF5 guards, checkpoints, provenance, progress bars."""

@@ -92,7 +92,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     if not path.is_dir():
         temporary.replace(path)
         return
-    replaced = _beside(path)  # a folder that is not empty cannot be replaced in one step
+    replaced = _beside(path)  # a rename cannot replace a folder that is not empty
     path.rename(replaced)
     try:
         temporary.rename(path)

@@ -63,7 +63,7 @@ class Scores:
 
 
 def checked_output(output: object, n: int, what: str, width: int | None = None) -> np.ndarray:
-    """Return the output of a method as float32 [n, width].
+    """Check the output of a method and return it as float32 [n, width].
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def checked_output(output: object, n: int, what: str, width: int | None = None) 
     Raises
     ------
     OutputError
-        If it is not a real array of that shape.
+        If it is not a floating-point array of that shape.
     """
     if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
         kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
@@ -143,7 +143,7 @@ def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
 def encode_split(
     method: Method, split_view: SplitView, advance: Callable[[int], None] | None = None
 ) -> np.ndarray:
-    """Encode the shuffled spectra of a split; return latents [n_pairs, 2, d] in the data's order.
+    """Encode a shuffled split and return its latents [n_pairs, 2, d] in the order of the data.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Views of a split: shuffled spectra with the labels that a method's label access allows.
 
-The two spectra of a pair are neighbours in the data, so the spectra are shuffled before a method
+The two spectra of a pair are adjacent in the data, so the spectra are shuffled before a method
 gets them. The harness restores the order in the method's output.
 """
 
@@ -43,7 +43,7 @@ class SplitView:
     order : numpy.ndarray [2 n_pairs], int64
         For each row of the view, its spectrum in the data, as `shuffled_order` numbers them.
     labels : Labels
-        All labels, whatever the method's label access.
+        All labels, independent of the method's label access.
     """
 
     view: View

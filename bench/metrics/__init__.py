@@ -1,4 +1,4 @@
-"""Metrics: pure functions from arrays to numbers, without input or output.
+"""Metrics: pure functions from arrays to numbers, without files or other I/O.
 
 Arrays have the pairs first: ``[n_pairs, 2, ...]``. `METRICS` defines each metric; the functions
 ``*_estimates`` return an `Estimate` by name, with an interval from one bootstrap over pairs.

@@ -1,7 +1,7 @@
 """95 % intervals from a bootstrap over pairs.
 
-The stars of a pair share their composition, and their ranks and errors are correlated, so pairs are
-drawn, not stars. Only the sample of pairs that a metric averages over is resampled: the model and
+The stars of a pair share their composition, so their ranks and errors are correlated; therefore
+pairs are drawn, not stars. Only the pairs that a metric averages over are resampled: the model and
 the gallery in which twins were ranked stay the same. The intervals do not include the spread
 between training runs, which several seeds show.
 
@@ -83,8 +83,8 @@ def resampled_medians(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     ordered = values.reshape(-1)[order].astype(np.float64)
     pair = order // values.shape[1]
     # The number of stars below the middle in a resample is a sum over n_pairs draws of 0, 1 or 2,
-    # each of variance 1 at most. So only stars near the middle can be the median of a random
-    # resample; for any other, look at all of them.
+    # each with a variance of at most 1. So the median of a random resample almost always lies near
+    # the middle; if it does not, all stars are searched.
     n_stars, reach = values.size, 8 * math.isqrt(len(values))
     middle = slice(max(0, n_stars // 2 - reach), n_stars // 2 + reach)
     places = _places_of_medians(counts, pair, middle)

@@ -107,7 +107,7 @@ SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
 METRICS: dict[str, Metric] = {
     "doppelganger_free": _share(
         "Nearest",
-        "Share of stars whose twin is strictly closer than every stranger (rank 1).",
+        "Share of stars whose twin is strictly closer than every other star (rank 1).",
     ),
     "doppelganger_0.1": _share(
         "Within 0.1 %",
@@ -130,7 +130,7 @@ METRICS: dict[str, Metric] = {
     ),
     "tied_share": _share(
         "Tied",
-        "Share of stars with at least one stranger exactly as far as the twin.",
+        "Share of stars with at least one other star exactly as far as the twin.",
         higher_is_better=False,
     ),
     "reconstruction_mse": _squared_error(

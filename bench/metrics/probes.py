@@ -285,7 +285,7 @@ def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0)
 
     Two hidden layers, SiLU, squared error; targets are standardised. Latents are whitened, so that
     a stretch or shear of the latent space hides nothing from the network. AdamW with a one-cycle
-    learning rate; of the states after each epoch the one with the least error on held-out train
+    learning rate. Of the states after each epoch, the one with the smallest error on held-out train
     pairs is used. Pairs are held out rather than stars, so that memorising a star's twin does not
     help. The network runs on one thread, so that the same seed gives the same prediction on the
     same machine, whatever the number of its cores.

@@ -108,8 +108,8 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
     columns = np.ascontiguousarray(rows.T)
     thresholds = twin_distances(rows, columns)
 
-    # The kernel releases the interpreter, so Python's threads do; numba's pool would not survive a
-    # fork.
+    # The kernel releases the GIL, so Python threads run in parallel; numba's thread pool would not
+    # survive a fork.
     n_tiles = -(-n_stars // TILE)
     n_workers = max(1, min(available_cores() if n_threads is None else n_threads, n_tiles))
     with ThreadPoolExecutor(n_workers) as pool:

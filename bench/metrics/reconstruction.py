@@ -87,8 +87,8 @@ def reconstruction_estimates(
     plain, swapped = _pair_means(plain_mse), _pair_means(swapped_mse)
     if plain is not None and swapped is not None and plain.shape != swapped.shape:
         raise ValueError(
-            "plain and swapped errors must be of the same pairs, "
-            f"not of {len(plain)} and {len(swapped)}"
+            "plain and swapped errors must have the same number of pairs, "
+            f"not {len(plain)} and {len(swapped)}"
         )
     quantities = {
         "reconstruction_mse": plain,
@@ -114,7 +114,7 @@ def _pair_means(mse: np.ndarray | None) -> np.ndarray | None:
 def _mean(
     name: str, values: np.ndarray | None, subset: np.ndarray | None, counts: np.ndarray | None
 ) -> Estimate | None:
-    """Return the mean of one value a pair over a subset of the pairs, resampled with it."""
+    """Return the mean of per-pair values over a subset of the pairs, with its interval."""
     if values is None:
         return None
     inside = np.ones(len(values), bool) if subset is None else np.asarray(subset, bool)

@@ -174,7 +174,7 @@ def _attribute(file: h5py.File, field: str, kind: str, ndim: int, name: str) -> 
 
 
 def _texts(file: h5py.File, field: str, name: str) -> tuple[str, ...]:
-    """Read an attribute of one or several short texts; none if it is missing."""
+    """Read an attribute of one or more short strings; empty if it is missing."""
     if field not in file.attrs:
         return ()
     ndim = 0 if field == "wavelength_unit" else 1

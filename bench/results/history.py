@@ -45,7 +45,7 @@ def read_history(path: Path) -> list[Epoch]:
         return []
     if header[0] != "epoch" or len(set(header)) < len(header):
         raise RowError(
-            f"{name}: the first column should be `epoch`, and no column occur twice; "
+            f"{name}: the first column should be `epoch`, and no name should occur twice; "
             "restore the run's file"
         )
     history = [_epoch(header, line, f"{name}: line {n}") for n, line in enumerate(body, start=2)]

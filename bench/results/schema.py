@@ -1,7 +1,7 @@
 """The schema of a row: settings, metrics and provenance of one run, as a JSON file.
 
 Rows are untrusted text. `read_row` checks the size before it parses, types without conversion, the
-length and characters of every text, and relations between metrics that hold for every method.
+length and characters of every string, and relations between metrics that hold for every method.
 
 ============  ===========================================================================
 file          content
@@ -433,4 +433,4 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     """Refuse NaN and infinity, which Python's parser accepts but JSON does not have."""
-    raise ValueError(f"JSON has no number {name}; leave the metric out")
+    raise ValueError(f"JSON has no number {name}; remove it")

@@ -1,1 +1,1 @@
-"""Runs: one run and its folder, sweeps, predictions, and the figures of a run."""
+"""Runs: the runner and its folders, sweeps, predictions, and plots."""

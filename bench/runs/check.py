@@ -1,4 +1,4 @@
-"""Checking a method on small data against the contract of `starbench.methods.contract`."""
+"""Run the contract of `starbench.methods.contract` on a method and the tiny scale of a task."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +30,7 @@ def check(
     ------
     clause : str
     fault : str or None
-        What to change; None if the method keeps the clause.
+        What to change; None if the method fulfils the clause.
     """
     task.prepare(SCALE, progress=False)
     train, validation, test = (

@@ -61,7 +61,7 @@ def history_panels(names: Collection[str], diagnostics: Sequence[Diagnostic]) ->
     names : collection of str
         Columns; ``epoch`` is ignored.
     diagnostics : sequence of Diagnostic
-        Those that the method declares; each has a panel of its own.
+        Those that the method declares; each has its own panel.
 
     Examples
     --------

@@ -12,8 +12,8 @@ dataset                     shape
 ``validation/...``          as for test             optional
 ==========================  ======================  =====================================
 
-Metrics whose data are missing are left out. `score_predictions` uses the code that scores a run,
-and `write_predictions` writes such a file from a run, so that the two can be compared.
+Metrics whose data are missing are left out. `score_predictions` uses the code that scores runs, and
+`write_predictions` writes such a file from a run.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ class PredictionsError(DataError):
 
 
 class Predictions:
-    """A file of predictions, checked against a task as it is read.
+    """An open file of predictions, checked against a task.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def score_predictions(
         seed=seed,
     )
     draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1))
-    draft.check("The description of the method")
+    draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
         on_test, latent = _score(

@@ -40,7 +40,7 @@ def restore(
     row = finished_row(folder)
     if row.status != "ok" or not folder.best.exists():
         raise SettingError(
-            f"{folder.path} holds no fitted method, its status is {row.status}; give another run."
+            f"{folder.path} holds no fitted method (status {row.status}); give another run."
         )
     method_class = get_method(row.method) if method_class is None else method_class
     if method_class.name != row.method:

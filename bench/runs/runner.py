@@ -91,7 +91,7 @@ def run(
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
-    """Run a method on a task; continue an interrupted run, and return a finished one as it is.
+    """Run a method on a task; continue an interrupted run, and return a finished one unchanged.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         last = int(high) if dash else int(low)
         if not 0 <= last - int(low) < MAX_RUNS:
             raise SettingError(
-                f"--seeds must be rising ranges of at most {MAX_RUNS} seeds, but got '{part}'."
+                f"--seeds must list increasing ranges of at most {MAX_RUNS} seeds, not '{part}'."
             )
         seeds |= dict.fromkeys(range(int(low), last + 1))
     return tuple(seeds)

@@ -23,31 +23,32 @@ from starbench.results.schema import Row
 CSV = "leaderboard.csv"
 
 _HOW_TO_READ = """\
-Methods are scored on the test split of a task: 12,500 pairs of spectra that share their composition
-and differ in effective temperature and gravity. Values are means over seeds, ± the standard
-deviation over seeds where there are several. Brackets beside the share of nearest twins are the
-95 % interval of the mean over all possible seeds and stars: pairs are resampled, and within each
-resample the mean over seeds is drawn by Student's t. The interval needs the rank of every star, so
-squared errors and probes have only ±. Diverged runs are excluded from means; the seeds column
-counts them and links to the single rows. Methods of different label access have separate tables,
+Methods are scored on the test split of a task: 12,500 pairs of spectra ("twins") that share their
+composition and differ in effective temperature and gravity. Values are means over seeds, with ± the
+standard deviation if there are several seeds. Brackets after the share of nearest twins are its
+95 % interval, which covers both seeds and stars: pairs are resampled, and within each resample the
+mean over seeds is drawn from Student's t distribution. Squared errors and probes have no such
+interval, because only ranks are stored for every star. Diverged runs are excluded from means and
+counted in the column "Seeds", which links to the single rows. Each label access has its own table,
 and rows of different data or metric versions are never averaged or compared.
 
 Rank: 1 + the number of methods in the table that find significantly more nearest twins on the same
-stars, that is, for which the 95 % interval of the difference lies above 0. Several settings of one
-method count once. Ties are not transitive: where b is statistically tied with a and with c, but a
-is significantly better than c, their ranks are 1, 1 and 2. Controls, published values, older
-versions of a method and methods of which more runs diverged than were scored have no rank.
+stars, that is, for which the 95 % interval of the difference lies above 0. A method with
+several settings counts once. Ties are not transitive: if b is statistically tied with a and with c,
+but a is significantly better than c, the ranks of a, b and c are 1, 1 and 2. There are no ranks for
+controls, published values, older versions of a method, and methods with more diverged than scored
+runs.
 
-Controls calibrate the scale and do not compete. They show what is found by chance
+Controls calibrate the scale and are not ranked. They show the share found by chance
 (`random-latent`, `constant-latent`, `nuisance-latent`, `twin-by-order`), from the spectrum itself
-(`raw-flux`), from the true abundances (`composition`), and from noisy spectra by an observer who
-knows the generator (`information-bound`: the most that any latent can find, given Teff and log g;
-with `nuisance_known = False`, without them).
+(`raw-flux`), and from the true abundances (`composition`). `information-bound` is the highest share
+that any latent of noisy spectra can reach if Teff and log g are known, or unknown with
+`nuisance_known = False`.
 
-Published values were measured by others on their own spectra with their own networks. They show
-what to expect and are not ranked against the rows. The share of twins found falls with the number
-of stars searched, which is given with each. "De Mijolla et al. 2021" is arXiv:2103.06377; its
-values follow from ranks stored with its code."""
+Published values were measured by other authors on other spectra, so they are not ranked. The share
+of nearest twins decreases with the number of stars searched, which is given with each value. "De
+Mijolla et al. 2021" is arXiv:2103.06377; its values are computed from ranks stored with its
+code."""
 
 
 def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
@@ -131,7 +132,7 @@ def _superseded(section: Section, judged: Judgement) -> list[str]:
     lines_of = Lines(COLUMNS, judged)
     return [
         "#### Superseded",
-        "Older versions of the methods above, of any label access, no longer ranked.",
+        "Older versions of the methods above, of every label access. They are not ranked.",
         table(lines_of.header, lines_of.align, lines_of.of(groups, others=section.groups)),
     ]
 

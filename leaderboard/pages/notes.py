@@ -50,5 +50,7 @@ def seeds_note(groups: Sequence[Group], ranked: Sequence[Group]) -> str:
         text = f"only seed {usual[0]}" if len(usual) == 1 else f"seeds {ranges(usual)}"
         sentences.append(f"Unequal seeds: {share} {text}, but {'; '.join(exceptions)}.")
     if any(len(seeds) == 1 for seeds in seeds_of):
-        sentences.append("With one seed, interval and rank omit the spread between trainings.")
+        sentences.append(
+            "The interval and rank of a method with one seed omit the scatter between seeds."
+        )
     return " ".join(sentences)

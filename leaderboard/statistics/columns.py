@@ -180,7 +180,7 @@ COLUMNS = (
         "Minutes",
         one_decimal,
         False,
-        "Wall time of fitting and scoring, on machines that differ between rows.",
+        "wall time of fitting and scoring; machines differ between rows.",
     ),
 )
 

@@ -111,7 +111,7 @@ def test_a_subset_so_small_that_resamples_miss_it_still_has_an_interval(rng):
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match=r"\[n_pairs, 2\]"):
         reconstruction_estimates(np.ones(4), None)
-    with pytest.raises(ValueError, match="the same pairs, not of 4 and 5"):
+    with pytest.raises(ValueError, match="the same number of pairs, not 4 and 5"):
         reconstruction_estimates(np.ones((4, 2)), np.ones((5, 2)))
     with pytest.raises(ValueError, match=r"subset must be shaped \[4\]"):
         reconstruction_estimates(np.ones((4, 2)), np.ones((4, 2)), np.ones(5, bool))

@@ -22,8 +22,8 @@ def test_a_history_without_epochs_is_empty(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"loss,epoch\n1,2\n", "`epoch` first"),
-        (b"epoch,loss,loss\n1,2,3\n", "no column occur twice"),
+        (b"loss,epoch\n1,2\n", "first column should be `epoch`"),
+        (b"epoch,loss,loss\n1,2,3\n", "no name should occur twice"),
         (b"epoch,loss\n1,nan\n", "line 2, `loss` should be a finite number"),
         (b"epoch,loss\n1,many\n", "line 2, `loss` should be a finite number"),
         (b"epoch,loss\n1.5,1\n", "line 2, `epoch` should be a finite number"),

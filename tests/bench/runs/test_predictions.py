@@ -163,7 +163,10 @@ def link(*names):
             "train/latent of pair 2 is not finite",
         ),
         (lambda file: file.move("reconstruction", "recon"), "holds the unknown dataset recon"),
-        (lambda file: file.move("train/latent", "train/latents"), "holds train/latents, which"),
+        (
+            lambda file: file.move("train/latent", "train/latents"),
+            "the unknown dataset train/latents",
+        ),
         (
             replace(
                 "swapped_reconstruction", lambda x: np.where(np.arange(len(x[0, 0])), x, np.nan)
@@ -200,11 +203,11 @@ def test_links_to_other_files_are_refused(written, toy_task, tmp_path):
 
 def test_options_are_checked_before_predictions_are_scored(written, toy_task, tmp_path):
     toy_task.prepare = None  # which scoring would call
-    with pytest.raises(SettingError, match="The description of the method: field `method`"):
+    with pytest.raises(SettingError, match="--method-name, --reference or --set: field `method`"):
         scored(written, toy_task, tmp_path, method_name="NumpyPCA")
     with pytest.raises(SettingError, match="field `reference`"):
         scored(written, toy_task, tmp_path, reference="")
-    with pytest.raises(SettingError, match="options say of the method"):
+    with pytest.raises(SettingError, match="--method-name, --reference or --set"):
         scored(written, toy_task, tmp_path, hyperparameters={"a": float("inf")})
 
 

@@ -69,7 +69,7 @@ def test_an_edited_row_is_not_reproduced(tiny, tmp_path):
     )
     assert code == 1
     assert output.count("DIFFERS") == 3
-    assert "3 of 48 figures differ: doppelganger_free." in output
+    assert "3 of 48 metrics differ: doppelganger_free." in output
 
 
 def rows(again=None, **figures):

@@ -89,8 +89,8 @@ def test_a_long_history_is_thinned_from_its_end(add, run):
     ("text", "words"),
     [
         ("epoch,<script>alert(1)</script>\n1,2\n", "column names may contain only letters"),
-        ("loss,epoch\n1,2\n", "`epoch` first"),
-        ("epoch,loss,loss\n1,2,3\n", "no column occur twice"),
+        ("loss,epoch\n1,2\n", "first column should be `epoch`"),
+        ("epoch,loss,loss\n1,2,3\n", "no name should occur twice"),
         (
             ",".join(["epoch", *(f"a{i}" for i in range(30))]) + "\n" + "1," * 30 + "1\n",
             "exceeds 24 columns",
