@@ -181,7 +181,7 @@ def run(
     ('ok', {'latent': 8})
     >>> result.ranks.shape
     (64, 2)
-    >>> result.metrics.loc["doppelganger_free", "value"] > 0.1
+    >>> bool(result.metrics.loc["doppelganger_free", "value"] > 0.1)
     True
     """
     result = run_named(
