@@ -103,7 +103,7 @@ def test_a_task_is_found_in_a_file(my_file, attribute):
         ("constant", "is neither a class nor a function that returns a task."),
         ("NoCard", "does not set `card` to a starbench.tasks.card.Card."),
         ("Taken", "has the name of starbench's own task apogee-giants; rename it."),
-        ("Fails", "cannot be made a task: ZeroDivisionError('no stars')."),
+        ("Fails", "could not be created: ZeroDivisionError('no stars')."),
     ],
 )
 def test_a_wrong_attribute_of_a_file_is_refused_in_one_sentence(my_file, attribute, sentence):
@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path):
     ("target", "sentence"),
     [
         ("no_such_module:Task", "Task 'their-task' cannot be loaded: ModuleNotFoundError("),
-        ("starbench.tasks.example:MyTask", "registered as their-task has my-task on its card"),
+        ("starbench.tasks.example:MyTask", "registered as their-task is named my-task on its card"),
     ],
 )
 def test_a_wrong_entry_point_is_refused_in_one_sentence(monkeypatch, target, sentence):

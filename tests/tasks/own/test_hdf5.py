@@ -96,19 +96,19 @@ WRONG_STRUCTURE = {
         {"train/flux": np.ones((6, 3, 12))}, "train/flux has shape (6, 3, 12); give [pairs, 2,"),
     "nuisance of fewer pairs than flux": (
         {"train/nuisance": np.ones((5, 2, 2))},
-        "train/nuisance has shape (5, 2, 2), but the flux and the attribute nuisance_names ask"),
+        "train/nuisance has shape (5, 2, 2), but the flux and the attribute nuisance_names imply"),
     "nuisance with fewer columns than names": (
         {"test/nuisance": np.ones((4, 2, 1))},
-        "test/nuisance has shape (4, 2, 1), but the flux and the attribute nuisance_names ask"),
+        "test/nuisance has shape (4, 2, 1), but the flux and the attribute nuisance_names imply"),
     "composition with a column too many": (
         {"train/composition": np.ones((6, 3))},
-        "train/composition has shape (6, 3), but the flux and the attribute elements ask for (6,"),
+        "train/composition has shape (6, 3), but the flux and the attribute elements imply (6,"),
     "composition in one split only": (
         {"train/composition": None, "validation/composition": None},
         "train has no composition, but test has; give it in all splits or in none"),
     "unnamed elements": ({"elements": None}, "has no attribute elements at its root"),
     "unnamed nuisance": (
-        {"nuisance_names": None}, "has no attribute nuisance_names at its root; add one text for"),
+        {"nuisance_names": None}, "has no attribute nuisance_names at its root; add one string"),
     "too few nuisance names": ({"nuisance_names": ["Teff"]}, "nuisance_units has 2 units for 1"),
     "an empty nuisance name": (
         {"nuisance_names": ["Teff", " "]}, "nuisance_names is ['Teff', ' ']; give each column"),

@@ -152,9 +152,9 @@ WRONG = {
     "metadata that are a list": ({"about": [1]}, "is not a JSON object"),
     "no wavelengths": (about(wavelength=None), "needs wavelength, a list of numbers; add it"),
     "wavelengths as texts": (about(wavelength=["a"] * 3), "needs wavelength, a list of numbers"),
-    "no names": (about(nuisance_names=None), "needs nuisance_names, a list of texts; add it"),
-    "one name as a text": (about(nuisance_names="Teff"), "needs nuisance_names, a list of texts"),
-    "no units": (about(nuisance_units=None), "needs nuisance_units, a list of texts; add it"),
+    "no names": (about(nuisance_names=None), "needs nuisance_names, a list of strings; add it"),
+    "one name as a text": (about(nuisance_names="Teff"), "needs nuisance_names, a list of strings"),
+    "no units": (about(nuisance_units=None), "needs nuisance_units, a list of strings; add it"),
     "no elements": (about(elements=None), "has no elements, but train has a composition"),
     "wavelengths that fall": (about(wavelength=[3, 2, 1]), "wavelength does not increase from"),
     "a name too many": (

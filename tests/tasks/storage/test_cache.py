@@ -306,13 +306,13 @@ def test_a_killed_build_is_resumed(script, task):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(Damaged):  # not laid out yet
-            if any(partial.written(*place) for place in cached.header.chunks):
+            if any(partial.is_written(*place) for place in cached.header.chunks):
                 break
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not cached.path.exists() and partial.path.exists()
-    assert not all(partial.written(*place) for place in cached.header.chunks)
+    assert not all(partial.is_written(*place) for place in cached.header.chunks)
     task.prepare("mini", progress=False)
     assert not list(task.problems("mini", progress=False))
 

@@ -47,10 +47,10 @@ def test_only_missing_stars_are_synthesised(build):
     assert np.array_equal(flux[:, 0], labels[:, 0].astype(np.float32))
     # as if stopped in the middle: one star not begun, one half written
     (folder / "train" / "00002.npz").unlink()
-    (folder / "held-out" / "00007.npz").rename(folder / "held-out" / "00007.partial")
+    (folder / "held-out" / "00007.npz").rename(folder / "held-out" / ".00007.npz.1-0.tmp")
     assert run() == 2
     assert run(stars=6) == 2  # a larger set extends a smaller one
-    assert not list(folder.glob("*/*.partial"))
+    assert len(training_set.load_set(folder / "held-out")[0]) == HELD_OUT
 
 
 def test_a_failing_star_is_tried_again_and_named(build):
