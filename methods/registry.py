@@ -3,15 +3,11 @@
 import ast
 import dataclasses
 import difflib
-import importlib
-import importlib.util
 import math
 import re
-import sys
-from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from starbench.common.plugins import Plugins
 from starbench.common.settings import split_setting
 from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
@@ -48,10 +44,12 @@ BUILT_IN = {
 ENTRY_POINT_GROUP = "starbench.methods"
 
 
+PLUGINS = Plugins("method", BUILT_IN, ENTRY_POINT_GROUP, SettingError)
+
+
 def method_names() -> tuple[str, ...]:
     """Return the names of all methods: the built-in ones and those of installed packages."""
-    third_party = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return tuple(sorted({*BUILT_IN, *third_party}))
+    return tuple(sorted(PLUGINS.names()))
 
 
 def get_method(spec: str | type[Method]) -> type[Method]:
@@ -64,47 +62,12 @@ def get_method(spec: str | type[Method]) -> type[Method]:
     """
     if isinstance(spec, type):
         return _checked(spec, spec.__qualname__)
-    if ".py:" in spec:
-        candidate = _from_file(*spec.rsplit(":", 1))
-    elif spec in BUILT_IN:
-        module, attribute = BUILT_IN[spec].split(":")
-        candidate = getattr(importlib.import_module(module), attribute)
-    elif spec.endswith(".py"):
-        raise SettingError(f"--method {spec} names no class; give {spec}:CLASS.")
-    else:
-        points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-        if spec not in points:
-            near = difflib.get_close_matches(spec, method_names(), n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else "see `starbench methods`."
-            raise SettingError(f"There is no method '{spec}'; {hint}")
-        try:
-            candidate = points[spec].load()
-        except Exception as error:  # third-party code may raise anything
-            package = points[spec].dist
-            raise SettingError(
-                f"Method '{spec}' of package {package.name if package else '(unknown)'} "
-                f"cannot be loaded: {error!r}"
-            ) from error
-    return _checked(candidate, spec)
-
-
-def _from_file(filename: str, attribute: str) -> Any:
-    path = Path(filename)
-    if not path.is_file():
-        raise SettingError(f"There is no file {filename}; give --method as PATH.py:CLASS.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise SettingError(f"{filename} is not a Python file; give --method as PATH.py:CLASS.")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name while they are being defined.
-    sys.modules.setdefault(path.stem, module)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # third-party code may raise anything
-        raise SettingError(f"{filename} cannot be loaded: {error!r}") from error
-    if not hasattr(module, attribute):
-        raise SettingError(f"{filename} defines no '{attribute}'; give --method as PATH.py:CLASS.")
-    return getattr(module, attribute)
+    if not isinstance(spec, str):
+        raise SettingError(f"method is {spec!r}; give a name, 'PATH.py:CLASS' or a class.")
+    method = _checked(PLUGINS.load(spec), spec)
+    if ".py:" not in spec and spec != method.name:
+        raise SettingError(f"The method registered as {spec} has name {method.name}; rename one.")
+    return method
 
 
 def _checked(candidate: Any, spec: str) -> type[Method]:

@@ -30,7 +30,7 @@ def test_names_lead_to_their_classes():
 
 
 def test_an_unknown_method_names_the_nearest():
-    with pytest.raises(SettingError, match="'fadr'; did you mean fader"):
+    with pytest.raises(SettingError, match="'fadr'; the nearest names are fader"):
         get_method("fadr")
 
 
@@ -68,7 +68,7 @@ def test_the_class_attributes_of_a_method_are_checked_when_it_is_found(tmp_path,
 
 
 def test_a_file_without_a_class_is_refused(tmp_path):
-    with pytest.raises(SettingError, match=r"mine\.py names no class; give mine\.py:CLASS"):
+    with pytest.raises(SettingError, match=r"mine\.py names no class; give it as mine\.py:CLASS"):
         get_method("mine.py")
 
 
