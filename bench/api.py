@@ -3,9 +3,13 @@
 Each imports what it needs when it is called: ``sb.twin_ranks`` needs no torch.
 """
 
+import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,13 +93,15 @@ class RunResult:
     def swap_figure(self) -> "Figure":
         """Draw a test star: true, reconstructed, and decoded from its twin's latent.
 
-        It is the star of median swapped error; residuals are drawn below.
+        It is the star of median swapped error; residuals are drawn below. A notebook shows the
+        figure after ``%matplotlib inline``.
 
         Raises
         ------
         ValueError
             If the method has no decoder.
         """
+        _import_matplotlib()
         from starbench.results.example import read_example
         from starbench.runs.plots import figure_spectra
 
@@ -184,11 +190,17 @@ def run(
     >>> bool(result.metrics.loc["doppelganger_free", "value"] > 0.1)
     True
     """
+    from starbench.common.settings import SettingError
+
+    if not isinstance(settings, Mapping | None):
+        raise SettingError(f'settings is {settings!r}; give a dictionary such as {{"epochs": 8}}.')
+    if not isinstance(seed, Integral):
+        raise SettingError(f"seed is {seed!r}; give an integer.")
     result = run_named(
         method,
         task=task,
         scale=scale,
-        seed=seed,
+        seed=int(seed),  # numpy's are no JSON
         settings=[f"{key}={value}" for key, value in (settings or {}).items()],
         preset=preset,
         data=data,
@@ -236,7 +248,7 @@ def run_named(
         method_class,
         hyperparameters,
         seed=seed,
-        scale=scale or loaded.default_scale,
+        scale=loaded.default_scale if scale is None else scale,
         device=device,
         threads=threads,
         out=user_path(out),
@@ -247,6 +259,7 @@ def run_named(
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
         # Imported only now, so that the row is written even if the plots fail.
+        _import_matplotlib()
         from starbench.runs.plots import draw_run
 
         draw_run(outcome.folder, method_class.diagnostics)
@@ -294,9 +307,17 @@ def load_task(
     >>> task.snr, task.nuisance_names, task.sizes("mini")["test"], len(task.wavelength)
     (50.0, ('Teff', 'logg'), 1250, 7214)
     """
+    from starbench.tasks.base import Task
+    from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
 
     if task is not None and not isinstance(task, str):
+        if not isinstance(task, Task):
+            raise DataError(
+                f"task is {task!r}; give a name, 'PATH.py:CLASS' or a Task, not a class."
+            )
+        if data is not None:
+            raise DataError(f"Give either task {task.name} or data {data}, not both.")
         return task
     return get_task(
         task,
@@ -426,7 +447,7 @@ def score(
     from starbench.evaluation.scoring import score as score_arrays
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
-    scale = scale or loaded.default_scale
+    scale = loaded.default_scale if scale is None else scale
     pairs = _latent_of_split(latent, loaded, split, scale)
     loaded.prepare(scale, progress=not quiet)
     scores = score_arrays(
@@ -456,6 +477,22 @@ def rows() -> "pd.DataFrame":
     from starbench.leaderboard.frame import rows_frame
 
     return rows_frame()
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib, which fails if MPLBACKEND names a backend that it does not know.
+
+    The figures of a run need no backend.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    import matplotlib
+
+    if backend:
+        os.environ["MPLBACKEND"] = backend
+        with suppress(ValueError):  # a known one, such as a notebook's, counts as usual
+            matplotlib.rcParams["backend"] = backend
 
 
 def _has_source_file(method_class: "type[Method]") -> bool:

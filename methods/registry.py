@@ -44,12 +44,12 @@ BUILT_IN = {
 ENTRY_POINT_GROUP = "starbench.methods"
 
 
-_PLUGINS = Plugins("method", BUILT_IN, ENTRY_POINT_GROUP, SettingError)
+PLUGINS = Plugins("method", BUILT_IN, ENTRY_POINT_GROUP, SettingError)
 
 
 def method_names() -> tuple[str, ...]:
     """Return the names of all methods: the built-in ones and those of installed packages."""
-    return tuple(sorted(_PLUGINS.names()))
+    return tuple(sorted(PLUGINS.names()))
 
 
 def get_method(spec: str | type[Method]) -> type[Method]:
@@ -62,7 +62,12 @@ def get_method(spec: str | type[Method]) -> type[Method]:
     """
     if isinstance(spec, type):
         return _checked(spec, spec.__qualname__)
-    return _checked(_PLUGINS.load(spec), spec)
+    if not isinstance(spec, str):
+        raise SettingError(f"method is {spec!r}; give a name, 'PATH.py:CLASS' or a class.")
+    method = _checked(PLUGINS.load(spec), spec)
+    if ".py:" not in spec and spec != method.name:
+        raise SettingError(f"The method registered as {spec} has name {method.name}; rename one.")
+    return method
 
 
 def _checked(candidate: Any, spec: str) -> type[Method]:

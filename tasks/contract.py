@@ -6,10 +6,12 @@ applies them to every registered task, and ``starbench check --task`` to any tas
 
 import itertools
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
+from pydantic import ValidationError
 
+from starbench.common.plugins import in_one_line
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split, Task
 from starbench.tasks.card import Card
 
@@ -78,6 +80,16 @@ def wavelength_increases(subject: Subject) -> None:
         bool(np.isfinite(wavelength).all() and (np.diff(wavelength) > 0).all()),
         "wavelength must be finite and increase from pixel to pixel",
     )
+
+
+def pairs_can_be_made(subject: Subject) -> None:
+    """Check that `make` returns pairs."""
+    for split, pairs in subject.made.items():
+        arrays = [getattr(pairs, field, None) for field in _FIELDS if field != "composition"]
+        _require(
+            isinstance(pairs, Split) and all(isinstance(array, np.ndarray) for array in arrays),
+            f"make must return a starbench.tasks.base.Split of numpy arrays for {split}",
+        )
 
 
 def nuisances_have_units(subject: Subject) -> None:
@@ -205,14 +217,14 @@ def chunks_match_make(subject: Subject) -> None:
 
 def splits_share_nothing(subject: Subject) -> None:
     """Check that no composition, pair or spectrum is in two splits."""
-    rows: dict[str, dict[str, Labels]] = {"pair": {}, "composition": {}, "spectrum": {}}
+    rows: dict[str, dict[str, Labels]] = {"pairs": {}, "compositions": {}, "spectra": {}}
     for split, (nuisance, composition) in subject.labels.items():
-        rows["pair"][split] = nuisance.reshape(len(nuisance), -1)
+        rows["pairs"][split] = nuisance.reshape(len(nuisance), -1)
         # Values of a single element may agree by chance.
         if composition is not None and composition.shape[1] > 1:
-            rows["composition"][split] = composition
+            rows["compositions"][split] = composition
         flux = subject.made[split].noiseless_flux
-        rows["spectrum"][split] = flux.reshape(-1, flux.shape[-1])
+        rows["spectra"][split] = flux.reshape(-1, flux.shape[-1])
     for kind, of_splits in rows.items():
         drawn = {
             split: {row.tobytes() for row in np.ascontiguousarray(values)}
@@ -266,15 +278,18 @@ def noise_is_independent(subject: Subject) -> None:
     if subject.task.snr is None:
         return
     noise = {split: subject.noise(split).astype(np.float64) for split in SPLITS}
-    compared = {"train and test": (noise["train"][:, 0], noise["test"][:, 0])}
+    compared = {
+        f"{first} and {second}": (noise[first][:, 0], noise[second][:, 0])
+        for first, second in itertools.combinations(noise, 2)
+    }
     for split, values in noise.items():
         compared[f"the spectra of a pair of {split}"] = values[:, 0], values[:, 1]
         compared[f"neighbouring pairs of {split}"] = values[:-1], values[1:]
     for which, (first, second) in compared.items():
         n = min(len(first), len(second))
         product = first[:n] * second[:n]
-        if product.size == 0:
-            continue  # a single pair has no neighbour
+        if product.size == 0 or not (first.any() and second.any()):
+            continue  # a single pair has no neighbour; the clause above fails where no noise is
         correlation = float(np.nanmean(product) / (np.nanstd(first) * np.nanstd(second)))
         _require(
             abs(correlation) < 5 / np.sqrt(product.size),
@@ -292,6 +307,7 @@ def clauses() -> tuple[Callable[[Subject], None], ...]:
     """Return the checks, each taking the subject."""
     return (
         wavelength_increases,
+        pairs_can_be_made,
         nuisances_have_units,
         chunks_cover_each_split,
         arrays_have_shape_and_type,
@@ -317,18 +333,29 @@ def check_task(task: Task) -> Iterator[tuple[str, str | None]]:
     if not isinstance(getattr(task, "card", None), Card):
         yield "card_is_valid", "set `card` to a starbench.tasks.card.Card"
         return
-    yield "card_is_valid", None
     try:
-        task.prepare(task.card.smallest_scale, progress=False)
-        subject = Subject(task)
-    except (Exception, SystemExit) as error:  # third-party code may raise anything
-        yield "data_can_be_prepared", f"prepare raised {error!r}"
+        Card(**dict(task.card))  # model_copy(update=...) checks nothing
+    except ValidationError as error:
+        yield "card_is_valid", in_one_line(error)
         return
-    yield "data_can_be_prepared", None
+    yield "card_is_valid", None
+    subject = Subject(task)
+    problem = _problem(lambda: task.prepare(subject.scale, progress=False))
+    yield "data_can_be_prepared", problem
+    if problem is not None:
+        return
     for clause in clauses():
-        try:
-            clause(subject)
-        except (Exception, SystemExit) as error:
-            yield clause.__name__, str(error) if isinstance(error, Breach) else repr(error)
-        else:
-            yield clause.__name__, None
+        problem = _problem(partial(clause, subject))
+        yield clause.__name__, problem
+        if problem is not None and clause in (wavelength_increases, pairs_can_be_made):
+            return  # the other clauses examine what is missing
+
+
+def _problem(examine: Callable[[], object]) -> str | None:
+    try:
+        examine()
+    except Breach as breach:
+        return str(breach)
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
+        return f"raised {in_one_line(error)}"
+    return None

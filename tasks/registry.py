@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from starbench.common.plugins import Plugins
+from starbench.common.plugins import Plugins, in_one_line
 from starbench.tasks.base import Task
 from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
@@ -17,12 +17,12 @@ BUILT_IN = {
 DEFAULT = "apogee-giants"
 ENTRY_POINT_GROUP = "starbench.tasks"
 
-_PLUGINS = Plugins("task", BUILT_IN, ENTRY_POINT_GROUP, DataError)
+PLUGINS = Plugins("task", BUILT_IN, ENTRY_POINT_GROUP, DataError)
 
 
 def task_names() -> list[str]:
     """Return the names of all tasks: the built-in ones and those of installed packages."""
-    return list(_PLUGINS.names())
+    return list(PLUGINS.names())
 
 
 def get_task(
@@ -56,7 +56,9 @@ def get_task(
     >>> get_task("apogee-giants-snr50").sizes("tiny")
     {'train': 128, 'validation': 64, 'test': 64}
     """
+    cache = None if cache is None else cache.expanduser()
     if data is not None:
+        data = data.expanduser()  # no shell expands the ~ of "~/pairs.h5" or --data=~/pairs.h5
         if spec not in (None, DEFAULT):  # without --task the CLI passes DEFAULT
             raise DataError(f"Give either --task {spec} or --data {data}, not both.")
         from starbench.tasks.own.hdf5 import OwnData
@@ -66,7 +68,7 @@ def get_task(
             return open_table(data, cache, progress=progress)
         return OwnData(data, cache=cache)
     spec = DEFAULT if spec is None else spec
-    make = _PLUGINS.load(spec)
+    make = PLUGINS.load(spec)
     if not callable(make):
         raise DataError(f"{spec} is neither a class nor a function that returns a task.")
     try:
@@ -74,7 +76,7 @@ def get_task(
     except DataError:
         raise
     except (Exception, SystemExit) as error:  # third-party code may raise anything
-        raise DataError(f"{spec} could not be created: {error!r}.") from error
+        raise DataError(f"{spec} could not be created: {in_one_line(error)}.") from error
     return _checked(task, spec)
 
 

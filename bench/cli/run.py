@@ -79,6 +79,7 @@ def run(
     """
     from starbench.api import run_named
     from starbench.leaderboard.pages.terminal import table_for_run
+    from starbench.tasks.registry import BUILT_IN
 
     result = run_named(method, task=task, data=data, settings=settings, **options)
     row, folder = result.row, result.folder
@@ -95,7 +96,7 @@ def run(
         "" if row.peak_memory_mb is None else f"; peak memory {row.peak_memory_mb / 1e3:.1f} GB"
     )
     click.echo(f"Wall time    {times}{memory}")
-    if row.scale == "full" and data is None:
+    if row.scale == "full" and row.task in BUILT_IN:
         click.echo(f"Leaderboard  starbench leaderboard add {folder}")
     else:
         click.echo("Leaderboard  accepts only standard tasks at --scale full")
@@ -149,6 +150,8 @@ def sweep(
     from starbench.api import run_named
     from starbench.runs.sweep import combinations, parse_seeds, summary_table
 
+    if tasks and data is not None:
+        raise click.UsageError("Give either --task or --data, not both.")
     jobs = combinations(tasks or ("apogee-giants",), settings, parse_seeds(seeds))
     _check_jobs(jobs, method, preset, data, cache)
     results = []

@@ -5,8 +5,10 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+
+from pydantic import ValidationError
 
 from starbench.common.paths import user_path
 from starbench.common.sources import allow_neighbours
@@ -38,6 +40,15 @@ class Plugins:
         others = {point.name for point in entry_points(group=self.group)} - set(self.built_in)
         return (*self.built_in, *sorted(others))
 
+    def shadowed(self) -> list[str]:
+        """Return a sentence for each entry point that is not used: its name is a built-in one."""
+        return [
+            f"{_package(point)} registers a {self.kind} {point.name!r}, which is the name of one "
+            "of starbench's own; the latter is used."
+            for point in entry_points(group=self.group)
+            if point.name in self.built_in
+        ]
+
     def load(self, spec: str) -> Any:
         """Load the class of a name or of ``PATH.py:CLASS``.
 
@@ -53,19 +64,21 @@ class Plugins:
             return getattr(importlib.import_module(module), attribute)
         if spec.endswith(".py"):
             raise self.error(f"--{self.kind} {spec} names no class; give it as {spec}:CLASS.")
-        points = {point.name: point for point in entry_points(group=self.group)}
-        if spec not in points:
+        points = [point for point in entry_points(group=self.group) if point.name == spec]
+        if not points:
             near = difflib.get_close_matches(spec, self.names(), n=3, cutoff=0.4) or self.names()
             raise self.error(
                 f"There is no {self.kind} {spec!r}; the nearest names are {', '.join(near)}."
             )
+        if len({point.value for point in points}) > 1:
+            packages = " and ".join(sorted(map(_package, points)))
+            raise self.error(f"{packages} register a {self.kind} {spec!r}; uninstall all but one.")
         try:
-            return points[spec].load()
+            return points[0].load()
         except (Exception, SystemExit) as error:  # third-party code may raise anything
-            package = points[spec].dist
-            source = f" of package {package.name}" if package else ""
             raise self.error(
-                f"{self.kind.capitalize()} {spec!r}{source} cannot be loaded: {error!r}."
+                f"{self.kind.capitalize()} {spec!r} of {_package(points[0])} cannot be loaded: "
+                f"{in_one_line(error)}."
             ) from error
 
     def _from_file(self, filename: str, attribute: str) -> Any:
@@ -80,9 +93,24 @@ class Plugins:
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:  # third-party code may raise anything
-            raise self.error(f"{filename} cannot be loaded: {error!r}.") from error
+            raise self.error(f"{filename} cannot be loaded: {in_one_line(error)}.") from error
         if not hasattr(module, attribute):
             raise self.error(
                 f"{filename} defines no {attribute!r}; give --{self.kind} as PATH.py:CLASS."
             )
         return getattr(module, attribute)
+
+
+def _package(point: EntryPoint) -> str:
+    return f"package {point.dist.name}" if point.dist else "a package without a name"
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what an exception of third-party code says; of a wrong card, its first field."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return (
+            f"{error.title}({field or 'as a whole'}: {first['msg'].removeprefix('Value error, ')})"
+        )
+    return " ".join(repr(error).split())

@@ -34,13 +34,13 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
         note = ""
     except RowError as error:  # a broken leaderboard must not hide the run's own results
         entries, note = [], f"\nThe leaderboard's rows are omitted: {error}."
-    lines = [
+    own = [
         _line(f"> {row.method}", f"seed {row.seed}", column_values_of_row(row)),
         # The interval says which differences to the lines below are significant.
         _interval_end("> 95 % interval from", row, "low"),
         _interval_end(">              to", row, "high"),
-        *_leaderboard_lines(row, entries),
     ]
+    lines = own + _leaderboard_lines(row, entries)
     for line in published_results():
         if line.task == row.task:
             name = f"{line.method}; {line.source}"
@@ -53,7 +53,7 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
         disable_numparse=True,
     )
     scale = row.scale if row.scale == "own" else f"{row.scale} scale"
-    if row.scale in SMALL:
+    if row.scale in SMALL and len(lines) > len(own):
         note += (
             f"\nAt {row.scale} scale twins are easier to find, among fewer stars; the other lines "
             "are at full scale."

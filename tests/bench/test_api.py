@@ -124,6 +124,38 @@ def test_user_errors_are_raised_as_such(toy_task):
         sb.load_task("apogee-gaints")
 
 
+def test_arguments_of_another_kind_are_refused_in_one_sentence(toy_task):
+    with pytest.raises(SettingError, match="method is 3; give a name"):
+        sb.run(3, toy_task)
+    with pytest.raises(DataError, match=r"PATH\.py:CLASS. or a Task, not a class"):
+        sb.run("pca", type(toy_task))
+    with pytest.raises(DataError, match=r"Give either task \S+ or data my\.h5, not both"):
+        sb.run("pca", toy_task, data="my.h5")
+    with pytest.raises(SettingError, match="give a dictionary such as"):
+        sb.run("pca", toy_task, settings=["latent=3"])
+    with pytest.raises(SettingError, match="seed is '0'; give an integer"):
+        sb.run("pca", toy_task, seed="0")
+
+
+def test_a_seed_of_numpy_is_a_seed(toy_task, tmp_path):
+    result = sb.run("pca", toy_task, seed=np.int64(2), out=tmp_path, threads=1, quiet=True)
+    assert (result.row.status, result.row.seed) == ("ok", 2)
+
+
+def test_figures_are_drawn_whatever_backend_the_environment_names(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "nonsense")
+    script = "from starbench import api; api._import_matplotlib(); import starbench.runs.plots"
+    python(script)
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    assert python(f"{script}, matplotlib; print(matplotlib.get_backend())") == "svg"
+
+
+def test_own_pairs_are_found_in_the_home_folder(pairs_file, monkeypatch):
+    path = pairs_file()
+    monkeypatch.setenv("HOME", str(path.parent))
+    assert sb.load_task(data=f"~/{path.name}").name == sb.load_task(data=path).name
+
+
 def test_own_pairs_are_loaded_as_a_task(pairs_file):
     task = sb.load_task(data=pairs_file())
     assert task.load("test", task.default_scale).flux.shape == (4, 2, 12)

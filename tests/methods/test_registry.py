@@ -30,7 +30,7 @@ def test_a_built_in_name_returns_its_class():
 
 
 def test_an_unknown_name_suggests_the_nearest_names():
-    with pytest.raises(SettingError, match="no method 'fadr'; the nearest names are fader"):
+    with pytest.raises(SettingError, match="'fadr'; the nearest names are fader"):
         get_method("fadr")
 
 

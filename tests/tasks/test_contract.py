@@ -161,6 +161,7 @@ BROKEN = {
     "card_is_valid": NoCard,
     "data_can_be_prepared": CannotPrepare,
     "wavelength_increases": FallingWavelength,
+    "pairs_can_be_made": edited(lambda split, start, pairs: pairs.flux),
     "nuisances_have_units": WithoutUnits,
     "chunks_cover_each_split": FewerPairs,
     "arrays_have_shape_and_type": edited(
@@ -203,4 +204,43 @@ def test_an_exception_of_a_task_is_reported_as_its_problem():
         def make(self, split, start, stop):
             raise ZeroDivisionError("no stars")
 
-    assert "ZeroDivisionError('no stars')" in breaches(Raises())["values_are_finite"]
+    assert breaches(Raises()) == {"pairs_can_be_made": "raised ZeroDivisionError('no stars')"}
+
+
+def test_a_task_that_exits_fails_its_clause():
+    class Exits(Sound):
+        def prepare(self, scale, *, progress=True):
+            raise SystemExit("bye")
+
+    assert breaches(Exits()) == {"data_can_be_prepared": "raised SystemExit('bye')"}
+
+
+def test_a_card_changed_without_validation_is_examined():
+    class TwoSplits(Sound):
+        def __init__(self):
+            super().__init__()
+            sizes = {"tiny": {"train": 8, "validation": 8}}
+            self.card = self.card.model_copy(update={"sizes": sizes})
+
+    problem = breaches(TwoSplits())["card_is_valid"]
+    assert (
+        problem == "Card(as a whole: sizes of scale tiny must be those of train, validation, test)"
+    )
+
+
+def test_noise_that_validation_shares_with_test_is_named():
+    class Shared(NoiseTrack):
+        def noise(self, split, start, stop):
+            return super().noise("test" if split == "validation" else split, start, stop)
+
+    (problem,) = breaches(Shared(Sound(), 50)).values()
+    assert problem.startswith("the noise of validation and test has a correlation of")
+
+
+def test_a_card_that_promises_absent_noise_fails_one_clause():
+    class Silent(Sound):
+        def __init__(self):
+            super().__init__()
+            self.card = self.card.model_copy(update={"snr": 50.0})
+
+    assert set(breaches(Silent())) == {"noise_is_what_the_card_states"}

@@ -128,7 +128,10 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        ("no_such_module:Task", "Task 'their-task' cannot be loaded: ModuleNotFoundError("),
+        (
+            "no_such_module:Task",
+            "Task 'their-task' of a package without a name cannot be loaded: ModuleNotFoundError(",
+        ),
         ("starbench.tasks.example:MyTask", "registered as their-task is named my-task on its card"),
     ],
 )
@@ -138,6 +141,26 @@ def test_a_wrong_entry_point_is_refused_in_one_sentence(monkeypatch, target, sen
     assert task_names()[-1] == "their-task"
     with pytest.raises(DataError, match=re.escape(sentence)):
         get_task("their-task")
+
+
+def test_a_name_that_two_packages_register_is_refused(monkeypatch):
+    targets = ("starbench.tasks.example:MyTask", "starbench.tasks.example:ELEMENTS")
+    points = [EntryPoint("my-task", target, "starbench.tasks") for target in targets]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    with pytest.raises(DataError, match="register a task 'my-task'; uninstall all but one"):
+        get_task("my-task")
+
+
+def test_a_file_that_exits_or_has_a_wrong_card_is_refused_in_one_sentence(tmp_path):
+    exits, wrong = tmp_path / "exits.py", tmp_path / "wrong.py"
+    exits.write_text("raise SystemExit('bye')")
+    wrong.write_text(
+        "from starbench.tasks.example import MyTask\nMyTask.card.derive(name='No, thanks')"
+    )
+    with pytest.raises(DataError, match=r"exits\.py cannot be loaded: SystemExit\('bye'\)"):
+        get_task(f"{exits}:MyTask")
+    with pytest.raises(DataError, match=r"loaded: Card\(name: String should match .*\)\.$"):
+        get_task(f"{wrong}:MyTask")
 
 
 def test_listing_imports_no_torch():

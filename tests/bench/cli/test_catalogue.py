@@ -1,11 +1,13 @@
 """`starbench methods`, `tasks` and `check`."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from starbench.cli.main import main
+from starbench.common import plugins
 
 
 def invoke(*arguments):
@@ -32,6 +34,23 @@ def test_a_method_is_described_with_ranges_and_choices():
 def test_tasks_are_listed():
     listed = invoke("tasks")
     assert "apogee-giants-snr50" in listed.output and "25,000 / 12,500 / 12,500" in listed.output
+
+
+@pytest.mark.parametrize(
+    ("command", "known", "taken"),
+    [("tasks", "apogee-giants-snr30", "apogee-giants"), ("methods", "fader", "pca")],
+)
+def test_a_broken_package_hides_no_other(command, known, taken, monkeypatch):
+    points = [
+        EntryPoint("their-own", "no_such_module:Thing", f"starbench.{command}"),
+        EntryPoint(taken, "no_such_module:Thing", f"starbench.{command}"),
+    ]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    listed = invoke(command)
+    assert listed.exit_code == 0 and known in listed.stdout
+    broken, shadowed = listed.stderr.splitlines()
+    assert "'their-own' of a package without a name cannot be loaded: Module" in broken
+    assert f"'{taken}', which is the name of one of starbench's own" in shadowed
 
 
 def test_a_task_is_described_by_its_card():

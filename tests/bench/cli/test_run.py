@@ -273,6 +273,21 @@ def test_sweep_reports_a_user_error_before_its_first_run(arguments, tmp_path):
     result = invoke("sweep", "--method", "pca", *tasks, "--out", tmp_path / "runs")
     assert result.exit_code == 2 and "no task 'nosuch'" in result.stderr
     assert not (tmp_path / "runs").exists()
+    result = invoke("sweep", "--method", "pca", "--task", "apogee-giants", "--data", "my.h5")
+    assert result.exit_code == 2 and "Give either --task or --data, not both." in result.stderr
+
+
+def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, short_probes):
+    (tmp_path / "my_task.py").write_text(
+        "from starbench.tasks.example import MyTask as Example\n\n\n"
+        "class MyTask(Example):\n"
+        "    card = Example.card.derive(base=None, sizes={'full': Example.card.sizes['tiny']})\n"
+    )
+    result = invoke("run", "--method", "pca", "--task", f"{tmp_path}/my_task.py:MyTask", "--quiet",
+                    "--threads", 1, "--device", "cpu", "--out", tmp_path / "runs")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "my-task, version 1, full scale" in result.output
+    assert "only for standard tasks at --scale full" in result.output
 
 
 def test_sweep_continues_after_a_run_that_diverges(arguments, tmp_path, short_probes):
