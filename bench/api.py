@@ -91,7 +91,7 @@ class RunResult:
     def swap_figure(self) -> "Figure":
         """Draw a test star: true, reconstructed, and decoded from its twin's latent.
 
-        It is the star of median swapped error; residuals are drawn below. A notebook shows the figure
+        It is the star of median swapped error; residuals are drawn below. A notebook shows it
         after ``%matplotlib inline``.
 
         Raises
