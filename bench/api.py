@@ -154,7 +154,8 @@ def run(
     device : str
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
-        Number of CPU threads; all available cores by default.
+        Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
+        cores, whichever is the smallest.
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Figure, Section, Size, Table, in_child, in_words, middle
-from starbench.common.provenance import available_cores, peak_memory_bytes
+from starbench.common.provenance import peak_memory_bytes
+from starbench.common.threads import available_cores
 
 _BEGAN = time.perf_counter()  # before the imports that a child makes
 _SPLITS = ("train", "validation", "test")

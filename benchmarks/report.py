@@ -6,7 +6,8 @@ from textwrap import fill
 from tabulate import tabulate
 
 from benchmarks.measure import Figure, Section, Table
-from starbench.common.provenance import available_cores, current_provenance
+from starbench.common.provenance import current_provenance
+from starbench.common.threads import available_cores
 
 
 def machine() -> list[str]:

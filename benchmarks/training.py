@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import Figure, Section, Size, Table, in_child, in_words, middle
-from starbench.common.provenance import available_cores, peak_memory_bytes
+from starbench.common.provenance import peak_memory_bytes
+from starbench.common.threads import available_cores
 
 _TEXT = """\
 An epoch of {spectra:,} training spectra of {pixels:,} pixels: the median of single steps, times the

@@ -44,7 +44,7 @@ def training_options(command: Decorated) -> Decorated:
             "--threads",
             type=click.IntRange(min=1),
             metavar="N",
-            show_default="all available cores",
+            show_default="OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all available cores",
             help="Number of CPU threads.",
         ),
         out_option,

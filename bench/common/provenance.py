@@ -1,7 +1,6 @@
 """The provenance of a row: versions, commit, machine and peak memory."""
 
 import importlib.metadata
-import os
 import platform
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import psutil
 
 import starbench
+from starbench.common.threads import machine_cores
 
 # Libraries whose version can change a result.
 LIBRARIES = ("h5py", "numba", "numpy", "safetensors", "torch")
@@ -109,13 +109,6 @@ def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
     return commit, None if changes is None else bool(changes)
 
 
-def available_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _processor() -> str:
     """Return the model of the processor as the operating system names it."""
     cpuinfo = Path("/proc/cpuinfo")
@@ -135,7 +128,7 @@ def hardware(device: str, threads: int) -> Machine:
         accelerator = torch.cuda.get_device_name(torch.device(device))
     return Machine(
         processor=_processor(),
-        cores=available_cores(),
+        cores=machine_cores(),
         threads=threads,
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         device=device,

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from starbench.common.provenance import available_cores
+from starbench.common.threads import default_threads
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
     latent : numpy.ndarray [n_pairs, 2, d], float32
         Other real types are rounded to float32 first.
     n_threads : int, optional
-        By default one for each available core. The result does not depend on it.
+        By default that of the run, or one for each available core. It does not change the result.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
     # The kernel releases the GIL, so Python threads run in parallel; numba's thread pool would not
     # survive a fork.
     n_tiles = -(-n_stars // TILE)
-    n_workers = max(1, min(available_cores() if n_threads is None else n_threads, n_tiles))
+    n_workers = max(1, min(default_threads() if n_threads is None else n_threads, n_tiles))
     with ThreadPoolExecutor(n_workers) as pool:
         counts = list(
             pool.map(

@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.progress import bar, say
-from starbench.common.provenance import available_cores, current_provenance, peak_memory_bytes
+from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
+from starbench.common.threads import available_cores, limit_threads
 from starbench.evaluation.scoring import (
     Errors,
     OutputError,
@@ -329,9 +330,10 @@ def _resolved_device(device: str) -> str:
 
 
 def _configure_torch(seed: int, threads: int | None) -> int:
-    """Set torch's threads and determinism and all global seeds; return the number of threads."""
+    """Set the threads, torch's determinism and all global seeds; return the number of threads."""
     threads = threads or available_cores()
     torch.set_num_threads(threads)
+    limit_threads(threads)
     torch.manual_seed(seed)
     random.seed(seed)  # starbench draws from neither; methods of other authors may
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant

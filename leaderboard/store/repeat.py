@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from starbench.common.provenance import available_cores
+from starbench.common.threads import available_cores
 from starbench.leaderboard.store.reproduce import check_reproducible, settings_of
 from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, read_ranks

@@ -1,0 +1,93 @@
+"""How many threads a process uses: by choice, or as the batch system and the container allow."""
+
+import os
+from pathlib import Path
+
+# Read by OpenMP and set by batch systems: cores that others may be using lie beyond them.
+_VARIABLES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
+_chosen: int | None = None
+
+
+def machine_cores() -> int:
+    """Return the number of processor cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def available_cores() -> int:
+    """Return the number of processor cores that this process should use.
+
+    The cores it may run on, or fewer if OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or the quota of its
+    container says so. Threads beyond a quota wait for each other while they use it up.
+    """
+    limits = [machine_cores()]
+    for name in _VARIABLES:
+        first = os.environ.get(name, "").partition(",")[0].strip()  # of nested levels
+        if first.isdecimal() and int(first):
+            limits.append(int(first))
+    quota = cgroup_quota()
+    if quota is not None:
+        limits.append(max(1, int(quota)))
+    return min(limits)
+
+
+def limit_threads(threads: int) -> None:
+    """Set the number of threads of NumPy's linear algebra and of `default_threads`.
+
+    torch has its own, which the caller sets: importing it takes seconds.
+    """
+    import threadpoolctl
+
+    global _chosen
+    _chosen = threads
+    threadpoolctl.threadpool_limits(threads, user_api="blas")
+
+
+def default_threads() -> int:
+    """Return the number of threads last set, or else `available_cores`."""
+    return available_cores() if _chosen is None else _chosen
+
+
+def cgroup_quota(
+    groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> float | None:
+    """Return the cores' worth of time that Linux grants this process's control groups.
+
+    Parameters
+    ----------
+    groups : pathlib.Path
+        File that lists the control groups of the process.
+    root : pathlib.Path
+        Where they are mounted.
+
+    Returns
+    -------
+    float or None
+        The smallest quota, and None if there is none.
+    """
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:
+        return None
+    quotas = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        inner = Path(path.lstrip("/"))
+        for folder in (inner, *inner.parents):
+            if not controllers:  # version 2
+                quotas.append(_ratio(root / folder / "cpu.max"))
+            elif "cpu" in controllers.split(","):
+                place = root / "cpu" / folder
+                quotas.append(_ratio(place / "cpu.cfs_quota_us", place / "cpu.cfs_period_us"))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _ratio(*files: Path) -> float | None:
+    """Return quota over period, None where there is no quota or no such file."""
+    try:
+        words = [word for file in files for word in file.read_text().split()]
+        quota, period = (float(word) for word in words)
+    except (OSError, ValueError):  # version 2 says `max` for no quota
+        return None
+    return quota / period if quota > 0 and period > 0 else None
