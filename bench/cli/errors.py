@@ -9,6 +9,7 @@ import click
 # cannot have been raised, so none is imported here: torch behind some of them takes seconds.
 USER_ERRORS = (
     ("starbench.common.checkpoint", "CheckpointError"),
+    ("starbench.common.hdf5_guards", "OpenElsewhere"),
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),

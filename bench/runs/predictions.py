@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 
 from starbench.common.files import atomic_path, write_hdf5, write_json
-from starbench.common.hdf5_guards import local_object
+from starbench.common.hdf5_guards import local_object, open_hdf5
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_setting
 from starbench.evaluation.scoring import (
@@ -80,7 +80,7 @@ class Predictions:
         if not path.is_file():
             raise PredictionsError(f"{path} is not a file; give an HDF5 file of predictions.")
         try:
-            self._file = h5py.File(path, "r")
+            self._file = open_hdf5(path)
         except OSError as error:
             raise PredictionsError(f"{path} cannot be read as HDF5; write it again.") from error
         with ExitStack() as undo:
@@ -365,7 +365,7 @@ def write_predictions(
     task.prepare(row.scale)
     if task.fingerprint(row.scale) != row.data_fingerprint:
         raise SettingError(f"{run.path} was run on other data than {task.name} now holds.")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         for split in ("train", "validation", "test"):
             split_view = view_split(task, split, row.scale, method.label_access, row.seed)
             latent = encode_split(method, split_view)
