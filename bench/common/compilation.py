@@ -3,6 +3,9 @@
 Importing numba takes half a second: import this module only where something is computed.
 """
 
+# Numba's caches are not annotated.
+# mypy: disable-error-code="no-untyped-call"
+
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
@@ -14,7 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _OptionalCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+class _OptionalCache(FunctionCache):
     """A cache of machine code whose faults cost a compilation and nothing else.
 
     Numba itself raises whatever `pickle` or the disk raises, in the middle of a ranking.

@@ -61,7 +61,8 @@ def signals_raised() -> Iterator[None]:
 def signals_held() -> Iterator[None]:
     """Let a block end before `signals_raised` raises; blocks must not be nested."""
     global _held
-    _held = waiting = []
+    waiting: list[int] = []
+    _held = waiting
     try:
         yield
     finally:
