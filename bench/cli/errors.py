@@ -9,6 +9,7 @@ import click
 # import torch, which takes seconds; an error of a module that was never imported cannot occur.
 USER_ERRORS = (
     ("starbench.common.checkpoint", "CheckpointError"),
+    ("starbench.common.hdf5_guards", "OpenElsewhere"),
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),

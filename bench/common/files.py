@@ -1,17 +1,25 @@
 """Atomic writing of files and folders."""
 
+import ctypes
+import hashlib
 import io
 import json
 import os
+import platform
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+# Disks are shared: only processes of this machine can be asked whether they still run.
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
 @contextmanager
@@ -19,8 +27,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path; what the caller writes there replaces `path` if no error occurs.
 
     The caller creates a file or a folder at the temporary path, which lies beside `path` and
-    carries the process id in its name. Its content reaches the disk before it is renamed, so that
-    `path` holds the old or the new content even after a power failure.
+    carries the machine and the process id in its name. Its content reaches the disk before it is renamed, so that
+    `path` holds the old or the new content even after a power failure. What killed processes of
+    this machine left of earlier attempts at `path` is removed.
 
     Parameters
     ----------
@@ -42,6 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     temporary = _beside(path)
     try:
         yield temporary
@@ -76,7 +86,7 @@ def write_hdf5(
 
 def _beside(path: Path) -> Path:
     """Return an unused hidden name in the folder of `path`."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _flush(path: Path) -> None:
@@ -91,15 +101,49 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     """Rename a file or folder to `path`, replacing what is there."""
     if not path.is_dir():
         temporary.replace(path)
-        return
-    replaced = _beside(path)  # a rename cannot replace a folder that is not empty
-    path.rename(replaced)
+    elif not _exchange(temporary, path):  # which leaves the old folder for the caller to remove
+        replaced = _beside(path)  # a folder that is not empty cannot be replaced in one step
+        path.rename(replaced)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            replaced.rename(path)
+            raise
+        _remove(replaced)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; return False where the system or the disk cannot."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc 2.28
+    if rename is None:
+        return False
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)
+
+
+def _sweep(path: Path) -> None:
+    """Remove temporary files and folders of `path` whose process no longer runs."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.{_HOST}-(\d+)-[0-9a-f]{{8}}\.tmp(\..*)?")
+    for file in path.parent.iterdir():
+        named = pattern.fullmatch(file.name)
+        if named and not _runs(int(named[1])):
+            with suppress(OSError):  # another process may be removing it too
+                _remove(file)
+
+
+def _runs(process: int) -> bool:
+    """Return whether a process runs on this machine; True where that cannot be asked."""
+    if sys.platform == "win32":  # where asking would end it
+        return True
     try:
-        temporary.rename(path)
-    except BaseException:
-        replaced.rename(path)
-        raise
-    _remove(replaced)
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Guards for untrusted HDF5 files, which may name other files or sizes that they do not hold."""
+"""Opening HDF5 files, and guards for untrusted ones, which may name other files or false sizes."""
 
 import math
 from collections.abc import Iterator
@@ -8,10 +8,36 @@ from typing import Any
 
 import h5py
 
+from starbench.common.locks import BUSY, warn_of_no_locks
+
 MAX_TEXTS = 1000  # in one attribute
 MAX_ATTRIBUTE_BYTES = 2**20
 MAX_CHUNK_BYTES = 2**28  # HDF5 reads at least one chunk at a time
 _HEADROOM = 2**29  # bytes that reading an attribute may take
+
+
+class OpenElsewhere(Exception):
+    """An HDF5 file that another program, such as a notebook, has open for writing."""
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open a file for reading, on a disk without file locks too.
+
+    Raises
+    ------
+    OpenElsewhere
+    OSError
+        If it is not a readable HDF5 file.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if "unable to lock file" not in str(error):
+            raise
+        if error.errno in BUSY:
+            raise OpenElsewhere(f"{path} is open in another program; close it there.") from error
+    warn_of_no_locks(str(path))
+    return h5py.File(path, "r", locking=False)
 
 
 def holds_itself(group: h5py.Group, name: str) -> bool:

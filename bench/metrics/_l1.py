@@ -13,32 +13,16 @@ Three things make the kernel fast without changing a bit of a distance:
 - A tile of candidates stays in the first-level cache while a tile of queries passes over it.
 """
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
-
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from starbench.common.compilation import compiled
 
 # Stars in a tile. Even, so that a tile holds both twins, and only tiles on the diagonal hold pairs.
 TILE = 512
 
 Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int32]
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function, and keep the machine code on disk if a folder for it is writable.
-
-    If neither the package's folder nor the user's cache folder is, numba would refuse to define
-    the function, and a read-only installation in a container would fail on import.
-    """
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)
 
 
 @compiled

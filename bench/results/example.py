@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.common.files import write_hdf5
-from starbench.common.hdf5_guards import local_object
+from starbench.common.hdf5_guards import local_object, open_hdf5
 from starbench.results.ranks import refuse_wide_chunks
 from starbench.results.text import RowError, printable
 
@@ -117,7 +117,7 @@ def read_example(path: Path) -> Example:
     if not path.is_file() or path.stat().st_size > MAX_EXAMPLE_BYTES:
         raise RowError(f"{name}: not a file of at most {MAX_EXAMPLE_BYTES:,} bytes; remove it")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             spectra = {field: _spectrum(file, field, name) for field in _SPECTRA}
             pair, half = (int(_attribute(file, field, "iu", 0, name)) for field in ("pair", "half"))
             nuisance, twin = (

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from starbench.common.files import atomic_path
-from starbench.common.hdf5_guards import holds_itself, local_object
+from starbench.common.hdf5_guards import holds_itself, local_object, open_hdf5
 from starbench.results.text import RowError, printable
 
 MAX_RANKS_BYTES = 16_000_000
@@ -75,7 +75,7 @@ def read_ranks(path: Path) -> Ranks:
     check_file_size(Path(path), MAX_RANKS_BYTES, "ranks file")
     name = printable(path)
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
     except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
         raise RowError(f"{name}: a damaged HDF5 file; copy it or run it again") from None

@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 
 from starbench.common.files import atomic_path, write_hdf5, write_json
-from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, oversized
+from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, open_hdf5, oversized
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_setting
 from starbench.evaluation.scoring import (
@@ -91,7 +91,7 @@ class Predictions:
             )
         with ExitStack() as undo:
             try:
-                self._file = h5py.File(path, "r")
+                self._file = open_hdf5(path)
                 undo.callback(self._file.close)
                 self._check()
                 self._offset = self._latent_offset()
@@ -426,7 +426,7 @@ def write_predictions(
         raise SettingError(
             f"{run.path} was run on other data than {task.name} now has; run it again."
         )
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         for split in ("train", "validation", "test"):
             split_view = view_split(task, split, row.scale, method.label_access, row.seed)
             latent = encode_split(method, split_view)

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from starbench.common.locks import try_lock
 
 
 class RunFolderBusy(RuntimeError):
@@ -59,28 +60,13 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("a+") as file:
-            try:
-                _lock(file)
-            except OSError:
+            if not try_lock(file):
                 file.seek(0)
                 raise RunFolderBusy(
                     f"Process {file.read().strip() or '(unknown)'} is working on {self.path};"
                     " wait for it, or choose another --out."
-                ) from None
+                )
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
             yield
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock an open file until it is closed; the operating system releases it after SIGKILL too."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
+from starbench.common.hdf5_guards import OpenElsewhere
 from starbench.common.progress import bar, say
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
@@ -201,7 +202,7 @@ class _Job:
             began_scoring = time.perf_counter()
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
-        except (SettingError, DataError, OSError, Terminated):
+        except (SettingError, DataError, OpenElsewhere, OSError, Terminated):
             raise  # errors of the user or the machine (such as a full disk), not of the method
         except (Exception, SystemExit) as error:  # a method may call sys.exit
             if os.environ.get("STARBENCH_DEBUG"):

@@ -20,7 +20,7 @@ from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
 from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, read_ranks, write_ranks
-from starbench.results.schema import Row, read_row, write_row
+from starbench.results.schema import Row, read_row, row_text, write_row
 from starbench.results.text import RowError, printable
 
 MARKER = "published.csv"  # a file that every checkout's leaderboard folder has
@@ -147,6 +147,9 @@ def add(
 ) -> list[Path]:
     """Add rows to the leaderboard: all of them, or none if one is refused.
 
+    A row that the leaderboard holds already is written again, so that a call whose process was
+    killed between two rows can be repeated.
+
     Files are rewritten from their parsed contents rather than copied, so that nothing else in an
     untrusted file reaches the leaderboard.
 
@@ -191,7 +194,7 @@ def add(
         target = Path(directory) / "rows" / file_name(row)
         if target in planned:
             raise RowError(f"{name}: given twice; name each row once")
-        if target.exists() and not replace:
+        if target.exists() and not replace and not _holds(target, row):
             raise RowError(
                 f"{name}: the leaderboard has a row of this method, settings, seed and task "
                 f"({target.name}); give --replace to overwrite it"
@@ -199,6 +202,11 @@ def add(
         planned[target] = row, ranks, read_trace(source)
     _write_all(planned)
     return list(planned)
+
+
+def _holds(path: Path, row: Row) -> bool:
+    """Return whether a file of the leaderboard holds that very row."""
+    return path.read_text(encoding="utf-8") == row_text(row)
 
 
 def _write_all(planned: dict[Path, tuple[Row, Ranks | None, Trace]]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from starbench.common.hdf5_guards import open_hdf5
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
 from starbench.metrics import TwinRanks, metric, recovery_estimates, resample_pairs, twin_ranks
@@ -112,7 +113,7 @@ def check_latents(ranks: Ranks, path: Path) -> None:
     if not path.is_file():
         raise RowError(f"{name}: no such file; give the folder of a run that has latents")
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             latent = file.get("latent")
             if not isinstance(latent, h5py.Dataset) or latent.dtype.kind != "f":
                 raise RowError(f"{name}: dataset `latent` of floating-point numbers is missing")

@@ -22,29 +22,15 @@ A pair whose bound exceeds the twin's distance is farther than the twin, so the 
 The module is imported only to rank twins, because numba takes half a second to load.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
 
-import numba
 import numpy as np
 import torch
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+from starbench.common.compilation import compiled
 
 _ROWS_BETWEEN_BOUNDS = 2  # a bound costs two logarithms, about as much as a row
 _TILE = 256  # candidates that stay in the cache while a worker's queries pass over them
-
-
-def _compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Compile a function, and cache its machine code on disk if the folder is writable."""
-    compiled: Callable[Arguments, Result]
-    try:
-        compiled = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # a read-only installation
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
 
 
 def packed_with_pivot_means(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +57,7 @@ def packed_with_pivot_means(covariance: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.ascontiguousarray(covariance[:, rows, columns]), pivot_means
 
 
-@_compiled
+@compiled
 def _distance(
     mean: np.ndarray,
     spread: np.ndarray,
@@ -128,7 +114,7 @@ def _distance(
     return distance
 
 
-@_compiled
+@compiled
 def _count(
     mean: np.ndarray,
     spread: np.ndarray,

@@ -2,14 +2,15 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from starbench.common.locks import try_lock
 from starbench.common.paths import user_path
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
@@ -224,16 +225,12 @@ class CachedPairs:
     def _locked(self) -> Iterator[None]:
         """Lock the file; the operating system releases it however the process ends."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            log.warning("waiting for another process that uses %s", self.path)
-            lock.acquire()
-        try:
+        with self.path.with_name(self.path.name + ".lock").open("a") as file:
+            if not try_lock(file):
+                log.warning("waiting for another process that uses %s", self.path)
+                while not try_lock(file):
+                    time.sleep(0.2)
             yield
-        finally:
-            lock.release()
 
     def _room(self, store: Store) -> AbstractContextManager[None]:
         # A finished file is kept: a chunk that could not be written is marked as missing in it.

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.hdf5_guards import OpenElsewhere, open_hdf5
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.storage.files import reserve_space, text_list
@@ -126,7 +127,7 @@ class Store:
         self._offset = None
         self.path.parent.mkdir(parents=True, exist_ok=True)
         reserve_space(self.path, self.header.n_bytes)
-        with h5py.File(self.path, "w") as file:
+        with h5py.File(self.path, "w", locking=False) as file:
             file["wavelength"] = self.header.wavelength
             file["wavelength"].attrs["unit"] = self.header.wavelength_unit
             for split in SPLITS:
@@ -153,14 +154,14 @@ class Store:
         if not self.path.exists():
             raise Damaged("is missing")
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_hdf5(self.path) as file:
                 self._compare(file)
                 self._offset = {
                     (split, name): file[split][name].id.get_offset()
                     for split in SPLITS
                     for name in (*_FIELDS, "digest")
                 }
-        except Damaged:
+        except (Damaged, OpenElsewhere):
             raise
         except Exception as error:  # HDF5 meets damage with many kinds of exception
             if "truncated" in str(error):

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from starbench.common.hdf5_guards import (
     has_name,
     local_object,
+    open_hdf5,
     oversized,
     read_attribute,
 )
@@ -66,7 +67,7 @@ class PairsFile:
         if not path.is_file():
             raise DataError(f"{path} is not a file; give --data an HDF5 file of pairs.")
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 self._read_structure(file)
         except DataError:
             raise
@@ -92,7 +93,7 @@ class PairsFile:
         """
         if self.changed:
             raise DataError(f"{self.source} changed after it was opened; start the command again.")
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             flux = self._read(file, split, "flux", rows)
             nuisance = self._read(file, split, "nuisance", rows)
             composition = self._read_composition(file, split, rows)
@@ -101,7 +102,7 @@ class PairsFile:
     def labels(self, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         """Read nuisance and composition of a split without its flux."""
         rows = slice(0, self.sizes[split])
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             nuisance = self._read(file, split, "nuisance", rows)
             return nuisance, self._read_composition(file, split, rows)
 
@@ -294,7 +295,7 @@ def write_hdf5(
     chunks : callable
         Takes a split and yields its pieces in order, each with the range of pairs it covers.
     """
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:
         file["wavelength"] = about.wavelength
         file["wavelength"].attrs["unit"] = about.wavelength_unit
         for name in NAMES if about.elements else NAMES[:-1]:

@@ -68,7 +68,7 @@ def test_info_describes_a_data_set(run, path, emulator):
 
 def test_info_of_a_noise_track_and_of_own_data(run, path, pairs_file):
     noisy = run("info", "--scale", "mini", "--task", "apogee-giants-snr30")
-    assert "SNR 30 a pixel" in noisy.stdout and noisy.exit_code == 0
+    assert "SNR 30 per pixel" in noisy.stdout and noisy.exit_code == 0
     assert noisy.stdout.splitlines()[-6:] == run("info", "--scale", "mini").stdout.splitlines()[-6:]
     own = run("info", "--data", pairs_file())
     assert own.exit_code == 0
@@ -156,7 +156,7 @@ def test_one_chunk_is_rebuilt(run, path):
             ["export", "pairs.csv", "--scale", "tiny"],
             "suffix .csv of OUT pairs.csv names no format; give a file .h5",
         ),
-        (["export", "tests", "--scale", "tiny"], "OUT tests exists; --force replaces"),
+        (["export", "tests", "--scale", "tiny"], "OUT tests exists; give --force to replace it"),
         (["verify", "--data", "nowhere.h5", "--task", "apogee-giants-snr50"], "not both"),
     ],
 )

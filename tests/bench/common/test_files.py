@@ -2,9 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from starbench.common import files
 from starbench.common.files import atomic_path
 
 
@@ -47,6 +51,7 @@ def test_an_error_keeps_the_old_content_and_removes_the_new(tmp_path, fill, kind
 
 
 def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, fill, monkeypatch):
+    monkeypatch.setattr(files, "_exchange", lambda *_: False)  # as on systems other than Linux
     path = tmp_path / "result"
     fill(path, "old", "folder")
     rename = type(path).rename
@@ -86,3 +91,41 @@ def test_the_file_has_the_permissions_of_any_new_file(tmp_path):
     (tmp_path / "other").touch()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("row.json", "other")}
     assert len(modes) == 1
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (
+        f".site.{files._HOST}-{dead.pid}-0123abcd.tmp",
+        f".site.{files._HOST}-{dead.pid}-0123abcd.tmp.x1y2",
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "page.html").touch()
+    kept = {
+        f".site.{files._HOST}-{os.getpid()}-0123abcd.tmp",
+        f".site.ffffff-{dead.pid}-0123abcd.tmp",
+        f".other.{files._HOST}-{dead.pid}-0123abcd.tmp",
+        ".site.tmp",
+    }
+    for name in kept:
+        (tmp_path / name).touch()
+    with atomic_path(tmp_path / "site") as temporary:
+        temporary.mkdir()
+    assert {file.name for file in tmp_path.iterdir()} == kept | {"site"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux swaps two folders in one step")
+def test_a_folder_that_is_replaced_is_never_missing(tmp_path, monkeypatch):
+    """A kill at any moment finds a folder: nothing renames it away first."""
+    target = tmp_path / "site"
+    target.mkdir()
+
+    def no_rename(*_):
+        raise AssertionError("the folder was renamed away")
+
+    monkeypatch.setattr(Path, "rename", no_rename)
+    with atomic_path(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [file.name for file in tmp_path.rglob("*")] == ["site", "new"]

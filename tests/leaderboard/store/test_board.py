@@ -144,6 +144,16 @@ def test_a_duplicate_is_refused_unless_it_replaces(add, make_run, directory):
         add(run, run)
 
 
+def test_an_addition_that_was_killed_between_its_rows_can_be_repeated(add, make_run, directory):
+    runs = [make_run(seed=seed) for seed in (1, 2)]
+    paths = add(*runs)
+    expected = files(directory)
+    paths[1].unlink()  # killed after the ranks of the second row
+    assert add(*runs) == paths
+    assert files(directory) == expected
+    assert add(*runs) == paths  # killed after all rows, before it said so
+
+
 def test_replacing_a_scored_row_by_a_diverged_one_leaves_no_stray_ranks(add, make_run, directory):
     add(make_run())
     add(make_run(change=diverged), replace=True)

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from starbench.common.hdf5_guards import OpenElsewhere
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.base import SPLITS
 from starbench.tasks.errors import DataError
@@ -66,6 +67,22 @@ def test_a_cached_file_can_be_read_as_own_data(built, path):
     own = OwnData(path)
     own.prepare("own", progress=False)
     assert np.array_equal(own.load("test", "own").flux, built.load("test", "mini").flux)
+
+
+def test_a_file_that_another_program_has_open_is_not_rebuilt(built, path):
+    before = path.stat()
+    script = "import h5py, sys; f = h5py.File(sys.argv[1], 'a'); print('open', flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(OpenElsewhere):
+            built.prepare("mini", progress=False)
+    finally:
+        other.communicate(b"\n")
+    assert (path.stat().st_ino, path.stat().st_size) == (before.st_ino, before.st_size)
+    built.prepare("mini", progress=False)  # which is still whole
 
 
 def test_building_again_changes_nothing(built, path):
