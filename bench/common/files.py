@@ -27,9 +27,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path; what the caller writes there replaces `path` if no error occurs.
 
     The caller creates a file or a folder at the temporary path, which lies beside `path` and
-    carries the machine and the process id in its name. Its content reaches the disk before it is renamed, so that
-    `path` holds the old or the new content even after a power failure. What killed processes of
-    this machine left of earlier attempts at `path` is removed.
+    carries the machine and the process id in its name. Its content reaches the disk before it is
+    renamed, so that `path` holds the old or the new content even after a power failure. What killed
+    processes of this machine left of earlier attempts at `path` is removed.
 
     Parameters
     ----------
