@@ -53,8 +53,10 @@ def test_a_refused_row_is_a_user_error(checkout, make_run):
     assert "field `dirty` is true" in output
     assert not (checkout / "rows").exists()
     assert starbench("add", "--allow-dirty", run)[0] == 0
-    assert starbench("add", "--allow-dirty", run)[0] == 2
-    assert starbench("add", "--allow-dirty", "--replace", run)[0] == 0
+    assert starbench("add", "--allow-dirty", run)[0] == 0  # the same row, as after a kill
+    other = make_run(dirty=True, nearest=0.8)
+    assert starbench("add", "--allow-dirty", other)[0] == 2
+    assert starbench("add", "--allow-dirty", "--replace", other)[0] == 0
 
 
 def test_a_missing_path_is_a_user_error(checkout, tmp_path):

@@ -287,7 +287,7 @@ def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, s
                     "--threads", 1, "--device", "cpu", "--out", tmp_path / "runs")  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "my-task, version 1, full scale" in result.output
-    assert "only for standard tasks at --scale full" in result.output
+    assert "accepts only standard tasks at --scale full" in result.output
 
 
 def test_sweep_continues_after_a_run_that_diverges(arguments, tmp_path, short_probes):
