@@ -82,7 +82,8 @@ def _figure(name: str, measured: dict, spectra: int) -> Figure:
 
 def _draw(folder: Path, spectra: int, pixels: int | None) -> dict:
     """Write the first training spectra of the task, and their nuisance."""
-    from starbench.tasks.apogee_giants.task import BLOCK_PAIRS, ApogeeGiants
+    from starbench.tasks.apogee_giants.task import ApogeeGiants
+    from starbench.tasks.drawn import BLOCK_PAIRS
 
     task = ApogeeGiants()
     pixels = len(task.wavelength) if pixels is None else pixels
