@@ -68,11 +68,11 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, fill,
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_temporary_name_is_hidden_and_carries_the_process_id(tmp_path):
+def test_the_temporary_name_is_hidden_and_names_machine_and_process(tmp_path):
     with atomic_path(tmp_path / "row.json") as one, atomic_path(tmp_path / "row.json") as other:
         assert one != other
         for temporary in (one, other):
-            assert temporary.name.startswith(f".row.json.{os.getpid()}-")
+            assert temporary.name.startswith(f".row.json.{files._HOST}-{os.getpid()}-")
             temporary.write_text("{}")
 
 
