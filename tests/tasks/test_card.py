@@ -43,7 +43,10 @@ def test_scales_are_the_first_and_the_smallest_on_the_card():
         ({"elements": ("Fe/H", "Fe/H")}, "elements must not name a column twice"),
         ({"sizes": {}}, "at least 1 item"),
         ({"sizes": {"huge": FIELDS["sizes"]["full"]}}, "'full', 'mini', 'tiny' or 'own'"),
-        ({"sizes": {"full": {"train": 3, "test": 2}}}, "those of train, validation, test"),
+        (
+            {"sizes": {"full": {"train": 3, "test": 2}}},
+            "must have the keys train, validation, test",
+        ),
         ({"sizes": {"full": {"train": 3, "validation": 0, "test": 2}}}, "greater than or equal"),
         ({"snr": 0.0}, "greater than 0"),
         ({"medium": "water"}, "'vacuum', 'air' or 'unknown'"),

@@ -224,7 +224,8 @@ def test_a_card_changed_without_validation_is_examined():
 
     problem = breaches(TwoSplits())["card_is_valid"]
     assert (
-        problem == "Card(as a whole: sizes of scale tiny must be those of train, validation, test)"
+        problem
+        == "Card(as a whole: sizes of scale tiny must have the keys train, validation, test)"
     )
 
 
@@ -234,7 +235,7 @@ def test_noise_that_validation_shares_with_test_is_named():
             return super().noise("test" if split == "validation" else split, start, stop)
 
     (problem,) = breaches(Shared(Sound(), 50)).values()
-    assert problem.startswith("the noise of validation and test has a correlation of")
+    assert problem.startswith("the noise of validation and test is correlated")
 
 
 def test_a_card_that_promises_absent_noise_fails_one_clause():
@@ -243,4 +244,4 @@ def test_a_card_that_promises_absent_noise_fails_one_clause():
             super().__init__()
             self.card = self.card.model_copy(update={"snr": 50.0})
 
-    assert set(breaches(Silent())) == {"noise_is_what_the_card_states"}
+    assert set(breaches(Silent())) == {"noise_matches_the_card"}
