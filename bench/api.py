@@ -442,8 +442,9 @@ def score(
     >>> import starbench as sb
     >>> latent = np.random.default_rng(0).normal(size=(64, 2, 5))
     >>> metrics = sb.score(latent, "apogee-giants", "test", scale="tiny")
-    >>> metrics.loc["median_normalised_rank"].round(1).tolist()
-    [0.5, 0.4, 0.6]
+    >>> low, high = metrics.loc["median_normalised_rank", ["low", "high"]]
+    >>> bool(low < 0.5 < high)  # 0.5 by chance
+    True
     """
     from starbench.evaluation.scoring import score as score_arrays
 

@@ -33,7 +33,7 @@ def test_scales_are_the_first_and_the_smallest_on_the_card():
         ({"name": "../escape"}, "String should match pattern"),
         ({"version": 0}, "greater than or equal to 1"),
         ({"version": "2"}, "valid integer"),
-        ({"version": 3}, "changelog must say what version 3 is"),
+        ({"version": 3}, "changelog must have an entry for version 3"),
         ({"reference": " "}, "String should match pattern"),
         ({"licence": ""}, "at least 1 character"),
         ({"nuisance_names": ()}, "at least 1 item"),
