@@ -86,4 +86,4 @@ def test_a_method_of_another_package_gives_one_result_by_name_and_from_its_file(
     # The leaderboard takes full rows alone, and says so.
     (user.home / "leaderboard").mkdir()
     said = user("starbench", "leaderboard", "add", folder, "--directory", "leaderboard", fails=2)
-    assert "`scale` is tiny, and only full rows enter the leaderboard" in said
+    assert "`scale` is tiny, but the leaderboard accepts only full-scale rows" in said
