@@ -238,6 +238,7 @@ def run_named(
     """Do what `run` does, without its warning and with settings as ``key=value`` strings."""
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
+    from starbench.runs.draft import source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
@@ -255,7 +256,7 @@ def run_named(
         out=user_path(out),
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
-        force=force or not _has_source_file(method_class),
+        force=force or source_file(method_class) is None,
         quiet=quiet,
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
@@ -495,15 +496,6 @@ def _import_matplotlib() -> None:
         os.environ["MPLBACKEND"] = backend
         with suppress(ValueError):  # a known one, such as a notebook's, counts as usual
             matplotlib.rcParams["backend"] = backend
-
-
-def _has_source_file(method_class: "type[Method]") -> bool:
-    import inspect
-
-    try:
-        return inspect.getsourcefile(method_class) is not None
-    except (TypeError, OSError):  # whichever inspect raises depends on where the class was defined
-        return False
 
 
 def _metrics_frame(estimates: Mapping[str, Any]) -> "pd.DataFrame":

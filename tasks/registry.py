@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from starbench.common.paths import user_path
 from starbench.common.plugins import Plugins, in_one_line
 from starbench.tasks.base import Task
 from starbench.tasks.card import Card
@@ -56,9 +57,9 @@ def get_task(
     >>> get_task("apogee-giants-snr50").sizes("tiny")
     {'train': 128, 'validation': 64, 'test': 64}
     """
-    cache = None if cache is None else cache.expanduser()
+    cache = None if cache is None else user_path(cache)
     if data is not None:
-        data = data.expanduser()  # no shell expands the ~ of "~/pairs.h5" or --data=~/pairs.h5
+        data = user_path(data)  # no shell expands the ~ of "~/pairs.h5" or --data=~/pairs.h5
         if spec not in (None, DEFAULT):  # without --task the CLI passes DEFAULT
             raise DataError(f"Give either --task {spec} or --data {data}, not both.")
         from starbench.tasks.own.hdf5 import OwnData

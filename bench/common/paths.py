@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path whose leading ``~`` is the user's home folder; unchanged if there is none."""
+    """Return a path with a leading ``~`` expanded; unchanged if the home folder is unknown."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -64,7 +64,7 @@ def cgroup_quota(
     Returns
     -------
     float or None
-        The smallest quota, and None if there is none.
+        The smallest quota; None without a quota.
     """
     try:
         lines = groups.read_text().splitlines()
