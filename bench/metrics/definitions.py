@@ -158,7 +158,8 @@ METRICS: dict[str, Metric] = {
     ),
     "nuisance_leakage.mlp": _r_squared(
         "Nuisance leakage",
-        "Held-out R^2 of a nuisance factor predicted from the latent by a small neural network.",
+        "Held-out R^2 of a nuisance factor predicted from the latent by a small neural network; "
+        "absent below 320 training pairs, too few for it.",
         higher_is_better=False,
     ),
     "composition_recovery.ridge": _r_squared(
@@ -168,7 +169,8 @@ METRICS: dict[str, Metric] = {
     ),
     "composition_recovery.mlp": _r_squared(
         "Composition recovery",
-        "Held-out R^2 of an abundance predicted from the latent by a small neural network.",
+        "Held-out R^2 of an abundance predicted from the latent by a small neural network; "
+        "absent below 320 training pairs, too few for it.",
         higher_is_better=True,
     ),
 }

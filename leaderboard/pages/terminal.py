@@ -6,10 +6,16 @@ from pathlib import Path
 from tabulate import tabulate
 
 from starbench.leaderboard.statistics.aggregate import sections
-from starbench.leaderboard.statistics.columns import COLUMNS, column_values, column_values_of_row
+from starbench.leaderboard.statistics.columns import (
+    COLUMNS,
+    by_ridge_alone,
+    column_values,
+    column_values_of_row,
+)
 from starbench.leaderboard.store.board import Entry, load, shipped_directory
 from starbench.leaderboard.store.published import published_results
 from starbench.metrics import METRICS
+from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK
 from starbench.results.schema import Row
 from starbench.results.text import RowError
 
@@ -57,6 +63,11 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
         note += (
             f"\nAt {row.scale} scale twins are easier to find, among fewer stars; the other lines "
             "are at full scale."
+        )
+    if by_ridge_alone(row.metrics):
+        note += (
+            "\nLeakage and recovery are those of ridge regression; the network probe gave none "
+            f"(it needs {LEAST_PAIRS_OF_NETWORK} training pairs)."
         )
     return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
 

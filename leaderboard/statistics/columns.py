@@ -5,11 +5,11 @@ only the number format, and summaries over several metrics.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from starbench.metrics import METRICS, Metric
+from starbench.metrics import METRICS, Metric, family
 from starbench.results.schema import Row
 
 
@@ -197,16 +197,35 @@ def column_values(values: Mapping[str, float]) -> dict[str, float]:
     --------
     >>> column_values({"nuisance_leakage.mlp.Teff": 0.25, "nuisance_leakage.mlp.log g": 0.5})
     {'leakage': 0.5}
+
+    Stars too few for the network probe:
+
+    >>> column_values({"nuisance_leakage.ridge.Teff": 0.125})
+    {'leakage': 0.125}
     """
     by_column = {column.key: values[column.key] for column in COLUMNS if column.key in values}
-    leakage = [value for name, value in values.items() if name.startswith(f"{LEAKAGE}.")]
-    recovery = [value for name, value in values.items() if name.startswith(f"{RECOVERY}.")]
+    leakage, recovery = (_of_probes(values, network) for network in (LEAKAGE, RECOVERY))
     if leakage:
         by_column["leakage"] = max(leakage)
     if recovery:
         # Sorted, so that the last digit of the sum does not depend on the order in the file.
         by_column["recovery"] = sum(sorted(recovery)) / len(recovery)
     return by_column
+
+
+def _of_probes(values: Mapping[str, float], network: str) -> list[float]:
+    """Return what the network probe gives, or ridge regression where stars are too few for it."""
+    for probe in (network, network.replace(".mlp", ".ridge")):
+        found = [value for name, value in values.items() if name.startswith(f"{probe}.")]
+        if found:
+            return found
+    return []
+
+
+def by_ridge_alone(names: Collection[str]) -> bool:
+    """Return whether the columns of the probes show ridge regression, by the metrics' names."""
+    families = {family(name) for name in names}
+    return "nuisance_leakage.ridge" in families and LEAKAGE not in families
 
 
 def column_values_of_row(row: Row) -> dict[str, float]:

@@ -103,7 +103,9 @@ def test_predictions_of_a_numpy_program_are_scored(pairs_file, tmp_path, short_p
     figures = read_row(only_run(tmp_path).row).metrics
     assert figures["doppelganger_free"].value > 0.5
     assert figures["reconstruction_mse"].value < figures["swapped_reconstruction_mse"].value < 1e-3
-    assert "composition_recovery.mlp.Fe/H" in figures and "nuisance_leakage.mlp.Teff" in figures
+    assert "composition_recovery.ridge.Fe/H" in figures and "nuisance_leakage.ridge.Teff" in figures
+    assert not any(".mlp." in name for name in figures), "too few stars"
+    assert "are those of ridge regression" in result.output
 
 
 def test_a_run_on_an_export_has_the_metrics_of_its_source(
