@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGUSR1, by which batch systems end a program, end a run in order."""
     try:
         with signals_raised():
@@ -77,7 +77,7 @@ def _ended_by_signals() -> Iterator[None]:
         raise
 
 
-@_ended_by_signals()
+@ended_by_signals()
 def run(
     task: Task,
     method_class: type[Method],
@@ -127,7 +127,7 @@ def run(
         If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
-    device = _resolved_device(device)
+    device = resolved_device(device)
     threads = _configure_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
@@ -156,6 +156,7 @@ def run(
         job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
         row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
+        folder.clear_rankings()
     return Outcome(row, folder, fresh=True)
 
 
@@ -283,7 +284,9 @@ class _Job:
                 decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
                 advance,
             )
-        ranks = rank_stars(method, latent, labels)
+        ranks = rank_stars(
+            method, latent, labels, checkpoint=self.folder.ranking(split), quiet=self.quiet
+        )
         scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
         return scores, latent, errors
 
@@ -317,7 +320,14 @@ class _Job:
         )
 
 
-def _resolved_device(device: str) -> str:
+def resolved_device(device: str) -> str:
+    """Return a torch device, the one that this machine has for ``"auto"``.
+
+    Raises
+    ------
+    SettingError
+        If this machine lacks the device.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
