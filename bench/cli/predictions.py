@@ -117,6 +117,7 @@ def score(
     `train/latent` [n_train_pairs, 2, d], on which the probes are fitted.
     """
     from starbench.leaderboard.pages.terminal import table_for_run
+    from starbench.runs.origin import given
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
@@ -126,6 +127,7 @@ def score(
         loaded,
         scale=scale or loaded.default_scale,
         hyperparameters=parse_settings(settings),
+        given=given(None, task, data),
         **options,
     )
     click.echo(table_for_run(row))

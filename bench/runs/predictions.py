@@ -47,6 +47,7 @@ from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import write_row
 from starbench.results.text import shorten
 from starbench.runs.draft import Result, RowDraft, Subject
+from starbench.runs.origin import Given
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
 from starbench.runs.runner import Outcome
@@ -261,6 +262,7 @@ def score_predictions(
     hyperparameters: dict[str, Any] | None = None,
     seed: int = 0,
     out: Path = Path("runs"),
+    given: Given | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Score a file of predictions, and write the folder of a run for it.
@@ -278,6 +280,8 @@ def score_predictions(
         The seed with which the method was trained.
     out : pathlib.Path
         Folder in which run folders are created.
+    given : Given, optional
+        For the row's command: how it names task and data.
     quiet : bool
         Draw no progress.
 
@@ -301,7 +305,7 @@ def score_predictions(
         data_fingerprint="unknown",  # until the data are prepared
         seed=seed,
     )
-    draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1))
+    draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1), given=given or Given())
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
