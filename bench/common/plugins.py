@@ -54,9 +54,9 @@ class Plugins:
     def package_of(self, name: str, kind: type) -> str | None:
         """Return name and version of the installed package that registers a class, if one does."""
         top = kind.__module__.partition(".")[0]
-        for point in entry_points(group=self.group, name=name):
-            same = point.attr == kind.__qualname__ and point.module.partition(".")[0] == top
-            if same and point.dist is not None:
+        for point in entry_points(group=self.group):
+            same = point.name == name and point.attr == kind.__qualname__
+            if same and point.module.partition(".")[0] == top and point.dist is not None:
                 return f"{point.dist.name} {point.dist.version}"
         return None
 
