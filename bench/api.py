@@ -155,7 +155,8 @@ def run(
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
-        cores, whichever is the smallest.
+        cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
+        threads wait for each other many times longer otherwise (`starbench.common.threads`).
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -197,6 +198,8 @@ def run(
         raise SettingError(f'settings is {settings!r}; give a dictionary such as {{"epochs": 8}}.')
     if not isinstance(seed, Integral):
         raise SettingError(f"seed is {seed!r}; give an integer.")
+    if not isinstance(threads, Integral | None):
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     result = run_named(
         method,
         task=task,
@@ -206,7 +209,7 @@ def run(
         preset=preset,
         data=data,
         device=device,
-        threads=threads,
+        threads=None if threads is None else int(threads),
         out=out,
         cache=cache,
         force=force,
@@ -238,7 +241,7 @@ def run_named(
     """Do what `run` does, without its warning and with settings as ``key=value`` strings."""
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.draft import source_file
+    from starbench.runs.origin import given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
@@ -256,6 +259,7 @@ def run_named(
         out=user_path(out),
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
+        given=given(method, task, data),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )
@@ -394,7 +398,7 @@ def twin_ranks(
     Raises
     ------
     ValueError
-        If `latent` has another shape, or is empty.
+        If `latent` has another shape, or is empty, or `n_threads` is below 1.
 
     Examples
     --------
@@ -405,6 +409,8 @@ def twin_ranks(
     from starbench.evaluation.ranking import rank_resumably
     from starbench.metrics import Ranking
 
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}; give at least 1")
     path = None if checkpoint is None else user_path(checkpoint)
     ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
     ranks = rank_resumably(ranking, path, quiet=quiet)

@@ -85,7 +85,10 @@ def _summary(method: type[Method]) -> str:
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:
-    """Return a table of tasks: name, version, noise, sizes, nuisance, reference."""
+    """Return a table of tasks of at most 80 columns: name, version, noise, sizes, nuisance.
+
+    `describe_task` has the rest.
+    """
     lines = []
     for task in tasks:
         sizes = task.sizes(task.default_scale)
@@ -93,10 +96,9 @@ def tasks_table(tasks: Iterable[Task]) -> str:
             {
                 "task": task.name,
                 "version": task.version,
-                "SNR per pixel": "no noise" if task.snr is None else f"{task.snr:g}",
-                "pairs (train / validation / test)": " / ".join(f"{n:,}" for n in sizes.values()),
-                "nuisance": _nuisance(task),
-                "reference": task.reference,
+                "SNR": "no noise" if task.snr is None else f"{task.snr:g}",
+                "train, validation, test": " / ".join(f"{n:,}" for n in sizes.values()),
+                "nuisance": ", ".join(task.nuisance_names),
             }
         )
     return tabulate(lines, headers="keys", disable_numparse=True)

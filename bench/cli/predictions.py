@@ -122,6 +122,7 @@ def score(
     was stopped continues when the same command is given again.
     """
     from starbench.leaderboard.pages.terminal import table_for_run
+    from starbench.runs.origin import given
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
@@ -131,6 +132,7 @@ def score(
         loaded,
         scale=scale or loaded.default_scale,
         hyperparameters=parse_settings(settings),
+        given=given(None, task, data),
         **options,
     )
     click.echo(table_for_run(row))

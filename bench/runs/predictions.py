@@ -49,6 +49,7 @@ from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import write_row
 from starbench.results.text import shorten
 from starbench.runs.draft import Result, RowDraft, Subject
+from starbench.runs.origin import Given
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
 from starbench.runs.runner import Outcome, ended_by_signals, resolved_device
@@ -265,6 +266,7 @@ def score_predictions(
     seed: int = 0,
     device: str = "auto",
     out: Path = Path("runs"),
+    given: Given | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Score a file of predictions, and write the folder of a run for it.
@@ -286,6 +288,8 @@ def score_predictions(
         A torch device, which ranks the twins; ``"auto"`` is a CUDA device if there is one.
     out : pathlib.Path
         Folder in which run folders are created.
+    given : Given, optional
+        For the row's command: how it names task and data.
     quiet : bool
         Draw no progress.
 
@@ -314,7 +318,9 @@ def score_predictions(
         seed=seed,
     )
     device = resolved_device(device)
-    draft = RowDraft(subject, reference, RULE, current_provenance(device, 1))
+    draft = RowDraft(
+        subject, reference, RULE, current_provenance(device, 1), given=given or Given()
+    )
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:

@@ -50,9 +50,9 @@ from starbench.runs.draft import (
     RowDraft,
     Worker,
     parts_message,
-    source_file,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
+from starbench.runs.origin import Given, method_code, source_file
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
@@ -90,6 +90,7 @@ def run(
     out: Path = Path("runs"),
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
+    given: Given | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -112,6 +113,8 @@ def run(
         Folder in which run folders are created.
     preset, overrides
         For the row: the preset that the hyperparameters started from, and those set by hand.
+    given : Given, optional
+        For the row's command: how it names method, task and data.
     force : bool
         Run again even if the folder holds a finished run.
     quiet : bool
@@ -150,6 +153,8 @@ def run(
             control=method_class.control,
             preset=preset,
             overrides=overrides or {},
+            code=method_code(method_class),
+            given=given or Given(),
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, identity.settings())
@@ -342,7 +347,10 @@ def resolved_device(device: str) -> str:
 
 def _configure_torch(seed: int, threads: int | None) -> int:
     """Set the threads, torch's determinism and all global seeds; return the number of threads."""
-    threads = threads or available_cores()
+    if threads is None:
+        threads = available_cores()
+    elif threads < 1:
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     torch.set_num_threads(threads)
     limit_threads(threads)
     torch.manual_seed(seed)
