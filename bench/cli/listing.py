@@ -125,7 +125,7 @@ def describe_task(task: Task) -> str:
         ("nuisance", _nuisance(task)),
         ("composition", ", ".join(card.elements) or "unknown"),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
-        ("pixels", f"{_pixels(task)}, {card.medium}"),
+        ("pixels", _pixels(task)),
         ("scales", "\n".join(["train / validation / test pairs", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
@@ -188,8 +188,9 @@ def _made_from(task: Task, scale: str) -> list[tuple[str, str]]:
 
 
 def _pixels(task: Task) -> str:
-    wavelength, unit = task.wavelength, task.wavelength_unit
-    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}"
+    wavelength, unit, medium = task.wavelength, task.wavelength_unit, task.card.medium
+    where = "medium not stated" if medium == "unknown" else f"in {medium}"
+    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}, {where}"
 
 
 def _composition(task: Task, scale: str) -> str:

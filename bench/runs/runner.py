@@ -321,6 +321,7 @@ class _Job:
                 tuple(self.task.nuisance_names),
                 tuple(self.task.nuisance_units),
                 getattr(self.task, "wavelength_unit", "Angstrom"),
+                self.task.card.medium,
             ),
         )
 
