@@ -191,6 +191,7 @@ def run(
     >>> bool(result.metrics.loc["doppelganger_free", "value"] > 0.1)
     True
     """
+    from starbench.common.progress import shown
     from starbench.common.settings import SettingError
 
     if not isinstance(settings, Mapping | None):
@@ -236,6 +237,7 @@ def run_named(
     quiet: bool = False,
 ) -> RunResult:
     """Do what `run` does, without its warning and with settings as ``key=value`` strings."""
+    from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
     from starbench.runs.draft import source_file
@@ -261,10 +263,11 @@ def run_named(
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
         # Imported only now, so that the row is written even if the plots fail.
-        _import_matplotlib()
-        from starbench.runs.plots import draw_run
+        with stage("draw figures"):
+            _import_matplotlib()
+            from starbench.runs.plots import draw_run
 
-        draw_run(outcome.folder, method_class.diagnostics)
+            draw_run(outcome.folder, method_class.diagnostics)
     return RunResult(outcome.row, outcome.folder.path, outcome.fresh)
 
 
@@ -447,18 +450,20 @@ def score(
     >>> bool(low < 0.5 < high)  # 0.5 by chance
     True
     """
+    from starbench.common.progress import shown
     from starbench.evaluation.scoring import score as score_arrays
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
     scale = loaded.default_scale if scale is None else scale
     pairs = _latent_of_split(latent, loaded, split, scale)
-    loaded.prepare(scale, progress=not quiet)
-    scores = score_arrays(
-        pairs,
-        _labels(loaded, split, scale),
-        errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
-        probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
-    )
+    with shown(quiet=quiet):
+        loaded.prepare(scale, progress=not quiet)
+        scores = score_arrays(
+            pairs,
+            _labels(loaded, split, scale),
+            errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
+            probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
+        )
     return _metrics_frame(scores.estimates)
 
 

@@ -19,6 +19,7 @@ from starbench.cli.options import (
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.predictions",
     example="starbench predict runs/apogee-giants/fader/0-ced64dfee2 predictions.h5",
 )
 @click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
@@ -32,6 +33,7 @@ from starbench.cli.options import (
 @data_option
 @option("--force", is_flag=True, help="Replace PREDICTIONS if it exists.")
 @cache_option
+@quiet_option
 def predict(
     run_folder: Path,
     out: Path,
@@ -39,6 +41,7 @@ def predict(
     data: Path | None,
     force: bool,
     cache: Path | None,
+    quiet: bool,
 ) -> None:
     """Write the predictions of a finished run.
 
@@ -62,6 +65,7 @@ def predict(
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.predictions",
     example="starbench score predictions.h5 --method-name my-method \\\n"
     '    --label-access nuisance --reference "You et al. (2026)"',
 )

@@ -16,7 +16,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.hdf5_guards import OpenElsewhere
@@ -231,18 +230,11 @@ class _Job:
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
-        progress: tqdm[None] = bar(
-            label=f"score {method.name}",
-            total=total,
-            unit="spectra",
-            unit_scale=True,
-            quiet=self.quiet,
-        )
-        with progress:
-
-            def advance(n_spectra: int) -> None:
-                progress.update(n_spectra)
-
+        label = f"score {method.name}"
+        with bar(
+            label=label, total=total, unit="spectra", unit_scale=True, quiet=self.quiet
+        ) as progress:
+            advance = progress.update
             probes = Probes(encode_split(method, train, advance), train.labels)
             # Probes take seconds and select nothing, so they are scored on test only.
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
@@ -271,7 +263,7 @@ class _Job:
         split: str,
         split_view: SplitView,
         probes: Probes | None,
-        advance: Callable[[int], None],
+        advance: Callable[[int], object],
     ) -> tuple[Scores, np.ndarray, Errors | None]:
         labels = split_view.labels
         latent = encode_split(method, split_view, advance)
@@ -340,7 +332,9 @@ def _configure_torch(seed: int, threads: int | None) -> int:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
     # cuBLAS reads this when it starts; without it, it is not deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), which also imports the compiler of
+    # torch.compile: seconds, or half a minute on a busy machine.
+    torch.set_deterministic_debug_mode("warn")
     # Saves the time of filling new memory with NaN, a debugging aid. The type stubs lack the name.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return threads

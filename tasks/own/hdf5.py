@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import SPLITS, ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card, Scale
@@ -118,9 +117,8 @@ class OwnData(Task):
         header = [self.wavelength.tolist(), self.nuisance_names, self.nuisance_units, self.elements]
         digest = hashlib.sha256(json.dumps([header, sizes]).encode())
         check = NumberCheck(str(self._source), self.nuisance_names, self.elements)
-        with tqdm(
-            desc="check data", total=sum(sizes.values()), unit="pair", disable=not progress
-        ) as bar:
+        n_pairs = sum(sizes.values())
+        with bar(label="check data", total=n_pairs, unit="pair", quiet=not progress) as pairs:
             for split in SPLITS:
                 for rows, piece in super().chunks(split, scale):
                     check.add(split, rows.start, piece)
@@ -176,7 +174,6 @@ def _stamped(stamp: Path) -> str | None:
         text = stamp.read_text(errors="replace")
     except OSError:
         return None
-    return text if re.fullmatch("[0-9a-f]{16}", text) else None
 
 
 def _write_stamp(stamp: Path, digest: str) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
@@ -337,10 +337,10 @@ def _copy(
     with (
         report_full_disk(path, n_bytes, None),
         atomic_path(path) as new,
-        tqdm(desc=f"copy {source}", total=total, unit="pair", disable=not progress) as bar,
+        bar(label=f"copy {source}", total=total, unit="pair", quiet=not progress) as pairs,
     ):
         require_disk_space(new, n_bytes)
-        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, bar))
+        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, pairs))
         OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 
 
