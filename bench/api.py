@@ -121,6 +121,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     preset: str | None = None,
     data: str | Path | None = None,
+    snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path = "runs",
@@ -151,6 +152,8 @@ def run(
         A preset of the method to start from.
     data : str or pathlib.Path, optional
         Your own pairs in place of a task; see `load_task`.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`; see `load_task`.
     device : str
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
@@ -198,21 +201,23 @@ def run(
         raise SettingError(f'settings is {settings!r}; give a dictionary such as {{"epochs": 8}}.')
     if not isinstance(seed, Integral):
         raise SettingError(f"seed is {seed!r}; give an integer.")
-    result = run_named(
-        method,
-        task=task,
-        scale=scale,
-        seed=int(seed),  # numpy's are no JSON
-        settings=[f"{key}={value}" for key, value in (settings or {}).items()],
-        preset=preset,
-        data=data,
-        device=device,
-        threads=threads,
-        out=out,
-        cache=cache,
-        force=force,
-        quiet=quiet,
-    )
+    with shown(quiet=quiet):
+        result = run_named(
+            method,
+            task=task,
+            scale=scale,
+            seed=int(seed),  # numpy's are no JSON
+            settings=[f"{key}={value}" for key, value in (settings or {}).items()],
+            preset=preset,
+            data=data,
+            snr=snr,
+            device=device,
+            threads=threads,
+            out=out,
+            cache=cache,
+            force=force,
+            quiet=quiet,
+        )
     if result.row.status != "ok":
         warnings.warn(
             f"The run {result.row.status}: {result.row.message} ({result.folder})", stacklevel=2
@@ -229,6 +234,7 @@ def run_named(
     settings: Sequence[str] = (),
     preset: str | None = None,
     data: str | Path | None = None,
+    snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path = "runs",
@@ -245,7 +251,7 @@ def run_named(
 
     method_class = load_method(method)
     hyperparameters = make_hyperparameters(method_class, preset, tuple(settings))
-    loaded = load_task(task, data=data, cache=cache, quiet=quiet)
+    loaded = load_task(task, data=data, snr=snr, cache=cache, quiet=quiet)
     keys = [split_setting(setting)[0] for setting in settings]
     outcome = run_method(
         loaded,
@@ -275,6 +281,7 @@ def load_task(
     task: "str | Task | None" = None,
     *,
     data: str | Path | None = None,
+    snr: float | None = None,
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> "Task":
@@ -291,6 +298,9 @@ def load_task(
     data : str or pathlib.Path, optional
         Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
         export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`, for methods that take noise into
+        account; by default what the data declare.
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     quiet : bool
@@ -328,6 +338,7 @@ def load_task(
         task,
         data=None if data is None else user_path(data),
         cache=None if cache is None else user_path(cache),
+        snr=snr,
         progress=not quiet,
     )
 

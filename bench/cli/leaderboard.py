@@ -181,7 +181,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
 @leaderboard.command(
     loads="starbench.leaderboard.store.board",
     example="starbench leaderboard compare fader factordis\n"
-    "starbench leaderboard compare fader hsic --task apogee-giants-snr50"
+    "starbench leaderboard compare fader hsic --task apogee-giants-snr50",
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")

@@ -145,7 +145,11 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
     path : pathlib.Path or None
         The file of the data set; None if the task stores no file.
     """
-    noise = "none added" if task.snr is None else f"SNR {task.snr:g} per pixel, added when read"
+    if task.snr is None:
+        noise = "not declared: spectra count as noiseless" if scale == "own" else "none added"
+    else:
+        given = "declared" if scale == "own" else "added when read"
+        noise = f"SNR {task.snr:g} per pixel, {given}"
     facts = [
         ("task", f"{task.name}, version {task.version}, scale {scale}"),
         ("reference", task.reference),
@@ -156,7 +160,12 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
-    return tabulate([fact for fact in facts if fact[1]], tablefmt="plain", disable_numparse=True)
+    return tabulate(
+        [fact for fact in facts if fact[1]],
+        tablefmt="plain",
+        disable_numparse=True,
+        maxcolwidths=[None, 64],
+    )
 
 
 def splits_table(task: Task, scale: str) -> str:

@@ -13,6 +13,7 @@ from starbench.cli.options import (
     out_option,
     quiet_option,
     scale_option,
+    snr_option,
     task_option,
 )
 
@@ -58,8 +59,15 @@ def predict(
 
     folder = RunFolder(run_folder)
     row = finished_row(folder)
-    task = get_task(None if data else row.task, data=data, cache=cache)
-    write_predictions(folder, task, out, None if method is None else get_method(method))
+    task = get_task(
+        None if data else row.task,
+        data=data,
+        cache=cache,
+        snr=row.snr if data else None,
+        progress=not quiet,
+    )
+    method_class = None if method is None else get_method(method)
+    write_predictions(folder, task, out, method_class, quiet=quiet)
     click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.0f} MB)")
 
 
@@ -86,6 +94,7 @@ def predict(
 @option("--reference", required=True, metavar="TEXT", help="Paper or code of the method.")
 @task_option
 @data_option
+@snr_option
 @scale_option
 @option(
     "--seed",
@@ -109,6 +118,7 @@ def score(
     predictions: Path,
     task: str | None,
     data: Path | None,
+    snr: float | None,
     scale: str | None,
     settings: tuple[str, ...],
     cache: Path | None,
@@ -124,7 +134,7 @@ def score(
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, progress=not options["quiet"])
+    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not options["quiet"])
     row, folder, _ = score_predictions(
         predictions,
         loaded,

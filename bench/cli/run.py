@@ -16,6 +16,7 @@ from starbench.cli.options import (
     scale_option,
     seed_option,
     set_option,
+    snr_option,
     task_option,
 )
 
@@ -66,6 +67,7 @@ def training_options(command: Decorated) -> Decorated:
 @method_option
 @task_option
 @data_option
+@snr_option
 @scale_option
 @seed_option
 @set_option
@@ -119,6 +121,7 @@ def run(
     help="A name listed by `starbench tasks`, or PATH.py:CLASS; may be repeated.",
 )
 @data_option
+@snr_option
 @scale_option
 @option(
     "--seeds",

@@ -302,7 +302,7 @@ def score_predictions(
         data_fingerprint="unknown",  # until the data are prepared
         seed=seed,
     )
-    draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1))
+    draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1), snr=task.snr)
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:

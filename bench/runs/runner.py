@@ -146,6 +146,7 @@ def run(
             method_class.reference,
             SELECTION_RULE,
             current_provenance(device, threads),
+            snr=task.snr,
             control=method_class.control,
             preset=preset,
             overrides=overrides or {},
