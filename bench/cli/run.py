@@ -62,7 +62,7 @@ def training_options(command: Decorated) -> Decorated:
     cls=Command,
     loads="starbench.leaderboard.pages.terminal",
     example="starbench run --method fader --scale mini\n"
-    "starbench run --method fader --task apogee-giants-snr50 --seed 1 --set epochs=80",
+    "starbench run --method fader --task apogee-giants-snr50 --set epochs=80",
 )
 @method_option
 @task_option
