@@ -76,18 +76,20 @@ class _Bar(_Base):
     """A text bar, drawn from `delay` seconds after its beginning whoever redraws it."""
 
     def __init__(self, *args: Any, delay: float, **options: Any) -> None:
-        self._delay, self._began_at, self._drawn = delay, time.monotonic(), False
+        self._delay, self._began_at = delay, time.monotonic()
         super().__init__(*args, **options)
         if not self.disable:
             _open.append(self)
 
+    @property
+    def due(self) -> bool:
+        """Whether the bar has lasted long enough to be drawn."""
+        return time.monotonic() - self._began_at >= self._delay
+
     # tqdm returns whether it drew, which its stubs do not know.
     def display(self, msg: str | None = None, pos: int | None = None) -> Any:
         """Draw the bar; see `tqdm.tqdm`."""
-        if not self._drawn and time.monotonic() - self._began_at < self._delay:
-            return False
-        self._drawn = True
-        return super().display(msg, pos)
+        return super().display(msg, pos) if self.due else False
 
     def close(self) -> None:
         """End the bar; see `tqdm.tqdm`."""
@@ -200,7 +202,7 @@ class _Clock(Thread):
     def run(self) -> None:
         """Draw until `end` is called."""
         while not self._ended.wait(_TICK):
-            for newest in _open[-1:]:
+            for newest in [each for each in _open if each.due][-1:]:
                 newest.refresh()
 
     def end(self) -> None:

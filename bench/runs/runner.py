@@ -19,7 +19,7 @@ import torch
 
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.hdf5_guards import OpenElsewhere
-from starbench.common.progress import bar, say
+from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
@@ -241,10 +241,11 @@ class _Job:
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
             test = self.view("test")
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
-        write_hdf5(self.folder.latents, {"latent": latent})
-        write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
-        if errors is not None:
-            self._write_example(method, latent, test.labels.nuisance, errors)
+        with stage("write files"):
+            write_hdf5(self.folder.latents, {"latent": latent})
+            write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
+            if errors is not None:
+                self._write_example(method, latent, test.labels.nuisance, errors)
         selected = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
         return Result(
             "ok",
