@@ -16,6 +16,7 @@ from starbench.cli.options import (
     scale_option,
     seed_option,
     set_option,
+    snr_option,
     task_option,
 )
 
@@ -59,12 +60,14 @@ def training_options(command: Decorated) -> Decorated:
 
 @click.command(
     cls=Command,
+    loads="starbench.leaderboard.pages.terminal",
     example="starbench run --method fader --scale mini\n"
-    "starbench run --method fader --task apogee-giants-snr50 --seed 1 --set epochs=80",
+    "starbench run --method fader --task apogee-giants-snr50 --set epochs=80",
 )
 @method_option
 @task_option
 @data_option
+@snr_option
 @scale_option
 @seed_option
 @set_option
@@ -104,6 +107,7 @@ def run(
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.runner",
     example="starbench sweep --method fader --scale mini --seeds 0-4\n"
     "starbench sweep --method pca --task apogee-giants --task apogee-giants-snr50",
 )
@@ -117,6 +121,7 @@ def run(
     help="A name listed by `starbench tasks`, or PATH.py:CLASS; may be repeated.",
 )
 @data_option
+@snr_option
 @scale_option
 @option(
     "--seeds",
@@ -194,7 +199,11 @@ def _check_jobs(
             get_task(job.task_name, cache=cache)
 
 
-@click.command(cls=Command, example="starbench plot runs/apogee-giants/fader/0-ced64dfee2")
+@click.command(
+    cls=Command,
+    loads="starbench.runs.plots",
+    example="starbench plot runs/apogee-giants/fader/0-ced64dfee2",
+)
 @click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
 @option(
     "--method",
