@@ -103,6 +103,15 @@ class Identity:
             _source_digest(method_class),
         )
 
+    def with_seed(self, seed: int) -> "Identity":
+        """Return the identity of the same run with another seed."""
+        return dataclasses.replace(self, subject=dataclasses.replace(self.subject, seed=seed))
+
+    def folder(self, out: Path) -> Path:
+        """Return the folder of the run below the folder of all runs."""
+        subject = self.subject
+        return out / subject.task / subject.method / f"{subject.seed}-{self.digest}"
+
     def settings(self) -> dict[str, Any]:
         """Return all values by name, as ``settings.json`` holds them."""
         return dataclasses.asdict(self.subject) | {

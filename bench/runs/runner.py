@@ -127,14 +127,14 @@ def run(
         If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
-    device = _resolved_device(device)
+    device = resolved_device(device)
     threads = _configure_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
     identity = Identity.of(
         task, method_class, hyperparameters, scale=scale, seed=seed, device=device
     )
-    folder = RunFolder(Path(out) / task.name / method_class.name / f"{seed}-{identity.digest}")
+    folder = RunFolder(identity.folder(Path(out)))
 
     with _named_errors(folder.path), folder.locked():
         if force:
@@ -317,7 +317,14 @@ class _Job:
         )
 
 
-def _resolved_device(device: str) -> str:
+def resolved_device(device: str) -> str:
+    """Return a torch device, the one that this machine has for ``"auto"``.
+
+    Raises
+    ------
+    SettingError
+        If this machine lacks the device.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
