@@ -11,6 +11,7 @@ from starbench.cli.options import cache_option, data_option, out_option, quiet_o
 from starbench.cli.run import device_option, force_option, preset_option
 
 if TYPE_CHECKING:
+    from starbench.sweeps.backends.config import DaskConfig, SubmititConfig
     from starbench.sweeps.locate import LocatedRun, RunOptions
     from starbench.sweeps.plan import PlannedRun
 
@@ -23,6 +24,7 @@ PLANNING = ("methods", "tasks", "data", "scale", "seeds", "settings", "preset")
     "starbench sweep --method all --task all --seeds 0-4 --jobs 4\n"
     "starbench sweep --method nuisance --task all --plan plan.jsonl\n"
     "starbench sweep --from-plan plan.jsonl --shard auto\n"
+    "starbench sweep --from-plan plan.jsonl --backend submitit --config cluster.yml\n"
     "starbench sweep --from-plan plan.jsonl --collect",
 )
 @option(
@@ -73,10 +75,10 @@ PLANNING = ("methods", "tasks", "data", "scale", "seeds", "settings", "preset")
 @option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Number of runs at a time.",
+    show_default="1",
+    help="Number of runs at a time; with --backend submitit the number of jobs to which the runs "
+    "are dealt, by default one for each.",
 )
 @option(
     "--shard",
@@ -84,13 +86,25 @@ PLANNING = ("methods", "tasks", "data", "scale", "seeds", "settings", "preset")
     help="Take the I-th of N equal shares of the runs; auto is the share of this task of a SLURM "
     "job array.",
 )
+@option(
+    "--backend",
+    type=click.Choice(["submitit", "dask"]),
+    help="Hand the runs to a cluster; needs starbench[cluster].",
+)
+@option(
+    "--config",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="YAML file that describes the cluster for --backend.",
+)
+@option("--wait", is_flag=True, help="Wait for the jobs of --backend submitit to end.")
 @option("--collect", is_flag=True, help="Run nothing; show what the runs have left in --out.")
 @device_option
 @option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    show_default="the available cores, divided by --jobs",
+    show_default="the available cores divided by --jobs, or those of a job in --config",
     help="Number of CPU threads of each run.",
 )
 @out_option
@@ -109,8 +123,11 @@ def sweep(
     preset: str | None,
     plan_file: Path | None,
     from_plan: Path | None,
-    jobs: int,
+    jobs: int | None,
     shard: str | None,
+    backend: str | None,
+    config: Path | None,
+    wait: bool,
     collect: bool,
     device: str,
     threads: int | None,
@@ -126,7 +143,6 @@ def sweep(
     and looked at again at the end, so that several sweeps share the work. Repeating the command
     continues a stopped sweep. At the end a table shows all runs, and another what failed and why.
     """
-    from starbench.common.signals import signals_raised
     from starbench.common.threads import available_cores
     from starbench.runs.runner import resolved_device
     from starbench.sweeps.collect import runs_in
@@ -135,20 +151,28 @@ def sweep(
     from starbench.sweeps.shard import parse_shard
     from starbench.sweeps.state import FINISHED, state_of
 
-    given = [name for name in PLANNING if context.params[name]]
-    if from_plan is not None and given:
+    if from_plan is not None and any(context.params[name] for name in PLANNING):
         raise click.UsageError("Give either --from-plan or the options of a plan, not both.")
-    options = RunOptions(
-        out,
-        cache,
-        resolved_device(device),
-        threads or max(1, available_cores() // jobs),
-        force,
-        quiet or jobs > 1,
-    )
+    if backend is None and config is not None:
+        raise click.UsageError("Give --backend submitit or --backend dask with --config.")
+    if wait and backend != "submitit":
+        raise click.UsageError("Give --wait only with --backend submitit; others wait anyway.")
+    if jobs is not None and backend == "dask":
+        raise click.UsageError("Give the number of workers in --config in place of --jobs.")
     if collect and from_plan is None and not methods:
         report(runs_in(out))
         return
+    cluster = None if backend is None else _configuration(backend, config)
+    cores = max(1, available_cores() // (jobs or 1)) if cluster is None else cluster.cores
+    options = RunOptions(
+        out,
+        cache,
+        # The machine that submits may lack the device of those that run.
+        device if cluster is not None and device != "auto" else resolved_device(device),
+        threads or cores,
+        force,
+        quiet or cluster is not None or jobs not in (None, 1),
+    )
     if from_plan is not None:
         plan = read_plan(from_plan)
     else:
@@ -161,10 +185,17 @@ def sweep(
         write_plan(plan_file, left)
         click.echo(f"{plan_file}: {len(left)} runs; {len(runs) - len(left)} are finished.")
         return
-    if not collect:
-        with signals_raised():
-            _work(runs, options, jobs, quiet)
-    report(runs)
+    if collect or _work(runs, options, jobs, cluster, wait):
+        report(runs)
+
+
+def _configuration(backend: str, path: Path | None) -> "SubmititConfig | DaskConfig":
+    """Return the checked content of --config."""
+    from starbench.sweeps.backends.config import DaskConfig, SubmititConfig, read_config
+
+    if backend == "dask":
+        return read_config(path, DaskConfig)
+    return read_config(path, SubmititConfig)
 
 
 def _plan(
@@ -196,14 +227,43 @@ def _plan(
     )
 
 
-def _work(runs: list["LocatedRun"], options: "RunOptions", jobs: int, quiet: bool) -> None:
-    """Run what is not finished on this machine."""
+def _work(
+    runs: list["LocatedRun"],
+    options: "RunOptions",
+    jobs: int | None,
+    cluster: "SubmititConfig | DaskConfig | None",
+    wait: bool,
+) -> bool:
+    """Work off runs; return False if they are only submitted."""
+    from starbench.common.signals import signals_raised
+    from starbench.sweeps.backends.config import SubmititConfig
     from starbench.sweeps.local import run_here
-    from starbench.sweeps.process import Command
+    from starbench.sweeps.locate import command_of
     from starbench.sweeps.work import work_off
 
-    commands = [Command.of(run, options) for run in runs]
-    work_off(commands, lambda some: run_here(some, jobs, follow=jobs == 1 and not quiet))
+    commands = [command_of(run, options) for run in runs]
+    left = [command for command in commands if command.code_without_start() != 0]
+    if cluster is None:
+        follow = not options.quiet
+        with signals_raised():
+            work_off(left, lambda some: run_here(some, jobs or 1, follow=follow))
+    elif isinstance(cluster, SubmititConfig):
+        from starbench.sweeps.backends.submitit import FOLDER, submit, wait_for
+
+        submitted = submit(left, jobs, cluster, options.out) if left else []
+        click.echo(
+            f"{len(left)} runs are submitted as {len(submitted)} jobs, with logs in "
+            f"{options.out / FOLDER}; --collect in place of --backend shows how far they are."
+        )
+        if not wait:
+            return False
+        wait_for(submitted)
+    else:
+        from starbench.sweeps.backends.dask import dask_cluster
+
+        with signals_raised(), dask_cluster(cluster) as launch:
+            work_off(left, launch)
+    return True
 
 
 def report(runs: list["LocatedRun"]) -> None:

@@ -1,5 +1,6 @@
-"""Where each run of a plan keeps its files."""
+"""Where each run of a plan keeps its files, and the command that starts it."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,6 +11,7 @@ from starbench.methods.registry import get_method, make_hyperparameters
 from starbench.runs.draft import Identity
 from starbench.runs.run_folder import RunFolder
 from starbench.sweeps.plan import PlannedRun
+from starbench.sweeps.process import Command
 from starbench.tasks.base import Task
 from starbench.tasks.registry import get_task
 
@@ -54,6 +56,19 @@ class LocatedRun(NamedTuple):
 
     run: PlannedRun
     folder: RunFolder
+
+
+def command_of(located: LocatedRun, options: RunOptions) -> Command:
+    """Return what starts a run, from the current working folder."""
+    arguments = (sys.executable, "-m", "starbench", "run", "--end-with-stdin")
+    here = Path.cwd()
+    return Command(
+        str(located.run),
+        (*arguments, *located.run.words(), *options.words()),
+        here / located.folder.path,
+        here,
+        options.force,
+    )
 
 
 def locate(plan: Iterable[PlannedRun], options: RunOptions) -> list[LocatedRun]:

@@ -2,13 +2,19 @@
 
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolder
-from starbench.sweeps.locate import LocatedRun, RunOptions
 from starbench.sweeps.state import FINISHED, State, row_of, state_of
+
+# Exit codes of a run that a batch system has ended; see `starbench.common.signals`.
+INTERRUPTED = frozenset(
+    code
+    for name in ("SIGTERM", "SIGUSR1")
+    if (number := getattr(signal, name, None)) is not None
+    for code in (128 + number, -number)
+)
 
 
 @dataclass(frozen=True)
@@ -34,19 +40,6 @@ class Command:
     folder: Path
     working_folder: Path
     force: bool = False
-
-    @classmethod
-    def of(cls, located: LocatedRun, options: RunOptions) -> "Command":
-        """Return the command of a run."""
-        arguments = (sys.executable, "-m", "starbench", "run", "--end-with-stdin")
-        here = Path.cwd()
-        return cls(
-            str(located.run),
-            (*arguments, *located.run.words(), *options.words()),
-            here / located.folder.path,
-            here,
-            options.force,
-        )
 
     def code_without_start(self) -> int | None:
         """Return the exit code of a run that is finished or held by another process, else None."""

@@ -79,6 +79,10 @@ def test_shards_of_a_sweep_are_its_parts(arguments, tmp_path):
         (["--task", "apogee-giants"], "Give either --task or --data, not both."),
         (["--from-plan", "plan.jsonl"], "Give either --from-plan or the options of a plan"),
         (["--shard", "3/2"], "--shard must be i/n"),
+        (["--config", "cluster.yml"], "Give --backend submitit or --backend dask with --config."),
+        (["--wait"], "Give --wait only with --backend submitit"),
+        (["--backend", "dask", "--jobs", "2"], "Give the number of workers in --config"),
+        (["--backend", "dask", "--config", "no.yml"], "--config no.yml cannot be read"),
         *[(["--seeds", seeds], "--seeds") for seeds in ("", "a", "3-1", "0-99999", "1,,2", "-1")],
     ],
 )
