@@ -17,6 +17,7 @@ from starbench.methods.base import Method
 from starbench.metrics import Estimate
 from starbench.results.schema import Row, parse_row
 from starbench.results.text import RowError
+from starbench.runs.load import Load
 from starbench.runs.run_folder import settings_digest
 from starbench.tasks.base import Task
 
@@ -166,6 +167,7 @@ class Result:
     epochs: int | None = None
     n_parameters: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    load: Load | None = None
     peak_memory_mb: float | None = None
     predictions_sha256: str | None = None
 

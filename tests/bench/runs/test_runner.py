@@ -19,6 +19,7 @@ from starbench.results.ranks import ranks_digest, read_ranks
 from starbench.results.schema import read_row
 from starbench.runs import fitting, runner
 from starbench.runs.fitting import measures_after
+from starbench.runs.load import MachineLoad
 from starbench.runs.run_folder import RunFolder, RunFolderBusy
 
 
@@ -248,7 +249,8 @@ def test_a_run_killed_between_its_two_state_files_continues(run, monkeypatch, tm
 
 def test_of_states_within_a_standard_error_the_latest_is_selected(tmp_path):
     def chosen(*shares):
-        fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True, worker=None)
+        pairs = SimpleNamespace(order=np.arange(5000))
+        fit = fitting.Fit(None, "", pairs, quiet=True, worker=None, load=MachineLoad())
         for fit.epoch_done, share in enumerate(shares, 1):
             fit._note_share(share)
         return fit.best_epoch
