@@ -160,7 +160,7 @@ def sweep(
     if jobs is not None and backend == "dask":
         raise click.UsageError("Give the number of workers in --config in place of --jobs.")
     if collect and from_plan is None and not methods:
-        report(runs_in(out))
+        report(runs_in(out), ended=False)
         return
     cluster = None if backend is None else _configuration(backend, config)
     cores = max(1, available_cores() // (jobs or 1)) if cluster is None else cluster.cores
@@ -186,7 +186,7 @@ def sweep(
         click.echo(f"{plan_file}: {len(left)} runs; {len(runs) - len(left)} are finished.")
         return
     if collect or _work(runs, options, jobs, cluster, wait):
-        report(runs)
+        report(runs, ended=not collect)
 
 
 def _configuration(backend: str, path: Path | None) -> "SubmititConfig | DaskConfig":
@@ -266,18 +266,19 @@ def _work(
     return True
 
 
-def report(runs: list["LocatedRun"]) -> None:
+def report(runs: list["LocatedRun"], *, ended: bool) -> None:
     """Print the tables of runs.
 
     Raises
     ------
     Failure
-        If a run diverged, failed or stopped.
+        If a run diverged, failed or stopped, or, where the sweep has ended, was not started.
     """
     from starbench.sweeps.collect import counts, faults_table, summary_table
+    from starbench.sweeps.state import FAULTY, State
 
     click.echo(summary_table(runs))
-    faults = faults_table(runs)
+    faults = faults_table(runs, (*FAULTY, State.ABSENT) if ended else FAULTY)
     if faults:
         click.echo(f"\n{faults}")
         raise Failure(f"Not all of the {len(runs)} runs ended well: {counts(runs)}.")

@@ -1,7 +1,7 @@
 """Tables of the runs of a sweep: their main metrics, and what failed and why."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
@@ -65,12 +65,12 @@ def summary_table(runs: Iterable[LocatedRun]) -> str:
     return tabulate(lines, headers="keys", disable_numparse=True)
 
 
-def faults_table(runs: Iterable[LocatedRun]) -> str:
-    """Return a table of the runs that diverged, failed or stopped, and why; empty without any."""
+def faults_table(runs: Iterable[LocatedRun], faulty: Collection[State] = FAULTY) -> str:
+    """Return a table of the runs in faulty states, and why; empty without any."""
     lines = [
         {"run": str(run), "status": state.value, "why": reason_of(folder), "folder": folder.path}
         for run, folder in runs
-        if (state := state_of(folder)) in FAULTY
+        if (state := state_of(folder)) in faulty
     ]
     widths = [None, None, _WIDTH_OF_REASONS, None]
     return tabulate(lines, headers="keys", disable_numparse=True, maxcolwidths=widths)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolder
-from starbench.sweeps.state import FINISHED, State, row_of, state_of
+from starbench.sweeps.state import FINISHED, State, last_line, row_of, state_of
 
 # Exit codes of a run that a batch system has ended; see `starbench.common.signals`.
 INTERRUPTED = frozenset(
@@ -85,9 +85,10 @@ class RunProcess:
             self.process.stdin.close()
         if row_of(self.folder) is not None:
             self.folder.log.unlink(missing_ok=True)
-        elif code < 0:
+        elif code < 0 or (code != BUSY_EXIT_CODE and not last_line(self.folder)):
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
             with self.folder.log.open("a") as log:
-                log.write(f"\nEnded by {signal.Signals(-code).name}.\n")
+                log.write(f"\nEnded {how}.\n")
         return code
 
 

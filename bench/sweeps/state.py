@@ -34,13 +34,13 @@ def row_of(folder: RunFolder) -> Row | None:
 
 
 def state_of(folder: RunFolder) -> State:
-    """Return how far a run is; a run that is stopped has begun, and no process works on it."""
+    """Return how far a run is; one that is stopped has begun, or said why it has not."""
     row = row_of(folder)
     if row is not None:
         return State(row.status)
     if folder.is_locked():
         return State.RUNNING
-    if not folder.path.exists():
+    if not folder.settings.exists() and not last_line(folder):
         return State.ABSENT
     # Between the two looks another process may have ended the run.
     row = row_of(folder)
@@ -52,7 +52,7 @@ def reason_of(folder: RunFolder) -> str:
     row = row_of(folder)
     if row is not None:
         return row.message or ""
-    return last_line(folder) or "it was stopped; the same command continues it"
+    return last_line(folder) or "it ended without a word; the same command continues it"
 
 
 def last_line(folder: RunFolder) -> str:
