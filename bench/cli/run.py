@@ -1,7 +1,7 @@
 """`starbench run` and `plot`: train and score a method, and draw a run's figures."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from starbench.cli.options import (
     set_option,
     task_option,
 )
+
+if TYPE_CHECKING:
+    from starbench.results.schema import Row
 
 preset_option = option(
     "--preset",
@@ -93,11 +96,19 @@ def run(
     memory = (
         "" if row.peak_memory_mb is None else f"; peak memory {row.peak_memory_mb / 1e3:.1f} GB"
     )
-    click.echo(f"Wall time    {times}{memory}")
+    click.echo(f"Wall time    {times}{memory}{_load(row)}")
     if row.scale == "full" and row.task in BUILT_IN:
         click.echo(f"Leaderboard  starbench leaderboard add {folder}")
     else:
         click.echo("Leaderboard  accepts only standard tasks at --scale full")
+
+
+def _load(row: "Row") -> str:
+    """Return how many other runs slowed a run down; empty for none."""
+    others = 0 if row.load is None else row.load.runs_at_once - 1
+    if not others:
+        return ""
+    return f"; {others} other run{'s' if others > 1 else ''} on the machine"
 
 
 @click.command(cls=Command, example="starbench plot runs/apogee-giants/fader/0-ced64dfee2")

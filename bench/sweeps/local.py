@@ -1,9 +1,9 @@
 """The runs of a sweep on this machine, several at a time."""
 
 import sys
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Generator, Sequence
-from typing import IO
 
 import psutil
 
@@ -31,6 +31,7 @@ def run_here(
         Copy what the runs say to standard error; only for one run at a time.
     """
     waiting, running = deque(enumerate(commands, 1)), dict[int, RunProcess]()
+    followers = dict[int, _Follower]()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -40,14 +41,16 @@ def run_here(
                     say(f"[{number} of {len(commands)}] {command.name}", error=True)
                     started = RunProcess(command)
                     running[started.process.pid] = started
+                    if follow:
+                        followers[started.process.pid] = _Follower(started)
                 else:
                     yield command, code
             _wait_for_any(running)
-            if follow:
-                for run in running.values():
-                    _copy_news(run, sys.stderr)
             for pid, run in list(running.items()):
-                if run.process.poll() is not None:
+                ended = run.process.poll() is not None
+                if follow:
+                    followers[pid].copy_news()
+                if ended:
                     yield running.pop(pid).command, run.wait()
     finally:
         _end(list(running.values()))
@@ -59,14 +62,22 @@ def _wait_for_any(running: dict[int, RunProcess]) -> None:
     psutil.wait_procs(processes, timeout=_SECONDS_BETWEEN_LOOKS)
 
 
-def _copy_news(run: RunProcess, target: IO[str]) -> None:
-    """Copy what a run has said since the last look."""
-    with run.folder.log.open("rb") as log:
-        log.seek(run.log_start)
-        news = log.read()
-    run.log_start += len(news)
-    target.write(news.decode(errors="replace"))
-    target.flush()
+class _Follower:
+    """Copies what a run says to standard error, as it says it."""
+
+    def __init__(self, run: RunProcess) -> None:
+        self._log = run.folder.log
+        self._place = run.log_start
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def copy_news(self) -> None:
+        """Copy what the run has said since the last look."""
+        with self._log.open("rb") as log:
+            log.seek(self._place)
+            news = log.read()
+        self._place += len(news)
+        sys.stderr.write(self._decoder.decode(news))
+        sys.stderr.flush()
 
 
 def _end(runs: Sequence[RunProcess]) -> None:

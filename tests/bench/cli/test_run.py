@@ -91,6 +91,11 @@ def test_a_run_prints_its_row_and_leaves_its_files(arguments, tmp_path, short_pr
     assert again.exit_code == 0
     assert "This run is finished; --force runs it again" in again.output
 
+    with folder.locked():
+        held = invoke(*arguments)
+    assert held.exit_code == 75
+    assert f"Process {os.getpid()} is working on" in held.stderr
+
 
 def test_predictions_of_a_numpy_program_are_scored(pairs_file, tmp_path, short_probes):
     pairs, predictions = tmp_path / "pairs.h5", tmp_path / "predictions.h5"
@@ -211,6 +216,7 @@ def test_a_file_that_exits_is_named(arguments, tmp_path):
         (["--set", "latent=many"], ["--set latent", "int", "'many'"]),
         (["--set", "latent=0"], ["--set latent", "between 1 and 64"]),
         (["--set", "latent"], ["--set needs key=value"]),
+        (["--set", "latent=2", "--set", "latent=3"], ["--set latent is given twice"]),
         (["--preset", "long"], ["no preset 'long'", "short"]),
         (["--task", "apogee-gaints"], ["--task apogee-gaints"]),
         (["--scale", "mini"], ["--scale mini"]),
