@@ -16,7 +16,7 @@ USER_ERRORS = (
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
 )
-RESUMABLE = ("run", "sweep")  # commands that continue where they were stopped
+RESUMABLE = ("run", "score", "sweep")  # commands that continue where they were stopped
 
 
 class UserError(click.ClickException):

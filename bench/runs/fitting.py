@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from starbench.common import checkpoint
 from starbench.common.files import atomic_path
+from starbench.common.generators import generator_states, restore_generators
 from starbench.common.progress import bar, say
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
@@ -258,6 +259,7 @@ class Fit:
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
             "workers": [asdict(worker) for worker in self.workers],
             "runs_at_once": self._load.runs_at_once,
+            "generators": generator_states(),
         }
 
     def _resumed(self, make: Callable[[], Method]) -> Method:
@@ -305,6 +307,8 @@ class Fit:
                 raise checkpoint.CheckpointError(f"{folder.best.name} holds another epoch")
         elif self.best_epoch:
             _copy(folder.checkpoint, folder.best)  # a process may have been killed before it did
+        if "generators" in metadata:  # checkpoints of the first releases lack them
+            restore_generators(metadata["generators"])
 
 
 def _copy(source: Path, target: Path) -> None:

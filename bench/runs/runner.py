@@ -50,10 +50,10 @@ from starbench.runs.draft import (
     RowDraft,
     Worker,
     parts_message,
-    source_file,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
 from starbench.runs.load import MachineLoad
+from starbench.runs.origin import Given, method_code, source_file
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGUSR1, by which batch systems end a program, end a run in order."""
     try:
         with signals_raised():
@@ -78,7 +78,7 @@ def _ended_by_signals() -> Iterator[None]:
         raise
 
 
-@_ended_by_signals()
+@ended_by_signals()
 def run(
     task: Task,
     method_class: type[Method],
@@ -91,6 +91,7 @@ def run(
     out: Path = Path("runs"),
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
+    given: Given | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -113,6 +114,8 @@ def run(
         Folder in which run folders are created.
     preset, overrides
         For the row: the preset that the hyperparameters started from, and those set by hand.
+    given : Given, optional
+        For the row's command: how it names method, task and data.
     force : bool
         Run again even if the folder holds a finished run.
     quiet : bool
@@ -151,12 +154,15 @@ def run(
             control=method_class.control,
             preset=preset,
             overrides=overrides or {},
+            code=method_code(method_class),
+            given=given or Given(),
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, identity.settings())
         job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
         row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
+        folder.clear_rankings()
     return Outcome(row, folder, fresh=True)
 
 
@@ -301,7 +307,9 @@ class _Job:
                 decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
                 advance,
             )
-        ranks = rank_stars(method, latent, labels)
+        ranks = rank_stars(
+            method, latent, labels, checkpoint=self.folder.ranking(split), quiet=self.quiet
+        )
         scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
         return scores, latent, errors
 
@@ -331,6 +339,7 @@ class _Job:
                 tuple(self.task.nuisance_names),
                 tuple(self.task.nuisance_units),
                 getattr(self.task, "wavelength_unit", "Angstrom"),
+                self.task.card.medium,
             ),
         )
 
@@ -357,7 +366,10 @@ def resolved_device(device: str) -> str:
 
 def _configure_torch(seed: int, threads: int | None) -> int:
     """Set the threads, torch's determinism and all global seeds; return the number of threads."""
-    threads = threads or available_cores()
+    if threads is None:
+        threads = available_cores()
+    elif threads < 1:
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     torch.set_num_threads(threads)
     limit_threads(threads)
     torch.manual_seed(seed)

@@ -76,7 +76,7 @@ class OwnData(Task):
             nuisance_units=about.nuisance_units,
             elements=about.elements,
             sizes={SCALE: self._file.sizes},
-            medium="unknown",
+            medium=about.wavelength_medium,
             wavelength_unit=about.wavelength_unit,
             changelog={1: "the file as it is; its fingerprint tells files apart"},
         )

@@ -28,7 +28,7 @@ from starbench.tasks.storage.layout import counted, write_hdf5
 log = logging.getLogger(__name__)
 
 _NAMED = 5  # unread columns that a warning names
-_COPY = "1"  # format of the copy; raise it when the same rows should be copied differently
+_COPY = "2"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
