@@ -191,7 +191,9 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
     lines = []
     for entry in sorted(entries, key=_by_group):
         row, hardware = entry.row, entry.row.hardware
-        machine = hardware.accelerator or f"{hardware.processor}, {hardware.threads} threads"
+        machine = hardware.machine
+        if hardware.accelerator is None:
+            machine += f", {hardware.threads} threads"
         cells = [
             f'<a id="{entry.path.stem}"></a>'
             f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"

@@ -220,9 +220,10 @@ def test_building_data_that_differ_from_the_manifest_is_refused(tmp_path, emulat
     off.sha256 = emulator.sha256
     task = ApogeeGiants(tmp_path, emulator=off, manifest=manifest)
     with pytest.raises(
-        DataError, match=r"differ from the manifest: the flux of train pairs 0-24 .*"
-    ):
+        DataError, match=r"differ from what the task expects: the flux of train pairs 0-24 .*"
+    ) as caught:
         task.prepare("tiny", progress=False)
+    assert "`python -m starbench.tasks.apogee_giants.make_manifest`" in str(caught.value)
     assert not task.cached("tiny").path.exists()
 
 
