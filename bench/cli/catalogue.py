@@ -13,7 +13,11 @@ from starbench.cli.options import cache_option, set_option
 Loaded = TypeVar("Loaded")
 
 
-@click.command(cls=Command, example="starbench methods\nstarbench methods fader")
+@click.command(
+    cls=Command,
+    loads="starbench.methods.base",
+    example="starbench methods\nstarbench methods fader",
+)
 @click.argument("method", required=False)
 @option("--verbose", "-v", is_flag=True, help="Describe every method.")
 def methods(method: str | None, verbose: bool) -> None:
@@ -73,6 +77,7 @@ def _loaded(
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.check",
     example="starbench check my_method.py:MyMethod\nstarbench check --task my_task.py:MyTask",
 )
 @click.argument("method", required=False)
@@ -93,6 +98,8 @@ def check(
     if (method is None) == (task is None):
         raise click.UsageError("Give either METHOD or --task.")
     if method is None:
+        if settings:
+            raise click.UsageError("--set is for METHOD; leave it out with --task.")
         from starbench.tasks.contract import check_task
 
         subject = get_task(task, cache=cache)
