@@ -154,7 +154,7 @@ class InfoGan(Autoencoder):
     """A generative adversarial network with a code that can be recovered from its output."""
 
     name = "infogan"
-    version = 1
+    version = 2
     label_access = "none"
     reference = "Chen et al. 2016"
     Hyperparameters = Settings

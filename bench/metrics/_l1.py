@@ -61,16 +61,6 @@ def l1_distances(query: Floats, columns: Floats, start: int, stop: int, distance
 
 
 @compiled
-def twin_distances(rows: Floats, columns: Floats) -> Floats:
-    """Return each star's distance to its twin [n_stars], float32; stars 2k and 2k + 1 are twins."""
-    result = np.empty(len(rows), np.float32)
-    for star in range(len(rows)):
-        twin = star ^ 1
-        l1_distances(rows[star], columns, twin, twin + 1, result[star : star + 1])
-    return result
-
-
-@compiled
 def _below(distance: Floats, threshold: float) -> tuple[int, int]:
     """Count the distances below one threshold, and those below or equal."""
     closer = within = 0

@@ -54,7 +54,9 @@ class TwinRanks:
         return len(self.rank)
 
 
-def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks:
+def twin_ranks(
+    latent: np.ndarray, *, n_threads: int | None = None, device: str = "cpu"
+) -> TwinRanks:
     """Rank every star's twin by L1 distance, exactly.
 
     The time is proportional to n_pairs^2 d and the memory to n_pairs d: about half a second for
@@ -66,7 +68,10 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
     latent : numpy.ndarray [n_pairs, 2, d], float32
         Other real types are rounded to float32 first.
     n_threads : int, optional
-        By default that of the run, or one for each available core. It does not change the result.
+        On the CPU; by default that of the run, or one for each available core. It does not change
+        the result.
+    device : str
+        A torch device. Distances are the same to the bit on all.
 
     Returns
     -------
@@ -95,9 +100,6 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
             "latents must be shaped [n_pairs, 2, d] with n_pairs and d at least 1, "
             f"not {list(latent.shape)}"
         )
-    # Imported here because it loads the compiler, which takes half a second.
-    from starbench.metrics._l1 import TILE, count_closer, twin_distances
-
     n_stars = 2 * len(latent)
     with np.errstate(over="ignore"):  # what overflows float32 is not finite, and ranks last
         rows = np.ascontiguousarray(latent.reshape(n_stars, -1), dtype=np.float32)
@@ -105,13 +107,37 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
     if broken.any():
         # Infinite values are infinitely far from all; NaN would be neither near nor far.
         rows = np.where(broken[:, None], np.float32(np.inf), rows)
-    columns = np.ascontiguousarray(rows.T)
-    thresholds = twin_distances(rows, columns)
+    thresholds = _twin_distances(rows)
+    if device == "cpu":  # "cpu:0" uses the kernel for accelerators, for tests
+        n_workers = default_threads() if n_threads is None else n_threads
+        closer, within = _count_on_cpu(rows, thresholds, n_workers)
+    else:
+        closer, within = _count_on_device(rows, thresholds, device)
+    # All stars are infinitely far from one that is not finite, hence tied. That holds for another
+    # such star too, where the difference of infinities gave NaN.
+    within[broken], closer[broken] = n_stars - 2, 0
+    return TwinRanks((1 + within).reshape(-1, 2), (within - closer).reshape(-1, 2))
 
+
+def _twin_distances(rows: np.ndarray) -> np.ndarray:
+    """Return each star's distance to its twin [n_stars], float32; stars 2k and 2k + 1 are twins."""
+    distance = np.zeros((len(rows) // 2, 1), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first, second in zip(rows[::2].T, rows[1::2].T, strict=True):
+            distance[:, 0] += np.abs(first - second)
+    return np.repeat(distance, 2)
+
+
+def _count_on_cpu(
+    rows: np.ndarray, thresholds: np.ndarray, n_threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    # Imported here because it loads the compiler, which takes half a second.
+    from starbench.metrics._l1 import TILE, count_closer
+
+    columns = np.ascontiguousarray(rows.T)
     # The kernel releases the GIL, so Python threads run in parallel; numba's thread pool would not
     # survive a fork.
-    n_tiles = -(-n_stars // TILE)
-    n_workers = max(1, min(default_threads() if n_threads is None else n_threads, n_tiles))
+    n_workers = max(1, min(n_threads, -(-len(rows) // TILE)))
     with ThreadPoolExecutor(n_workers) as pool:
         counts = list(
             pool.map(
@@ -120,7 +146,16 @@ def twin_ranks(latent: np.ndarray, *, n_threads: int | None = None) -> TwinRanks
             )
         )
     closer, within = (np.stack(parts).sum(0, np.int64) for parts in zip(*counts, strict=True))
-    # All stars are infinitely far from one that is not finite, hence tied. That holds for another
-    # such star too, where the difference of infinities gave NaN.
-    within[broken], closer[broken] = n_stars - 2, 0
-    return TwinRanks((1 + within).reshape(-1, 2), (within - closer).reshape(-1, 2))
+    return closer, within
+
+
+def _count_on_device(
+    rows: np.ndarray, thresholds: np.ndarray, device: str
+) -> tuple[np.ndarray, np.ndarray]:
+    from starbench.metrics._l1_torch import BAND, GalleryOnDevice
+
+    gallery = GalleryOnDevice(rows, thresholds, device)
+    n_stars = len(rows)
+    bands = [gallery.count(first, min(first + BAND, n_stars)) for first in range(0, n_stars, BAND)]
+    closer, within = np.concatenate(bands, axis=1).astype(np.int64)
+    return closer, within

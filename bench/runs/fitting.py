@@ -1,10 +1,11 @@
 """The monitor of a fit: progress, history, checkpoints to resume from, and selection of a state.
 
-The selection rule is the same for every method. Some seven times during the second half of the
-epochs, and once after the fit, the share of stars whose twin is nearest is measured on the same
-validation pairs. The latest state within one standard error of the highest share is scored: of
-statistically tied models, the one whose learning rate has fallen furthest is preferred (after the
-one-standard-error rule of Breiman et al. 1984).
+The selection rule is the same for every method. Some fifteen times during the fit, evenly spread
+over its epochs, and once after it, the share of stars whose twin is nearest is measured on the same
+validation pairs. The first half counts too, because on a small training set a method may memorise
+its spectra from early on. The latest state within one standard error of the highest share is
+scored: of statistically tied models, the one whose learning rate has fallen furthest is preferred
+(after the one-standard-error rule of Breiman et al. 1984).
 
 ``checkpoint.safetensors`` holds the newest state and ``best.safetensors`` the selected one. The
 checkpoint is written first and names the selected epoch, so that a process killed between the two
@@ -39,8 +40,7 @@ from starbench.runs.run_folder import RunFolder
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (
     "latest epoch within one standard error of the highest doppelganger-free share of the first "
-    f"{SELECTION_PAIRS:,} validation pairs, measured some seven times in the second half and at "
-    "the end"
+    f"{SELECTION_PAIRS:,} validation pairs, measured some fifteen times over the fit and at the end"
 )
 
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
@@ -50,7 +50,7 @@ _CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into writing checkpoints
 def measures_after(epoch: int, epochs: int) -> bool:
     """Return whether the validation share is measured after an epoch, counted from 1."""
     step = max(1, math.ceil(epochs / 16))
-    return epochs / 2 < epoch < epochs and (epochs - epoch) % step == 0
+    return epoch < epochs and (epochs - epoch) % step == 0
 
 
 def twin_share(method: Method, split_view: SplitView) -> float:

@@ -23,10 +23,10 @@ class AutoencoderSettings:
         0.4, "squared errors are divided by the variance to this power", low=0.0, high=1.0
     )
     encoder_widths: tuple[int, ...] = option(
-        (1024, 512, 128), "widths of the encoder's hidden layers", low=1
+        (512, 256, 128), "widths of the encoder's hidden layers", low=1
     )
     decoder_widths: tuple[int, ...] = option(
-        (512, 1024), "widths of the decoder's hidden layers", low=1
+        (256, 512), "widths of the decoder's hidden layers", low=1
     )
     activation: str = option(
         "silu", "activation function of all networks", choices=tuple(ACTIVATIONS)
@@ -39,7 +39,7 @@ class AutoencoderSettings:
     )
     epochs: int = option(30, "passes over the training spectra", low=1)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak learning rate", low=0.0)
+    learning_rate: float = option(2e-3, "peak learning rate", low=0.0)
     one_cycle: bool = option(
         True, "whether the learning rate follows a one-cycle schedule or stays at its peak"
     )
