@@ -115,28 +115,27 @@ def test_the_digest_of_a_file_without_neighbours_is_that_of_its_bytes(tmp_path):
     assert source_digest(path) != before
 
 
-def test_all_modules_of_a_package_count_in_the_digest(tmp_path, monkeypatch):
-    package = tmp_path / "lab_methods" / "parts"
+@pytest.mark.parametrize("top", ["lab_methods", "lab_namespace"])
+def test_all_modules_of_a_package_count_in_the_digest(top, tmp_path, monkeypatch):
+    package = tmp_path / top / "parts"
     package.mkdir(parents=True)
-    for name, text in {
-        "../__init__": "",
-        "__init__": "",
-        "one": "from . import two",
-        "two": "",
-    }.items():
-        (package / f"{name}.py").write_text(text)
+    if top == "lab_methods":  # the other has no __init__.py, as in methods/README.md
+        (tmp_path / top / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("")
+    (package / "one.py").write_text("from . import two")
+    (package / "two.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    path = Path(import_module("lab_methods.parts.one").__file__)
+    path = Path(import_module(f"{top}.parts.one").__file__)
 
     def digest():
-        return code_digest("lab_methods.parts.one", path)
+        return code_digest(f"{top}.parts.one", path)
 
     before = digest()
     (package / "notes.txt").write_text("no code")
     assert digest() == before
     (package / "two.py").write_text("x = 1")
     changed = digest()
-    (tmp_path / "lab_methods" / "unused.py").write_text("")
+    (tmp_path / top / "unused.py").write_text("")
     assert len({before, changed, digest()}) == 3
 
 
