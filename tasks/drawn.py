@@ -121,6 +121,7 @@ class DrawnTask(Task):
         header = Header(
             wavelength=self.wavelength,
             wavelength_unit=self.wavelength_unit,
+            wavelength_medium=self.card.medium,
             nuisance_names=self.nuisance_names,
             nuisance_units=self.nuisance_units,
             elements=self.elements,
