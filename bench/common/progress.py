@@ -93,7 +93,8 @@ class _Bar(_Base):
 
     def close(self) -> None:
         """End the bar; see `tqdm.tqdm`."""
-        _open[:] = [each for each in _open if each is not self]  # tqdm's == compares positions
+        if not self.disable and _open:  # empty, too, when Python ends
+            _open[:] = [each for each in _open if each is not self]  # == compares positions
         super().close()
 
 
