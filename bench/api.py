@@ -158,7 +158,8 @@ def run(
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
-        cores, whichever is the smallest.
+        cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
+        threads wait for each other many times longer otherwise (`starbench.common.threads`).
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -201,6 +202,8 @@ def run(
         raise SettingError(f'settings is {settings!r}; give a dictionary such as {{"epochs": 8}}.')
     if not isinstance(seed, Integral):
         raise SettingError(f"seed is {seed!r}; give an integer.")
+    if not isinstance(threads, Integral | None):
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     with shown(quiet=quiet):
         result = run_named(
             method,
@@ -212,7 +215,7 @@ def run(
             data=data,
             snr=snr,
             device=device,
-            threads=threads,
+            threads=None if threads is None else int(threads),
             out=out,
             cache=cache,
             force=force,
@@ -246,7 +249,7 @@ def run_named(
     from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.draft import source_file
+    from starbench.runs.origin import given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
@@ -264,6 +267,7 @@ def run_named(
         out=user_path(out),
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
+        given=given(method, task, data),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )
@@ -373,8 +377,17 @@ def load_method(method: "str | type[Method]") -> "type[Method]":
     return get_method(method)
 
 
-def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinRanks":
+def twin_ranks(
+    latent: npt.ArrayLike,
+    *,
+    n_threads: int | None = None,
+    device: str = "cpu",
+    checkpoint: str | Path | None = None,
+    quiet: bool = False,
+) -> "TwinRanks":
     """Rank every star's twin among all stars by L1 distance, exactly.
+
+    A million stars of 20 dimensions take minutes on a CPU, seconds on a GPU.
 
     Parameters
     ----------
@@ -382,6 +395,13 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
         In the second shape the spectra of a pair are consecutive: 0 and 1, 2 and 3, ...
     n_threads : int, optional
         Number of threads; one for each available core by default.
+    device : str
+        A torch device, such as ``"cuda"``; the ranks are the same on all.
+    checkpoint : str or path-like, optional
+        File in which a ranking that takes long, or is interrupted, is kept, so that the same call
+        continues it; removed at the end.
+    quiet : bool
+        Draw no progress.
 
     Returns
     -------
@@ -392,7 +412,7 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
     Raises
     ------
     ValueError
-        If `latent` has another shape, or is empty.
+        If `latent` has another shape, or is empty, or `n_threads` is below 1.
 
     Examples
     --------
@@ -400,9 +420,17 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
     >>> sb.twin_ranks([[0.0], [1.0], [4.0], [6.0], [2.0], [9.0]]).rank.tolist()
     [[1, 2], [2, 1], [5, 3]]
     """
-    from starbench import metrics
+    from starbench.evaluation.ranking import rank_resumably
+    from starbench.metrics import Ranking
 
-    return metrics.twin_ranks(_pairs(latent), n_threads=n_threads)
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    path = None if checkpoint is None else user_path(checkpoint)
+    ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
+    ranks = rank_resumably(ranking, path, quiet=quiet)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return ranks
 
 
 def score(

@@ -11,6 +11,8 @@ _Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 _Positive = Annotated[int, Field(ge=1)]
 Scale = Literal["full", "mini", "tiny", "own"]
 """Scales that a row may have; ``own`` is that of users' own pairs."""
+Medium = Literal["vacuum", "air", "unknown"]
+"""What wavelengths are measured in; ``unknown`` where a file does not say."""
 Sizes = dict[str, _Positive]
 """Number of pairs of each split."""
 
@@ -73,7 +75,7 @@ class Card(BaseModel):
     elements: tuple[_Text, ...] = ()
     sizes: Annotated[dict[Scale, Sizes], Field(min_length=1)]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    medium: Literal["vacuum", "air", "unknown"] = "vacuum"
+    medium: Medium = "vacuum"
     wavelength_unit: str = "Angstrom"
     changelog: dict[int, _Text]
 

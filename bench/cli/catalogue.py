@@ -98,6 +98,8 @@ def check(
     if (method is None) == (task is None):
         raise click.UsageError("Give either METHOD or --task.")
     if method is None:
+        if settings:
+            raise click.UsageError("--set is for METHOD; leave it out with --task.")
         from starbench.tasks.contract import check_task
 
         subject = get_task(task, cache=cache)

@@ -15,7 +15,7 @@ USER_ERRORS = (
     ("starbench.results.text", "RowError"),
     ("starbench.runs.run_folder", "RunFolderBusy"),
 )
-RESUMABLE = ("run", "sweep")  # commands that continue where they were stopped
+RESUMABLE = ("run", "score", "sweep")  # commands that continue where they were stopped
 
 
 class UserError(click.ClickException):

@@ -256,25 +256,34 @@ def reproduce(
     cache: Path | None,
     quiet: bool,
 ) -> None:
-    """Run a row again and compare the metrics.
+    """Run a row again and compare ranks and metrics.
 
-    ROW is the file of a row, or the folder of a run. Exits with 1 if a metric differs by more than
-    its tolerance, which is printed.
+    ROW is the file of a row, or the folder of a run. On equal hardware, libraries and threads all
+    ranks must be equal. Elsewhere, exits with 1 if a metric differs by more than its tolerance,
+    which is printed, or if the stars that differ favour the row by more than chance.
     """
     from starbench.leaderboard.store import board, reproduce
+    from starbench.leaderboard.store.checks import check_rank_metrics
     from starbench.leaderboard.store.repeat import repeat_run
     from starbench.methods.registry import get_method
-    from starbench.results.schema import read_row
     from starbench.results.text import printable
     from starbench.tasks.registry import get_task
 
     path = board.row_file(row)
-    original = read_row(path)
-    reproduce.check_source(original, printable(path))
+    name = printable(path)
+    original, original_ranks = board.read_row_and_ranks(path)
+    reproduce.check_source(original, name)
+    if original_ranks is not None:
+        check_rank_metrics(original, original_ranks, name)
+    if method is None and original.given.method is not None:  # a row may not choose what is run
+        raise UserError(
+            f"The row's method was given as {printable(original.given.method)}; "
+            "give that file with --method."
+        )
     click.echo(f"Running again: {printable(original.command)}")
     again, ranks = repeat_run(
         original,
-        printable(path),
+        name,
         get_method(method or original.method),
         get_task(original.task, cache=cache),
         device=device,
@@ -289,18 +298,18 @@ def reproduce(
             f"The repeated run has status {again.status}, but the row has {original.status}"
             + (f": {again.message}" if again.message else ".")
         )
-    if ranks is None:
+    if original_ranks is None or ranks is None:
         click.echo(f"The repeated run agrees: its status is {original.status}, like the row's.")
         return
-    compared = reproduce.agreements(original, again, ranks)
-    same = original.ranks_sha256 == again.ranks_sha256
-    click.echo(f"Ranks: {'the same for every star' if same else 'different for some stars'}.\n")
-    click.echo(reproduce.agreement_table(compared))
+    reproduction = reproduce.compare(original, original_ranks, again, ranks)
+    click.echo(f"{reproduction.ranks}\n")
+    click.echo(reproduce.agreement_table(reproduction.metrics))
     click.echo(f"\n{reproduce.TOLERANCES}")
-    differing = [each.name for each in compared if not each.agrees]
-    if differing:
-        raise Failure(f"{len(differing)} of {len(compared)} metrics differ: {differing[0]}.")
-    click.echo(f"All {len(compared)} metrics agree.")
+    if reproduction.conditions and reproduction.ranks.differing:
+        click.echo(f"Ranks may differ, as {printable('; '.join(reproduction.conditions))}.")
+    if reproduction.fault is not None:
+        raise Failure(reproduction.fault)
+    click.echo(f"All {len(reproduction.metrics)} metrics agree.")
 
 
 def _installed_method(name: str) -> "type[Method] | None":

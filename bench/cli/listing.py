@@ -95,7 +95,10 @@ def _summary(method: type[Method]) -> str:
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:
-    """Return a table of tasks: name, version, noise, sizes, nuisance, reference."""
+    """Return a table of tasks of at most 80 columns: name, version, noise, sizes, nuisance.
+
+    `describe_task` has the rest.
+    """
     lines = []
     for task in tasks:
         sizes = task.sizes(task.default_scale)
@@ -103,10 +106,9 @@ def tasks_table(tasks: Iterable[Task]) -> str:
             {
                 "task": task.name,
                 "version": task.version,
-                "SNR per pixel": "no noise" if task.snr is None else f"{task.snr:g}",
-                "pairs (train / validation / test)": " / ".join(f"{n:,}" for n in sizes.values()),
-                "nuisance": _nuisance(task),
-                "reference": task.reference,
+                "SNR": "no noise" if task.snr is None else f"{task.snr:g}",
+                "train, validation, test": " / ".join(f"{n:,}" for n in sizes.values()),
+                "nuisance": ", ".join(task.nuisance_names),
             }
         )
     return tabulate(lines, headers="keys", disable_numparse=True)
@@ -133,7 +135,7 @@ def describe_task(task: Task) -> str:
         ("nuisance", _nuisance(task)),
         ("composition", ", ".join(card.elements) or "unknown"),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
-        ("pixels", f"{_pixels(task)}, {card.medium}"),
+        ("pixels", _pixels(task)),
         ("scales", "\n".join(["train / validation / test pairs", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
@@ -205,8 +207,9 @@ def _made_from(task: Task, scale: str) -> list[tuple[str, str]]:
 
 
 def _pixels(task: Task) -> str:
-    wavelength, unit = task.wavelength, task.wavelength_unit
-    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}"
+    wavelength, unit, medium = task.wavelength, task.wavelength_unit, task.card.medium
+    where = "medium not stated" if medium == "unknown" else f"in {medium}"
+    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}, {where}"
 
 
 def _composition(task: Task, scale: str) -> str:

@@ -53,6 +53,13 @@ set_option = option(
     metavar="KEY=VALUE",
     help="Set a hyperparameter listed by `starbench methods METHOD`; may be repeated.",
 )
+device_option = option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
+)
 out_option = option(
     "--out",
     type=UserPath(file_okay=False, path_type=Path),

@@ -95,6 +95,7 @@ class _Bar(_Base):
         """End the bar; see `tqdm.tqdm`."""
         if not self.disable and _open:  # empty, too, when Python ends
             _open[:] = [each for each in _open if each is not self]  # == compares positions
+            self.leave = self.leave and self.due
         super().close()
 
 

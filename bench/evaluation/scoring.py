@@ -8,11 +8,13 @@ once.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from starbench import metrics
 from starbench.common.progress import stage
+from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
 from starbench.tasks.base import Split
@@ -157,8 +159,17 @@ def encode_split(
     return unshuffle(encode_rows(method, split_view, np.arange(len(order)), advance), order)
 
 
-def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.TwinRanks:
+def rank_stars(
+    method: Method,
+    latent: np.ndarray,
+    labels: Labels,
+    *,
+    checkpoint: Path | None = None,
+    quiet: bool = True,
+) -> metrics.TwinRanks:
     """Rank the twins of a method's latents by L1, or by an oracle control's own distance.
+
+    A method on a CUDA device is ranked there, any other on the CPU.
 
     Parameters
     ----------
@@ -167,6 +178,10 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
         Of the first n pairs.
     labels : Labels
         Of at least these pairs.
+    checkpoint : pathlib.Path, optional
+        See `rank_resumably`.
+    quiet : bool
+        Draw no progress.
 
     Raises
     ------
@@ -178,7 +193,9 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
     if isinstance(method, OracleControl):
         own = method.rank_twins(latent, labels.nuisance[pairs], _composition(labels)[pairs])
     if own is None:
-        return _l1_ranks(latent)
+        device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
+        ranking = metrics.Ranking(latent, device=ranking_device(device))
+        return rank_resumably(ranking, checkpoint, quiet=quiet)
     rank, tied = (np.asarray(part) for part in own)
     if (
         not (rank.shape == tied.shape == latent.shape[:2])

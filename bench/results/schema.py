@@ -92,6 +92,7 @@ TaskName = Annotated[
 ]
 Label = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(require_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(require_printable)]
+Place = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(require_printable)]
 Setting = Annotated[Any, AfterValidator(_setting)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -169,6 +170,14 @@ class Hardware(_Part):
         The accelerator's model, if there was one.
     system : str
         Operating system and architecture.
+    processor_model : str or None
+        Family, model and stepping, which tell chips of one name apart.
+    instruction_sets : dict of str to str
+        Those that a library uses, by its name: ``"AVX512"`` of torch.
+    linear_algebra : dict of str to str
+        The kernels of NumPy's and torch's linear algebra, by library and version.
+
+    Rows of the first releases lack the last three.
     """
 
     processor: Label
@@ -178,6 +187,49 @@ class Hardware(_Part):
     device: Label
     accelerator: Label | None = None
     system: Label
+    processor_model: Label | None = None
+    instruction_sets: Annotated[dict[Key, Label], Field(max_length=16)] = {}
+    linear_algebra: Annotated[dict[Key, Label], Field(max_length=16)] = {}
+
+    @property
+    def machine(self) -> str:
+        """What computed, in words: the accelerator, or the processor with its instruction set."""
+        if self.accelerator is not None:
+            return self.accelerator
+        used = self.instruction_sets.get("torch")
+        return self.processor if used is None else f"{self.processor} ({used})"
+
+
+class Code(_Part):
+    """The code of a method that is not starbench's own.
+
+    Attributes
+    ----------
+    sha256 : str
+        Digest of the method's file and of those beside it that it imports, or of all modules of
+        its package.
+    package : str or None
+        Name and version of the installed package that registers the method.
+    """
+
+    sha256: Sha256
+    package: Label | None = None
+
+
+class Given(_Part):
+    """What the run's command named by its place, from the folder where it was run.
+
+    Attributes
+    ----------
+    method, task : str or None
+        ``PATH.py:CLASS``; None for a registered name.
+    data : str or None
+        The user's own pairs: a file, a folder or a name on the Hugging Face Hub.
+    """
+
+    method: Place | None = None
+    task: Place | None = None
+    data: Place | None = None
 
 
 _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
@@ -228,6 +280,11 @@ class Row(_Part):
     n_parameters : int
     predictions_sha256 : str or None
         Digest of the scored file of predictions; None if starbench trained the method.
+    code : Code or None
+        None for starbench's own methods, which `commit` determines, for predictions, and in rows of
+        the first releases.
+    given : Given
+        Empty if everything had a registered name.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -263,6 +320,8 @@ class Row(_Part):
     peak_memory_mb: Amount | None = None
     n_parameters: Count
     predictions_sha256: Sha256 | None = None
+    code: Code | None = None
+    given: Given = Given()
 
     @model_validator(mode="before")
     @classmethod
@@ -327,14 +386,21 @@ class Row(_Part):
 
     @property
     def command(self) -> str:
-        """The command that repeats the run at the row's commit, quoted for a shell."""
+        """The command that repeats the run at the row's commit, quoted for a shell.
+
+        Names in capitals stand for what the row does not know, such as PREDICTIONS.h5.
+        """
         if self.predictions_sha256:
             words = ["starbench", "score", "PREDICTIONS.h5", "--method-name", self.method]
             words += ["--label-access", self.label_access, "--reference", self.reference]
         else:
-            words = ["starbench", "run", "--method", self.method]
-        words += ["--task", self.task]
-        words += ["--scale", self.scale, "--seed", str(self.seed)]
+            words = ["starbench", "run", "--method", self.given.method or self.method]
+        if self.scale == "own":
+            words += ["--data", self.given.data or "PAIRS"]
+            words += [] if self.snr is None else ["--snr", str(self.snr)]
+        else:
+            words += ["--task", self.given.task or self.task, "--scale", self.scale]
+        words += ["--seed", str(self.seed)]
         if self.preset:
             words += ["--preset", self.preset]
         settings = self.hyperparameters if self.predictions_sha256 else self.overrides

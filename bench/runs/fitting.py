@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from starbench.common import checkpoint
 from starbench.common.files import atomic_path
+from starbench.common.generators import generator_states, restore_generators
 from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
@@ -259,6 +260,7 @@ class Fit:
             "seconds": self.total_seconds(),
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
             "workers": [asdict(worker) for worker in self.workers],
+            "generators": generator_states(),
         }
 
     def _resumed(self, make: Callable[[], Method]) -> Method:
@@ -304,6 +306,8 @@ class Fit:
                 raise checkpoint.CheckpointError(f"{folder.best.name} holds another epoch")
         elif self.best_epoch:
             _copy(folder.checkpoint, folder.best)  # a process may have been killed before it did
+        if "generators" in metadata:  # checkpoints of the first releases lack them
+            restore_generators(metadata["generators"])
 
 
 def _copy(source: Path, target: Path) -> None:

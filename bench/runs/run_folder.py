@@ -42,12 +42,22 @@ class RunFolder:
         self.best = path / "best.safetensors"
         self.figures = path / "figures"
 
+    def ranking(self, split: str) -> Path:
+        """Return the checkpoint of a ranking of a split, which exists while it is not finished."""
+        return self.path / f"ranking-{split}.safetensors"
+
+    def clear_rankings(self) -> None:
+        """Remove the checkpoints of rankings."""
+        for file in self.path.glob("ranking-*.safetensors"):
+            file.unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Remove the files of an earlier run, and no others."""
         # The row first: a run without one counts as unfinished.
         for file in (self.row, self.settings, self.ranks, self.latents, self.example, self.history,
                      self.checkpoint, self.best, *self.figures.glob("*.png")):  # fmt: skip
             file.unlink(missing_ok=True)
+        self.clear_rankings()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

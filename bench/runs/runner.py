@@ -49,9 +49,9 @@ from starbench.runs.draft import (
     RowDraft,
     Worker,
     parts_message,
-    source_file,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
+from starbench.runs.origin import Given, method_code, source_file
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGUSR1, by which batch systems end a program, end a run in order."""
     try:
         with signals_raised():
@@ -76,7 +76,7 @@ def _ended_by_signals() -> Iterator[None]:
         raise
 
 
-@_ended_by_signals()
+@ended_by_signals()
 def run(
     task: Task,
     method_class: type[Method],
@@ -89,6 +89,7 @@ def run(
     out: Path = Path("runs"),
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
+    given: Given | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -111,6 +112,8 @@ def run(
         Folder in which run folders are created.
     preset, overrides
         For the row: the preset that the hyperparameters started from, and those set by hand.
+    given : Given, optional
+        For the row's command: how it names method, task and data.
     force : bool
         Run again even if the folder holds a finished run.
     quiet : bool
@@ -126,7 +129,7 @@ def run(
         If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
-    device = _resolved_device(device)
+    device = resolved_device(device)
     threads = _configure_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
@@ -150,12 +153,15 @@ def run(
             control=method_class.control,
             preset=preset,
             overrides=overrides or {},
+            code=method_code(method_class),
+            given=given or Given(),
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, identity.settings())
         job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
         row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
+        folder.clear_rankings()
     return Outcome(row, folder, fresh=True)
 
 
@@ -277,7 +283,9 @@ class _Job:
                 decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
                 advance,
             )
-        ranks = rank_stars(method, latent, labels)
+        ranks = rank_stars(
+            method, latent, labels, checkpoint=self.folder.ranking(split), quiet=self.quiet
+        )
         scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
         return scores, latent, errors
 
@@ -307,11 +315,19 @@ class _Job:
                 tuple(self.task.nuisance_names),
                 tuple(self.task.nuisance_units),
                 getattr(self.task, "wavelength_unit", "Angstrom"),
+                self.task.card.medium,
             ),
         )
 
 
-def _resolved_device(device: str) -> str:
+def resolved_device(device: str) -> str:
+    """Return a torch device, the one that this machine has for ``"auto"``.
+
+    Raises
+    ------
+    SettingError
+        If this machine lacks the device.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -326,7 +342,10 @@ def _resolved_device(device: str) -> str:
 
 def _configure_torch(seed: int, threads: int | None) -> int:
     """Set the threads, torch's determinism and all global seeds; return the number of threads."""
-    threads = threads or available_cores()
+    if threads is None:
+        threads = available_cores()
+    elif threads < 1:
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     torch.set_num_threads(threads)
     limit_threads(threads)
     torch.manual_seed(seed)

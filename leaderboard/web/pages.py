@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.names import ACCESS_TITLES
 from starbench.leaderboard.pages.tables import mean_with_deviation, seeds, with_interval
 from starbench.leaderboard.statistics.aggregate import Group, rank_order
@@ -110,6 +111,9 @@ class Pages:
             ],
             "access_titles": ACCESS_TITLES,
             "rules": _RULES,
+            "representation": REPRESENTATION,
+            "ceiling": CEILING,
+            "sources": SOURCES,
         }
 
     @property

@@ -68,6 +68,7 @@ class ApogeeGiants(DrawnTask):
 
     card = CARD
     stored = True
+    remake_manifest = "python -m starbench.tasks.apogee_giants.make_manifest"
 
     def __init__(
         self,
@@ -156,7 +157,7 @@ class ApogeeGiants(DrawnTask):
         if self.emulator.sha256 != self.manifest.emulator_sha256:
             raise DataError(
                 f"The manifest of {self.name} belongs to another emulator than the installed one; "
-                "regenerate it with `python -m starbench.tasks.apogee_giants.make_manifest`."
+                f"regenerate it with `{self.remake_manifest}`."
             )
         return super().cached(scale)
 

@@ -81,7 +81,7 @@ class OwnData(Task):
             elements=about.elements,
             sizes={SCALE: self._file.sizes},
             snr=about.snr if snr is None else declared_snr(snr, "--snr"),
-            medium="unknown",
+            medium=about.wavelength_medium,
             wavelength_unit=about.wavelength_unit,
             changelog={1: "the file as it is; its fingerprint tells files apart"},
         )

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.tasks.base import Task
+from starbench.tasks.card import Medium
 from starbench.tasks.errors import DataError
 
 # Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
@@ -78,6 +79,24 @@ def check_names(about: "About", source: str) -> None:
                 raise DataError(f"{source}: {name} holds {text!a}; give printable characters only.")
 
 
+def medium(text: object, place: str, source: str) -> Medium:
+    """Return the medium of wavelengths that a file states; `None` stands for no statement.
+
+    Raises
+    ------
+    DataError
+        If it states another medium than vacuum or air.
+    """
+    match text.lower() if isinstance(text, str) else text:
+        case "vacuum":
+            return "vacuum"
+        case "air":
+            return "air"
+        case None | "unknown":
+            return "unknown"
+    raise DataError(f"{source}: {place} is {str(text)[:20]!a}; write vacuum or air.")
+
+
 @dataclass(frozen=True)
 class About:
     """Metadata of a set of pairs.
@@ -86,6 +105,7 @@ class About:
     ----------
     wavelength : numpy.ndarray [n_pixels], float64
     wavelength_unit : str
+    wavelength_medium : {"vacuum", "air", "unknown"}
     nuisance_names, nuisance_units, elements : tuple of str
     snr : float or None
         Signal-to-noise ratio per pixel of the noise in the flux; None for noiseless flux, or where
@@ -96,6 +116,7 @@ class About:
 
     wavelength: npt.NDArray[np.float64]
     wavelength_unit: str
+    wavelength_medium: Medium
     nuisance_names: tuple[str, ...]
     nuisance_units: tuple[str, ...]
     elements: tuple[str, ...]
@@ -114,6 +135,7 @@ class About:
         return cls(
             np.asarray(task.wavelength, np.float64),
             task.wavelength_unit,
+            task.card.medium,
             task.nuisance_names,
             task.nuisance_units,
             task.elements,
@@ -130,6 +152,7 @@ class About:
                 **names,
                 **({} if self.snr is None else {"snr": self.snr}),
                 "wavelength_unit": self.wavelength_unit,
+                "wavelength_medium": self.wavelength_medium,
                 "wavelength": self.wavelength.tolist(),
             }
         )
@@ -178,6 +201,7 @@ class About:
         return cls(
             wavelength,
             str(content.get("wavelength_unit", "Angstrom")),
+            medium(content.get("wavelength_medium"), f"`{ABOUT}`, wavelength_medium", source),
             nuisance_names=tuple(content["nuisance_names"]),
             nuisance_units=tuple(content["nuisance_units"]),
             elements=tuple(content["elements"]),

@@ -64,6 +64,8 @@ class CachedPairs:
         Raises `Damaged` if the labels of a split are wrong; cheap.
     check_flux : callable (split, start, flux) -> None
         Raises `Damaged` if the flux of the pairs from `start` on is wrong.
+    remake_manifest : str or None
+        The command that makes the task's manifest again, for the error about other data.
     """
 
     def __init__(
@@ -73,12 +75,18 @@ class CachedPairs:
         make: Callable[[str, int, int], Split],
         check_labels: Callable[[str, Spectra, Spectra], None],
         check_flux: Callable[[str, int, Spectra], None],
+        remake_manifest: str | None = None,
     ):
         self.path = Path(path)
         self.header = header
         self._make = make
         self._check_labels = check_labels
         self._check_flux = check_flux
+        self._remedy = (
+            f", or, if you changed the data, regenerate the manifest with `{remake_manifest}`"
+            if remake_manifest
+            else ""
+        )
         self._store = Store(self.path, header)
         self._partial = Store(self.path.with_name(self.path.name + ".partial"), header)
 
@@ -208,10 +216,8 @@ class CachedPairs:
             self._check_flux(split, rows.start, piece.flux)
         except Damaged as damage:
             raise DataError(
-                f"The data made on this machine differ from the manifest: {damage}; "
-                "install the library versions in constraints.txt, or, if you changed the data, "
-                "regenerate the manifest with "
-                "`python -m starbench.tasks.apogee_giants.make_manifest`."
+                f"The data made on this machine differ from what the task expects: {damage}; "
+                f"install the library versions in constraints.txt{self._remedy}."
             ) from damage
         return piece
 

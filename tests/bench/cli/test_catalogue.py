@@ -39,6 +39,7 @@ def test_methods_fit_a_terminal_of_80_columns(names):
 def test_tasks_are_listed():
     listed = invoke("tasks")
     assert "apogee-giants-snr50" in listed.output and "25,000 / 12,500 / 12,500" in listed.output
+    assert max(map(len, listed.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,12 @@ def test_check_examines_the_contract_of_a_task():
     result = invoke("check", "--task", f"{path}:MyTask")
     assert result.exit_code == 0, result.output
     assert result.output.count("pass  ") > 3 and "meets the contract." in result.output
+
+
+def test_check_of_a_task_takes_no_hyperparameters():
+    result = invoke("check", "--task", "apogee-giants", "--set", "latent=3")
+    assert result.exit_code == 2
+    assert "--set is for METHOD; leave it out with --task." in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("pca", "--task", "apogee-giants")])

@@ -1,6 +1,8 @@
 """The generated files: the same bytes for the same rows, escaped text, values in their columns."""
 
+import csv
 import html
+import io
 import itertools
 import json
 import re
@@ -94,7 +96,7 @@ def test_numbers_are_formatted_as_documented(write, value, text):
 def test_a_leaderboard_without_rows_shows_the_published_values():
     page = leaderboard_page([])
     assert "No rows yet." in page
-    line = line_of(page, "*fader* (published: Fader paper, Table 1; 25,000 stars)")
+    line = line_of(page, "*fader* (published: de Mijolla and Ness, Table 1; 25,000 stars)")
     assert line[1:7] == ["", "60.7", "82.3", "93.7", "2.2e-6", "3.7e-4"]
     assert line[7:] == ["", "", ""]
     assert "## Single rows" not in page
@@ -102,6 +104,20 @@ def test_a_leaderboard_without_rows_shows_the_published_values():
         assert f"\n## {task}\n" in page
     # By decreasing SNR.
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
+
+
+def test_the_board_says_what_its_names_and_its_bound_are():
+    page = " ".join(leaderboard_page([]).split())
+    assert "Nothing but pairs or a prior can undo it." in page
+    assert 'the preset "published", and no row was made with it.' in page
+    for source in {line.source for line in published_results()}:
+        assert f"{source[0].upper()}{source[1:]}" in page, f"{source} is not explained"
+
+
+def test_no_row_was_made_with_the_published_network():
+    """Once there is one, the sentences of `starbench.leaderboard.pages.claims` must change."""
+    text = (board.shipped_directory() / "leaderboard.csv").read_text()
+    assert "published" not in {line["preset"] for line in csv.DictReader(io.StringIO(text))}
 
 
 def test_published_values_are_possible_and_have_a_source():
@@ -175,7 +191,9 @@ def test_incomparable_rows_are_in_separate_sets():
     assert "### Comparable rows, set 1 of 2" in page
     assert "### Comparable rows, set 2 of 2" in page
     assert page.count("Not comparable with the other sets.") == 2
-    assert page.count("Fader paper, Table 1; 25,000 stars") == 2, "published values appear once"
+    assert page.count("de Mijolla and Ness, Table 1; 25,000 stars") == 2, (
+        "published values appear once"
+    )
 
 
 def test_each_setting_has_its_own_line():
