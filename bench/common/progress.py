@@ -172,6 +172,24 @@ def stage(label: str, items: Iterable[Any] | None = None, **options: Any) -> "tq
     return bar(label=label, **options) if items is None else bar(items, label=label, **options)
 
 
+def awaited(items: Iterable[T], label: str) -> Iterator[T]:
+    """Yield items that take long to come, with a clock while each is awaited.
+
+    Parameters
+    ----------
+    items : iterable
+    label : str
+    """
+    iterator = iter(items)
+    while True:
+        with stage(label):
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+        yield item
+
+
 @contextmanager
 def shown(*, quiet: bool) -> Iterator[None]:
     """Draw the stages of a block, and keep the clock of the newest bar running.
