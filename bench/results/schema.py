@@ -232,6 +232,24 @@ class Given(_Part):
     data: Place | None = None
 
 
+class Load(_Part):
+    """How busy and how fast the machine was during a run; see `starbench.runs.load`.
+
+    Attributes
+    ----------
+    runs_at_once : int
+        Largest number of runs that shared the machine, this one included.
+    kernel_seconds : float or None
+        Time of the reference kernel beside the fit [s]; None where an accelerator did the work.
+    kernel_version : int or None
+        Version of the kernel; times in kernels of different versions are not compared.
+    """
+
+    runs_at_once: Annotated[int, Field(ge=1, lt=2**31)]
+    kernel_seconds: Annotated[float, Field(gt=0, le=1e15)] | None = None
+    kernel_version: Count | None = None
+
+
 _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
 """Names of the diagnostics in the field `adversary`, which rows had before `diagnostics`."""
 
@@ -275,6 +293,8 @@ class Row(_Part):
     hardware : Hardware
     seconds : dict of str to float
         Wall time of each stage and the ``total``.
+    load : Load or None
+        What else the machine did; None in rows of the first releases.
     epochs : int or None
     peak_memory_mb : float or None
     n_parameters : int
@@ -316,6 +336,7 @@ class Row(_Part):
     libraries: Annotated[dict[Key, Label], Field(max_length=100)]
     hardware: Hardware
     seconds: Annotated[dict[Key, Amount], Field(max_length=32)]
+    load: Load | None = None
     epochs: Count | None = None
     peak_memory_mb: Amount | None = None
     n_parameters: Count
@@ -383,6 +404,14 @@ class Row(_Part):
             "rule": self.selection.rule,
         }
         return hashlib.sha256(_canonical(settings).encode()).hexdigest()
+
+    @property
+    def kernels(self) -> float | None:
+        """Time of fit and score as a multiple of the reference kernel; None without either."""
+        stages = [self.seconds[stage] for stage in ("fit", "score") if stage in self.seconds]
+        if not stages or self.load is None or self.load.kernel_seconds is None:
+            return None
+        return sum(stages) / self.load.kernel_seconds
 
     @property
     def command(self) -> str:

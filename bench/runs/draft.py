@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,7 @@ from starbench.methods.base import Method
 from starbench.metrics import Estimate
 from starbench.results.schema import Row, parse_row
 from starbench.results.text import RowError
+from starbench.runs.load import Load
 from starbench.runs.origin import Code, Given, method_code
 from starbench.runs.run_folder import settings_digest
 from starbench.tasks.base import Task
@@ -101,6 +103,15 @@ class Identity:
             None if code is None else code.sha256,
         )
 
+    def with_seed(self, seed: int) -> "Identity":
+        """Return the identity of the same run with another seed."""
+        return dataclasses.replace(self, subject=dataclasses.replace(self.subject, seed=seed))
+
+    def folder(self, out: Path) -> Path:
+        """Return the folder of the run below the folder of all runs."""
+        subject = self.subject
+        return out / subject.task / subject.method / f"{subject.seed}-{self.digest}"
+
     def settings(self) -> dict[str, Any]:
         """Return all values by name, as ``settings.json`` holds them."""
         return dataclasses.asdict(self.subject) | {
@@ -155,6 +166,7 @@ class Result:
     epochs: int | None = None
     n_parameters: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    load: Load | None = None
     peak_memory_mb: float | None = None
     predictions_sha256: str | None = None
 

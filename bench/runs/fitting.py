@@ -36,6 +36,7 @@ from starbench.methods.base import Diverged, Method
 from starbench.results.history import MEASURE, Epoch, read_history, write_history
 from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
+from starbench.runs.load import MachineLoad
 from starbench.runs.run_folder import RunFolder
 
 SELECTION_PAIRS = 2500
@@ -77,6 +78,8 @@ class Fit:
         Draw no progress.
     worker : Worker
         The code and the threads of this process.
+    load : MachineLoad
+        Counts, after each epoch, the runs that share the machine.
 
     Attributes
     ----------
@@ -104,9 +107,10 @@ class Fit:
         *,
         quiet: bool,
         worker: Worker,
+        load: MachineLoad,
     ) -> None:
         self._folder, self._settings, self._validation = folder, settings, validation
-        self._quiet, self._worker = quiet, worker
+        self._quiet, self._worker, self._load = quiet, worker, load
         self._bar: tqdm[None] | None = None
         self.reset()
 
@@ -152,6 +156,7 @@ class Fit:
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch}")
         self.epoch_done = epoch
+        self._load.count()
         row: Epoch = {"epoch": epoch, **{name: float(value) for name, value in values.items()}}
         self.history.append(row)
         is_best = False
@@ -260,6 +265,7 @@ class Fit:
             "seconds": self.total_seconds(),
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
             "workers": [asdict(worker) for worker in self.workers],
+            "runs_at_once": self._load.runs_at_once,
             "generators": generator_states(),
         }
 
@@ -292,6 +298,8 @@ class Fit:
         self.best_epoch, self.best_share = metadata["best_epoch"], metadata["best_share"]
         self.finished, self.seconds = metadata["finished"], metadata["seconds"]
         self.peak_memory = metadata["peak_memory"]
+        at_once = metadata.get("runs_at_once", 1)  # checkpoints of the first releases lack it
+        self._load.runs_at_once = max(at_once, self._load.runs_at_once)
         earlier = [Worker(**worker) for worker in metadata["workers"]]
         self.workers = earlier if self._worker in earlier else [*earlier, self._worker]
         self._resumed_at = self._written_at = time.perf_counter()

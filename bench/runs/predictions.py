@@ -31,7 +31,7 @@ from starbench.common.files import atomic_path, write_hdf5, write_json
 from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, open_hdf5, oversized
 from starbench.common.progress import bar, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
-from starbench.common.settings import SettingError, split_setting
+from starbench.common.settings import SettingError, split_settings
 from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.scoring import (
     BATCH,
@@ -393,8 +393,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     {'depth': 3, 'activation': 'silu'}
     """
     parsed: dict[str, Any] = {}
-    for setting in settings:
-        key, text = split_setting(setting)
+    for key, text in split_settings(settings).items():
         try:
             parsed[key] = json.loads(text)
         except json.JSONDecodeError:

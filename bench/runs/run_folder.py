@@ -10,6 +10,8 @@ from typing import Any
 
 from starbench.common.locks import try_lock
 
+BUSY_EXIT_CODE = 75  # of a command, after EX_TEMPFAIL in sysexits.h
+
 
 class RunFolderBusy(RuntimeError):
     """Another process is working on the run folder."""
@@ -32,6 +34,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = path / ".lock"
         self.row = path / "row.json"
         self.settings = path / "settings.json"
         self.ranks = path / "ranks.h5"
@@ -40,6 +43,7 @@ class RunFolder:
         self.history = path / "history.csv"
         self.checkpoint = path / "checkpoint.safetensors"
         self.best = path / "best.safetensors"
+        self.log = path / "log.txt"  # what a sweep's run said, kept if it left no row
         self.figures = path / "figures"
 
     def ranking(self, split: str) -> Path:
@@ -59,6 +63,14 @@ class RunFolder:
             file.unlink(missing_ok=True)
         self.clear_rankings()
 
+    def is_locked(self) -> bool:
+        """Return whether another process is working on the run."""
+        try:
+            with self.lock.open("a+") as file:
+                return not try_lock(file)
+        except FileNotFoundError:
+            return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the folder for this process; the lock of a killed process is released.
@@ -69,7 +81,7 @@ class RunFolder:
             If another process has locked it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+") as file:
+        with self.lock.open("a+") as file:
             if not try_lock(file):
                 file.seek(0)
                 raise RunFolderBusy(

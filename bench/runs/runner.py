@@ -51,6 +51,7 @@ from starbench.runs.draft import (
     parts_message,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
+from starbench.runs.load import MachineLoad
 from starbench.runs.origin import Given, method_code, source_file
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
@@ -136,7 +137,7 @@ def run(
     identity = Identity.of(
         task, method_class, hyperparameters, scale=scale, seed=seed, device=device
     )
-    folder = RunFolder(Path(out) / task.name / method_class.name / f"{seed}-{identity.digest}")
+    folder = RunFolder(identity.folder(Path(out)))
 
     with _named_errors(folder.path), folder.locked():
         if force:
@@ -202,12 +203,41 @@ class _Job:
         train, validation = self.view("train"), self.view("validation")
         seconds = {"data": time.perf_counter() - began}
         worker = Worker.of(draft.provenance)
-        fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker)
+        load = MachineLoad()
+        fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker, load=load)
+        with load.counted():
+            result = self._result(train, validation, fit, load, seconds)
+        seconds["fit"] = fit.seconds
+        seconds["total"] = sum(seconds.values())
+        peak = max(fit.peak_memory, peak_memory_bytes())
+        result = replace(
+            result,
+            seconds={name: round(value, 2) for name, value in seconds.items()},
+            load=load.measured(),
+            peak_memory_mb=round(peak / 1e6, 1),
+        )
+        if len(fit.workers) > 1:
+            draft = draft.made_in_parts(fit.workers)
+            result = replace(result, message=parts_message(fit.workers, result.message))
+        return draft.row(result, str(self.folder.row))
+
+    def _result(
+        self,
+        train: SplitView,
+        validation: SplitView,
+        fit: Fit,
+        load: MachineLoad,
+        seconds: dict[str, float],
+    ) -> Result:
+        """Fit and score, also a method that diverges or fails; note the time of scoring."""
         try:
+            load.time_kernel(self.device)
             method = fit.run(self.make, train)
+            load.time_kernel(self.device)
             began_scoring = time.perf_counter()
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
+            return result
         except (SettingError, DataError, OpenElsewhere, OSError, Terminated):
             raise  # errors of the user or the machine (such as a full disk), not of the method
         except (Exception, SystemExit) as error:  # a method may call sys.exit
@@ -216,19 +246,7 @@ class _Job:
             status: Literal["diverged", "failed"] = (
                 "diverged" if isinstance(error, Diverged) else "failed"
             )
-            result = Result(status, _one_line(error, self.method_class), epochs=fit.epoch_done)
-        seconds["fit"] = fit.seconds
-        seconds["total"] = sum(seconds.values())
-        peak = max(fit.peak_memory, peak_memory_bytes())
-        result = replace(
-            result,
-            seconds={name: round(value, 2) for name, value in seconds.items()},
-            peak_memory_mb=round(peak / 1e6, 1),
-        )
-        if len(fit.workers) > 1:
-            draft = draft.made_in_parts(fit.workers)
-            result = replace(result, message=parts_message(fit.workers, result.message))
-        return draft.row(result, str(self.folder.row))
+            return Result(status, _one_line(error, self.method_class), epochs=fit.epoch_done)
 
     def _score_all(
         self, method: Method, train: SplitView, validation: SplitView, fit: Fit
