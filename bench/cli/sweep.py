@@ -27,6 +27,7 @@ PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "pr
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.runner",
     example="starbench sweep --method fader --scale mini --seeds 0-4\n"
     "starbench sweep --method all --task all --seeds 0-4 --jobs 4\n"
     "starbench sweep --method nuisance --task all --plan plan.jsonl\n"
