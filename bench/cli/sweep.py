@@ -243,6 +243,8 @@ def _work(
 
     commands = [command_of(run, options) for run in runs]
     left = [command for command in commands if command.code_without_start() != 0]
+    if not left:
+        return True
     if cluster is None:
         follow = not options.quiet
         with signals_raised():
@@ -250,7 +252,7 @@ def _work(
     elif isinstance(cluster, SubmititConfig):
         from starbench.sweeps.backends.submitit import FOLDER, submit, wait_for
 
-        submitted = submit(left, jobs, cluster, options.out) if left else []
+        submitted = submit(left, jobs, cluster, options.out)
         click.echo(
             f"{len(left)} runs are submitted as {len(submitted)} jobs, with logs in "
             f"{options.out / FOLDER}; --collect in place of --backend shows how far they are."

@@ -97,7 +97,7 @@ def run_on(client: "Client", commands: Sequence[Command], retries: int) -> Endin
             attempts[command] < retries
         ):
             attempts[command] += 1
-            again = submit(command)
+            again = submit(command.continued())
             commands_of[again] = command
             pending.add(again)
             continue

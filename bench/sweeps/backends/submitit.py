@@ -44,7 +44,7 @@ class RunsOfJob:
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.getsignal(_signal_of_preemption()))
         try:
-            work_off(self.commands, self._launch)
+            work_off(tuple(self.commands), self._launch)
         finally:
             self._end_run()
 
@@ -62,6 +62,10 @@ class RunsOfJob:
             code = command.code_without_start()
             if code is None:
                 self._running = RunProcess(command)
+                self.commands = [  # for the time that this job is queued again
+                    one.continued() if one.folder == command.folder else one
+                    for one in self.commands
+                ]
                 code = self._running.wait()
                 self._running = None
             if code in INTERRUPTED:  # the signal reached the run, and not this process
