@@ -121,6 +121,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     preset: str | None = None,
     data: str | Path | None = None,
+    snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path = "runs",
@@ -151,6 +152,8 @@ def run(
         A preset of the method to start from.
     data : str or pathlib.Path, optional
         Your own pairs in place of a task; see `load_task`.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`; see `load_task`.
     device : str
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
@@ -192,6 +195,7 @@ def run(
     >>> bool(result.metrics.loc["doppelganger_free", "value"] > 0.1)
     True
     """
+    from starbench.common.progress import shown
     from starbench.common.settings import SettingError
 
     if not isinstance(settings, Mapping | None):
@@ -200,21 +204,23 @@ def run(
         raise SettingError(f"seed is {seed!r}; give an integer.")
     if not isinstance(threads, Integral | None):
         raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
-    result = run_named(
-        method,
-        task=task,
-        scale=scale,
-        seed=int(seed),  # numpy's are no JSON
-        settings=[f"{key}={value}" for key, value in (settings or {}).items()],
-        preset=preset,
-        data=data,
-        device=device,
-        threads=None if threads is None else int(threads),
-        out=out,
-        cache=cache,
-        force=force,
-        quiet=quiet,
-    )
+    with shown(quiet=quiet):
+        result = run_named(
+            method,
+            task=task,
+            scale=scale,
+            seed=int(seed),  # numpy's are no JSON
+            settings=[f"{key}={value}" for key, value in (settings or {}).items()],
+            preset=preset,
+            data=data,
+            snr=snr,
+            device=device,
+            threads=None if threads is None else int(threads),
+            out=out,
+            cache=cache,
+            force=force,
+            quiet=quiet,
+        )
     if result.row.status != "ok":
         warnings.warn(
             f"The run {result.row.status}: {result.row.message} ({result.folder})", stacklevel=2
@@ -231,6 +237,7 @@ def run_named(
     settings: Sequence[str] = (),
     preset: str | None = None,
     data: str | Path | None = None,
+    snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path = "runs",
@@ -239,6 +246,7 @@ def run_named(
     quiet: bool = False,
 ) -> RunResult:
     """Do what `run` does, without its warning and with settings as ``key=value`` strings."""
+    from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
     from starbench.runs.origin import given, source_file
@@ -246,7 +254,7 @@ def run_named(
 
     method_class = load_method(method)
     hyperparameters = make_hyperparameters(method_class, preset, tuple(settings))
-    loaded = load_task(task, data=data, cache=cache, quiet=quiet)
+    loaded = load_task(task, data=data, snr=snr, cache=cache, quiet=quiet)
     keys = [split_setting(setting)[0] for setting in settings]
     outcome = run_method(
         loaded,
@@ -265,10 +273,11 @@ def run_named(
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
         # Imported only now, so that the row is written even if the plots fail.
-        _import_matplotlib()
-        from starbench.runs.plots import draw_run
+        with stage("draw figures"):
+            _import_matplotlib()
+            from starbench.runs.plots import draw_run
 
-        draw_run(outcome.folder, method_class.diagnostics)
+            draw_run(outcome.folder, method_class.diagnostics)
     return RunResult(outcome.row, outcome.folder.path, outcome.fresh)
 
 
@@ -276,6 +285,7 @@ def load_task(
     task: "str | Task | None" = None,
     *,
     data: str | Path | None = None,
+    snr: float | None = None,
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> "Task":
@@ -292,6 +302,9 @@ def load_task(
     data : str or pathlib.Path, optional
         Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
         export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`, for methods that take noise into
+        account; by default what the data declare.
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     quiet : bool
@@ -329,6 +342,7 @@ def load_task(
         task,
         data=None if data is None else user_path(data),
         cache=None if cache is None else user_path(cache),
+        snr=snr,
         progress=not quiet,
     )
 
@@ -475,18 +489,20 @@ def score(
     >>> bool(low < 0.5 < high)  # 0.5 by chance
     True
     """
+    from starbench.common.progress import shown
     from starbench.evaluation.scoring import score as score_arrays
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
     scale = loaded.default_scale if scale is None else scale
     pairs = _latent_of_split(latent, loaded, split, scale)
-    loaded.prepare(scale, progress=not quiet)
-    scores = score_arrays(
-        pairs,
-        _labels(loaded, split, scale),
-        errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
-        probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
-    )
+    with shown(quiet=quiet):
+        loaded.prepare(scale, progress=not quiet)
+        scores = score_arrays(
+            pairs,
+            _labels(loaded, split, scale),
+            errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
+            probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
+        )
     return _metrics_frame(scores.estimates)
 
 

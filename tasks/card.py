@@ -45,7 +45,8 @@ class Card(BaseModel):
         Number of pairs of each split at each scale (``full``, ``mini``, ``tiny`` or ``own``). The
         first scale is the default one, and each larger scale begins with the smaller ones.
     snr : float, optional
-        Signal-to-noise ratio per pixel of the noise that the task adds; None for no noise.
+        Signal-to-noise ratio per pixel, at a continuum of 1, of the noise in the flux: that the
+        task adds, or that users' own pairs declare. None for no noise, or none that is known.
     medium : {"vacuum", "air", "unknown"}
         Medium in which the wavelengths are measured.
     wavelength_unit : str

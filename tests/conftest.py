@@ -86,7 +86,7 @@ def pairs_file(tmp_path):
                 file[f"{split}/nuisance"] = rng.normal(size=(size, 2, n_nuisance)).astype(dtype)
                 file[f"{split}/composition"] = rng.normal(size=(size, 2)).astype(dtype)
             for place, value in changes.items():
-                if place in file.attrs or place in ("nuisance_names", "nuisance_units", "elements"):
+                if place in ("nuisance_names", "nuisance_units", "elements", "snr"):
                     file.attrs.pop(place, None)
                     if value is not None:
                         file.attrs[place] = value

@@ -13,7 +13,11 @@ from starbench.cli.options import cache_option, set_option
 Loaded = TypeVar("Loaded")
 
 
-@click.command(cls=Command, example="starbench methods\nstarbench methods fader")
+@click.command(
+    cls=Command,
+    loads="starbench.methods.base",
+    example="starbench methods\nstarbench methods fader",
+)
 @click.argument("method", required=False)
 @option("--verbose", "-v", is_flag=True, help="Describe every method.")
 def methods(method: str | None, verbose: bool) -> None:
@@ -73,6 +77,7 @@ def _loaded(
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.check",
     example="starbench check my_method.py:MyMethod\nstarbench check --task my_task.py:MyTask",
 )
 @click.argument("method", required=False)

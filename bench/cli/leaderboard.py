@@ -33,7 +33,10 @@ def leaderboard() -> None:
     """Add, verify and compare rows; generate the pages."""
 
 
-@leaderboard.command(example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2",
+)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=UserPath(path_type=Path))
 @option("--replace", is_flag=True, help="Replace an existing row of the same run.")
 @option("--allow-dirty", is_flag=True, help="Accept rows made by code with uncommitted changes.")
@@ -68,7 +71,10 @@ def add(
     click.echo("Next: starbench leaderboard build")
 
 
-@leaderboard.command(example="starbench leaderboard build\nstarbench leaderboard build --check")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard build\nstarbench leaderboard build --check",
+)
 @option("--check", is_flag=True, help="Write nothing; exit with 1 if a page is out of date.")
 @written_directory
 def build(check: bool, directory: Path | None) -> None:
@@ -91,7 +97,10 @@ def build(check: bool, directory: Path | None) -> None:
     click.echo(f"up to date with {len(entries)} rows")
 
 
-@leaderboard.command(example="starbench leaderboard site --out site")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard site --out site",
+)
 @option(
     "--out",
     type=UserPath(path_type=Path, file_okay=False),
@@ -125,7 +134,8 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
 
 
 @leaderboard.command(
-    example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}"
+    loads="starbench.leaderboard.store.board",
+    example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}",
 )
 @click.argument("rows", metavar="[ROW...]", nargs=-1, type=UserPath(path_type=Path))
 @option(
@@ -169,8 +179,9 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
 
 
 @leaderboard.command(
+    loads="starbench.leaderboard.store.board",
     example="starbench leaderboard compare fader factordis\n"
-    "starbench leaderboard compare fader hsic --task apogee-giants-snr50"
+    "starbench leaderboard compare fader hsic --task apogee-giants-snr50",
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
@@ -204,7 +215,10 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     click.echo(comparison_text(choose(entries, a, b, task), metric, get_task(task)))
 
 
-@leaderboard.command(example=f"starbench leaderboard reproduce \\\n    {ROW}")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example=f"starbench leaderboard reproduce \\\n    {ROW}",
+)
 @click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
 @option(
     "--threads",

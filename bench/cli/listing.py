@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,22 @@ from tabulate import tabulate
 from starbench.methods.base import Method
 from starbench.tasks.base import SPLITS, Task
 
+WIDTH = 80  # characters of a line of the terminal
+
 
 def methods_table(methods: Iterable[type[Method]]) -> str:
-    """Return a table of methods: name, label access, whether a control, reference."""
+    """Return a table of methods: name, label access and whether a control, reference."""
     lines = [
         {
             "method": method.name,
-            "label access": method.label_access,
-            "control": "yes" if method.control else "",
+            "label access": f"{method.label_access}{', control' if method.control else ''}",
             "reference": method.reference,
         }
         for method in methods
     ]
-    return tabulate(lines, headers="keys", disable_numparse=True)
+    return tabulate(
+        lines, headers="keys", disable_numparse=True, maxcolwidths=[None, None, WIDTH - 44]
+    )
 
 
 def describe_method(method: type[Method]) -> str:
@@ -34,10 +38,7 @@ def describe_method(method: type[Method]) -> str:
         {
             "hyperparameter": field.name,
             "default": str(field.default),
-            "allowed": "True, False"
-            if isinstance(field.default, bool)
-            else allowed_values(field.metadata),
-            "meaning": field.metadata.get("help", ""),
+            "meaning": _meaning(field),
         }
         for field in dataclasses.fields(method.Hyperparameters)
     ]
@@ -45,17 +46,26 @@ def describe_method(method: type[Method]) -> str:
         f"--preset {name}: {' '.join(f'{key}={value}' for key, value in changes.items())}"
         for name, changes in method.presets.items()
     ]
-    table = tabulate(
-        fields, headers="keys", disable_numparse=True, maxcolwidths=[None, None, 24, 40]
-    )
+    table = tabulate(fields, headers="keys", disable_numparse=True, maxcolwidths=[None, 16, 38])
     parts = [
         f"{method.name} (version {method.version})",
-        _summary(method),
-        f"Label access: {method.label_access}. Reference: {method.reference}",
+        _wrapped(_summary(method)),
+        _wrapped(f"Label access: {method.label_access}. Reference: {method.reference}"),
         table if fields else "No hyperparameters.",
-        *presets,
+        *(_wrapped(preset) for preset in presets),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _wrapped(text: str) -> str:
+    return fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _meaning(field: dataclasses.Field[Any]) -> str:
+    """Return what a hyperparameter means, with the values allowed."""
+    known = field.metadata.get("help", "")
+    allowed = "True or False" if isinstance(field.default, bool) else allowed_values(field.metadata)
+    return f"{known} ({allowed})" if allowed else known
 
 
 def allowed_values(metadata: Mapping[str, Any]) -> str:
@@ -147,7 +157,11 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
     path : pathlib.Path or None
         The file of the data set; None if the task stores no file.
     """
-    noise = "none added" if task.snr is None else f"SNR {task.snr:g} per pixel, added when read"
+    if task.snr is None:
+        noise = "not declared: spectra count as noiseless" if scale == "own" else "none added"
+    else:
+        given = "declared" if scale == "own" else "added when read"
+        noise = f"SNR {task.snr:g} per pixel, {given}"
     facts = [
         ("task", f"{task.name}, version {task.version}, scale {scale}"),
         ("reference", task.reference),
@@ -158,7 +172,12 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
-    return tabulate([fact for fact in facts if fact[1]], tablefmt="plain", disable_numparse=True)
+    return tabulate(
+        [fact for fact in facts if fact[1]],
+        tablefmt="plain",
+        disable_numparse=True,
+        maxcolwidths=[None, 64],
+    )
 
 
 def splits_table(task: Task, scale: str) -> str:

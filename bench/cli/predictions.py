@@ -14,12 +14,14 @@ from starbench.cli.options import (
     out_option,
     quiet_option,
     scale_option,
+    snr_option,
     task_option,
 )
 
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.predictions",
     example="starbench predict runs/apogee-giants/fader/0-ced64dfee2 predictions.h5",
 )
 @click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
@@ -33,6 +35,7 @@ from starbench.cli.options import (
 @data_option
 @option("--force", is_flag=True, help="Replace PREDICTIONS if it exists.")
 @cache_option
+@quiet_option
 def predict(
     run_folder: Path,
     out: Path,
@@ -40,6 +43,7 @@ def predict(
     data: Path | None,
     force: bool,
     cache: Path | None,
+    quiet: bool,
 ) -> None:
     """Write the predictions of a finished run.
 
@@ -56,13 +60,21 @@ def predict(
 
     folder = RunFolder(run_folder)
     row = finished_row(folder)
-    task = get_task(None if data else row.task, data=data, cache=cache)
-    write_predictions(folder, task, out, None if method is None else get_method(method))
+    task = get_task(
+        None if data else row.task,
+        data=data,
+        cache=cache,
+        snr=row.snr if data else None,
+        progress=not quiet,
+    )
+    method_class = None if method is None else get_method(method)
+    write_predictions(folder, task, out, method_class, quiet=quiet)
     click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.0f} MB)")
 
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.predictions",
     example="starbench score predictions.h5 --method-name my-method \\\n"
     '    --label-access nuisance --reference "You et al. (2026)"',
 )
@@ -83,6 +95,7 @@ def predict(
 @option("--reference", required=True, metavar="TEXT", help="Paper or code of the method.")
 @task_option
 @data_option
+@snr_option
 @scale_option
 @option(
     "--seed",
@@ -107,6 +120,7 @@ def score(
     predictions: Path,
     task: str | None,
     data: Path | None,
+    snr: float | None,
     scale: str | None,
     settings: tuple[str, ...],
     cache: Path | None,
@@ -126,7 +140,7 @@ def score(
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, progress=not options["quiet"])
+    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not options["quiet"])
     row, folder, _ = score_predictions(
         predictions,
         loaded,

@@ -16,6 +16,7 @@ from starbench.cli.options import (
     scale_option,
     seed_option,
     set_option,
+    snr_option,
     task_option,
 )
 
@@ -39,12 +40,14 @@ force_option = option("--force", is_flag=True, help="Run again even if the run i
 
 @click.command(
     cls=Command,
+    loads="starbench.leaderboard.pages.terminal",
     example="starbench run --method fader --scale mini\n"
-    "starbench run --method fader --task apogee-giants-snr50 --seed 1 --set epochs=80",
+    "starbench run --method fader --task apogee-giants-snr50 --set epochs=80",
 )
 @method_option
 @task_option
 @data_option
+@snr_option
 @scale_option
 @seed_option
 @set_option
@@ -111,7 +114,11 @@ def _load(row: "Row") -> str:
     return f"; {others} other run{'s' if others > 1 else ''} on the machine"
 
 
-@click.command(cls=Command, example="starbench plot runs/apogee-giants/fader/0-ced64dfee2")
+@click.command(
+    cls=Command,
+    loads="starbench.runs.plots",
+    example="starbench plot runs/apogee-giants/fader/0-ced64dfee2",
+)
 @click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
 @option(
     "--method",

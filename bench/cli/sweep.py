@@ -7,7 +7,14 @@ import click
 
 from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import Failure
-from starbench.cli.options import cache_option, data_option, out_option, quiet_option, scale_option
+from starbench.cli.options import (
+    cache_option,
+    data_option,
+    out_option,
+    quiet_option,
+    scale_option,
+    snr_option,
+)
 from starbench.cli.run import device_option, force_option, preset_option
 
 if TYPE_CHECKING:
@@ -15,11 +22,12 @@ if TYPE_CHECKING:
     from starbench.sweeps.locate import LocatedRun, RunOptions
     from starbench.sweeps.plan import PlannedRun
 
-PLANNING = ("methods", "tasks", "data", "scale", "seeds", "settings", "preset")
+PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "preset")
 
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.runner",
     example="starbench sweep --method fader --scale mini --seeds 0-4\n"
     "starbench sweep --method all --task all --seeds 0-4 --jobs 4\n"
     "starbench sweep --method nuisance --task all --plan plan.jsonl\n"
@@ -44,6 +52,7 @@ PLANNING = ("methods", "tasks", "data", "scale", "seeds", "settings", "preset")
     help="A name listed by `starbench tasks`, PATH.py:CLASS, or all; may be repeated.",
 )
 @data_option
+@snr_option
 @scale_option
 @option(
     "--seeds",
@@ -117,6 +126,7 @@ def sweep(
     methods: tuple[str, ...],
     tasks: tuple[str, ...],
     data: Path | None,
+    snr: float | None,
     scale: str | None,
     seeds: str | None,
     settings: tuple[str, ...],
@@ -176,7 +186,7 @@ def sweep(
     if from_plan is not None:
         plan = read_plan(from_plan)
     else:
-        plan = _plan(methods, tasks, data, scale, seeds, settings, preset)
+        plan = _plan(methods, tasks, data, snr, scale, seeds, settings, preset)
     runs = locate(plan, options)
     if shard is not None:
         runs = parse_shard(shard).of(runs)
@@ -185,7 +195,7 @@ def sweep(
         write_plan(plan_file, left)
         click.echo(f"{plan_file}: {len(left)} runs; {len(runs) - len(left)} are finished.")
         return
-    if collect or _work(runs, options, jobs, cluster, wait):
+    if collect or _work(runs, options, jobs, cluster, wait, quiet):
         report(runs, ended=not collect)
 
 
@@ -202,6 +212,7 @@ def _plan(
     methods: tuple[str, ...],
     tasks: tuple[str, ...],
     data: Path | None,
+    snr: float | None,
     scale: str | None,
     seeds: str | None,
     settings: tuple[str, ...],
@@ -222,6 +233,7 @@ def _plan(
         parse_seeds("0-2" if seeds is None else seeds),
         settings,
         data=None if data is None else str(data),
+        snr=snr,
         scale=scale,
         preset=preset,
     )
@@ -233,6 +245,7 @@ def _work(
     jobs: int | None,
     cluster: "SubmititConfig | DaskConfig | None",
     wait: bool,
+    quiet: bool,
 ) -> bool:
     """Work off runs; return False if they are only submitted."""
     from starbench.common.signals import signals_raised
@@ -246,9 +259,8 @@ def _work(
     if not left:
         return True
     if cluster is None:
-        follow = not options.quiet
         with signals_raised():
-            work_off(left, lambda some: run_here(some, jobs or 1, follow=follow))
+            work_off(left, lambda some: run_here(some, jobs or 1, quiet=quiet))
     elif isinstance(cluster, SubmititConfig):
         from starbench.sweeps.backends.submitit import FOLDER, submit, wait_for
 
@@ -259,11 +271,11 @@ def _work(
         )
         if not wait:
             return False
-        wait_for(submitted)
+        wait_for(submitted, quiet=quiet)
     else:
         from starbench.sweeps.backends.dask import dask_cluster
 
-        with signals_raised(), dask_cluster(cluster) as launch:
+        with signals_raised(), dask_cluster(cluster, quiet=quiet) as launch:
             work_off(left, launch)
     return True
 

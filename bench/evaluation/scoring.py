@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from starbench import metrics
+from starbench.common.progress import stage
 from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
@@ -97,7 +98,7 @@ def encode_rows(
     method: Method,
     split_view: SplitView,
     rows: np.ndarray,
-    advance: Callable[[int], None] | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     """Encode some rows of a view, in batches.
 
@@ -143,7 +144,7 @@ def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
 
 
 def encode_split(
-    method: Method, split_view: SplitView, advance: Callable[[int], None] | None = None
+    method: Method, split_view: SplitView, advance: Callable[[int], object] | None = None
 ) -> np.ndarray:
     """Encode a shuffled split and return its latents [n_pairs, 2, d] in the order of the data.
 
@@ -207,6 +208,11 @@ def rank_stars(
     return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
 
 
+def _l1_ranks(latent: np.ndarray) -> metrics.TwinRanks:
+    with stage("rank twins"):
+        return metrics.twin_ranks(latent)
+
+
 def _composition(labels: Labels) -> np.ndarray:
     if labels.composition is None:
         raise SettingError(
@@ -219,7 +225,7 @@ def reconstruction_errors(
     pieces: Iterable[tuple[slice, Split]],
     n_pairs: int,
     reconstruct: Callable[[slice], tuple[np.ndarray, np.ndarray]],
-    advance: Callable[[int], None] | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> Errors:
     """Compare reconstructions with the noiseless flux, piece by piece.
 
@@ -324,13 +330,14 @@ def score(
     probes : Probes, optional
         Data on which the probes of leakage and recovery are fitted; without it they are left out.
     """
-    ranks = metrics.twin_ranks(latent) if ranks is None else ranks
-    estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))
-    estimates |= metrics.reconstruction_estimates(
-        None if errors is None else errors.plain,
-        None if errors is None else errors.swapped,
-        large_shift(labels),
-    )
+    ranks = _l1_ranks(latent) if ranks is None else ranks
+    with stage("intervals"):
+        estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))
+        estimates |= metrics.reconstruction_estimates(
+            None if errors is None else errors.plain,
+            None if errors is None else errors.swapped,
+            large_shift(labels),
+        )
     if probes is not None:
         train = probes.labels
         inputs = metrics.ProbeInputs(probes.latent, latent)
@@ -340,7 +347,10 @@ def score(
         }
         for family, (names, fitted_on, judged_on) in targets.items():
             if fitted_on is not None and judged_on is not None and names:
-                estimates |= metrics.probe_estimates(family, names, inputs, fitted_on, judged_on)
+                with stage(f"probe {family.replace('_', ' ')}"):
+                    estimates |= metrics.probe_estimates(
+                        family, names, inputs, fitted_on, judged_on
+                    )
     return Scores(
         {name: estimate for name, estimate in estimates.items() if estimate is not None}, ranks
     )

@@ -275,6 +275,9 @@ class Row(_Part):
         The `hyperparameters` that were set by hand on top of the preset or the defaults.
     task, task_version, scale, split, data_fingerprint
         What was scored; `data_fingerprint` is the task's digest of its data.
+    snr : float or None
+        Signal-to-noise ratio per pixel of the noise in the spectra, as the task's card states or
+        the user's own data declare it; None for none, and in older rows.
     seed : int
     selection : Selection
     status : {"ok", "diverged", "failed"}
@@ -324,6 +327,7 @@ class Row(_Part):
     scale: Literal["full", "mini", "tiny", "own"]
     split: Literal["test"] = "test"
     data_fingerprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,128}$")]
+    snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     seed: Count
     selection: Selection
     status: Literal["ok", "diverged", "failed"]

@@ -183,6 +183,8 @@ class RowDraft:
     selection_rule : str
         How the scored state of the method is chosen, in words.
     provenance : Provenance
+    snr : float or None
+        Of the noise in the spectra.
     control : bool
     preset : str or None
     overrides : mapping of str to value
@@ -196,6 +198,7 @@ class RowDraft:
     reference: str
     selection_rule: str
     provenance: Provenance
+    snr: float | None = None
     control: bool = False
     preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from starbench.common import checkpoint
 from starbench.common.files import atomic_path
 from starbench.common.generators import generator_states, restore_generators
-from starbench.common.progress import bar, say
+from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
 from starbench.evaluation.scoring import encode_rows, rank_stars
@@ -131,6 +131,8 @@ class Fit:
     def start(self, method: Method, epochs: int) -> None:
         """Begin, or continue, the progress bar."""
         self.epochs = epochs
+        if self._bar is not None:
+            self._bar.close()
         self._bar = bar(
             label=f"fit {method.name}",
             total=epochs, initial=self.epoch_done, unit="epoch", quiet=self._quiet,
@@ -159,7 +161,7 @@ class Fit:
         self.history.append(row)
         is_best = False
         if measures_after(epoch, self.epochs):
-            row[MEASURE] = twin_share(method, self._validation)
+            row[MEASURE] = self._measured(method)
             is_best = self._note_share(row[MEASURE])
         if self._bar is not None:
             self._bar.set_postfix_str(summary(row, method.diagnostics), refresh=False)
@@ -200,6 +202,7 @@ class Fit:
 
     def _finish(self, method: Method, train: SplitView) -> None:
         """Run the fit to its end and measure it there."""
+        self._bar = stage(f"fit {method.name}")  # until `start` begins a bar, if it is called
         try:
             method.fit(train.view, self._validation.view, self)
         except Terminated:
@@ -210,11 +213,15 @@ class Fit:
             if self._bar is not None:
                 self._bar.close()
             write_history(self._folder.history, self.history)
-        share = twin_share(method, self._validation)
+        share = self._measured(method)
         if self.history:
             self.history[-1][MEASURE] = share
         self.finished = True
         self._write(method, self._note_share(share))
+
+    def _measured(self, method: Method) -> float:
+        with stage("measure on validation"):
+            return twin_share(method, self._validation)
 
     def _note_share(self, share: float) -> bool:
         """Select the newest state unless its share is too low; return whether it is selected."""

@@ -29,6 +29,7 @@ import numpy as np
 
 from starbench.common.files import atomic_path, write_hdf5, write_json
 from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, open_hdf5, oversized
+from starbench.common.progress import bar, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_settings
 from starbench.evaluation.ranking import rank_resumably, ranking_device
@@ -319,7 +320,12 @@ def score_predictions(
     )
     device = resolved_device(device)
     draft = RowDraft(
-        subject, reference, RULE, current_provenance(device, 1), given=given or Given()
+        subject,
+        reference,
+        RULE,
+        current_provenance(device, 1),
+        snr=task.snr,
+        given=given or Given(),
     )
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
@@ -421,15 +427,24 @@ def _read(
     if not predictions.has(split, _RECONSTRUCTIONS[0]):
         return latent, None
     try:
-        return latent, reconstruction_errors(
-            task.chunks(split, scale), len(latent), predictions.reconstruct(split)
-        )
+        with stage("compare reconstructions", total=latent[..., 0].size) as compared:
+            return latent, reconstruction_errors(
+                task.chunks(split, scale),
+                len(latent),
+                predictions.reconstruct(split),
+                compared.update,
+            )
     except Diverged as error:  # here a fault of the file
         raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
 
 
 def write_predictions(
-    run: RunFolder, task: Task, path: Path, method_class: type[Method] | None = None
+    run: RunFolder,
+    task: Task,
+    path: Path,
+    method_class: type[Method] | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Write the predictions of a finished run's method for all splits, atomically.
 
@@ -442,6 +457,8 @@ def write_predictions(
         With reconstructions some 3 GB at the full scale.
     method_class : type of Method, optional
         By default the method that has the row's name.
+    quiet : bool
+        Draw no progress.
 
     Raises
     ------
@@ -452,15 +469,25 @@ def write_predictions(
     method, row = restore(run, method_class)
     if row.control:
         raise SettingError(f"{row.method} is a control; only latents ranked by L1 can be exported.")
-    task.prepare(row.scale)
+    task.prepare(row.scale, progress=not quiet)
     if task.fingerprint(row.scale) != row.data_fingerprint:
         raise SettingError(
             f"{run.path} was run on other data than {task.name} now has; run it again."
         )
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
-        for split in ("train", "validation", "test"):
+    sizes = task.sizes(row.scale)
+    decoded = 2 if method.has_decoder else 1
+    total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
+    progress = bar(
+        label=f"predict {method.name}", total=total, unit="spectra", unit_scale=True, quiet=quiet
+    )
+    with (
+        atomic_path(path) as temporary,
+        h5py.File(temporary, "w", locking=False) as file,
+        progress,
+    ):
+        for split in sizes:
             split_view = view_split(task, split, row.scale, method.label_access, row.seed)
-            latent = encode_split(method, split_view)
+            latent = encode_split(method, split_view, progress.update)
             file.create_dataset(_place(split, "latent"), data=latent, track_times=False)
             if split == "train" or not method.has_decoder:
                 continue
@@ -476,3 +503,4 @@ def write_predictions(
                 pairs = slice(start, min(start + BATCH // 2, n))
                 for place, flux in zip(places, reconstruct(pairs), strict=True):
                     place[pairs] = flux
+                progress.update(2 * (pairs.stop - pairs.start))

@@ -16,11 +16,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.hdf5_guards import OpenElsewhere
-from starbench.common.progress import bar, say
+from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
@@ -151,6 +150,7 @@ def run(
             method_class.reference,
             SELECTION_RULE,
             current_provenance(device, threads),
+            snr=task.snr,
             control=method_class.control,
             preset=preset,
             overrides=overrides or {},
@@ -255,27 +255,21 @@ class _Job:
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
-        progress: tqdm[None] = bar(
-            label=f"score {method.name}",
-            total=total,
-            unit="spectra",
-            unit_scale=True,
-            quiet=self.quiet,
-        )
-        with progress:
-
-            def advance(n_spectra: int) -> None:
-                progress.update(n_spectra)
-
+        label = f"score {method.name}"
+        with bar(
+            label=label, total=total, unit="spectra", unit_scale=True, quiet=self.quiet
+        ) as progress:
+            advance = progress.update
             probes = Probes(encode_split(method, train, advance), train.labels)
             # Probes take seconds and select nothing, so they are scored on test only.
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
             test = self.view("test")
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
-        write_hdf5(self.folder.latents, {"latent": latent})
-        write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
-        if errors is not None:
-            self._write_example(method, latent, test.labels.nuisance, errors)
+        with stage("write files"):
+            write_hdf5(self.folder.latents, {"latent": latent})
+            write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
+            if errors is not None:
+                self._write_example(method, latent, test.labels.nuisance, errors)
         selected = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
         return Result(
             "ok",
@@ -295,7 +289,7 @@ class _Job:
         split: str,
         split_view: SplitView,
         probes: Probes | None,
-        advance: Callable[[int], None],
+        advance: Callable[[int], object],
     ) -> tuple[Scores, np.ndarray, Errors | None]:
         labels = split_view.labels
         latent = encode_split(method, split_view, advance)
@@ -377,7 +371,9 @@ def _configure_torch(seed: int, threads: int | None) -> int:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
     # cuBLAS reads this when it starts; without it, it is not deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), which also imports the compiler of
+    # torch.compile: seconds, or half a minute on a busy machine.
+    torch.set_deterministic_debug_mode("warn")
     # Saves the time of filling new memory with NaN, a debugging aid. The type stubs lack the name.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return threads

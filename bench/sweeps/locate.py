@@ -81,13 +81,13 @@ def locate(plan: Iterable[PlannedRun], options: RunOptions) -> list[LocatedRun]:
     """
 
     @cache
-    def task_of(name: str, data: str | None) -> Task:
+    def task_of(name: str, data: str | None, snr: float | None) -> Task:
         path = None if data is None else Path(data)
-        return get_task(name, path, options.cache, progress=not options.quiet)
+        return get_task(name, path, options.cache, snr=snr, progress=not options.quiet)
 
     @cache
     def identity_of(run: PlannedRun) -> Identity:
-        task, method_class = task_of(run.task, run.data), get_method(run.method)
+        task, method_class = task_of(run.task, run.data, run.snr), get_method(run.method)
         return Identity.of(
             task,
             method_class,

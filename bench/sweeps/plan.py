@@ -34,6 +34,8 @@ class PlannedRun:
         A name, or ``PATH.py:CLASS``.
     data : str or None
         A user's own pairs in place of the task.
+    snr : float or None
+        The declared noise of `data`.
     scale : str or None
         The task's own if None.
     seed : int
@@ -45,6 +47,7 @@ class PlannedRun:
     method: str
     task: str = DEFAULT
     data: str | None = None
+    snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     scale: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     preset: str | None = None
@@ -54,9 +57,9 @@ class PlannedRun:
         """Return the options of ``starbench run`` that ask for this run."""
         words = ["--method", self.method, "--seed", str(self.seed)]
         words += ["--task", self.task] if self.data is None else ["--data", self.data]
-        for name in ("scale", "preset"):
+        for name in ("snr", "scale", "preset"):
             if (value := getattr(self, name)) is not None:
-                words += [f"--{name}", value]
+                words += [f"--{name}", str(value)]
         for setting in self.settings:
             words += ["--set", setting]
         return words
@@ -135,6 +138,7 @@ def make_plan(
     settings: Iterable[str] = (),
     *,
     data: str | None = None,
+    snr: float | None = None,
     scale: str | None = None,
     preset: str | None = None,
 ) -> list[PlannedRun]:
@@ -145,7 +149,7 @@ def make_plan(
     >>> [str(run) for run in make_plan(["pca", "pca"], ["a", "b"], [0])]
     ['pca on a seed 0', 'pca on b seed 0']
     """
-    base = PlannedRun("", data=data, scale=scale, preset=preset)
+    base = PlannedRun("", data=data, snr=snr, scale=scale, preset=preset)
     runs = (
         replace(base, task=task, method=method, settings=chosen, seed=seed)
         for task, method, chosen, seed in itertools.product(

@@ -69,7 +69,7 @@ class RunProcess:
         self.folder = RunFolder(command.folder)
         self.folder.path.mkdir(parents=True, exist_ok=True)
         with self.folder.log.open("ab") as log:
-            self.log_start = log.tell()
+            self._place = log.tell()
             self.process = subprocess.Popen(
                 [*command.arguments, *(["--force"] if command.force else [])],
                 cwd=command.working_folder,
@@ -77,6 +77,14 @@ class RunProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
+
+    def news(self) -> list[str]:
+        """Return the lines that the run has said since the last call."""
+        with self.folder.log.open("rb") as log:
+            log.seek(self._place)
+            said, newline, _ = log.read().rpartition(b"\n")  # the rest is not complete yet
+        self._place += len(said) + len(newline)
+        return said.decode(errors="replace").splitlines()
 
     def ask_to_end(self) -> None:
         """Ask the run to write a checkpoint and end."""

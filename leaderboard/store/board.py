@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from starbench.common.progress import stage
 from starbench.leaderboard.store.checks import (
     check_eligible,
     check_entry,
@@ -118,7 +119,8 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
         For the first row that is invalid.
     """
     entries = []
-    for path in sorted((Path(directory) / "rows").glob("*.json")):
+    paths = sorted((Path(directory) / "rows").glob("*.json"))
+    for path in stage("read rows", paths, unit="row"):
         if checked:
             row, ranks = read_row_and_ranks(path)
         else:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from starbench.common.progress import stage
+
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
 _OVERSAMPLING = 32
 _POWER_ITERATIONS = 2
@@ -154,7 +156,7 @@ def _moments(flux: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _covariance_times(flux: np.ndarray, mean: torch.Tensor, subspace: torch.Tensor) -> torch.Tensor:
     product = torch.zeros_like(subspace)
-    for start in range(0, len(flux), _CHUNK):
+    for start in stage("components", range(0, len(flux), _CHUNK), unit="chunk"):
         centred = torch.from_numpy(flux[start : start + _CHUNK]) - mean
         product.addmm_(centred.T, centred @ subspace, alpha=1 / len(flux))
     return product

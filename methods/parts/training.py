@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
+from starbench.common.progress import stage
 from starbench.methods.base import Diverged, Method, Monitor
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -106,7 +107,7 @@ def run_epochs(
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(n_items, generator=generator)
         sums: dict[str, torch.Tensor] = {}
-        for batch in range(n_batches):
+        for batch in stage(f"epoch {epoch + 1}", range(n_batches), delay=3.0):
             share_done = (epoch + batch / n_batches) / epochs
             watched = step(order[batch * batch_size : (batch + 1) * batch_size], share_done)
             for name, value in watched.items():

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
@@ -85,12 +85,12 @@ def export(
     with (
         report_full_disk(out, n_bytes, None, "choose another OUT"),
         atomic_path(out) as new,
-        tqdm(desc="export", total=sum(sizes.values()), unit="pair", disable=not progress) as bar,
+        bar(label="export", total=sum(sizes.values()), unit="pair", quiet=not progress) as pairs,
     ):
         _check_folder(out)
         # `datasets` copies its files once more, on the same disk.
         require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
-        chunks = counted(lambda split: task.chunks(split, scale), bar)
+        chunks = counted(lambda split: task.chunks(split, scale), pairs)
         if form == "hdf5":
             write_hdf5(new, about, sizes, with_composition, chunks)
         elif form == "parquet":

@@ -4,6 +4,7 @@ Required are the groups ``train``, ``validation`` and ``test``, each with ``flux
 and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels], increasing, with
 optional attributes ``unit`` and ``medium`` (``vacuum`` or ``air``), and the attributes
 ``nuisance_names`` and ``nuisance_units``.
+The attribute ``snr`` declares the noise of the flux, as a signal-to-noise ratio per pixel.
 ``composition`` [n, n_elements] comes with the attribute ``elements``, in all splits, in none, or in
 all but ``test``, where it may be withheld. Numbers may be stored in any floating-point type,
 compressed or not. Links to other files and storage outside the file are refused.
@@ -24,11 +25,19 @@ from starbench.common.hdf5_guards import (
     open_hdf5,
     oversized,
     read_attribute,
+    read_number,
 )
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.card import MAX_NUISANCES, Medium
 from starbench.tasks.errors import DataError
-from starbench.tasks.storage.about import MAX_PIXELS, NAMES, About, check_names, medium
+from starbench.tasks.storage.about import (
+    MAX_PIXELS,
+    NAMES,
+    About,
+    check_names,
+    declared_snr,
+    medium,
+)
 from starbench.tasks.storage.files import text_list
 
 # HDF5 meets damage with any of these.
@@ -150,9 +159,12 @@ class PairsFile:
                 "give it in all splits or in none, or omit it from test alone."
             )
         elements = self._names(file, "elements") if self.with_composition else ()
+        snr = None
+        if "snr" in file.attrs:
+            snr = declared_snr(self._attribute(file, "snr", read_number), self.source)
         dataset = file["wavelength"]
         self.about = About(
-            wavelength, self._unit(dataset), self._medium(dataset), names, units, elements
+            wavelength, self._unit(dataset), self._medium(dataset), names, units, elements, snr
         )
         check_names(self.about, self.source)
         self.sizes = {split: self._check_split(file, split) for split in SPLITS}
@@ -266,9 +278,14 @@ class PairsFile:
         text = next(iter(text_list(self._attribute(dataset, "medium"))), "")
         return medium(text, "the attribute medium of wavelength", self.source)
 
-    def _attribute(self, owner: h5py.Group | h5py.Dataset, name: str) -> Any:
+    def _attribute(
+        self,
+        owner: h5py.Group | h5py.Dataset,
+        name: str,
+        read: Callable[[h5py.Group | h5py.Dataset, str], Any] = read_attribute,
+    ) -> Any:
         try:
-            return read_attribute(owner, name)
+            return read(owner, name)
         except _UNREADABLE as error:
             raise DataError(
                 f"{self.source}: the attribute {name} cannot be read ({_one_line(error)}); "
@@ -312,6 +329,8 @@ def write_hdf5(
         for name in NAMES if about.elements else NAMES[:-1]:
             file.attrs[name] = list(getattr(about, name))
         file.attrs.update(about.facts)
+        if about.snr is not None:
+            file.attrs["snr"] = about.snr
         for split in SPLITS:
             fields = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
             places = {

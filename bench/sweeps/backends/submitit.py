@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from starbench.common.progress import bar
 from starbench.common.settings import SettingError
 from starbench.sweeps.backends.config import SubmititConfig, required
 from starbench.sweeps.process import INTERRUPTED, Command, RunProcess
@@ -131,9 +132,10 @@ def submit(
     return submitted
 
 
-def wait_for(jobs: Sequence["Job[None]"]) -> None:
+def wait_for(jobs: Sequence["Job[None]"], *, quiet: bool = True) -> None:
     """Wait until jobs have ended, however they ended."""
     from submitit.helpers import as_completed
 
-    for _ in as_completed(jobs, poll_frequency=_SECONDS_BETWEEN_LOOKS):
+    ended = as_completed(jobs, poll_frequency=_SECONDS_BETWEEN_LOOKS)
+    for _ in bar(ended, label="jobs", total=len(jobs), quiet=quiet):
         pass

@@ -23,12 +23,17 @@ def test_methods_are_listed():
 
 def test_a_method_is_described_with_ranges_and_choices():
     described = invoke("methods", "fader").output
-    lines = {line.split()[0]: line for line in described.splitlines() if line.split()}
-    assert "0.3" in lines["adversary_weight"] and "at least 0.0" in lines["adversary_weight"]
-    assert "selu, silu, relu, gelu" in lines["activation"]
-    assert "1 to 1024" in lines["latent"] and "True, False" in lines["one_cycle"]
+    words = " ".join(described.split())
+    assert "adversary_weight 0.3 weight w of the adversary's" in words
+    for allowed in ("(at least 0.0)", "(selu, silu, relu, gelu)", "(1 to 1024)", "(True or False)"):
+        assert allowed in words
     assert "--preset published" in described
     assert invoke("methods", "fadr").exit_code == 2
+
+
+@pytest.mark.parametrize("names", [[], ["fader"], ["information-bound"], ["infogan"]], ids=str)
+def test_methods_fit_a_terminal_of_80_columns(names):
+    assert max(map(len, invoke("methods", *names).output.splitlines())) <= 80
 
 
 def test_tasks_are_listed():

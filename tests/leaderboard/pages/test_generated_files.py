@@ -19,7 +19,7 @@ from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.generate import build, differing
 from starbench.leaderboard.pages.leaderboard_page import leaderboard_page
 from starbench.leaderboard.pages.readme import BEGIN, END, readme_part, with_table
-from starbench.leaderboard.pages.terminal import table_for_run
+from starbench.leaderboard.pages.terminal import WIDTH, table_for_run
 from starbench.leaderboard.statistics.columns import one_decimal, percent, scientific, two_decimals
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.board import Entry, file_name, load
@@ -387,27 +387,50 @@ def test_the_generated_part_of_the_readme_is_replaced():
 # ------------------------------------------------------------------------------------- terminal
 
 
-def test_a_run_ends_with_its_row_beside_the_leaderboard(add, make_run, directory):
+def test_a_run_ends_with_its_figures_and_the_rows_to_compare_them_with(add, make_run, directory):
     make_board(add, make_run)
     row, _ = board.read_row_and_ranks(make_run(method="new", seed=7, nearest=0.55) / "row.json")
     text = table_for_run(row, directory)
     lines = text.splitlines()
-    assert lines[0] == "apogee-giants, version 1, full scale"
-    value = percent(row.metrics["doppelganger_free"].value)
-    assert re.search(rf"^> new +seed 7 +{value} ", text, re.MULTILINE)
+    assert lines[0] == "new on apogee-giants, version 1, full scale, seed 7"
     figure = row.metrics["doppelganger_free"]
-    assert re.search(rf"interval from +{percent(figure.low)} ", text)
-    assert re.search(rf"^>? +to +{percent(figure.high)} ", text, re.MULTILINE)
-    assert re.search(r"^fader +3 seeds", text, re.MULTILINE)
-    published = r"^fader; de Mijolla and Ness, +published +60.7 +82.3 +93.7.*\nTable 1$"
-    assert re.search(published, text, re.MULTILINE)
+    value, low, high = (percent(x) for x in (figure.value, figure.low, figure.high))
+    assert re.search(rf"^Nearest \[%\] +{value} +{low} to {high}$", text, re.MULTILINE)
+    assert re.search(rf"^> new, this run +1 +{value} ", text, re.MULTILINE)
+    assert re.search(r"^fader +3 ", text, re.MULTILINE)
+    assert re.search(r"^fader \(published: .* +60.7 +82.3 +93.7", text, re.MULTILINE)
+    assert max(map(len, lines)) <= WIDTH
 
 
-def test_a_run_on_own_data_ends_with_its_row_alone(make_run, directory):
+def test_a_run_is_compared_with_its_label_access_alone(add, make_run, directory):
+    make_board(add, make_run)
+    add(make_run(method="contrastive", label_access="pairs"))
+    row, _ = board.read_row_and_ranks(
+        make_run(method="new", label_access="pairs", seed=7) / "row.json"
+    )
+    text = table_for_run(row, directory)
+    methods = re.findall(r"^([a-z-]+) +\d ", text, re.MULTILINE)
+    assert methods == ["contrastive"]
+    assert "Label access pairs, means over seeds" in text
+    assert "published" not in text  # those of this task have label access `nuisance`
+
+
+@pytest.mark.parametrize(("scale", "purpose"), [("mini", "trying"), ("tiny", "tests")])
+def test_a_small_run_ends_with_what_its_scale_is_for(add, make_run, directory, scale, purpose):
+    make_board(add, make_run)
+    row, _ = board.read_row_and_ranks(make_run(method="new", scale=scale) / "row.json")
+    text = table_for_run(row, directory)
+    assert f"The scale {scale} is for {purpose}" in text
+    assert "leaderboard/LEADERBOARD.md" in text
+    assert "fader" not in text and "published" not in text  # full-scale rows
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_run_on_own_data_ends_with_its_figures_alone(make_run, directory):
     row, _ = board.read_row_and_ranks(make_run(task="my_pairs", scale="own") / "row.json")
     text = table_for_run(row, directory)
-    assert text.startswith("my_pairs, version 1, own")
-    assert "published" not in text
+    assert text.startswith("fader on my_pairs, version 1, own, seed 0")
+    assert "published" not in text and "scale" not in text
 
 
 def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
@@ -415,5 +438,5 @@ def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
     path.write_text("{}")
     row, _ = board.read_row_and_ranks(make_run(seed=1) / "row.json")
     text = table_for_run(row, directory)
-    assert "> fader" in text
+    assert "Nearest [%]" in text
     assert "The leaderboard's rows are omitted: " in text
