@@ -5,6 +5,8 @@ import sys
 
 import click
 
+from starbench.common.text import escaped
+
 # User-fixable errors, by the module that defines each. The modules are not imported here, as some
 # import torch, which takes seconds; an error of a module that was never imported cannot occur.
 USER_ERRORS = (
@@ -53,8 +55,8 @@ def in_one_sentence(error: BaseException, command: str | None = None) -> click.C
     if isinstance(error, _imported(USER_ERRORS)):
         return UserError(_one_line(error))
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        reason = " ".join((error.strerror or str(error)).split())
+        place = f"{escaped(str(error.filename))}: " if error.filename else ""
+        reason = escaped(" ".join((error.strerror or str(error)).split()))
         return Failure(f"{place}{reason.rstrip('.')}.")
     if isinstance(error, MemoryError):
         return Failure("Out of memory; choose a smaller --scale or a machine with more memory.")
@@ -76,4 +78,4 @@ def _imported(places: tuple[tuple[str, str], ...]) -> tuple[type[BaseException],
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return escaped(" ".join(str(error).split()))
