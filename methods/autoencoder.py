@@ -23,7 +23,7 @@ class PlainAutoencoder(Autoencoder):
     """An autoencoder that is not given the nuisance."""
 
     name = "autoencoder"
-    version = 1
+    version = 2
     label_access = "none"
     reference = "Hinton and Salakhutdinov 2006, Science 313, 504"
     Hyperparameters = AutoencoderSettings

@@ -45,7 +45,7 @@ class BetaVae(Autoencoder):
     """A variational autoencoder without labels, with a stronger pull towards the prior."""
 
     name = "beta-vae"
-    version = 1
+    version = 2
     label_access = "none"
     reference = "Higgins et al. 2017"
     Hyperparameters = Settings

@@ -38,7 +38,7 @@ class ConditionalVae(Autoencoder):
     """A variational autoencoder that is given the nuisance."""
 
     name = "conditional-vae"
-    version = 1
+    version = 2
     reference = "Sohn et al. 2015"
     Hyperparameters = VariationalSettings
     hyperparameters: VariationalSettings

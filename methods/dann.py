@@ -49,7 +49,7 @@ class Settings(AutoencoderSettings):
         0.1, "weight w of the reversed gradient at the end of the training", low=0.0
     )
     adversary_widths: tuple[int, ...] = option(
-        (512, 256), "widths of the adversary's hidden layers", low=1
+        (256, 128), "widths of the adversary's hidden layers", low=1
     )
 
 
@@ -104,7 +104,7 @@ class Dann(Autoencoder):
     """Adversarial disentanglement by gradient reversal against a regression."""
 
     name = "dann"
-    version = 1
+    version = 2
     reference = "Ganin et al. 2016, JMLR 17, 59"
     Hyperparameters = Settings
     hyperparameters: Settings

@@ -99,7 +99,7 @@ class FactorDis(Autoencoder):
     """Disentanglement by a critic of spectra, latents and shuffled nuisance."""
 
     name = "factordis"
-    version = 1
+    version = 2
     reference = "de Mijolla et al. 2021, ApJ 913, 12"
     Hyperparameters = Settings
     hyperparameters: Settings

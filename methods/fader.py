@@ -12,6 +12,11 @@ reconstruct and to make A fail:
 where A is held fixed in the second loss (`starbench.methods.parts.classifier`). If the latent
 carries no information on u, the cross-entropy L_A is at chance, log(number of bins).
 
+This is the idea of the papers below on the representation that all autoencoders here share
+(`starbench.methods.parts.autoencoder`): whitened principal components and, with noise, a refinement
+of each latent and axes matched to the noise. The authors' networks, on pixels, are the preset
+``published``, which has no row on the leaderboard.
+
 References
 ----------
 Lample et al. (2017), "Fader networks: manipulating images by sliding attributes", NeurIPS 30.
@@ -61,13 +66,14 @@ class Fader(Autoencoder):
             "components": 0,
             "input_whitening": 0.0,
             "loss_whitening": 0.0,
-            "encoder_widths": (2048, 512, 128, 32),
+            "encoder_widths": (2048, 512, 128),
             "decoder_widths": (512, 2048, 8192),
             "activation": "selu",
             "learning_rate": 1e-5,
             "one_cycle": False,
             "adversary_weight": 8.4e-4,
             "adversary_ramp": 0.0,
+            "adversary_widths": (512, 256),
             "bins": 10,
             "refinement": 0,
             "noise_matching": False,

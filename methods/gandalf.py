@@ -71,7 +71,7 @@ class Gandalf(Autoencoder):
     """Adversarial disentanglement with one classifier for each nuisance."""
 
     name = "gandalf"
-    version = 1
+    version = 2
     reference = "Santovena et al. 2024; A&A 694, A326"
     Hyperparameters = Settings
     hyperparameters: Settings

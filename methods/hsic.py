@@ -100,7 +100,7 @@ class Hsic(Autoencoder):
     """Disentanglement by a penalty on the Hilbert-Schmidt independence criterion."""
 
     name = "hsic"
-    version = 2
+    version = 3
     reference = "Gretton et al. 2005; Song et al. 2012; Lopez et al. 2018"
     Hyperparameters = Settings
     hyperparameters: Settings

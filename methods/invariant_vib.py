@@ -95,7 +95,7 @@ class InvariantVib(Autoencoder):
     """A conditional variational autoencoder that penalises a bound on the leaked information."""
 
     name = "invariant-vib"
-    version = 1
+    version = 2
     reference = "Moyer et al. 2018"
     Hyperparameters = Settings
     hyperparameters: Settings

@@ -100,7 +100,7 @@ class Mmd(Autoencoder):
     """Disentanglement by matching the latents of groups of the nuisance."""
 
     name = "mmd"
-    version = 1
+    version = 2
     reference = "Gretton et al. 2012; Louizos et al. 2016"
     Hyperparameters = Settings
     hyperparameters: Settings

@@ -94,7 +94,7 @@ class SwapConsistency(Autoencoder):
     """An autoencoder that reconstructs spectra from their twins' latents."""
 
     name = "swap-consistency"
-    version = 2
+    version = 3
     label_access = "pairs"
     reference = "after Mathieu et al. 2016"
     Hyperparameters = Settings

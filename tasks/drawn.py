@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,7 +27,14 @@ class DrawnTask(Task):
     of the fingerprint and of the header of a stored file.
 
     ``starbench.tasks.example`` is a task to copy.
+
+    Attributes
+    ----------
+    remake_manifest : str or None
+        The command that makes the manifest again, of a task whose `check_flux` compares with one.
     """
+
+    remake_manifest: ClassVar[str | None] = None
 
     @abstractmethod
     def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
@@ -113,6 +121,7 @@ class DrawnTask(Task):
         header = Header(
             wavelength=self.wavelength,
             wavelength_unit=self.wavelength_unit,
+            wavelength_medium=self.card.medium,
             nuisance_names=self.nuisance_names,
             nuisance_units=self.nuisance_units,
             elements=self.elements,
@@ -126,6 +135,7 @@ class DrawnTask(Task):
             self.make,
             lambda split, *labels: self.check_labels(scale, split, *labels),
             lambda split, start, flux: self.check_flux(scale, split, start, flux),
+            self.remake_manifest,
         )
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:

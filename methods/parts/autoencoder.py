@@ -55,7 +55,7 @@ class Autoencoder(Method):
     """
 
     label_access = "nuisance"
-    version = 2
+    version = 3
     hyperparameters: AutoencoderSettings
 
     def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu") -> None:
@@ -141,6 +141,7 @@ class Autoencoder(Method):
             monitor,
             n_items=n_fitted,
             epochs=settings.epochs,
+            usual_epochs=settings.usual_epochs,
             batch_size=settings.batch_size,
             step=step,
         )

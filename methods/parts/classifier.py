@@ -54,10 +54,10 @@ class ClassifierSettings(AutoencoderSettings):
 
     adversary_weight: float = option(0.3, "weight w of the adversary's cross-entropy", low=0.0)
     adversary_ramp: float = option(
-        0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
+        0.3, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
     adversary_widths: tuple[int, ...] = option(
-        (512, 256), "widths of the adversary's hidden layers", low=1
+        (256, 128), "widths of the adversary's hidden layers", low=1
     )
     adversary_cooling: float = option(
         0.5,

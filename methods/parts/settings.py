@@ -1,6 +1,7 @@
 """Hyperparameters that all autoencoders share."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from starbench.methods.base import option
 from starbench.methods.parts.perceptron import ACTIVATIONS
@@ -23,10 +24,10 @@ class AutoencoderSettings:
         0.4, "squared errors are divided by the variance to this power", low=0.0, high=1.0
     )
     encoder_widths: tuple[int, ...] = option(
-        (1024, 512, 128), "widths of the encoder's hidden layers", low=1
+        (512, 256, 128), "widths of the encoder's hidden layers", low=1
     )
     decoder_widths: tuple[int, ...] = option(
-        (512, 1024), "widths of the decoder's hidden layers", low=1
+        (256, 512), "widths of the decoder's hidden layers", low=1
     )
     activation: str = option(
         "silu", "activation function of all networks", choices=tuple(ACTIVATIONS)
@@ -37,9 +38,14 @@ class AutoencoderSettings:
     noise_matching: bool = option(
         True, "whether latents of noisy spectra are weighted by signal-to-noise after the fit"
     )
-    epochs: int = option(30, "passes over the training spectra", low=1)
+    usual_epochs: ClassVar[int] = 30
+    epochs: int = option(
+        0,
+        "passes over the training spectra; 0: 30, or as many as make 1,500 steps, if more",
+        low=0,
+    )
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak learning rate", low=0.0)
+    learning_rate: float = option(2e-3, "peak learning rate", low=0.0)
     one_cycle: bool = option(
         True, "whether the learning rate follows a one-cycle schedule or stays at its peak"
     )

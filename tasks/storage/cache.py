@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import platformdirs
-from tqdm import tqdm
 
 from starbench.common.locks import try_lock
 from starbench.common.paths import user_path
+from starbench.common.progress import bar, stage
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
@@ -68,6 +68,8 @@ class CachedPairs:
         Raises `Damaged` if the labels of a split are wrong; cheap.
     check_flux : callable (split, start, flux) -> None
         Raises `Damaged` if the flux of the pairs from `start` on is wrong.
+    remake_manifest : str or None
+        The command that makes the task's manifest again, for the error about other data.
     """
 
     def __init__(
@@ -77,12 +79,18 @@ class CachedPairs:
         make: Callable[[str, int, int], Split],
         check_labels: Callable[[str, Spectra, Spectra], None],
         check_flux: Callable[[str, int, Spectra], None],
+        remake_manifest: str | None = None,
     ):
         self.path = Path(path)
         self.header = header
         self._make = make
         self._check_labels = check_labels
         self._check_flux = check_flux
+        self._remedy = (
+            f", or, if you changed the data, regenerate the manifest with `{remake_manifest}`"
+            if remake_manifest
+            else ""
+        )
         self._store = Store(self.path, header)
         self._partial = Store(self.path.with_name(self.path.name + ".partial"), header)
 
@@ -113,7 +121,7 @@ class CachedPairs:
         """Return what is wrong with the finished file, None if nothing is; reads no flux."""
         try:
             self._store.check()
-            for split in SPLITS:
+            for split in stage("check labels", SPLITS, unit="split"):
                 self._check_labels(split, *self._store.labels(split))
         except Damaged as damage:
             return str(damage)
@@ -163,7 +171,8 @@ class CachedPairs:
         if fault is not None:
             yield f"{self.path} {fault}", None
             return
-        for split, chunk in self._bar(self.header.chunks, "verify", progress):
+        places = self.header.chunks
+        for split, chunk in bar(places, label="verify", unit="chunk", quiet=not progress):
             try:
                 piece = self._store.read(split, chunk)
                 self._check_flux(split, self.header.rows(split, chunk).start, piece.flux)
@@ -176,10 +185,14 @@ class CachedPairs:
     def _build(self, progress: bool) -> None:
         store = self._unfinished()
         todo = [place for place in self.header.chunks if not store.is_written(*place)]
-        done = len(self.header.chunks) - len(todo)
-        bar = self._bar(todo, f"build {self.path.stem}", progress, done)
+        total = len(self.header.chunks)
+        places = bar(
+            todo,
+            label=f"build {self.path.stem}",
+            total=total, initial=total - len(todo), unit="chunk", quiet=not progress,
+        )  # fmt: skip
         with self._room(store):
-            for split, chunk in bar:
+            for split, chunk in places:
                 store.write(split, chunk, self._make_checked(split, chunk))
         self._finish()
 
@@ -207,10 +220,8 @@ class CachedPairs:
             self._check_flux(split, rows.start, piece.flux)
         except Damaged as damage:
             raise DataError(
-                f"The data made on this machine differ from the manifest: {damage}; "
-                "install the library versions in constraints.txt, or, if you changed the data, "
-                "regenerate the manifest with "
-                "`python -m starbench.tasks.apogee_giants.make_manifest`."
+                f"The data made on this machine differ from what the task expects: {damage}; "
+                f"install the library versions in constraints.txt{self._remedy}."
             ) from damage
         return piece
 
@@ -240,16 +251,3 @@ class CachedPairs:
         # A finished file is kept: a chunk that could not be written is marked as missing in it.
         unfinished = self._partial.path if store is self._partial else None
         return report_full_disk(self.path, self.header.n_bytes, remove=unfinished)
-
-    def _bar(
-        self, places: list[ChunkId], label: str, progress: bool, done: int = 0
-    ) -> "tqdm[ChunkId]":
-        return tqdm(
-            places,
-            label,
-            done + len(places),
-            initial=done,
-            unit="chunk",
-            disable=not progress,
-            dynamic_ncols=True,
-        )

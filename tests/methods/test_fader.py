@@ -28,5 +28,6 @@ def test_the_adversary_disentangles():
 
 def test_published_preset_works_on_pixels_with_the_published_widths():
     settings = Fader.Hyperparameters(**Fader.presets["published"])
-    assert (settings.components, settings.encoder_widths) == (0, (2048, 512, 128, 32))
+    assert (settings.components, settings.encoder_widths) == (0, (2048, 512, 128))
     assert settings.decoder_widths == (512, 2048, 8192)
+    assert settings.adversary_widths == (512, 256)

@@ -1,5 +1,7 @@
 """The number of threads follows the user, the batch system and the container."""
 
+import os
+
 import numpy as np
 import pytest
 import threadpoolctl
@@ -80,8 +82,25 @@ def test_a_limit_reaches_the_ranking_and_linear_algebra(monkeypatch):
             ranking.twin_ranks(latent)
             pools = [x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
             assert pools and all(pool["num_threads"] <= n_threads for pool in pools)
+            # OpenBLAS's own threads spin on a busy machine.
+            spinning = [x for x in pools if x["threading_layer"] == "pthreads"]
+            assert all(pool["num_threads"] == 1 for pool in spinning)
     finally:
         for pool in before:
             if pool["user_api"] == "blas":
                 threadpoolctl.threadpool_limits(pool["num_threads"], user_api="blas")
     assert started == [2, 1]
+
+
+def test_threads_that_wait_leave_their_core_to_others(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    threads.wait_passively()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    threads.wait_passively()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setenv("KMP_BLOCKTIME", "20")
+    threads.wait_passively()
+    assert "OMP_WAIT_POLICY" not in os.environ

@@ -253,3 +253,38 @@ def test_importing_the_metrics_loads_neither_the_compiler_nor_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert result.stdout.strip() == "set()"
+
+
+def device_latents(rng):
+    """Latents with exact ties, and with stars that are not finite."""
+    latent = integer_latents(rng, n_pairs=301, d=7)
+    latent[5, 0, 1], latent[7, 1, 6], latent[7, 0, 0] = np.nan, np.inf, -np.inf
+    return latent
+
+
+def test_the_kernel_for_accelerators_gives_the_ranks_of_the_cpu(rng):
+    latent = device_latents(rng)
+    expected = twin_ranks(latent)
+    ranks = twin_ranks(latent, device="cpu:0")
+    np.testing.assert_array_equal(ranks.rank, expected.rank)
+    np.testing.assert_array_equal(ranks.tied, expected.tied)
+
+
+def test_the_triton_kernel_gives_the_ranks_of_the_cpu_when_interpreted(tmp_path, rng):
+    pytest.importorskip("triton", reason="Triton comes with a torch for GPUs")
+    if np.lib.NumpyVersion(np.__version__) >= "2.4.0":
+        pytest.skip("Triton 3.6 cannot interpret a loop with NumPy 2.4")
+    np.save(tmp_path / "latent.npy", device_latents(rng))
+    code = """
+import sys, numpy as np
+from starbench.metrics import _l1_torch, _l1_triton, twin_ranks
+latent = np.load(sys.argv[1])
+expected = twin_ranks(latent)
+_l1_torch._kernel = lambda device_type: _l1_triton.count_closer
+ranks = twin_ranks(latent, device="cpu:0")
+np.testing.assert_array_equal(ranks.rank, expected.rank)
+np.testing.assert_array_equal(ranks.tied, expected.tied)
+"""
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-c", code, str(tmp_path / "latent.npy")]
+    subprocess.run(command, env=environment, check=True)
