@@ -29,8 +29,7 @@ ROOT = Path(__file__).parents[2]
 ROWS = ("apogee-giants-v1__pca__seed0-9b0817a4", "apogee-giants-v1__random-latent__seed0-7e4ac720")
 SECONDS = 900  # after which a command counts as stuck
 # Differ between two runs of one command.
-VARIABLE = {"seconds", "peak_memory_mb", "date", "provenance", "command", "started", "finished",
-            "timestamp", "message"}  # fmt: skip
+VARIABLE = {"commit", "dirty", "load", "message", "peak_memory_mb", "seconds", "_fingerprint"}
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,7 @@ def digest(path: Path) -> str:
 
 def _stable(value: object) -> object:
     if isinstance(value, dict):
-        return {
-            key: _stable(x) for key, x in value.items() if key not in VARIABLE | {"_fingerprint"}
-        }
+        return {key: _stable(x) for key, x in value.items() if key not in VARIABLE}
     return [_stable(x) for x in value] if isinstance(value, list) else value
 
 
