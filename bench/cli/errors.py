@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from starbench.common.text import escaped
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolderBusy
 
 # User-fixable errors, by the module that defines each. The modules are not imported here, as some
@@ -62,8 +63,8 @@ def in_one_sentence(error: BaseException, command: str | None = None) -> click.C
     if isinstance(error, _imported(USER_ERRORS)):
         return UserError(_one_line(error))
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        reason = " ".join((error.strerror or str(error)).split())
+        place = f"{escaped(str(error.filename))}: " if error.filename else ""
+        reason = escaped(" ".join((error.strerror or str(error)).split()))
         return Failure(f"{place}{reason.rstrip('.')}.")
     if isinstance(error, MemoryError):
         return Failure("Out of memory; choose a smaller --scale or a machine with more memory.")
@@ -85,4 +86,4 @@ def _imported(places: tuple[tuple[str, str], ...]) -> tuple[type[BaseException],
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return escaped(" ".join(str(error).split()))

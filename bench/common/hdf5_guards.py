@@ -1,7 +1,10 @@
 """Opening HDF5 files, and guards for untrusted ones, which may name other files or false sizes."""
 
+import logging
 import math
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,15 @@ import numpy as np
 
 from starbench.common.locks import BUSY, warn_of_no_locks
 
+# HDF5 meets damage with any of these.
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, IndexError)
 MAX_TEXTS = 1000  # in one attribute
 MAX_ATTRIBUTE_BYTES = 2**20
 MAX_CHUNK_BYTES = 2**28  # HDF5 reads at least one chunk at a time
-_HEADROOM = 2**29  # bytes that reading an attribute may take
+_HEADROOM = 2**29  # bytes that reading may take besides what is read
+_MAX_RATIO = 1100  # of deflate it is 1032; no other filter makes spectra smaller
+_SECONDS = 5  # of processor time that reading a file's structure may take
+_SLACK = 2**24  # bytes of a dataset that may be left unwritten
 
 
 class OpenElsewhere(Exception):
@@ -39,6 +47,42 @@ def open_hdf5(path: Path) -> h5py.File:
             raise OpenElsewhere(f"{path} is open in another program; close it there.") from error
     warn_of_no_locks(str(path))
     return h5py.File(path, "r", locking=False)
+
+
+def require_end(read: Callable[[], object]) -> None:
+    """Read the structure of a file in a child process first, which must end by itself.
+
+    On damaged structure the HDF5 library may loop without end or crash, and nothing can stop it
+    within a process. Where processes cannot be forked nothing is done.
+
+    Parameters
+    ----------
+    read : callable
+        Opens the file and reads its structure; what it raises or returns is ignored.
+
+    Raises
+    ------
+    OSError
+        If the child was ended by a signal.
+    """
+    if not hasattr(os, "fork"):
+        return
+    process = os.fork()
+    if not process:
+        try:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+            logging.disable()  # the parent will warn too
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(12 * _SECONDS)  # a lock that another thread held would never be free
+            read()
+        except BaseException:
+            os._exit(0)  # the parent will meet it too
+        os._exit(0)
+    if os.WIFSIGNALED(os.waitpid(process, 0)[1]):
+        raise OSError("reading its structure crashes or never ends")
 
 
 def holds_itself(group: h5py.Group, name: str) -> bool:
@@ -68,6 +112,25 @@ def oversized(dataset: h5py.Dataset) -> bool:
     """Return whether a single read of a dataset would take an unreasonable amount of memory."""
     n_bytes: int = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
     return n_bytes > MAX_CHUNK_BYTES
+
+
+def mostly_unwritten(dataset: h5py.Dataset) -> bool:
+    """Return whether a file holds far fewer bytes than a dataset declares, however compressed."""
+    declared: int = dataset.dtype.itemsize * math.prod(dataset.shape)
+    stored: int = dataset.id.get_storage_size()
+    return declared > _MAX_RATIO * stored + _SLACK
+
+
+def read_numbers(dataset: h5py.Dataset, rows: slice | None = None) -> Any:
+    """Return a dataset or a range of its rows, in no more memory than its shape and chunks imply.
+
+    A few kilobytes of compressed data can unpack to gigabytes, whatever size the file declares.
+    """
+    n_rows = None if rows is None else len(range(*rows.indices(len(dataset))))
+    shape = dataset.shape if n_rows is None else (n_rows, *dataset.shape[1:])
+    sizes = math.prod(shape), 2 * math.prod(dataset.chunks or ())
+    with bounded_memory(_HEADROOM + dataset.dtype.itemsize * sum(sizes)):
+        return dataset[()] if rows is None else dataset[rows]
 
 
 def read_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> Any:

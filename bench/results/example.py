@@ -14,7 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.common.files import write_hdf5
-from starbench.common.hdf5_guards import local_object, open_hdf5
+from starbench.common.hdf5_guards import (
+    UNREADABLE,
+    local_object,
+    open_hdf5,
+    read_numbers,
+    require_end,
+)
 from starbench.results.ranks import refuse_wide_chunks
 from starbench.results.text import RowError, printable
 
@@ -126,27 +132,39 @@ def read_example(path: Path) -> Example:
     if not path.is_file() or path.stat().st_size > MAX_EXAMPLE_BYTES:
         raise RowError(f"{name}: not a file of at most {MAX_EXAMPLE_BYTES:,} bytes; remove it")
     try:
-        with open_hdf5(path) as file:
-            spectra = {field: _spectrum(file, field, name) for field in _SPECTRA}
-            pair, half = (int(_attribute(file, field, "iu", 0, name)) for field in ("pair", "half"))
-            nuisance, twin = (
-                tuple(float(value) for value in _attribute(file, field, "f", 1, name))
-                for field in ("nuisance", "twin_nuisance")
-            )
-            names, units = (_texts(file, field, name) for field in _TEXTS)
-            unit, medium = ("".join(_texts(file, field, name)) for field in _SINGLE_TEXTS)
-    except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
+        require_end(lambda: _stored(path, name))
+        example = _stored(path, name)
+    except RowError:
+        raise
+    except UNREADABLE:
         raise RowError(f"{name}: a damaged HDF5 file; remove it to go without the figure") from None
-    if len({len(values) for values in spectra.values()}) > 1:
+    spectra = [getattr(example, field) for field in _SPECTRA]
+    if len({len(values) for values in spectra}) > 1:
         raise RowError(f"{name}: {', '.join(_SPECTRA)} should have the same length")
-    if len(nuisance) != len(twin):
+    n_nuisances = len(example.nuisance)
+    if n_nuisances != len(example.twin_nuisance):
         raise RowError(f"{name}: `nuisance` and `twin_nuisance` should have the same length")
-    if not (np.diff(spectra["wavelength"]) > 0).all():
+    if not (np.diff(example.wavelength) > 0).all():
         raise RowError(f"{name}: `wavelength` should increase")
-    if any(texts and len(texts) != len(nuisance) for texts in (names, units)):
+    named = (example.nuisance_names, example.nuisance_units)
+    if any(texts and len(texts) != n_nuisances for texts in named):
         raise RowError(f"{name}: `nuisance`, its names and its units should have the same length")
-    if pair < 0 or half not in (0, 1):
+    if example.pair < 0 or example.half not in (0, 1):
         raise RowError(f"{name}: `pair` should be 0 or more, and `half` 0 or 1")
+    return example
+
+
+def _stored(path: Path, name: str) -> Example:
+    """Read an example, after a check of the type and shape of each part."""
+    with open_hdf5(path) as file:
+        spectra = {field: _spectrum(file, field, name) for field in _SPECTRA}
+        pair, half = (int(_attribute(file, field, "iu", 0, name)) for field in ("pair", "half"))
+        nuisance, twin = (
+            tuple(float(value) for value in _attribute(file, field, "f", 1, name))
+            for field in ("nuisance", "twin_nuisance")
+        )
+        names, units = (_texts(file, field, name) for field in _TEXTS)
+        unit, medium = ("".join(_texts(file, field, name)) for field in _SINGLE_TEXTS)
     return Example(
         pair,
         half,
@@ -168,7 +186,7 @@ def _spectrum(file: h5py.File, field: str, name: str) -> Spectrum:
     if dataset.dtype.kind != "f" or dataset.ndim != 1 or not 1 <= len(dataset) <= _MAX_PIXELS:
         raise RowError(f"{name}: `{field}` should be 1 to {_MAX_PIXELS:,} floating-point numbers")
     refuse_wide_chunks(dataset, name)
-    return _drawable(dataset[()], field, name)
+    return _drawable(read_numbers(dataset), field, name)
 
 
 def _attribute(file: h5py.File, field: str, kind: str, ndim: int, name: str) -> Any:

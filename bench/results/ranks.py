@@ -13,7 +13,13 @@ import h5py
 import numpy as np
 
 from starbench.common.files import atomic_path
-from starbench.common.hdf5_guards import holds_itself, local_object, open_hdf5
+from starbench.common.hdf5_guards import (
+    UNREADABLE,
+    holds_itself,
+    local_object,
+    open_hdf5,
+    read_numbers,
+)
 from starbench.results.text import RowError, printable
 
 MAX_RANKS_BYTES = 16_000_000
@@ -77,7 +83,9 @@ def read_ranks(path: Path) -> Ranks:
     try:
         with open_hdf5(path) as file:
             rank, tied = (_stored(file, field, name) for field in ("rank", "tied"))
-    except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
+    except RowError:
+        raise
+    except UNREADABLE:
         raise RowError(f"{name}: a damaged HDF5 file; copy it or run it again") from None
     return _checked_ranks(rank, tied, name)
 
@@ -128,7 +136,7 @@ def _stored(file: h5py.File, name: str, path: str) -> np.ndarray:
     refuse_wide_chunks(dataset, path)
     if not 1 <= dataset.shape[0] <= MAX_PAIRS:
         raise RowError(f"{path}: `{name}` should have 1 to {MAX_PAIRS:,} pairs")
-    values: np.ndarray = dataset[()]
+    values: np.ndarray = read_numbers(dataset)
     return values
 
 

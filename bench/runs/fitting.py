@@ -312,7 +312,7 @@ class Fit:
             # Also checks that the file can be read, while the fit can still start over.
             if checkpoint.load(folder.best)[1]["epoch"] != self.best_epoch:
                 raise checkpoint.CheckpointError(f"{folder.best.name} holds another epoch")
-        elif self.best_epoch:
+        elif self.best_epoch == self.epoch_done:  # both are 0 for a method without epochs
             _copy(folder.checkpoint, folder.best)  # a process may have been killed before it did
         if "generators" in metadata:  # checkpoints of the first releases lack them
             restore_generators(metadata["generators"])

@@ -28,7 +28,16 @@ import h5py
 import numpy as np
 
 from starbench.common.files import atomic_path, write_hdf5, write_json
-from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, open_hdf5, oversized
+from starbench.common.hdf5_guards import (
+    MAX_CHUNK_BYTES,
+    UNREADABLE,
+    local_object,
+    mostly_unwritten,
+    open_hdf5,
+    oversized,
+    read_numbers,
+    require_end,
+)
 from starbench.common.progress import bar, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_settings
@@ -59,8 +68,6 @@ from starbench.tasks.errors import DataError
 
 RULE = "chosen by its authors, outside starbench"
 MAX_LATENT = 2048  # dimensions; the time of the ranking is proportional to them
-# HDF5 meets damage with any of these.
-_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, IndexError)
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
 
 
@@ -95,18 +102,21 @@ class Predictions:
             )
         with ExitStack() as undo:
             try:
-                self._file = open_hdf5(path)
-                undo.callback(self._file.close)
-                self._check()
+                require_end(lambda: self._open(undo))
+                self._open(undo)
                 self._offset = self._latent_offset()
-            except _UNREADABLE as error:
+            except PredictionsError:
+                raise
+            except UNREADABLE as error:
                 reason = shorten(" ".join(str(error).split()))
                 raise PredictionsError(
                     f"{path} cannot be read as HDF5 ({reason}); write it again."
                 ) from error
             undo.pop_all()
 
-    def _check(self) -> None:
+    def _open(self, stack: ExitStack) -> None:
+        """Open the file and check its structure."""
+        self._file = stack.enter_context(open_hdf5(self.path))
         self._width: int | None = None
         self._check_names()
         self._check_latent("test", required=True)
@@ -159,8 +169,8 @@ class Predictions:
 
     def _read_stored(self, place: str, rows: slice) -> np.ndarray:
         try:
-            values: np.ndarray = self._file[place][rows]
-        except _UNREADABLE as error:
+            values: np.ndarray = read_numbers(self._file[place], rows)
+        except UNREADABLE as error:
             raise PredictionsError(
                 f"{self.path}: {place} cannot be read; write it again."
             ) from error
@@ -242,6 +252,11 @@ class Predictions:
             raise PredictionsError(
                 f"{self.path}: {place} is stored in chunks larger than "
                 f"{MAX_CHUNK_BYTES // 2**20} MB; write it in smaller ones."
+            )
+        if mostly_unwritten(self._file[place]):
+            raise PredictionsError(
+                f"{self.path}: {place} has shape {self._file[place].shape}, but the file holds "
+                f"{self._file[place].id.get_storage_size():,} bytes of it; write all its numbers."
             )
 
 
@@ -435,7 +450,9 @@ def _read(
                 compared.update,
             )
     except Diverged as error:  # here a fault of the file
-        raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
+        raise PredictionsError(
+            f"{predictions.path}, split {split}: {error}; write finite numbers there."
+        ) from None
 
 
 def write_predictions(

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from starbench.common.hdf5_guards import open_hdf5
+from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
 from starbench.metrics import TwinRanks, metric, recovery_estimates, resample_pairs, twin_ranks
@@ -120,8 +120,10 @@ def check_latents(ranks: Ranks, path: Path) -> None:
             if latent.ndim != 3 or latent.shape[:2] != ranks.rank.shape:
                 expected = f"[{len(ranks.rank)}, 2, d]"
                 raise RowError(f"{name}: `latent` should be {expected}, not {list(latent.shape)}")
-            recomputed = twin_ranks(latent[()])
-    except (OSError, RuntimeError):
+            recomputed = twin_ranks(read_numbers(latent))
+    except RowError:
+        raise
+    except UNREADABLE:
         raise RowError(f"{name}: not a complete HDF5 file; run again") from None
     differing = int(np.count_nonzero(recomputed.rank != ranks.rank))
     if differing:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from starbench.common.files import atomic_path
 from starbench.common.progress import bar
+from starbench.common.text import listed
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import SPLITS, ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card, Scale
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 SCALE: Scale = "own"  # the only scale of users' own pairs
 _NAME_LENGTH = 50  # characters of a file's name that become the task's
 _CHECKS = 2  # raised when the checks change, so that files are checked again
-_NAMED = 5  # unread datasets that a warning names
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
 
@@ -140,10 +140,8 @@ class OwnData(Task):
         return Content(digest.hexdigest()[:16], level, spread)
 
     def _warn_of_unread(self) -> None:
-        names = [shown.encode("ascii", "replace").decode() for shown in self._file.unread]
-        if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            log.warning("%s: nothing reads %s%s.", self._source, ", ".join(names[:_NAMED]), more)
+        if self._file.unread:
+            log.warning("%s: nothing reads %s.", self._source, listed(self._file.unread))
 
     def _stamp(self) -> Path:
         """Return the file that remembers the check of this file as it is now."""

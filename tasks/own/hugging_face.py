@@ -17,6 +17,7 @@ import numpy as np
 
 from starbench.common.files import atomic_path
 from starbench.common.progress import bar
+from starbench.common.text import listed
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
@@ -27,7 +28,6 @@ from starbench.tasks.storage.layout import counted, write_hdf5
 
 log = logging.getLogger(__name__)
 
-_NAMED = 5  # unread columns that a warning names
 _COPY = "2"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
@@ -103,9 +103,7 @@ def open_table(
     check_names(about, source)
     unread = {name for split in SPLITS for name in rows.columns(split)} - {*_FIELDS, ABOUT}
     if unread:
-        names = ", ".join(ascii(name)[1:-1] for name in sorted(unread)[:_NAMED])
-        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
-        log.warning("%s: nothing reads the columns %s%s.", source, names, more)
+        log.warning("%s: nothing reads the columns %s.", source, listed(sorted(unread)))
     with_composition = tuple(split for split in SPLITS if _has_composition(rows, source, split))
     if with_composition and not about.elements:
         raise DataError(
@@ -230,7 +228,7 @@ class _Parquet:
                     self._columns[split] = file.schema_arrow.names
                     if self.about is None:
                         text = (file.schema_arrow.metadata or {}).get(ABOUT.encode())
-                        self.about = None if text is None else text.decode(errors="replace")
+                        self.about = None if text is None else text.decode(errors="surrogateescape")
 
     def columns(self, split: str) -> list[str]:
         return self._columns[split]
@@ -244,6 +242,7 @@ class _Parquet:
                 # One group at a time: asked for all, Arrow reads ahead to the end of the file.
                 for group in range(file.num_row_groups):
                     for batch in file.iter_batches(n, row_groups=[group], columns=columns):
+                        batch.validate(full=True)
                         yield pa.Table.from_batches([batch])
 
     def digest(self, digest: Any) -> None:
@@ -263,13 +262,16 @@ class _Datasets:
         self._splits, self._source = splits, source
         self.sizes = {split: len(splits[split]) for split in SPLITS if split in splits}
         self.about: str | None = None
+        with self._reading():
+            for split in self.sizes:
+                splits[split].data.validate(full=True)  # Arrow ends the process at false offsets
 
     def columns(self, split: str) -> list[str]:
         return list(self._splits[split].column_names)
 
     def tables(self, split: str, columns: list[str], n: int) -> Iterator[Any]:
         selected = self._splits[split].select_columns(columns).with_format("arrow")
-        with _reading(self._source, "save or load the data set again"):
+        with self._reading():
             yield from selected.iter(batch_size=n)
 
     def digest(self, digest: Any) -> None:
@@ -281,6 +283,9 @@ class _Datasets:
             for table in self.tables(split, names, 256):
                 for batch in table.combine_chunks().to_batches():
                     digest.update(batch.serialize())
+
+    def _reading(self) -> Any:
+        return _reading(self._source, "save or load the data set again")
 
 
 def _about(rows: PairTable, source: str) -> str:

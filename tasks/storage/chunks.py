@@ -19,7 +19,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from starbench.common.hdf5_guards import OpenElsewhere, open_hdf5
+from starbench.common.hdf5_guards import OpenElsewhere, bounded_memory, open_hdf5, require_end
+from starbench.common.text import listed
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.card import Medium
@@ -158,19 +159,15 @@ class Store:
         if not self.path.exists():
             raise Damaged("is missing")
         try:
-            with open_hdf5(self.path) as file:
-                self._compare(file)
-                self._offset = {
-                    (split, name): file[split][name].id.get_offset()
-                    for split in SPLITS
-                    for name in (*_FIELDS, "digest")
-                }
+            require_end(self._read_structure)
+            self._read_structure()
         except (Damaged, OpenElsewhere):
             raise
         except Exception as error:  # HDF5 meets damage with many kinds of exception
             if "truncated" in str(error):
                 raise Damaged("is truncated") from error
             raise Damaged(f"cannot be read as HDF5 ({' '.join(str(error).split())})") from error
+        assert self._offset is not None  # which `_read_structure` has set
         if None in self._offset.values():
             raise Damaged("stores its arrays in HDF5 chunks, so starbench did not write it")
         end = max(
@@ -179,13 +176,22 @@ class Store:
         if self.path.stat().st_size < end:
             raise Damaged("is truncated")
 
+    def _read_structure(self) -> None:
+        with open_hdf5(self.path) as file, bounded_memory():
+            self._compare(file)
+            self._offset = {
+                (split, name): file[split][name].id.get_offset()
+                for split in SPLITS
+                for name in (*_FIELDS, "digest")
+            }
+
     def _compare(self, file: h5py.File) -> None:
         for name, expected in self.header._attributes().items():
             stored = file.attrs.get(name)
             if isinstance(expected, list):
                 stored, expected = stored if stored is None else text_list(stored), tuple(expected)
             if stored is None or stored != expected:
-                raise Damaged(f"has {name} = {stored} instead of {expected}")
+                raise Damaged(f"has {name} = {listed([str(stored)])} instead of {expected}")
         if not np.array_equal(file["wavelength"][()], self.header.wavelength):
             raise Damaged("holds a different wavelength grid")
         # Files of earlier versions do not state it.

@@ -85,6 +85,11 @@ def _is_full_disk(error: OSError | RuntimeError) -> bool:
 
 
 def text_list(value: Any) -> tuple[str, ...]:
-    """Read an HDF5 attribute that holds one or several texts, however they were stored."""
+    """Read an HDF5 attribute that holds one or several texts, however they were stored.
+
+    Bytes that are not UTF-8 become surrogates, which are not printable, as h5py makes them.
+    """
     items = np.atleast_1d(value).ravel().tolist()
-    return tuple(x.decode(errors="replace") if isinstance(x, bytes) else str(x) for x in items)
+    return tuple(
+        x.decode(errors="surrogateescape") if isinstance(x, bytes) else str(x) for x in items
+    )

@@ -20,12 +20,16 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from starbench.common.hdf5_guards import (
+    UNREADABLE,
     has_name,
     local_object,
+    mostly_unwritten,
     open_hdf5,
     oversized,
     read_attribute,
     read_number,
+    read_numbers,
+    require_end,
 )
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.card import MAX_NUISANCES, Medium
@@ -39,9 +43,6 @@ from starbench.tasks.storage.about import (
     medium,
 )
 from starbench.tasks.storage.files import text_list
-
-# HDF5 meets damage with any of these.
-_UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, IndexError)
 
 Chunks = Callable[[str], Iterable[tuple[slice, Split]]]
 
@@ -77,16 +78,20 @@ class PairsFile:
         if not path.is_file():
             raise DataError(f"{path} is not a file; give --data an HDF5 file of pairs.")
         try:
-            with open_hdf5(path) as file:
-                self._read_structure(file)
+            require_end(self._open)
+            self._open()
         except DataError:
             raise
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DataError(
                 f"{source} cannot be read as HDF5 ({_one_line(error)}); "
                 "give --data an HDF5 file of pairs."
             ) from error
         self._state = self._stat()
+
+    def _open(self) -> None:
+        with open_hdf5(self.path) as file:
+            self._read_structure(file)
 
     @property
     def changed(self) -> bool:
@@ -127,8 +132,8 @@ class PairsFile:
         self, file: h5py.File, split: str, field: str, rows: slice
     ) -> npt.NDArray[np.float32]:
         try:
-            values = file[split][field][rows]
-        except _UNREADABLE as error:
+            values = read_numbers(file[split][field], rows)
+        except UNREADABLE as error:
             raise DataError(
                 f"{self.source}: {split}/{field} cannot be read in pairs "
                 f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."
@@ -184,7 +189,7 @@ class PairsFile:
             raise DataError(
                 f"{self.source}: wavelength has {dataset.size} values; give at most {MAX_PIXELS}."
             )
-        wavelength = np.asarray(dataset[()], np.float64)
+        wavelength = np.asarray(read_numbers(dataset), np.float64)
         steps = np.diff(wavelength)
         if dataset.dtype.itemsize < 8 and (steps >= 0).all() and not steps.all():
             raise DataError(
@@ -250,6 +255,11 @@ class PairsFile:
                 f"{self.source}: {place} is stored in chunks of {dataset.chunks}, which are too "
                 "large to read; write it in smaller ones."
             )
+        if mostly_unwritten(dataset):
+            raise DataError(
+                f"{self.source}: {place} has shape {dataset.shape}, but the file holds "
+                f"{dataset.id.get_storage_size():,} bytes of it; write all its numbers."
+            )
         return dataset
 
     def _names(self, file: h5py.File, attribute: str) -> tuple[str, ...]:
@@ -286,7 +296,7 @@ class PairsFile:
     ) -> Any:
         try:
             return read(owner, name)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DataError(
                 f"{self.source}: the attribute {name} cannot be read ({_one_line(error)}); "
                 "write it again."

@@ -273,8 +273,18 @@ def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, s
 # ------------------------------------------------------------------- real processes
 
 
+SHORT = """
+import sys
+from starbench.cli.main import main
+from starbench.metrics import probes
+
+probes._MIN_STEPS, probes._EPOCHS = 20, 2
+main(sys.argv[1:])
+"""
+
+
 def command(arguments, *more):
-    return [sys.executable, "-m", "starbench", *without_replaced([*arguments, *more])]
+    return [sys.executable, "-c", SHORT, *without_replaced([*arguments, *more])]
 
 
 def run_folder_of(tmp_path, process):
@@ -287,13 +297,30 @@ def run_folder_of(tmp_path, process):
     raise AssertionError(f"no checkpoint appeared: {process.communicate()}")
 
 
+SLOW = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(pairs_file, toy_file, tmp_path_factory):
+    """The row of a run with the settings `SLOW`."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "_MIN_STEPS", 20)
+        patch.setattr(probes, "_EPOCHS", 2)
+        result = invoke("run", "--method", f"{toy_file}:Linear", "--data", pairs_file, "--out",
+                        folder / "runs", "--device", "cpu", "--threads", "1", *SLOW)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return json.loads(only_run(folder).row.read_text())
+
+
 @pytest.mark.parametrize(
     "end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda end: end.name
 )
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, end):
-    settings = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(
+    arguments, tmp_path, short_probes, uninterrupted, end
+):
     process = subprocess.Popen(
-        command(arguments, *settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command(arguments, *SLOW), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # A shell that puts the tests in the background has them ignore interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
@@ -310,16 +337,12 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(arguments, tmp_path, 
     else:
         assert process.returncode == -signal.SIGKILL
 
-    continued = invoke(*arguments, *settings[:-1])
+    continued = invoke(*arguments, *SLOW[:-1])
     assert continued.exit_code == 0, continued.output
     assert "continuing after epoch" in continued.stdout
-    assert invoke(*arguments, *settings, "--out", tmp_path / "uninterrupted").exit_code == 0
-    row, whole = (
-        json.loads(next((tmp_path / name).rglob("row.json")).read_text())
-        for name in ("runs", "uninterrupted")
-    )
+    row = json.loads(only_run(tmp_path).row.read_text())
     same = ("metrics", "validation_metrics", "ranks_sha256", "selection", "diagnostics", "epochs")
-    assert {key: row[key] for key in same} == {key: whole[key] for key in same}
+    assert {key: row[key] for key in same} == {key: uninterrupted[key] for key in same}
     assert row["epochs"] == 10
 
 

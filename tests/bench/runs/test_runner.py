@@ -251,6 +251,24 @@ def test_a_run_killed_between_its_two_state_files_continues(run, monkeypatch, tm
     assert figures_of(run(out=tmp_path / "b", mishap="decline").row) == figures_of(undisturbed.row)
 
 
+def test_a_run_without_epochs_that_is_killed_between_its_two_state_files_continues(
+    run, monkeypatch, tmp_path, blind
+):
+    undisturbed = run(out=tmp_path / "a", method=blind)
+    copy = fitting._copy
+
+    def killed(source, target):
+        raise Killed
+
+    monkeypatch.setattr(fitting, "_copy", killed)
+    with pytest.raises(Killed):
+        run(out=tmp_path / "b", method=blind)
+    monkeypatch.setattr(fitting, "_copy", copy)
+    continued = run(out=tmp_path / "b", method=blind)
+    assert figures_of(continued.row) == figures_of(undisturbed.row)
+    assert continued.folder.best.exists()
+
+
 def test_of_states_within_a_standard_error_the_latest_is_selected(tmp_path):
     def chosen(*shares):
         pairs = SimpleNamespace(order=np.arange(5000))

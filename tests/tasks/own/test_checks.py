@@ -73,9 +73,9 @@ def wavelength(values):
     return edit
 
 
-def attribute(name, value):
+def attribute(name, value, place="/"):
     def edit(file):
-        file.attrs[name] = value
+        file[place].attrs[name] = value
 
     return edit
 
@@ -85,6 +85,8 @@ WRONG = {
         put("validation/nuisance", (7, 1, 1), -9999), "validation/nuisance has u1 = -9999 in"),
     "a missing value in a composition": (
         put("test/composition", (3, 0), -9999.99), "test/composition has Fe/H = -9999.99"),
+    "another missing value in a composition": (
+        put("train/composition", (3, 1), -999), "train/composition has Mg/Fe = -999 in pair 3"),
     "another missing value": (put("train/nuisance", (2, 0, 0), -999), "u0 = -999 in pair 2, far"),
     "a value far outside the rest": (
         put("test/nuisance", (4, 0, 0), 3e4), "test/nuisance has u0 = 30000 in pair 4, far"),
@@ -92,6 +94,8 @@ WRONG = {
         put("train/flux", (8, 1, 5), -9999), "train/flux is -9999 in pair 8, which stands for"),
     "a spectrum twice in a split": (
         copy_pairs("test", 1, "test", 9), "pair 1 of test and pair 9 of test hold the same"),
+    "a spectrum in the two splits that are not train": (
+        copy_pairs("validation", 3, "test", 9), "pair 3 of validation and pair 9 of test hold the"),
     "a spectrum in two splits": (
         copy_pairs("train", 3, "test", 9), "pair 3 of train and pair 9 of test hold the same"),
     "a twin that is the same spectrum": (same_twin, "the two spectra of pair 5 of train are the"),
@@ -110,6 +114,15 @@ WRONG = {
     "a unit with a line break": (attribute("nuisance_units", ["K", "d\ne"]), "units holds"),
     "more elements than a row holds": (
         attribute("elements", [f"e{i}" for i in range(191)]), "elements has 191 names; give"),
+    "a name that is not UTF-8": (
+        attribute("elements", np.array([b"Fe", b"\xed\xa0"])), r"holds '\udced\udca0'; give"),
+    "a name with a direction mark": (attribute("elements", ["Fe", "\u202eMg"]), "printable"),
+    "a unit longer than a row's": (
+        attribute("nuisance_units", ["K", "d" * 78]), "nuisance_units holds 'dddd"),
+    "a unit of wavelengths longer than a row's": (
+        attribute("unit", "A" * 78, "wavelength"), "wavelength_unit holds 'AAAA"),
+    "more pixels than there may be": (
+        wavelength(np.arange(2**20 + 1.0)), "wavelength has 1048577 values; give at most 1048576"),
     "a list of names without end": (
         attribute("elements", np.zeros((60, 60), "S2")), "elements cannot be read (it is"),
 }  # fmt: skip
@@ -171,6 +184,13 @@ def test_datasets_that_nothing_reads_are_named(pairs_file, caplog):
     assert f"{path}: nothing reads mask, train/flux_error." in caplog.text
 
 
+def test_odd_names_of_datasets_that_nothing_reads_are_made_printable(pairs_file, caplog):
+    path = pairs_file(**{"\x1b[2J": np.ones(3), "x" * 500: np.ones(2)})
+    with caplog.at_level(logging.WARNING):
+        OwnData(path).prepare("own", progress=False)
+    assert f"{path}: nothing reads \\x1b[2J, {'x' * 80}...." in caplog.text
+
+
 def test_a_file_is_checked_once(pairs_file, cache, monkeypatch):
     path = pairs_file()
     fingerprint = OwnData(path).fingerprint("own")
@@ -208,6 +228,19 @@ def other_total(folder):
     (folder / "test-00001-of-00002.parquet").rename(folder / "test-00001-of-00003.parquet")
 
 
+def first_missing(folder):
+    (folder / "train-00000-of-00002.parquet").unlink()
+
+
+def doubled(folder):
+    (folder / "test-0-of-2.parquet").write_bytes(b"")
+
+
+def of_none(folder):
+    for path in folder.glob("test-*"):
+        path.rename(folder / path.name.replace("of-00002", "of-00000"))
+
+
 def two_layouts(folder):
     (folder / "test.parquet").write_bytes(b"")
 
@@ -221,6 +254,9 @@ def two_folders(folder):
     ("edit", "sentence"),
     [
         (one_missing, "has the pieces 0 of 2, which are numbered from 0; add those of test"),
+        (first_missing, "has the pieces 1 of 2, which are numbered from 0; add those of train"),
+        (doubled, "holds test twice, as"),
+        (of_none, "has the pieces 0, 1 of 0, which are numbered from 0"),
         (other_total, "holds test twice, as"),
         (two_layouts, "holds test twice, as"),
         (two_folders, "holds test twice, as"),
@@ -245,3 +281,7 @@ def test_metadata_that_cannot_be_read_are_named(text):
         content = json.dumps({**json.loads(text), **names})
     with pytest.raises(DataError, match="its metadata `starbench`"):
         About.from_json(content, "pairs")
+
+
+def test_what_a_library_says_is_made_printable():
+    assert str(DataError("unknown type: \x0f.")) == "unknown type: \\x0f."

@@ -1,0 +1,31 @@
+"""Text of files and libraries, made safe to print."""
+
+from collections.abc import Sequence
+
+_NAMED, _LENGTH = 5, 80
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with control and invisible characters escaped.
+
+    Examples
+    --------
+    >>> escaped("\x1b[2Jx")
+    '\\x1b[2Jx'
+    """
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names from a file for a sentence: the first few, escaped and shortened.
+
+    Examples
+    --------
+    >>> listed([f"mask{i}" for i in range(7)])
+    'mask0, mask1, mask2, mask3, mask4 and 2 more'
+    """
+    shown = [escaped(name if len(name) <= _LENGTH else name[:_LENGTH] + "...") for name in names]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(shown[:_NAMED]) + more
