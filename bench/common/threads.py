@@ -76,6 +76,7 @@ def limit_threads(threads: int) -> None:
     for library in ThreadpoolController().select(user_api="blas").lib_controllers:
         spins = getattr(library, "threading_layer", None) == "pthreads"
         library.set_num_threads(1 if spins else threads)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for copies that are loaded later, such as SciPy's
 
 
 def default_threads() -> int:

@@ -74,6 +74,7 @@ def test_a_limit_reaches_the_ranking_and_linear_algebra(monkeypatch):
             super().__init__(n_workers)
 
     monkeypatch.setattr(ranking, "ThreadPoolExecutor", Pool)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")  # restored after the test
     latent = np.random.default_rng(0).normal(size=(2000, 2, 2)).astype("f4")
     before = threadpoolctl.threadpool_info()
     try:

@@ -221,7 +221,7 @@ def test_the_row_names_the_code_and_its_command_repeats_the_run(
     monkeypatch.setattr(probes, "_EPOCHS", 2)
     load("named")
     pairs = pairs_file("my pairs.h5", n=(30, 20, 20))
-    options = ["--data", str(pairs), "--threads", "1", "--quiet", "--out"]
+    options = ["--data", str(pairs), "--snr", "50", "--threads", "1", "--quiet", "--out"]
     rows = []
     for command in (["run", "--method", "named.py:Mine", *options, "one"], None):
         words = command or [*shlex.split(rows[0].command)[1:], "--quiet", "--out", "two"]
@@ -230,7 +230,7 @@ def test_the_row_names_the_code_and_its_command_repeats_the_run(
         (path,) = (tmp_path / words[-1]).rglob("row.json")
         rows.append(read_row(path))
     assert rows[0].command == (
-        "starbench run --method named.py:Mine --data 'my pairs.h5' --seed 0 --threads 1"
+        "starbench run --method named.py:Mine --data 'my pairs.h5' --snr 50.0 --seed 0 --threads 1"
     )
     assert rows[1].ranks_sha256 == rows[0].ranks_sha256 and rows[1].command == rows[0].command
     digest = source_digest(tmp_path / "named.py")
