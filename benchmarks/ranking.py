@@ -12,6 +12,7 @@ counted: it imports, and for starbench compiles, as on a machine that has never 
 the rise of the process's peak resident memory during the ranking.
 
 - starbench    `starbench.metrics.twin_ranks`: float32, exact.
+- first-kernel starbench's kernel of version 0.1.0, `benchmarks/first_kernel.py`: float32, exact.
 - scipy-cdist  `scipy.spatial.distance.cdist(..., "cityblock")` in blocks of queries: float64.
 - torch-cdist  `torch.cdist(..., p=1)` in blocks of queries: float32.
 - scipy-kdtree `scipy.spatial.cKDTree.query(..., k=all, p=1)` and the twin's place in the result, as
@@ -37,7 +38,7 @@ from pathlib import Path
 
 import numpy as np
 
-METHODS = ("starbench", "scipy-cdist", "torch-cdist", "scipy-kdtree")
+METHODS = ("starbench", "first-kernel", "scipy-cdist", "torch-cdist", "scipy-kdtree")
 BLOCK_VALUES = 10_000_000  # distances at a time for the methods that need blocks
 KDTREE_QUERIES = 500
 # Scatter of twins about their mean, for which two thirds are nearest at 25,000 x 20.
@@ -74,6 +75,12 @@ def starbench(latent, queries):
     from starbench.metrics import twin_ranks
 
     return twin_ranks(latent, n_threads=1).rank.reshape(-1)[queries]
+
+
+def first_kernel(latent, queries):
+    from first_kernel import rank_first  # beside this file, which is run as a script
+
+    return rank_first(latent)[queries]
 
 
 def scipy_cdist(latent, queries):

@@ -1,4 +1,4 @@
-"""`starbench data`: build, describe, verify and export data sets."""
+"""`starbench data`: build, describe, verify, export and synthesise data sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -205,6 +205,86 @@ def export(
         raise Stopped(f"Stopped; {out} is unchanged.") from error
     files = [path for path in [out, *out.rglob("*")] if path.is_file()]
     click.echo(f"Wrote {out} ({sum(path.stat().st_size for path in files) / 1e6:,.1f} MB)")
+
+
+@data.command(
+    example="starbench data synthesise --out sets --stars 1600 --workers 8\n"
+    "starbench data synthesise --out sets --stars 1600 --backend dask --config cluster.yml"
+)
+@option(
+    "--out",
+    type=UserPath(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the stars; all workers must see it.",
+)
+@option(
+    "--stars",
+    type=click.IntRange(min=1),
+    default=1500,
+    show_default=True,
+    metavar="N",
+    help="Number of training stars; 328 test stars are added.",
+)
+@option(
+    "--seed", type=int, default=1, show_default=True, metavar="N", help="Seed of the training set."
+)
+@option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="2",
+    help="Number of processes on this machine.",
+)
+@option(
+    "--backend",
+    type=click.Choice(["submitit", "dask"]),
+    help="Hand the stars to a cluster, each as a task of its own.",
+)
+@option(
+    "--config",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="YAML file that describes the cluster and the size of a job; needs --backend.",
+)
+@quiet_option
+def synthesise(
+    out: Path,
+    stars: int,
+    seed: int,
+    workers: int | None,
+    backend: str | None,
+    config: Path | None,
+    quiet: bool,
+) -> None:
+    """Synthesise the stars that the emulator is fitted to.
+
+    Needs the extra `synthesis`. Stars that are finished are not repeated, so the same command
+    continues after it was stopped.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from importlib.util import find_spec
+
+    from starbench.cli.sweep import configuration
+    from starbench.sweeps.backends.executors import executor_on
+    from starbench.tasks.synthesis.training_set import make_sets
+
+    if config is not None and backend is None:
+        raise click.UsageError("--config needs --backend.")
+    if workers is not None and backend is not None:
+        raise click.UsageError("Give either --workers or --backend, not both.")
+    if find_spec("pysme") is None:
+        raise UserError(
+            "data synthesise needs PySME; install it with: pip install 'starbench[synthesis]'."
+        )
+    if backend is None:
+        with ProcessPoolExecutor(workers or 2) as pool:
+            failed = make_sets(out, stars, seed, pool, quiet=quiet)
+    else:
+        with executor_on(configuration(backend, config), out.resolve()) as executor:
+            failed = make_sets(out, stars, seed, executor, quiet=quiet)
+    if failed:
+        raise Failure(f"{failed} stars failed; {out / 'failures.csv'} gives the reasons.")
 
 
 def _built(task: "Task", scale: str) -> Path:

@@ -10,6 +10,7 @@ from starbench.cli.errors import Failure
 from starbench.cli.options import (
     cache_option,
     data_option,
+    device_option,
     method_option,
     out_option,
     quiet_option,
@@ -27,13 +28,6 @@ preset_option = option(
     "--preset",
     metavar="NAME",
     help="Start from a preset listed by `starbench methods METHOD`.",
-)
-device_option = option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
 )
 force_option = option("--force", is_flag=True, help="Run again even if the run is finished.")
 

@@ -10,12 +10,13 @@ from starbench.cli.errors import Failure
 from starbench.cli.options import (
     cache_option,
     data_option,
+    device_option,
     out_option,
     quiet_option,
     scale_option,
     snr_option,
 )
-from starbench.cli.run import device_option, force_option, preset_option
+from starbench.cli.run import force_option, preset_option
 
 if TYPE_CHECKING:
     from starbench.sweeps.backends.config import DaskConfig, SubmititConfig
@@ -172,7 +173,7 @@ def sweep(
     if collect and from_plan is None and not methods:
         report(runs_in(out), ended=False)
         return
-    cluster = None if backend is None else _configuration(backend, config)
+    cluster = None if backend is None else configuration(backend, config)
     cores = max(1, available_cores() // (jobs or 1)) if cluster is None else cluster.cores
     options = RunOptions(
         out,
@@ -199,7 +200,7 @@ def sweep(
         report(runs, ended=not collect)
 
 
-def _configuration(backend: str, path: Path | None) -> "SubmititConfig | DaskConfig":
+def configuration(backend: str, path: Path | None) -> "SubmititConfig | DaskConfig":
     """Return the checked content of --config."""
     from starbench.sweeps.backends.config import DaskConfig, SubmititConfig, read_config
 

@@ -13,18 +13,24 @@ It makes three sets, with one file ``DIR/<set>/<index>.npz`` per star that holds
 ``response``
     `RESPONSE_STARS`, each followed by 17 copies with one abundance raised by `RESPONSE_STEP`.
 
+On a cluster, ``starbench data synthesise --backend`` submits each star as a task of its own.
+
 Files are written atomically. A star that fails is tried `ATTEMPTS` times in total; if it still
 fails, it is listed in ``DIR/failures.csv`` and tried again at the next start.
 """
 
 import argparse
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.apogee_giants.population import (
     COMPOSITION_NAMES,
     UNIFORMS_PER_PAIR,
@@ -47,6 +53,7 @@ RESPONSE_STARS = ((4100, 1.6), (4150, 2.5), (4500, 1.8), (4550, 2.7), (4850, 2.1
 
 FIRST_TRAINING_STARS = 300  # made before the other sets, so that a fit can be tried early
 ATTEMPTS = 3
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def training_labels(stars: int, seed: int) -> Floats:
@@ -121,35 +128,117 @@ def _make(out: Path, name: str, index: int, labels: Floats) -> str | None:
     return message
 
 
-def main() -> None:
-    """Synthesise the stars that are missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of the sets")
-    parser.add_argument("--stars", type=int, default=1500, help="training stars")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1, help="seed of the training labels")
-    options = parser.parse_args()
+class Pending(Protocol):
+    """A call that an executor has accepted, such as `concurrent.futures.Future`."""
 
-    train = list(enumerate(training_labels(options.stars, options.seed)))
+    def done(self) -> bool:
+        """Return whether the call has ended."""
+
+    def result(self) -> str | None:
+        """Return the error of the star, None if there was none; raise what the call raised."""
+
+    def cancel(self) -> object:
+        """Give up the call, if it has not begun."""
+
+
+class Executor(Protocol):
+    """What runs calls elsewhere, with the interface of `concurrent.futures.Executor`.
+
+    Dask's ``Client.get_executor()`` and submitit's executors have it too. All workers must see the
+    folder of the sets.
+    """
+
+    def submit(self, function: Callable[..., str | None], /, *arguments: Any) -> Pending:
+        """Let a worker call the function."""
+
+
+def make_sets(out: Path, stars: int, seed: int, executor: Executor, *, quiet: bool = False) -> int:
+    """Synthesise the stars of all sets that are missing, each as a task of its own.
+
+    Stars that are finished stay when it is stopped, or a worker is lost; the same call continues.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Folder of the sets.
+    stars : int
+        Number of training stars.
+    seed : int
+        Of the training labels.
+    executor : Executor
+        Where stars are synthesised. One with a method `batch`, as submitit's, gets all in one
+        batch: on SLURM a job array.
+    quiet : bool
+        Draw no progress.
+
+    Returns
+    -------
+    int
+        Number of stars that failed; ``failures.csv`` in the folder has the reasons.
+    """
+    out = out.resolve()  # workers may start elsewhere
+    train = list(enumerate(training_labels(stars, seed)))
     first = FIRST_TRAINING_STARS
     jobs = [("train", *star) for star in train[:first]]
     jobs += [("held-out", *star) for star in enumerate(held_out_labels())]
     jobs += [("response", *star) for star in enumerate(response_labels())]
     jobs += [("train", *star) for star in train[first:]]
     for name in ("train", "held-out", "response"):
-        (options.out / name).mkdir(parents=True, exist_ok=True)
-    missing = [job for job in jobs if not _path(options.out, *job[:2]).exists()]
+        (out / name).mkdir(parents=True, exist_ok=True)
+    missing = [job for job in jobs if not _path(out, *job[:2]).exists()]
 
-    failures = options.out / "failures.csv"
-    with ProcessPoolExecutor(options.workers) as pool, failures.open("w") as log:
+    failed = 0
+    with (out / "failures.csv").open("w") as log:
         log.write("set,index,reason\n")
-        futures = {pool.submit(_make, options.out, *job): job for job in missing}
-        done = len(jobs) - len(missing)
-        for future in tqdm(as_completed(futures), total=len(jobs), initial=done, desc="stars"):
-            name, index, _ = futures[future]
-            if reason := future.result():
-                log.write(f'{name},{index},"{reason}"\n')
-                log.flush()
+        with getattr(executor, "batch", nullcontext)():
+            pending = {executor.submit(_make, out, *job): job for job in missing}
+        try:
+            done = len(jobs) - len(missing)
+            for future in bar(
+                _as_they_end(pending), total=len(jobs), initial=done, label="stars", quiet=quiet
+            ):
+                name, index, _ = pending.pop(future)
+                if reason := _reason(future):
+                    failed += 1
+                    log.write(f'{name},{index},"{reason}"\n')
+                    log.flush()
+        finally:
+            for future in pending:
+                future.cancel()
+    return failed
+
+
+def _as_they_end(pending: Iterable[Pending]) -> Iterator[Pending]:
+    """Yield calls as they end; not every executor's work with `concurrent.futures`."""
+    left = list(pending)
+    while left:
+        ended = {future for future in left if future.done()}
+        yield from ended
+        left = [future for future in left if future not in ended]
+        if not ended:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _reason(future: Pending) -> str | None:
+    """Return why a star failed, in one line; None if it did not."""
+    try:
+        reason = future.result()
+    except Exception as error:  # of the executor, such as a worker that was killed
+        last = str(error).strip().splitlines()[-1:]  # submitit's holds a traceback
+        reason = ": ".join([type(error).__name__, *last])
+    return None if reason is None else " ".join(reason.replace('"', "'").split())
+
+
+def main() -> None:
+    """Synthesise the stars that are missing, in processes of this machine."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder of the sets")
+    parser.add_argument("--stars", type=int, default=1500, help="training stars")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the training labels")
+    options = parser.parse_args()
+    with ProcessPoolExecutor(options.workers) as pool:
+        make_sets(options.out, options.stars, options.seed, pool)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,12 @@ def dask_cluster(config: DaskConfig, *, quiet: bool) -> Iterator[Launch]:
         configuration.
     """
     distributed = required("distributed")
-    with _cluster(config) as cluster, distributed.Client(config.address or cluster) as client:
+    with cluster_of(config) as cluster, distributed.Client(config.address or cluster) as client:
         yield lambda commands: run_on(client, commands, config.retries, quiet=quiet)
 
 
 @contextmanager
-def _cluster(config: DaskConfig) -> Iterator[object]:
+def cluster_of(config: DaskConfig) -> Iterator[object]:
     """Start the cluster of a configuration, and close it at the end."""
     if config.address is not None:
         yield None

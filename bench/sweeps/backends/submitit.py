@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -90,19 +90,8 @@ def _signal_of_preemption() -> signal.Signals:
     return signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
 
 
-def submit(
-    commands: Sequence[Command], jobs: int | None, config: SubmititConfig, out: Path
-) -> list["Job[None]"]:
-    """Submit runs as jobs, on SLURM as one job array.
-
-    Parameters
-    ----------
-    commands : sequence of Command
-    jobs : int or None
-        Number of jobs to which the runs are dealt; one for each run if None.
-    config : SubmititConfig
-    out : pathlib.Path
-        Folder of the runs; job files and logs lie in its folder ``submitit``.
+def executor_of(config: SubmititConfig, out: Path) -> Any:
+    """Return submitit's executor for a configuration; job files and logs lie in ``out/submitit``.
 
     Raises
     ------
@@ -126,6 +115,30 @@ def submit(
         )
     except (NameError, RuntimeError, ValueError) as error:
         raise SettingError(f"--config: {' '.join(str(error).split())}") from None
+    return executor
+
+
+def submit(
+    commands: Sequence[Command], jobs: int | None, config: SubmititConfig, out: Path
+) -> list["Job[None]"]:
+    """Submit runs as jobs, on SLURM as one job array.
+
+    Parameters
+    ----------
+    commands : sequence of Command
+    jobs : int or None
+        Number of jobs to which the runs are dealt; one for each run if None.
+    config : SubmititConfig
+    out : pathlib.Path
+        Folder of the runs; job files and logs lie in its folder ``submitit``.
+
+    Raises
+    ------
+    SettingError
+        If the extra ``cluster`` is not installed, or the batch system does not take the
+        configuration.
+    """
+    executor = executor_of(config, out)
     count = min(jobs or len(commands), len(commands))
     shares = [Shard(number, count).of(commands) for number in range(1, count + 1)]
     submitted: list[Job[None]] = executor.submit_array([RunsOfJob(share) for share in shares])

@@ -53,6 +53,55 @@ def test_only_missing_stars_are_synthesised(build):
     assert len(training_set.load_set(folder / "held-out")[0]) == HELD_OUT
 
 
+@pytest.fixture
+def dask_executor():
+    distributed = pytest.importorskip("distributed")
+    with (
+        # threads of this process, which see the formula
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client.get_executor(pure=False)
+
+
+@pytest.fixture
+def submitit_executor(tmp_path):
+    submitit = pytest.importorskip("submitit")
+    return submitit.AutoExecutor(tmp_path / "jobs", cluster="debug")  # jobs in this process
+
+
+@pytest.mark.parametrize("name", ["dask_executor", "submitit_executor"])
+def test_executors_of_clusters_make_the_sets(name, build, request, monkeypatch):
+    folder, _, failing = build
+    executor = request.getfixturevalue(name)
+    few = training_set.response_labels()[:2]
+    monkeypatch.setattr(training_set, "held_out_labels", lambda: few)
+    monkeypatch.setattr(training_set, "response_labels", lambda: few)
+    failing.add(tuple(training_set.training_labels(4, seed=1)[1]))
+    assert training_set.make_sets(folder, 4, 1, executor, quiet=True) == 1
+    assert training_set.load_set(folder / "train")[0].tolist() == [0, 2, 3]
+    assert len(training_set.load_set(folder / "response")[0]) == 2
+    failing.clear()
+    assert training_set.make_sets(folder, 4, 1, executor, quiet=True) == 0
+    assert training_set.load_set(folder / "train")[0].tolist() == [0, 1, 2, 3]
+
+
+def test_an_error_of_the_executor_costs_its_star_alone(build, monkeypatch):
+    folder, _, _ = build
+
+    def make(out, name, index, labels):
+        raise OSError(f'worker lost:\n"{name}" {index}')
+
+    monkeypatch.setattr(training_set, "_make", make)
+    with ThreadPoolExecutor(1) as pool:
+        failed = training_set.make_sets(folder, 2, 1, pool, quiet=True)
+    assert failed == 2 + HELD_OUT + RESPONSE
+    lines = (folder / "failures.csv").read_text().splitlines()
+    assert "train,1,\"OSError: 'train' 1\"" in lines
+
+
 def test_a_failing_star_is_tried_again_and_named(build):
     folder, run, failing = build
     failing.add(tuple(training_set.training_labels(4, seed=1)[1]))
