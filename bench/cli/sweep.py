@@ -195,7 +195,7 @@ def sweep(
         write_plan(plan_file, left)
         click.echo(f"{plan_file}: {len(left)} runs; {len(runs) - len(left)} are finished.")
         return
-    if collect or _work(runs, options, jobs, cluster, wait):
+    if collect or _work(runs, options, jobs, cluster, wait, quiet):
         report(runs, ended=not collect)
 
 
@@ -245,6 +245,7 @@ def _work(
     jobs: int | None,
     cluster: "SubmititConfig | DaskConfig | None",
     wait: bool,
+    quiet: bool,
 ) -> bool:
     """Work off runs; return False if they are only submitted."""
     from starbench.common.signals import signals_raised
@@ -255,25 +256,26 @@ def _work(
 
     commands = [command_of(run, options) for run in runs]
     left = [command for command in commands if command.code_without_start() != 0]
+    if not left:
+        return True
     if cluster is None:
-        follow = not options.quiet
         with signals_raised():
-            work_off(left, lambda some: run_here(some, jobs or 1, follow=follow))
+            work_off(left, lambda some: run_here(some, jobs or 1, quiet=quiet))
     elif isinstance(cluster, SubmititConfig):
         from starbench.sweeps.backends.submitit import FOLDER, submit, wait_for
 
-        submitted = submit(left, jobs, cluster, options.out) if left else []
+        submitted = submit(left, jobs, cluster, options.out)
         click.echo(
             f"{len(left)} runs are submitted as {len(submitted)} jobs, with logs in "
             f"{options.out / FOLDER}; --collect in place of --backend shows how far they are."
         )
         if not wait:
             return False
-        wait_for(submitted)
+        wait_for(submitted, quiet=quiet)
     else:
         from starbench.sweeps.backends.dask import dask_cluster
 
-        with signals_raised(), dask_cluster(cluster) as launch:
+        with signals_raised(), dask_cluster(cluster, quiet=quiet) as launch:
             work_off(left, launch)
     return True
 

@@ -204,8 +204,9 @@ class _Job:
         seconds = {"data": time.perf_counter() - began}
         worker = Worker.of(draft.provenance)
         load = MachineLoad()
-        fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker, load=load)
         with load.counted():
+            load.time_kernel(self.device)  # before the fit, whose clock starts when it is made
+            fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker, load=load)
             result = self._result(train, validation, fit, load, seconds)
         seconds["fit"] = fit.seconds
         seconds["total"] = sum(seconds.values())
@@ -231,7 +232,6 @@ class _Job:
     ) -> Result:
         """Fit and score, also a method that diverges or fails; note the time of scoring."""
         try:
-            load.time_kernel(self.device)
             method = fit.run(self.make, train)
             load.time_kernel(self.device)
             began_scoring = time.perf_counter()

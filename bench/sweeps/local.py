@@ -1,13 +1,11 @@
 """The runs of a sweep on this machine, several at a time."""
 
-import sys
-from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Generator, Sequence
 
 import psutil
 
-from starbench.common.progress import say
+from starbench.common.progress import bar, say
 from starbench.sweeps.process import Command, RunProcess
 
 _SECONDS_TO_END = 60.0  # for the checkpoints of runs that are asked to end
@@ -15,7 +13,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def run_here(
-    commands: Sequence[Command], jobs: int = 1, *, follow: bool = False
+    commands: Sequence[Command], jobs: int = 1, *, quiet: bool = True
 ) -> Generator[tuple[Command, int], None, None]:
     """Run commands as processes, and yield each that has ended with its exit code.
 
@@ -27,11 +25,13 @@ def run_here(
     commands : sequence of Command
     jobs : int
         Number of runs at a time.
-    follow : bool
-        Copy what the runs say to standard error; only for one run at a time.
+    quiet : bool
+        Draw no progress, and copy nothing of what a run says; of several at a time, nothing is
+        copied anyway.
     """
     waiting, running = deque(enumerate(commands, 1)), dict[int, RunProcess]()
-    followers = dict[int, _Follower]()
+    follow = jobs == 1 and not quiet
+    progress = bar(label="sweep", total=len(commands), unit="run", quiet=quiet)
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -41,18 +41,20 @@ def run_here(
                     say(f"[{number} of {len(commands)}] {command.name}", error=True)
                     started = RunProcess(command)
                     running[started.process.pid] = started
-                    if follow:
-                        followers[started.process.pid] = _Follower(started)
                 else:
+                    progress.update()
                     yield command, code
             _wait_for_any(running)
             for pid, run in list(running.items()):
                 ended = run.process.poll() is not None
                 if follow:
-                    followers[pid].copy_news()
+                    for line in run.news():
+                        say(line, error=True)
                 if ended:
+                    progress.update()
                     yield running.pop(pid).command, run.wait()
     finally:
+        progress.close()
         _end(list(running.values()))
 
 
@@ -60,24 +62,6 @@ def _wait_for_any(running: dict[int, RunProcess]) -> None:
     """Wait a moment, or until a process has ended."""
     processes = [run.process for run in running.values()]
     psutil.wait_procs(processes, timeout=_SECONDS_BETWEEN_LOOKS)
-
-
-class _Follower:
-    """Copies what a run says to standard error, as it says it."""
-
-    def __init__(self, run: RunProcess) -> None:
-        self._log = run.folder.log
-        self._place = run.log_start
-        self._decoder = getincrementaldecoder("utf-8")("replace")
-
-    def copy_news(self) -> None:
-        """Copy what the run has said since the last look."""
-        with self._log.open("rb") as log:
-            log.seek(self._place)
-            news = log.read()
-        self._place += len(news)
-        sys.stderr.write(self._decoder.decode(news))
-        sys.stderr.flush()
 
 
 def _end(runs: Sequence[RunProcess]) -> None:

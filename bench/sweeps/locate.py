@@ -45,10 +45,10 @@ class RunOptions:
     quiet: bool = False
 
     def words(self) -> list[str]:
-        """Return the options as arguments of ``starbench run``."""
+        """Return the options, but for `force`, as arguments of ``starbench run``."""
         words = ["--out", str(self.out), "--device", self.device, "--threads", str(self.threads)]
         words += [] if self.cache is None else ["--cache", str(self.cache)]
-        return [*words, *(["--force"] if self.force else []), *(["--quiet"] if self.quiet else [])]
+        return [*words, "--quiet"] if self.quiet else words
 
 
 class LocatedRun(NamedTuple):

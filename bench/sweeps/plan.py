@@ -47,7 +47,7 @@ class PlannedRun:
     method: str
     task: str = DEFAULT
     data: str | None = None
-    snr: float | None = None
+    snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     scale: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     preset: str | None = None

@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolder
@@ -32,7 +32,7 @@ class Command:
     working_folder : pathlib.Path
         What relative paths in the arguments refer to.
     force : bool
-        Run again what is finished.
+        Run again even if the run is finished.
     """
 
     name: str
@@ -40,6 +40,10 @@ class Command:
     folder: Path
     working_folder: Path
     force: bool = False
+
+    def continued(self) -> "Command":
+        """Return the command that continues this one: a repeated --force would start it over."""
+        return replace(self, force=False)
 
     def code_without_start(self) -> int | None:
         """Return the exit code of a run that is finished or held by another process, else None."""
@@ -65,14 +69,22 @@ class RunProcess:
         self.folder = RunFolder(command.folder)
         self.folder.path.mkdir(parents=True, exist_ok=True)
         with self.folder.log.open("ab") as log:
-            self.log_start = log.tell()
+            self._place = log.tell()
             self.process = subprocess.Popen(
-                command.arguments,
+                [*command.arguments, *(["--force"] if command.force else [])],
                 cwd=command.working_folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
+
+    def news(self) -> list[str]:
+        """Return the lines that the run has said since the last call."""
+        with self.folder.log.open("rb") as log:
+            log.seek(self._place)
+            said, newline, _ = log.read().rpartition(b"\n")  # the rest is not complete yet
+        self._place += len(said) + len(newline)
+        return said.decode(errors="replace").splitlines()
 
     def ask_to_end(self) -> None:
         """Ask the run to write a checkpoint and end."""

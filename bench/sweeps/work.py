@@ -37,7 +37,7 @@ def work_off(commands: Sequence[Command], launch: Launch, *, patience: float = P
         free = [one for one in held if states[one] not in (State.RUNNING, *FINISHED)]
         held = [one for one in held if states[one] is State.RUNNING]
         if free:
-            held += _held(launch(free))
+            held += _held(launch([command.continued() for command in free]))
         if held:
             if time.monotonic() > end:
                 say(f"{len(held)} runs are left to the processes that hold them.", error=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from starbench.common.progress import say
+from starbench.common.progress import bar, say
 from starbench.common.settings import SettingError
 from starbench.sweeps.backends.config import DaskConfig, required
 from starbench.sweeps.process import INTERRUPTED, Command, execute
@@ -26,7 +26,7 @@ _CLASSES = {
 
 
 @contextmanager
-def dask_cluster(config: DaskConfig) -> Iterator[Launch]:
+def dask_cluster(config: DaskConfig, *, quiet: bool) -> Iterator[Launch]:
     """Start, or join, a cluster; yield what launches runs on it.
 
     Raises
@@ -37,7 +37,7 @@ def dask_cluster(config: DaskConfig) -> Iterator[Launch]:
     """
     distributed = required("distributed")
     with _cluster(config) as cluster, distributed.Client(config.address or cluster) as client:
-        yield lambda commands: run_on(client, commands, config.retries)
+        yield lambda commands: run_on(client, commands, config.retries, quiet=quiet)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _cluster(config: DaskConfig) -> Iterator[object]:
             n_workers=config.workers,
             threads_per_worker=1,
             memory_limit=memory,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         )
         with local:
             yield local
@@ -75,7 +75,9 @@ def _cluster(config: DaskConfig) -> Iterator[object]:
         yield cluster
 
 
-def run_on(client: "Client", commands: Sequence[Command], retries: int) -> Endings:
+def run_on(
+    client: "Client", commands: Sequence[Command], retries: int, *, quiet: bool = True
+) -> Endings:
     """Run commands on a cluster, and yield each that has ended with its exit code.
 
     A run whose worker was killed or preempted is given to another worker, up to `retries` times
@@ -90,6 +92,7 @@ def run_on(client: "Client", commands: Sequence[Command], retries: int) -> Endin
     commands_of = {submit(command): command for command in commands}
     # Dask has no types for these.
     pending: Any = as_completed(list(commands_of))  # type: ignore[no-untyped-call]
+    progress = bar(label="sweep", total=len(commands), unit="run", quiet=quiet)
     for future in pending:
         command, error = commands_of.pop(future), future.exception()
         killed = isinstance(error, KilledWorker)
@@ -97,7 +100,7 @@ def run_on(client: "Client", commands: Sequence[Command], retries: int) -> Endin
             attempts[command] < retries
         ):
             attempts[command] += 1
-            again = submit(command)
+            again = submit(command.continued())
             commands_of[again] = command
             pending.add(again)
             continue
@@ -105,4 +108,6 @@ def run_on(client: "Client", commands: Sequence[Command], retries: int) -> Endin
             say(f"{command.name}: {' '.join(str(error).split())}", error=True)
         code = 1 if error is not None else future.result()
         say(f"[{len(commands) - len(commands_of)} of {len(commands)}] {command.name}", error=True)
+        progress.update()
         yield command, code
+    progress.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from starbench.common.progress import bar
 from starbench.common.settings import SettingError
 from starbench.sweeps.backends.config import SubmititConfig, required
 from starbench.sweeps.process import INTERRUPTED, Command, RunProcess
@@ -44,7 +45,7 @@ class RunsOfJob:
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.getsignal(_signal_of_preemption()))
         try:
-            work_off(self.commands, self._launch)
+            work_off(tuple(self.commands), self._launch)
         finally:
             self._end_run()
 
@@ -62,6 +63,10 @@ class RunsOfJob:
             code = command.code_without_start()
             if code is None:
                 self._running = RunProcess(command)
+                self.commands = [  # for the time that this job is queued again
+                    one.continued() if one.folder == command.folder else one
+                    for one in self.commands
+                ]
                 code = self._running.wait()
                 self._running = None
             if code in INTERRUPTED:  # the signal reached the run, and not this process
@@ -127,9 +132,10 @@ def submit(
     return submitted
 
 
-def wait_for(jobs: Sequence["Job[None]"]) -> None:
+def wait_for(jobs: Sequence["Job[None]"], *, quiet: bool = True) -> None:
     """Wait until jobs have ended, however they ended."""
     from submitit.helpers import as_completed
 
-    for _ in as_completed(jobs, poll_frequency=_SECONDS_BETWEEN_LOOKS):
+    ended = as_completed(jobs, poll_frequency=_SECONDS_BETWEEN_LOOKS)
+    for _ in bar(ended, label="jobs", total=len(jobs), quiet=quiet):
         pass

@@ -18,7 +18,7 @@ try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
     sys.exit(75)
-if (folder / "row.json").exists():
+if (folder / "row.json").exists() and "--force" not in sys.argv:
     sys.exit()
 (folder / "starts.txt").open("a").write("started\\n")
 exec(sys.argv[2])

@@ -125,7 +125,7 @@ def test_a_run_that_alone_got_the_signal_queues_its_job_again(make_command, monk
 def client():
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(cluster) as client,
     ):

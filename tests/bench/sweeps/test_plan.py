@@ -22,13 +22,18 @@ def test_a_plan_survives_its_file(tmp_path):
 
 
 def test_the_words_of_a_run_ask_for_that_run():
-    run = PlannedRun("fader", "apogee-giants-snr50", None, "mini", 3, "published", ("a=(1,2)",))
+    run = PlannedRun(
+        "fader", "apogee-giants-snr50", scale="mini", seed=3, preset="published",
+        settings=("a=(1,2)",),
+    )  # fmt: skip
     assert run.words() == [
         "--method", "fader", "--seed", "3", "--task", "apogee-giants-snr50", "--scale", "mini",
         "--preset", "published", "--set", "a=(1,2)",
     ]  # fmt: skip
-    own = PlannedRun("pca", data="pairs.h5")
-    assert own.words() == ["--method", "pca", "--seed", "0", "--data", "pairs.h5"]
+    own = PlannedRun("pca", data="pairs.h5", snr=50.0)
+    assert own.words() == [
+        "--method", "pca", "--seed", "0", "--data", "pairs.h5", "--snr", "50.0",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
