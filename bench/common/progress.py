@@ -209,6 +209,9 @@ def shown(*, quiet: bool) -> Iterator[None]:
     finally:
         if clock is not None:
             clock.end()
+            # The traceback of an error keeps the loops alive in which it was raised.
+            for each in reversed(_open):
+                each.close()
         _stages_shown.reset(token)
 
 

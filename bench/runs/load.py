@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from starbench.common.locks import try_lock
+from starbench.common.progress import stage
 from starbench.metrics import twin_ranks
 
 KERNEL_VERSION = 1
@@ -91,7 +92,8 @@ class MachineLoad:
     def time_kernel(self, device: str) -> None:
         """Time the reference kernel, for a run on the processor."""
         if torch.device(device).type == "cpu":
-            self._kernel_seconds.append(kernel_seconds())
+            with stage("time the machine"):
+                self._kernel_seconds.append(kernel_seconds())
 
     def measured(self) -> Load:
         """Return what was measured; the time of the kernel is a mean [s]."""

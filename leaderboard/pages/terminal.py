@@ -33,7 +33,7 @@ _NAME_WIDTH = 28
 WIDTH = 80
 _BOARD = "leaderboard/LEADERBOARD.md, or `starbench leaderboard site`"
 _SMALL = {
-    "mini": "The scale mini is for trying a command or a new method in a minute",
+    "mini": "The scale mini is for trying a command or a new method in a minute or two",
     "tiny": "The scale tiny is for tests",
 }
 

@@ -74,6 +74,15 @@ def test_a_stage_leaves_no_trace_on_the_terminal(terminal):
     assert terminal.getvalue().rpartition("decompose [00:00]")[2].strip() == ""
 
 
+def test_an_error_leaves_no_stage_on_the_screen(terminal):
+    with pytest.raises(RuntimeError) as caught, shown(quiet=False):
+        for _ in stage("epoch", range(3), delay=0):
+            raise RuntimeError
+    assert progress._open == []
+    assert terminal.getvalue().endswith("\r") and caught.tb  # the loop is still alive
+    assert terminal.getvalue().splitlines()[-1].strip() == ""
+
+
 def test_the_clock_of_the_newest_bar_runs_while_nothing_advances(terminal, monkeypatch):
     monkeypatch.setattr(progress, "_TICK", 0.01)
     with shown(quiet=False), bar(label="outer", total=2, quiet=False), stage("inner", delay=0):
