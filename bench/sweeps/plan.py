@@ -35,7 +35,7 @@ class PlannedRun:
     data : str or None
         A user's own pairs in place of the task.
     snr : float or None
-        The declared noise of `data`.
+        The declared signal-to-noise ratio per pixel of `data`.
     scale : str or None
         The task's own if None.
     seed : int

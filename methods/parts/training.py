@@ -18,8 +18,8 @@ from starbench.methods.base import Diverged, Method, Monitor
 
 Model = TypeVar("Model", bound=nn.Module)
 
-# A network learns in steps, not in epochs. On 500 and 2,500 training pairs fader finds most twins
-# after 1,200 and 2,400 steps, where 30 epochs are 120 and 585; TUNING.md has the table.
+# A network learns in steps, not in epochs. On 1,024 and 5,000 training spectra fader finds
+# most twins after 1,200 and 2,400 steps, where 30 epochs are 120 and 585; TUNING.md has the table.
 LEAST_STEPS = 1500
 
 
