@@ -15,7 +15,7 @@ Loaded = TypeVar("Loaded")
 
 @click.command(
     cls=Command,
-    loads="starbench.methods.base",
+    loads="starbench.cli.listing",
     example="starbench methods\nstarbench methods fader",
 )
 @click.argument("method", required=False)
@@ -42,7 +42,11 @@ def methods(method: str | None, verbose: bool) -> None:
             click.echo("\n" + describe_method(each))
 
 
-@click.command(cls=Command, example="starbench tasks\nstarbench tasks apogee-giants-snr50")
+@click.command(
+    cls=Command,
+    loads="starbench.cli.listing",
+    example="starbench tasks\nstarbench tasks apogee-giants-snr50",
+)
 @click.argument("task", required=False)
 def tasks(task: str | None) -> None:
     """List the tasks, or describe one.
@@ -115,8 +119,10 @@ def check(
 
 def _report(name: str, results: Iterable[tuple[str, str | None]]) -> None:
     """Print each clause of a contract with `pass` or `FAIL`, and what to change."""
+    from starbench.common.progress import awaited
+
     failures = 0
-    for clause, problem in results:
+    for clause, problem in awaited(results, "check"):
         click.echo(f"{'pass' if problem is None else 'FAIL'}  {clause.replace('_', ' ')}")
         if problem is not None:
             failures += 1

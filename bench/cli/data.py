@@ -70,7 +70,10 @@ def build(
         click.echo(f"Built {split} chunk {chunk} of {cached.path}")
 
 
-@data.command(example="starbench data info --scale mini\nstarbench data info --data my_pairs.h5")
+@data.command(
+    loads="starbench.cli.listing",
+    example="starbench data info --scale mini\nstarbench data info --data my_pairs.h5",
+)
 @data_set_options
 @data_option
 @snr_option

@@ -206,13 +206,16 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     A and B are names of methods on the leaderboard. Prints the difference of their shares with its
     95 % interval, and the difference in five equal bins of each label; < marks the largest.
     """
+    from starbench.common.progress import stage
     from starbench.leaderboard.pages.comparison import comparison_text
     from starbench.leaderboard.statistics.compare import choose
     from starbench.leaderboard.store import board
     from starbench.tasks.registry import get_task
 
     entries = board.load(directory or board.readable_directory(Path.cwd()))
-    click.echo(comparison_text(choose(entries, a, b, task), metric, get_task(task)))
+    with stage("compare"):
+        text = comparison_text(choose(entries, a, b, task), metric, get_task(task))
+    click.echo(text)
 
 
 @leaderboard.command(

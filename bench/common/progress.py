@@ -93,7 +93,9 @@ class _Bar(_Base):
 
     def close(self) -> None:
         """End the bar; see `tqdm.tqdm`."""
-        _open[:] = [each for each in _open if each is not self]  # tqdm's == compares positions
+        if not self.disable and _open:  # empty, too, when Python ends
+            _open[:] = [each for each in _open if each is not self]  # == compares positions
+            self.leave = self.leave and self.due
         super().close()
 
 
@@ -168,6 +170,24 @@ def stage(label: str, items: Iterable[Any] | None = None, **options: Any) -> "tq
     """
     options = {"delay": _DELAY, "leave": False, **options, "quiet": not _stages_shown.get()}
     return bar(label=label, **options) if items is None else bar(items, label=label, **options)
+
+
+def awaited(items: Iterable[T], label: str) -> Iterator[T]:
+    """Yield items that take long to come, with a clock while each is awaited.
+
+    Parameters
+    ----------
+    items : iterable
+    label : str
+    """
+    iterator = iter(items)
+    while True:
+        with stage(label):
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+        yield item
 
 
 @contextmanager

@@ -47,10 +47,10 @@ def package_folder(module: str, path: Path) -> Path | None:
     parts = module.split(".")
     for length in range(1, len(parts) + 1):
         package = sys.modules.get(".".join(parts[:length]))
-        start = getattr(package, "__file__", None)  # namespaces have none
-        # Another module may have the name of a user's file.
-        if start and hasattr(package, "__path__") and path.is_relative_to(Path(start).parent):
-            return Path(start).parent
+        for folder in getattr(package, "__path__", ()):
+            # Another package may have the name of a user's file.
+            if path.is_relative_to(folder):
+                return Path(folder)
     return None
 
 

@@ -432,6 +432,7 @@ class Row(_Part):
             words = ["starbench", "run", "--method", self.given.method or self.method]
         if self.scale == "own":
             words += ["--data", self.given.data or "PAIRS"]
+            words += [] if self.snr is None else ["--snr", str(self.snr)]
         else:
             words += ["--task", self.given.task or self.task, "--scale", self.scale]
         words += ["--seed", str(self.seed)]

@@ -7,6 +7,7 @@ orthonormal: the squared error summed over pixels is the squared error summed ov
 plus the part outside the subspace that no coefficient can express.
 """
 
+from collections.abc import Iterator
 from typing import final
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 from starbench.common.progress import stage
 
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
+_CACHED = 32  # spectra at a time that stay in the processor's cache
 _OVERSAMPLING = 32
 _POWER_ITERATIONS = 2
 _LEAST_DEVIATION = 1e-5  # of a component, relative to the largest
@@ -64,9 +66,7 @@ class Representation(nn.Module):
     def coefficients(self, flux: np.ndarray) -> torch.Tensor:
         """Turn flux [n, n_pixels] into coefficients [n, n_coefficients]."""
         result = torch.empty(len(flux), len(self))
-        for start in range(0, len(flux), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            centred = torch.from_numpy(flux[rows]) - self.mean
+        for rows, centred in _centred(flux, self.mean):
             result[rows] = centred if self.components is None else centred @ self.components.T
         return result
 
@@ -143,20 +143,38 @@ def principal_components(
 
 def _moments(flux: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean (float32) and variance (float64) of each pixel."""
-    mean = torch.zeros(flux.shape[1], dtype=torch.float64)
+    total = np.zeros(flux.shape[1])
     for start in range(0, len(flux), _CHUNK):
-        mean += torch.from_numpy(flux[start : start + _CHUNK]).sum(0, dtype=torch.float64)
-    mean = (mean / len(flux)).float()
-    variance = torch.zeros(flux.shape[1], dtype=torch.float64)
-    for start in range(0, len(flux), _CHUNK):
-        centred = torch.from_numpy(flux[start : start + _CHUNK]) - mean
-        variance += centred.square_().sum(0, dtype=torch.float64)
-    return mean, variance / len(flux)
+        # NumPy adds up in float64 six times as fast as torch does.
+        total += np.add.reduce(flux[start : start + _CHUNK], axis=0, dtype=np.float64)
+    mean = (total / len(flux)).astype(np.float32)
+    variance = np.zeros(flux.shape[1])
+    square = np.empty((min(_CACHED, len(flux)), flux.shape[1]), np.float32)
+    for start in range(0, len(flux), _CACHED):
+        part = flux[start : start + _CACHED]
+        centred = np.subtract(part, mean, out=square[: len(part)])
+        np.square(centred, out=centred)
+        variance += np.add.reduce(centred, axis=0, dtype=np.float64)
+    return torch.from_numpy(mean), torch.from_numpy(variance / len(flux))
 
 
 def _covariance_times(flux: np.ndarray, mean: torch.Tensor, subspace: torch.Tensor) -> torch.Tensor:
     product = torch.zeros_like(subspace)
-    for start in stage("components", range(0, len(flux), _CHUNK), unit="chunk"):
-        centred = torch.from_numpy(flux[start : start + _CHUNK]) - mean
+    n_chunks = -(-len(flux) // _CHUNK)
+    for _, centred in stage("components", _centred(flux, mean), total=n_chunks, unit="chunk"):
         product.addmm_(centred.T, centred @ subspace, alpha=1 / len(flux))
     return product
+
+
+def _centred(flux: np.ndarray, mean: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield the flux less its mean by chunks, with their rows, in a buffer that is used again.
+
+    The system takes longer to provide new memory for a chunk than the subtraction takes.
+    """
+    buffer = torch.empty(min(_CHUNK, len(flux)), flux.shape[1])
+    for start in range(0, len(flux), _CHUNK):
+        chunk = torch.from_numpy(flux[start : start + _CHUNK])
+        yield (
+            slice(start, start + len(chunk)),
+            torch.sub(chunk, mean, out=buffer[: len(chunk)]),
+        )

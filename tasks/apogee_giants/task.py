@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from starbench.common.progress import stage
 from starbench.tasks.apogee_giants import population
 from starbench.tasks.apogee_giants.manifest import Manifest
 from starbench.tasks.arrays import Floats, Labels, Spectra
@@ -86,9 +87,10 @@ class ApogeeGiants(DrawnTask):
     @cached_property
     def emulator(self) -> Emulator:
         """The emulator that spectra are drawn from."""
-        from starbench.tasks.apogee_giants.emulator import Emulator  # loads torch
+        with stage("load emulator"):
+            from starbench.tasks.apogee_giants.emulator import Emulator  # loads torch
 
-        return Emulator.load()
+            return Emulator.load()
 
     @cached_property
     def manifest(self) -> Manifest:

@@ -41,11 +41,15 @@ def cache_folder(chosen: Path | None = None) -> Path:
 
 
 def _user_cache() -> Path:
-    folder = Path(platformdirs.user_cache_dir("starbench", appauthor=False))
-    if not user_path(folder).is_absolute():
-        raise DataError(
-            f"You have no home folder to keep data in; name a folder with --cache or {ENVIRONMENT}."
-        )
+    no_home = DataError(
+        f"You have no home folder to keep data in; name a folder with --cache or {ENVIRONMENT}."
+    )
+    try:
+        folder = Path(platformdirs.user_cache_dir("starbench", appauthor=False))
+    except RuntimeError as error:
+        raise no_home from error
+    if not user_path(folder).is_absolute():  # what older versions of platformdirs return
+        raise no_home
     return folder
 
 

@@ -3,11 +3,11 @@
 Required are the groups ``train``, ``validation`` and ``test``, each with ``flux`` [n, 2, n_pixels]
 and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels], increasing, with
 optional attributes ``unit`` and ``medium`` (``vacuum`` or ``air``), and the attributes
-``nuisance_names`` and ``nuisance_units``.
-The attribute ``snr`` declares the noise of the flux, as a signal-to-noise ratio per pixel.
-``composition`` [n, n_elements] comes with the attribute ``elements``, in all splits, in none, or in
-all but ``test``, where it may be withheld. Numbers may be stored in any floating-point type,
-compressed or not. Links to other files and storage outside the file are refused.
+``nuisance_names`` and ``nuisance_units``. The attribute ``snr`` declares the noise of the flux, as
+a signal-to-noise ratio per pixel. ``composition`` [n, n_elements] comes with the attribute
+``elements``, in all splits, in none, or in all but ``test``, where it may be withheld. Numbers may
+be stored in any floating-point type, compressed or not. Links to other files and storage outside
+the file are refused.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -49,6 +49,7 @@ def test_a_file_of_noisy_spectra_gives_fader_its_noise(toy_task, tmp_path, fitte
     assert noises == [1 / 20, 1 / 20]
     assert of_file.ranks_sha256 == of_track.ranks_sha256
     assert of_file.snr == of_track.snr == 20
+    assert "--snr 20.0" in of_file.command and "--snr" not in of_track.command
 
     with h5py.File(path, "r+") as file:
         del file.attrs["snr"]

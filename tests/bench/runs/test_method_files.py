@@ -2,13 +2,16 @@
 
 import shlex
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import h5py
 import pytest
 from click.testing import CliRunner
 
 from starbench.cli.main import main
-from starbench.common.sources import source_digest
+from starbench.common import sources
+from starbench.common.sources import code_digest, source_digest
 from starbench.methods.registry import get_method
 from starbench.metrics import probes
 from starbench.results.schema import read_row
@@ -109,6 +112,46 @@ def test_the_digest_of_a_file_without_neighbours_is_that_of_its_bytes(tmp_path):
     path.write_text("def f():\n    import package.part\n")
     before = source_digest(path)
     (tmp_path / "package" / "part.py").write_text("x = 1\n")
+    assert source_digest(path) != before
+
+
+@pytest.mark.parametrize("top", ["lab_methods", "lab_namespace"])
+def test_all_modules_of_a_package_count_in_the_digest(top, tmp_path, monkeypatch):
+    package = tmp_path / top / "parts"
+    package.mkdir(parents=True)
+    if top == "lab_methods":  # the other has no __init__.py, as in methods/README.md
+        (tmp_path / top / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("")
+    (package / "one.py").write_text("from . import two")
+    (package / "two.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = Path(import_module(f"{top}.parts.one").__file__)
+
+    def digest():
+        return code_digest(f"{top}.parts.one", path)
+
+    before = digest()
+    (package / "notes.txt").write_text("no code")
+    assert digest() == before
+    (package / "two.py").write_text("x = 1")
+    changed = digest()
+    (tmp_path / top / "unused.py").write_text("")
+    assert len({before, changed, digest()}) == 3
+
+
+def test_installed_modules_beside_a_file_are_not_its_neighbours(tmp_path, monkeypatch):
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    path = site / "lab_method.py"
+    path.write_text("import lab_helper, someone_elses\n")
+    (site / "lab_helper.py").write_text("")
+    (site / "someone_elses.py").write_text("")
+    owners = {"lab_method": ["lab"], "lab_helper": ["lab"], "someone_elses": ["other"]}
+    monkeypatch.setattr(sources, "packages_distributions", lambda: owners)
+    before = source_digest(path)
+    (site / "someone_elses.py").write_text("x = 1")
+    assert source_digest(path) == before
+    (site / "lab_helper.py").write_text("x = 1")
     assert source_digest(path) != before
 
 
