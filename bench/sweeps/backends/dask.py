@@ -14,7 +14,7 @@ from starbench.sweeps.work import Endings, Launch
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_CLASSES = {
+CLASSES = {
     "slurm": "SLURMCluster",
     "pbs": "PBSCluster",
     "lsf": "LSFCluster",
@@ -46,33 +46,42 @@ def cluster_of(config: DaskConfig) -> Iterator[object]:
     if config.address is not None:
         yield None
         return
-    memory = f"{config.memory_gb}GB"
-    if config.cluster == "local":
-        local = required("distributed").LocalCluster(
-            n_workers=config.workers,
-            threads_per_worker=1,
-            memory_limit=memory,
-            dashboard_address="127.0.0.1:0",
-        )
-        with local:
-            yield local
-        return
-    kind = getattr(required("dask_jobqueue"), _CLASSES[config.cluster])
+    options = cluster_options(config)
     try:
-        # One process with one thread of Dask's own: the run uses the cores.
-        cluster = kind(
-            cores=1,
-            processes=1,
-            job_cpu=config.cores,
-            memory=memory,
-            walltime=f"{config.minutes // 60:02}:{config.minutes % 60:02}:00",
-            **config.options,
-        )
+        if config.cluster == "local":
+            cluster = required("distributed").LocalCluster(**options)
+        else:
+            cluster = getattr(required("dask_jobqueue"), CLASSES[config.cluster])(**options)
     except (TypeError, ValueError) as error:
         raise SettingError(f"--config, options: {' '.join(str(error).split())}.") from None
     with cluster:
-        cluster.scale(jobs=config.workers)
+        if config.cluster != "local":
+            cluster.scale(jobs=config.workers)
         yield cluster
+
+
+def cluster_options(config: DaskConfig) -> dict[str, Any]:
+    """Return the arguments of the cluster's class: one run at a time, which uses all cores."""
+    memory = f"{config.memory_gb}GB"
+    if config.cluster == "local":
+        options: dict[str, Any] = {
+            "n_workers": config.workers,
+            "threads_per_worker": 1,
+            "memory_limit": memory,
+            "dashboard_address": "127.0.0.1:0",
+        }
+    else:
+        # The last --nthreads counts: one thread of Dask's own has one run at a time.
+        options = {
+            "cores": config.cores,
+            "processes": 1,
+            "memory": memory,
+            "worker_extra_args": ["--nthreads", "1"],
+        }
+        if config.cluster != "htcondor":  # which has no time limits
+            time = f"{config.minutes // 60:02}:{config.minutes % 60:02}"
+            options["walltime"] = time if config.cluster == "lsf" else f"{time}:00"
+    return options | config.options
 
 
 def run_on(

@@ -7,6 +7,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import dask_jobqueue
 import psutil
 import pytest
 from distributed import Client, KilledWorker, LocalCluster
@@ -119,6 +120,22 @@ def test_a_run_that_alone_got_the_signal_queues_its_job_again(make_command, monk
 
 
 # --------------------------------------------------------------------------------------------- dask
+
+
+@pytest.mark.parametrize(
+    ("cluster", "limit"),
+    [("slurm", "-t 01:30:00"), ("pbs", "walltime=01:30:00"), ("lsf", "-W 01:30\n"),
+     ("sge", "h_rt=01:30:00"), ("oar", "walltime=01:30:00"), ("moab", "walltime=01:30:00"),
+     ("htcondor", "RequestCpus")],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:OAR Job memory")
+def test_every_batch_system_gets_workers_that_have_one_run_at_a_time(cluster, limit):
+    options = {"disk": "1GB"} if cluster == "htcondor" else {}
+    config = DaskConfig(cluster=cluster, minutes=90, cores=3, options=options)
+    kind = getattr(dask_jobqueue, dask_backend.CLASSES[cluster]).job_cls
+    job = kind(scheduler="tcp://127.0.0.1:1", **dask_backend.cluster_options(config))
+    assert limit in job.job_script()
+    assert "--nthreads 1" in job.job_script().rpartition("--nthreads 3")[2]  # the last counts
 
 
 @pytest.fixture(scope="module")

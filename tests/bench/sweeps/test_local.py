@@ -56,11 +56,13 @@ def test_force_runs_a_finished_run_again_and_its_continuation_does_not(make_comm
     assert starts() == {"run": 2}
 
 
-def test_as_many_run_at_a_time_as_asked(make_command, tmp_path):
+def test_as_many_run_at_a_time_as_asked(make_command):
     body = (
-        "mine = folder.parent / f'live-{folder.name}'; mine.touch(); time.sleep(0.15)\n"
-        "(folder / 'live.txt').write_text(str(len(list(folder.parent.glob('live-*')))))\n"
-        "mine.unlink()"
+        "def count(what): return len(list(folder.parent.glob(f'*/{what}')))\n"
+        "(folder / 'arrived').touch()\n"
+        "while count('arrived') < 3: pass\n"
+        "(folder / 'live.txt').write_text(str(count('arrived') - count('left')))\n"
+        "(folder / 'left').touch()"
     )
     commands = [make_command(str(number), body) for number in range(6)]
     work_off(commands, lambda some: run_here(some, jobs=3))
