@@ -26,7 +26,15 @@ class DrawnTask(Task):
     of the fingerprint and of the header of a stored file.
 
     ``starbench.tasks.example`` is a task to copy.
+
+    Attributes
+    ----------
+    thread_safe : bool
+        Whether several threads may call `labels`, `spectra` and `check_flux` at once; stored data
+        are then built on all cores, with torch and linear algebra on one thread in each.
     """
+
+    thread_safe: bool = False
 
     @abstractmethod
     def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
@@ -126,6 +134,7 @@ class DrawnTask(Task):
             self.make,
             lambda split, *labels: self.check_labels(scale, split, *labels),
             lambda split, start, flux: self.check_flux(scale, split, start, flux),
+            thread_safe=self.thread_safe,
         )
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:

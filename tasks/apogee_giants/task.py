@@ -68,6 +68,7 @@ class ApogeeGiants(DrawnTask):
 
     card = CARD
     stored = True
+    thread_safe = True
 
     def __init__(
         self,
