@@ -389,7 +389,7 @@ def _score(
     if predictions.has(split, _RECONSTRUCTIONS[0]):
         try:
             errors = reconstruction_errors(
-                task.chunks(split, scale), len(latent), predictions.reconstruct(split)
+                task.noiseless_flux(split, scale), len(latent), predictions.reconstruct(split)
             )
         except Diverged as error:  # here a fault of the file
             raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
