@@ -617,7 +617,7 @@ def _errors(
         if flux.shape != expected:
             raise ValueError(f"{name} has shape {list(flux.shape)}; it needs {list(expected)}")
     return reconstruction_errors(
-        task.chunks(split, scale), expected[0], lambda pairs: (plain[pairs], swapped[pairs])
+        task.noiseless_flux(split, scale), expected[0], lambda pairs: (plain[pairs], swapped[pairs])
     )
 
 

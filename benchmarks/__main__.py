@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import data, training, twin_ranking
+from benchmarks import data, kernels, training, twin_ranking
 from benchmarks.measure import FULL, TINY, Failed
 from benchmarks.report import chapter, heading, machine
 
@@ -13,6 +13,7 @@ PARTS = {
     "ranking": twin_ranking.measure,
     "training": training.measure,
     "data": data.measure,
+    "kernels": kernels.measure,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

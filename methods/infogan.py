@@ -95,9 +95,9 @@ class Generator(Networks):
         code: torch.Tensor = self.encoder(torch.cat([inputs, nuisance], 1))
         return code
 
-    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        """Return G(z, 0); see `Networks.decode`."""
-        return self.generate(latent, latent.new_zeros(len(latent), self._n_noise))
+    def decoder_inputs(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Return z and no noise, so that latents are decoded into G(z, 0)."""
+        return torch.cat([latent, latent.new_zeros(len(latent), self._n_noise)], 1)
 
 
 @final

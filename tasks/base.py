@@ -198,6 +198,11 @@ class Task(ABC):
             rows = slice(start, min(start + self.chunk_pairs, n_pairs))
             yield rows, self.make(split, rows.start, rows.stop)
 
+    def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
+        """Yield what reconstructions are compared with, in pieces, with the pairs they cover."""
+        for rows, piece in self.chunks(split, scale):
+            yield rows, piece.noiseless_flux
+
     def load(self, split: str, scale: str) -> Split:
         """Return a whole split.
 

@@ -32,9 +32,13 @@ class DrawnTask(Task):
     ----------
     remake_manifest : str or None
         The command that makes the manifest again, of a task whose `check_flux` compares with one.
+    thread_safe : bool
+        Whether several threads may call `labels`, `spectra` and `check_flux` at once; stored data
+        are then built on all cores, with torch and linear algebra on one thread in each.
     """
 
     remake_manifest: ClassVar[str | None] = None
+    thread_safe: bool = False
 
     @abstractmethod
     def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
@@ -135,7 +139,8 @@ class DrawnTask(Task):
             self.make,
             lambda split, *labels: self.check_labels(scale, split, *labels),
             lambda split, start, flux: self.check_flux(scale, split, start, flux),
-            self.remake_manifest,
+            remake_manifest=self.remake_manifest,
+            thread_safe=self.thread_safe,
         )
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:

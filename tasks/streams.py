@@ -6,6 +6,7 @@ split can be drawn alone, and a larger split begins with the smaller one.
 """
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from starbench.tasks.arrays import Floats, Spectra
 _WORDS_PER_BLOCK = 4  # Philox 4x64 yields four 64-bit words for each value of its counter
 
 
+@lru_cache(maxsize=16)
 def _key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
 
@@ -45,8 +47,10 @@ def uniforms(name: str, start: int, stop: int, width: int) -> Floats:
     return (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
 
 
-def normals(name: str, item: int, size: int) -> Spectra:
+def normals(name: str, item: int, size: int, out: Spectra | None = None) -> Spectra:
     """Draw the standard-normal vector that belongs to one item of a stream.
+
+    Threads may draw at once: NumPy releases the interpreter's lock meanwhile.
 
     Parameters
     ----------
@@ -56,6 +60,8 @@ def normals(name: str, item: int, size: int) -> Spectra:
         Index of the item.
     size : int
         Length of the vector.
+    out : numpy.ndarray [size], float32, optional
+        Where to write it; a new array, if not given.
 
     Returns
     -------
@@ -64,4 +70,4 @@ def normals(name: str, item: int, size: int) -> Spectra:
     # 2**32 counter values per item are far more than the rejection sampler can use, so items never
     # overlap.
     bits = np.random.Philox(key=_key(name), counter=item << 32)
-    return np.random.Generator(bits).standard_normal(size, dtype=np.float32)
+    return np.random.Generator(bits).standard_normal(size, dtype=np.float32, out=out)

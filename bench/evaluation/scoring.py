@@ -14,10 +14,10 @@ import numpy as np
 
 from starbench import metrics
 from starbench.common.progress import stage
+from starbench.common.threads import default_threads, map_ahead, one_thread
 from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
-from starbench.tasks.base import Split
 
 BATCH = 4096  # spectra encoded or decoded at a time
 LARGE_SHIFT_KELVIN = 500.0
@@ -222,7 +222,7 @@ def _composition(labels: Labels) -> np.ndarray:
 
 
 def reconstruction_errors(
-    pieces: Iterable[tuple[slice, Split]],
+    pieces: Iterable[tuple[slice, np.ndarray]],
     n_pairs: int,
     reconstruct: Callable[[slice], tuple[np.ndarray, np.ndarray]],
     advance: Callable[[int], object] | None = None,
@@ -231,8 +231,8 @@ def reconstruction_errors(
 
     Parameters
     ----------
-    pieces : iterable of (slice, Split)
-        The split in pieces, as `Task.chunks` yields it.
+    pieces : iterable of (slice, numpy.ndarray [m, 2, n_pixels])
+        The noiseless flux of the split in pieces, as `Task.noiseless_flux` yields it.
     n_pairs : int
     reconstruct : callable
         Given a range of pairs, returns their plain and their swapped reconstruction, each
@@ -246,16 +246,16 @@ def reconstruction_errors(
         If a reconstruction is not finite.
     """
     errors = Errors(np.empty((n_pairs, 2)), np.empty((n_pairs, 2)))
-    for pairs, piece in pieces:
+    for pairs, flux in pieces:
         for step in range(pairs.start, pairs.stop, BATCH // 2):
             part = slice(step, min(step + BATCH // 2, pairs.stop))
-            truth = piece.noiseless_flux[part.start - pairs.start : part.stop - pairs.start]
+            truth = flux[part.start - pairs.start : part.stop - pairs.start]
             plain, swapped = reconstruct(part)
-            for kind, flux, of_kind in (
+            for kind, reconstruction, of_kind in (
                 ("plain", plain, errors.plain),
                 ("swapped", swapped, errors.swapped),
             ):
-                mse = metrics.per_star_mse(flux, truth)
+                mse = metrics.per_star_mse(reconstruction, truth)
                 if not np.isfinite(mse).all():
                     n_bad = int((~np.isfinite(mse)).sum())
                     raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
@@ -341,16 +341,26 @@ def score(
     if probes is not None:
         train = probes.labels
         inputs = metrics.ProbeInputs(probes.latent, latent)
+        counts = metrics.resample_pairs(len(latent))
         targets = {
             "nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance),
             "composition_recovery": (labels.elements, train.composition, labels.composition),
         }
-        for family, (names, fitted_on, judged_on) in targets.items():
-            if fitted_on is not None and judged_on is not None and names:
-                with stage(f"probe {family.replace('_', ' ')}"):
-                    estimates |= metrics.probe_estimates(
-                        family, names, inputs, fitted_on, judged_on
-                    )
+
+        def of_family(family: str) -> dict[str, metrics.Estimate | None]:
+            names, fitted_on, judged_on = targets[family]
+            if fitted_on is None or judged_on is None or not names:
+                return {}
+            return metrics.probe_estimates(
+                family, names, inputs, fitted_on, judged_on, counts=counts
+            )
+
+        if inputs.finite:
+            _ = inputs.whitened  # once, before threads share it
+        # A probe's network runs on one thread, so that those of both families can run at once.
+        with stage("probes"), one_thread():
+            for of_one in map_ahead(of_family, targets, min(2, default_threads())):
+                estimates |= of_one
     return Scores(
         {name: estimate for name, estimate in estimates.items() if estimate is not None}, ranks
     )

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from starbench.common.progress import stage
+from starbench.common.threads import in_parts
 from starbench.methods.base import View
 from starbench.tasks.base import Task
 from starbench.tasks.streams import uniforms
+
+_PART = 64  # pairs that are worth a thread
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,7 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     composition = None
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
         for pairs, piece in task.chunks(split, scale):
-            for half in (0, 1):
-                flux[rows_of_pair[pairs, half]] = piece.flux[:, half]
+            _scatter(piece.flux, rows_of_pair[pairs], flux)
             nuisance[pairs] = piece.nuisance
             if piece.composition is not None:
                 if composition is None:
@@ -148,3 +150,14 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
         noise=None if task.snr is None else 1 / task.snr,
     )
     return SplitView(view, order, Labels(nuisance, composition, task.nuisance_names, task.elements))
+
+
+def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
+    """Write flux [n, 2, n_pixels] to the rows [n, 2] of `target`."""
+
+    def copy(pairs: range) -> None:
+        part = slice(pairs.start, pairs.stop)
+        for half in (0, 1):
+            target[rows[part, half]] = flux[part, half]
+
+    in_parts(copy, len(flux), _PART)

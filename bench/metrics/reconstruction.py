@@ -11,9 +11,11 @@ over stars, in continuum-normalised flux squared.
 
 import numpy as np
 
+from starbench.common.threads import in_parts
 from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 
+_PART = 256  # stars that are worth a thread
 _BLOCK_BYTES = 1 << 20  # of float64 differences at a time, which fit the second-level cache
 
 
@@ -47,16 +49,20 @@ def per_star_mse(reconstruction: np.ndarray, flux: np.ndarray) -> np.ndarray:
             "reconstruction and flux must have the same shape [..., n_pixels], "
             f"not {list(reconstruction.shape)} and {list(flux.shape)}"
         )
-    stars, n_pixels = flux.shape[:-1], flux.shape[-1]
+    shape, n_pixels = flux.shape[:-1], flux.shape[-1]
     reconstruction, flux = reconstruction.reshape(-1, n_pixels), flux.reshape(-1, n_pixels)
     mse = np.empty(len(flux))
     block = max(1, _BLOCK_BYTES // (8 * n_pixels))
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf gives NaN in the result
-        for start in range(0, len(flux), block):
-            rows = slice(start, start + block)
-            error = np.subtract(reconstruction[rows], flux[rows], dtype=np.float64)
-            mse[rows] = np.einsum("ij,ij->i", error, error) / n_pixels
-    return mse.reshape(stars)
+
+    def measure(stars: range) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):  # inf - inf gives NaN in the result
+            for start in stars[::block]:
+                rows = slice(start, min(start + block, stars.stop))
+                error = np.subtract(reconstruction[rows], flux[rows], dtype=np.float64)
+                mse[rows] = np.einsum("ij,ij->i", error, error) / n_pixels
+
+    in_parts(measure, len(flux), _PART)
+    return mse.reshape(shape)
 
 
 def reconstruction_estimates(

@@ -444,7 +444,7 @@ def _read(
     try:
         with stage("compare reconstructions", total=latent[..., 0].size) as compared:
             return latent, reconstruction_errors(
-                task.chunks(split, scale),
+                task.noiseless_flux(split, scale),
                 len(latent),
                 predictions.reconstruct(split),
                 compared.update,

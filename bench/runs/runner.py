@@ -296,7 +296,7 @@ class _Job:
         errors = None
         if method.has_decoder:
             errors = reconstruction_errors(
-                self.task.chunks(split, self.scale),
+                self.task.noiseless_flux(split, self.scale),
                 len(latent),
                 decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
                 advance,
@@ -315,10 +315,7 @@ class _Job:
         pair, half = divmod(int(star), 2)
         reconstruct = decoder(method, latent, nuisance, len(self.task.wavelength))
         plain, swapped = (flux[0, half] for flux in reconstruct(slice(pair, pair + 1)))
-        for rows, piece in self.task.chunks("test", self.scale):
-            if rows.start <= pair < rows.stop:
-                truth = piece.noiseless_flux[pair - rows.start, half]
-                break
+        truth = self.task.make("test", pair, pair + 1).noiseless_flux[0, half]
         write_example(
             self.folder.example,
             Example(

@@ -202,7 +202,7 @@ class Autoencoder(Method):
             for start in range(0, len(z), ROWS):
                 rows = slice(start, start + ROWS)
                 decoded = model.objective.networks.decode(z[rows], u[rows]).cpu()
-                flux[rows] = model.inputs.to_flux(decoded).numpy()
+                model.inputs.to_flux(decoded, torch.from_numpy(flux[rows]))
         return flux
 
     def _nuisance(self, nuisance: np.ndarray | None, n: int) -> torch.Tensor:

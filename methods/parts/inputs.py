@@ -107,9 +107,9 @@ class Inputs(nn.Module):
         """Turn flux [n, n_pixels] into scaled coefficients [n, n_inputs]."""
         return self.representation.coefficients(flux) / self.scale
 
-    def to_flux(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Turn scaled coefficients [n, n_inputs] into flux [n, n_pixels]."""
-        return self.representation.flux(inputs * self.scale)
+    def to_flux(self, inputs: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Turn scaled coefficients [n, n_inputs] into flux [n, n_pixels], in `out` if given."""
+        return self.representation.flux(inputs * self.scale, out)
 
     def of_nuisance(self, nuisance: np.ndarray | None, n: int) -> torch.Tensor:
         """Scale the nuisance of n spectra to [-1, 1]; return [n, 0] where there is none."""

@@ -6,20 +6,40 @@ from typing import final
 import torch
 from torch import nn
 
-from starbench.methods.parts.perceptron import mlp
+from starbench.methods.parts.perceptron import mlp, output_and_slopes
 from starbench.methods.parts.settings import AutoencoderSettings
 
 
 class Networks(nn.Module, ABC):
-    """The encoder and the decoder of an autoencoder, without adversaries."""
+    """The encoder and the decoder of an autoencoder, without adversaries.
+
+    Attributes
+    ----------
+    decoder : torch.nn.Sequential
+        From `starbench.methods.parts.perceptron.mlp`; the subclass sets it.
+    """
+
+    decoder: nn.Sequential
 
     @abstractmethod
     def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
         """Encode inputs [n, n_inputs] at scaled nuisance [n, n_nuisance] into [n, latent]."""
 
-    @abstractmethod
     def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
         """Decode latents [n, latent] at scaled nuisance [n, n_nuisance] into [n, n_inputs]."""
+        inputs: torch.Tensor = self.decoder(self.decoder_inputs(latent, nuisance))
+        return inputs
+
+    def decode_with_slopes(
+        self, latent: torch.Tensor, nuisance: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode; also return the derivatives [n, latent, n_inputs] by the latents."""
+        inputs = self.decoder_inputs(latent, nuisance)
+        return output_and_slopes(self.decoder, inputs, latent.shape[1])
+
+    def decoder_inputs(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Return what the decoder receives, the latent first: [n, latent + others]."""
+        return torch.cat([latent, nuisance], 1)
 
 
 @final
@@ -44,8 +64,3 @@ class ConditionalNetworks(Networks):
         """Encode; see `Networks.encode`."""
         latent: torch.Tensor = self.encoder(torch.cat([inputs, nuisance], 1))
         return latent
-
-    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        """Decode; see `Networks.decode`."""
-        inputs: torch.Tensor = self.decoder(torch.cat([latent, nuisance], 1))
-        return inputs

@@ -129,10 +129,15 @@ class NoiseModel(nn.Module):
             tensor.to(inputs.device)
             for tensor in (self.scale, self.prior_mean, self.prior_precision)
         )
+
+        def decode(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            decoded, slopes = networks.decode_with_slopes(z, nuisance)
+            return decoded * scale, slopes * scale
+
         information = latent.new_empty(0)
         for _ in range(self._settings.refinement):
             latent, information = gauss_newton_step(
-                lambda z: networks.decode(z, nuisance) * scale,
+                decode,
                 inputs * scale,
                 latent,
                 noise=float(self.noise),

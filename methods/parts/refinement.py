@@ -24,7 +24,7 @@ import torch
 
 
 def gauss_newton_step(
-    decode: Callable[[torch.Tensor], torch.Tensor],
+    decode: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
     target: torch.Tensor,
     latent: torch.Tensor,
     *,
@@ -37,7 +37,8 @@ def gauss_newton_step(
     Parameters
     ----------
     decode : callable
-        From latents [n, d] to predictions [n, k] of `target`, row by row.
+        From latents [n, d] to predictions [n, k] of `target`, row by row, and their derivatives
+        [n, d, k] by the latents.
     target : torch.Tensor [n, k]
         Spectra, or their coefficients on orthonormal components.
     latent : torch.Tensor [n, d]
@@ -54,18 +55,10 @@ def gauss_newton_step(
     information : torch.Tensor [n, d, d]
         J^T J / sigma^2, the Fisher information of each spectrum on its latent.
     """
-    axes = torch.eye(latent.shape[1], dtype=latent.dtype, device=latent.device)
-
-    def along(axis: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        result = torch.func.jvp(decode, (latent,), (axis.expand_as(latent),))
-        return result[0], result[1]
-
-    # torch's annotation of out_dims leaves out the None that its documentation allows.
-    every_axis = torch.func.vmap(along, out_dims=(None, 2))  # type: ignore[arg-type]
-    value, jacobian = every_axis(axes)
-    pull = torch.einsum("nkd,nk->nd", jacobian, target - value) / noise**2
+    value, slopes = decode(latent)
+    pull = (slopes @ (target - value)[..., None])[..., 0] / noise**2
     pull += (mean - latent) @ precision
-    information = jacobian.mT @ jacobian / noise**2
+    information = slopes @ slopes.mT / noise**2
     step = torch.linalg.solve(information + precision, pull[..., None])[..., 0]
     return latent + step, information
 

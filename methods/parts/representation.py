@@ -70,11 +70,14 @@ class Representation(nn.Module):
             result[rows] = centred if self.components is None else centred @ self.components.T
         return result
 
-    def flux(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """Turn coefficients [n, n_coefficients] into flux [n, n_pixels]."""
+    def flux(self, coefficients: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Turn coefficients [n, n_coefficients] into flux [n, n_pixels], written to `out` if given.
+
+        `out` saves the memory of a second copy, which takes as long to provide as to fill.
+        """
         if self.components is None:
-            return coefficients + self.mean
-        return torch.addmm(self.mean, coefficients, self.components)
+            return torch.add(coefficients, self.mean, out=out)
+        return torch.addmm(self.mean, coefficients, self.components, out=out)
 
     @property
     def n_numbers(self) -> int:

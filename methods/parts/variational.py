@@ -98,11 +98,6 @@ class VariationalNetworks(Networks):
         """Return the means of the posteriors; see `Networks.encode`."""
         return self.posterior(inputs, nuisance).mean
 
-    def decode(self, latent: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        """Decode; see `Networks.decode`."""
-        inputs: torch.Tensor = self.decoder(torch.cat([latent, nuisance], 1))
-        return inputs
-
 
 class PosteriorPenalty(ABC):
     """The term P, a function of the posteriors of a batch."""

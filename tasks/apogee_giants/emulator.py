@@ -135,6 +135,9 @@ class Emulator(nn.Module):
         ValueError
             If a label lies outside `label_ranges`, or is not finite.
         """
+        return self.mean + self._coefficients(labels) @ self.basis
+
+    def _coefficients(self, labels: torch.Tensor) -> torch.Tensor:
         self._check(labels)
         x = (inputs(labels) - self.centre) / self.scale
         sums = [
@@ -144,8 +147,7 @@ class Emulator(nn.Module):
             )
         ]
         coefficients = quadratic_features(x) @ self.quadratic + torch.cat(sums, dim=1)
-        coefficients = coefficients.to(self.basis.dtype)
-        return self.mean + coefficients @ self.basis
+        return coefficients.to(self.basis.dtype)
 
     def flux(self, labels: Labels, batch: int = 500) -> Spectra:
         """Return flux [n, 7214], float32, of labels [n, 19], in batches of `batch` stars."""
@@ -153,7 +155,12 @@ class Emulator(nn.Module):
         flux = np.empty((len(stars), len(self.wavelength)), np.float32)
         with torch.no_grad():
             for start in range(0, len(stars), batch):
-                flux[start : start + batch] = self(stars[start : start + batch]).numpy()
+                rows = torch.from_numpy(flux[start : start + batch])
+                coefficients = self._coefficients(stars[start : start + batch])
+                if self.basis.dtype == rows.dtype:  # without copies of the flux
+                    torch.mm(coefficients, self.basis, out=rows).add_(self.mean)
+                else:
+                    rows.copy_(self.mean + coefficients @ self.basis)
         return flux
 
     def _check(self, labels: torch.Tensor) -> None:

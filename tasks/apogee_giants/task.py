@@ -70,6 +70,7 @@ class ApogeeGiants(DrawnTask):
     card = CARD
     stored = True
     remake_manifest = "python -m starbench.tasks.apogee_giants.make_manifest"
+    thread_safe = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from starbench.common.threads import in_parts
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
@@ -15,6 +16,8 @@ from starbench.tasks.storage.chunks import Damaged
 from starbench.tasks.streams import normals
 
 CHECKED_PAIRS = 25  # pairs of each split whose noise is compared with the manifest
+
+_PART = 64  # vectors of noise that are worth a thread
 
 Check = Callable[[str, str, Spectra], None]
 """Takes track, split and the noise of the first pairs; raises `Damaged` if it is wrong."""
@@ -51,8 +54,12 @@ class NoiseTrack(Observed):
         """Draw the noise [stop - start, 2, n_pixels] of any range of pairs, of unit deviation."""
         stream = f"{self.name}/{self.version}/{split}/noise"
         noise = np.empty((2 * (stop - start), len(self.wavelength)), np.float32)
-        for i, item in enumerate(range(2 * start, 2 * stop)):
-            noise[i] = normals(stream, item, noise.shape[1])
+
+        def draw(rows: range) -> None:
+            for i in rows:
+                normals(stream, 2 * start + i, noise.shape[1], out=noise[i])
+
+        in_parts(draw, len(noise), _PART)
         return noise.reshape(stop - start, 2, -1)
 
     def observe(self, split: str, rows: slice, piece: Split) -> Split:
@@ -61,6 +68,11 @@ class NoiseTrack(Observed):
         flux *= self._deviation
         flux += piece.flux
         return Split(flux, piece.nuisance, piece.composition, noiseless_flux=piece.flux)
+
+    def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
+        """Yield the base's flux, for which no noise is drawn."""
+        for rows, piece in self.base.chunks(split, scale):
+            yield rows, piece.flux
 
     def check_noise(self) -> None:
         """Check that this machine draws the same noise as the manifest holds.

@@ -12,6 +12,7 @@ import platformdirs
 from starbench.common.locks import try_lock
 from starbench.common.paths import user_path
 from starbench.common.progress import bar, stage
+from starbench.common.threads import default_threads, map_ahead, one_thread
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
@@ -70,6 +71,8 @@ class CachedPairs:
         Raises `Damaged` if the flux of the pairs from `start` on is wrong.
     remake_manifest : str or None
         The command that makes the task's manifest again, for the error about other data.
+    thread_safe : bool
+        Whether several threads may call `make` and `check_flux` at once.
     """
 
     def __init__(
@@ -79,7 +82,9 @@ class CachedPairs:
         make: Callable[[str, int, int], Split],
         check_labels: Callable[[str, Spectra, Spectra], None],
         check_flux: Callable[[str, int, Spectra], None],
+        *,
         remake_manifest: str | None = None,
+        thread_safe: bool = False,
     ):
         self.path = Path(path)
         self.header = header
@@ -91,6 +96,7 @@ class CachedPairs:
             if remake_manifest
             else ""
         )
+        self._thread_safe = thread_safe
         self._store = Store(self.path, header)
         self._partial = Store(self.path.with_name(self.path.name + ".partial"), header)
 
@@ -130,12 +136,17 @@ class CachedPairs:
     def chunks(self, split: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split by chunks, each checked; a damaged one is named in the log and rebuilt."""
         self.prepare(progress=False)
-        for chunk in self._numbers(split):
+
+        def read(chunk: int) -> Split | None:
             try:
-                piece = self._store.read(split, chunk)
+                return self._store.read(split, chunk)
             except Damaged:
-                piece = self._repair(split, chunk)
-            yield self.header.rows(split, chunk), piece
+                return None
+
+        numbers = self._numbers(split)
+        for chunk, piece in zip(numbers, map_ahead(read, numbers), strict=True):
+            whole = self._repair(split, chunk) if piece is None else piece
+            yield self.header.rows(split, chunk), whole
 
     def labels(self, split: str) -> tuple[Spectra, Spectra]:
         """Read nuisance and composition of a split without its flux."""
@@ -191,10 +202,24 @@ class CachedPairs:
             label=f"build {self.path.stem}",
             total=total, initial=total - len(todo), unit="chunk", quiet=not progress,
         )  # fmt: skip
-        with self._room(store):
-            for split, chunk in places:
-                store.write(split, chunk, self._make_checked(split, chunk))
+        with self._room(store), self._made(todo) as pieces:
+            for place, piece in zip(places, pieces, strict=True):
+                store.write(*place, piece)
         self._finish()
+
+    @contextmanager
+    def _made(self, places: list[ChunkId]) -> Iterator[Iterator[Split]]:
+        """Make chunks, by one thread for each core where they may be made by several."""
+
+        def make(place: ChunkId) -> Split:
+            return self._make_checked(*place)
+
+        threads = default_threads()
+        if threads == 1 or not self._thread_safe:
+            yield map(make, places)
+            return
+        with one_thread():
+            yield map_ahead(make, places, threads)
 
     def _unfinished(self) -> Store:
         """Return the unfinished file: the one that an interrupted build left, or a new one."""

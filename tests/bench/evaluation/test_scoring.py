@@ -17,6 +17,7 @@ from starbench.evaluation.scoring import (
 )
 from starbench.evaluation.views import view_split
 from starbench.methods.base import Diverged, OracleControl
+from starbench.tasks.observation.noise import NoiseTrack
 
 
 class Perfect:
@@ -60,7 +61,7 @@ def split_view(toy_task):
 
 def errors_of(task, method, latent, split_view):
     reconstruct = decoder(method, latent, split_view.labels.nuisance, len(task.wavelength))
-    return reconstruction_errors(task.chunks("test", "tiny"), len(latent), reconstruct)
+    return reconstruction_errors(task.noiseless_flux("test", "tiny"), len(latent), reconstruct)
 
 
 def test_latents_come_back_in_the_order_of_the_data(toy_task, split_view, monkeypatch):
@@ -108,10 +109,9 @@ def test_errors_in_pieces_equal_those_of_the_full_arrays(toy_task, split_view, m
 
 
 def test_reconstructions_are_compared_with_the_noiseless_flux(toy_task):
-    pieces = []
-    for rows, piece in toy_task.chunks("test", "tiny"):
-        pieces.append((rows, dataclasses.replace(piece, flux=piece.flux + 1)))
+    noisy = NoiseTrack(toy_task, 50)
     truth = toy_task.load("test", "tiny").flux
+    pieces = noisy.noiseless_flux("test", "tiny")
     errors = reconstruction_errors(pieces, 20, lambda rows: (truth[rows], truth[rows] + 0.5))
     assert (errors.plain == 0).all()
     assert np.allclose(errors.swapped, 0.25, rtol=1e-5)
@@ -123,7 +123,7 @@ def test_reconstructions_that_are_not_finite_raise_diverged(toy_task):
     broken[3, 1, 5] = np.nan
     with pytest.raises(Diverged, match="1 swapped reconstructions are not finite"):
         reconstruction_errors(
-            toy_task.chunks("test", "tiny"), 20, lambda rows: (truth[rows], broken[rows])
+            toy_task.noiseless_flux("test", "tiny"), 20, lambda rows: (truth[rows], broken[rows])
         )
 
 

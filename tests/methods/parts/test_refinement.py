@@ -6,10 +6,16 @@ import torch
 from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
 
 
+def with_slopes(decode):
+    """Return a decoder that also returns its derivatives by the latents."""
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda star: decode(star[None])[0]))
+    return lambda z: (decode(z), jacobian(z).mT)
+
+
 def test_one_step_in_one_dimension_equals_a_hand_calculation():
     # x = 2 z + noise of 0.5, prior N(1, 4): information 4 / 0.25 = 16, precision 1 / 4.
     latent, information = gauss_newton_step(
-        lambda z: 2 * z,
+        with_slopes(lambda z: 2 * z),
         torch.tensor([[3.0]]),
         torch.tensor([[-7.0]]),
         noise=0.5,
@@ -31,7 +37,7 @@ def linear(n=50_000, seed=0):
 
 def refined(matrix, prior, start, spectra):
     return gauss_newton_step(
-        lambda z: z @ matrix,
+        with_slopes(lambda z: z @ matrix),
         spectra,
         start,
         noise=0.7,
@@ -67,7 +73,7 @@ def test_a_few_steps_converge_for_a_nonlinear_decoder():
     latent = truth + 0.3
     for _ in range(5):
         latent, _ = gauss_newton_step(
-            decode, decode(truth), latent, noise=1e-3,
+            with_slopes(decode), decode(truth), latent, noise=1e-3,
             mean=torch.zeros(1).double(), precision=torch.eye(1).double(),
         )  # fmt: skip
     assert torch.allclose(latent, truth, atol=1e-5)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from starbench.common import threads
 from starbench.tasks.apogee_giants.manifest import Manifest
 from starbench.tasks.apogee_giants.tracks import SNRS
 from starbench.tasks.errors import DataError
@@ -33,8 +34,19 @@ def test_noise_is_gaussian_with_the_stated_deviation_in_every_pixel(task, snr):
     assert stats.kstest(noise[:, :, ::10].ravel(), "norm").pvalue > 1e-4
 
 
-def test_noiseless_flux_is_that_of_the_base_task(task, track):
-    assert np.array_equal(track.load("test", "tiny").noiseless_flux, task.load("test", "tiny").flux)
+def test_noiseless_flux_is_that_of_the_base_task(task, track, monkeypatch):
+    truth = task.load("test", "tiny").flux
+    assert np.array_equal(track.load("test", "tiny").noiseless_flux, truth)
+    monkeypatch.setattr(track, "noise", None)  # none is drawn for it
+    pieces = [flux for _, flux in track.noiseless_flux("test", "tiny")]
+    assert np.array_equal(np.concatenate(pieces), truth)
+
+
+def test_threads_draw_the_same_noise(track, monkeypatch):
+    monkeypatch.setattr(threads, "_chosen", 1)
+    alone = track.noise("test", 3, 500)
+    monkeypatch.setattr(threads, "_chosen", 3)
+    assert np.array_equal(track.noise("test", 3, 500), alone)
 
 
 def test_noise_does_not_depend_on_reading_scale_or_range(track):

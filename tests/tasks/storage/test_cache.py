@@ -6,13 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import torch
 
+from starbench.common import threads
 from starbench.common.hdf5_guards import OpenElsewhere
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.base import SPLITS
@@ -232,19 +235,22 @@ class StopsAfter:
 
     def __init__(self, emulator, calls):
         self._emulator, self.left, self.calls = emulator, calls, 0
+        self._lock = threading.Lock()
         self.wavelength, self.sha256 = emulator.wavelength, emulator.sha256
 
     def flux(self, labels):
-        if self.left == 0:
-            raise KeyboardInterrupt
-        self.left -= 1
-        self.calls += 1
+        with self._lock:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            self.calls += 1
         return self._emulator.flux(labels)
 
 
 def test_an_interrupted_build_resumes(tmp_path, emulator, manifest):
     stopping = StopsAfter(emulator, 13)  # two chunks of five blocks, and a part of the third
     task = ApogeeGiants(tmp_path, emulator=stopping, manifest=manifest)
+    task.thread_safe = False  # or the third chunk is begun before the second is done
     with pytest.raises(KeyboardInterrupt):
         task.prepare("mini", progress=False)
     path = task.cached("mini").path
@@ -254,6 +260,27 @@ def test_an_interrupted_build_resumes(tmp_path, emulator, manifest):
     assert stopping.calls == 5 * 6  # of the eight chunks, six were left
     assert not list(task.problems("mini", progress=False))
     assert not path.with_name(path.name + ".partial").exists()
+
+
+def test_threads_build_the_same_file(built, path, tmp_path, emulator, manifest, monkeypatch):
+    monkeypatch.setattr(threads, "_chosen", 3)
+    again = ApogeeGiants(tmp_path / "threads", emulator=emulator, manifest=manifest)
+    again.prepare("mini", progress=False)
+    assert again.cached("mini").path.read_bytes() == path.read_bytes()
+
+
+def test_an_interrupted_build_by_threads_resumes(tmp_path, emulator, manifest, monkeypatch):
+    monkeypatch.setattr(threads, "_chosen", 2)
+    stopping = StopsAfter(emulator, 23)
+    task = ApogeeGiants(tmp_path, emulator=stopping, manifest=manifest)
+    before = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        task.prepare("mini", progress=False)
+    assert torch.get_num_threads() == before
+    stopping.left, stopping.calls = -1, 0
+    task.prepare("mini", progress=False)
+    assert 5 * 4 <= stopping.calls <= 5 * 6  # of the eight chunks, two to four were kept
+    assert not list(task.problems("mini", progress=False))
 
 
 def test_an_unfinished_file_of_other_data_is_discarded(tmp_path, emulator, manifest):
