@@ -7,6 +7,8 @@ use, so that importing starbench is fast.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from starbench.common.threads import wait_passively
+
 if TYPE_CHECKING:
     from starbench.api import (
         RunResult,
@@ -30,6 +32,8 @@ __all__ = [
     "score",
     "twin_ranks",
 ]
+
+wait_passively()
 
 
 def __getattr__(name: str) -> Any:

@@ -121,6 +121,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     preset: str | None = None,
     data: str | Path | None = None,
+    snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path = "runs",
@@ -151,11 +152,14 @@ def run(
         A preset of the method to start from.
     data : str or pathlib.Path, optional
         Your own pairs in place of a task; see `load_task`.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`; see `load_task`.
     device : str
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
-        cores, whichever is the smallest.
+        cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
+        threads wait for each other many times longer otherwise (`starbench.common.threads`).
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -191,27 +195,32 @@ def run(
     >>> bool(result.metrics.loc["doppelganger_free", "value"] > 0.1)
     True
     """
+    from starbench.common.progress import shown
     from starbench.common.settings import SettingError
 
     if not isinstance(settings, Mapping | None):
         raise SettingError(f'settings is {settings!r}; give a dictionary such as {{"epochs": 8}}.')
     if not isinstance(seed, Integral):
         raise SettingError(f"seed is {seed!r}; give an integer.")
-    result = run_named(
-        method,
-        task=task,
-        scale=scale,
-        seed=int(seed),  # numpy's are no JSON
-        settings=[f"{key}={value}" for key, value in (settings or {}).items()],
-        preset=preset,
-        data=data,
-        device=device,
-        threads=threads,
-        out=out,
-        cache=cache,
-        force=force,
-        quiet=quiet,
-    )
+    if not isinstance(threads, Integral | None):
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
+    with shown(quiet=quiet):
+        result = run_named(
+            method,
+            task=task,
+            scale=scale,
+            seed=int(seed),  # numpy's are no JSON
+            settings=[f"{key}={value}" for key, value in (settings or {}).items()],
+            preset=preset,
+            data=data,
+            snr=snr,
+            device=device,
+            threads=None if threads is None else int(threads),
+            out=out,
+            cache=cache,
+            force=force,
+            quiet=quiet,
+        )
     if result.row.status != "ok":
         warnings.warn(
             f"The run {result.row.status}: {result.row.message} ({result.folder})", stacklevel=2
@@ -228,6 +237,7 @@ def run_named(
     settings: Sequence[str] = (),
     preset: str | None = None,
     data: str | Path | None = None,
+    snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
     out: str | Path = "runs",
@@ -236,14 +246,15 @@ def run_named(
     quiet: bool = False,
 ) -> RunResult:
     """Do what `run` does, without its warning and with settings as ``key=value`` strings."""
+    from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.draft import source_file
+    from starbench.runs.origin import given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
     hyperparameters = make_hyperparameters(method_class, preset, tuple(settings))
-    loaded = load_task(task, data=data, cache=cache, quiet=quiet)
+    loaded = load_task(task, data=data, snr=snr, cache=cache, quiet=quiet)
     keys = [split_setting(setting)[0] for setting in settings]
     outcome = run_method(
         loaded,
@@ -256,15 +267,17 @@ def run_named(
         out=user_path(out),
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
+        given=given(method, task, data),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )
     if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
         # Imported only now, so that the row is written even if the plots fail.
-        _import_matplotlib()
-        from starbench.runs.plots import draw_run
+        with stage("draw figures"):
+            _import_matplotlib()
+            from starbench.runs.plots import draw_run
 
-        draw_run(outcome.folder, method_class.diagnostics)
+            draw_run(outcome.folder, method_class.diagnostics)
     return RunResult(outcome.row, outcome.folder.path, outcome.fresh)
 
 
@@ -272,6 +285,7 @@ def load_task(
     task: "str | Task | None" = None,
     *,
     data: str | Path | None = None,
+    snr: float | None = None,
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> "Task":
@@ -288,6 +302,9 @@ def load_task(
     data : str or pathlib.Path, optional
         Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
         export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`, for methods that take noise into
+        account; by default what the data declare.
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     quiet : bool
@@ -325,6 +342,7 @@ def load_task(
         task,
         data=None if data is None else user_path(data),
         cache=None if cache is None else user_path(cache),
+        snr=snr,
         progress=not quiet,
     )
 
@@ -359,8 +377,17 @@ def load_method(method: "str | type[Method]") -> "type[Method]":
     return get_method(method)
 
 
-def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinRanks":
+def twin_ranks(
+    latent: npt.ArrayLike,
+    *,
+    n_threads: int | None = None,
+    device: str = "cpu",
+    checkpoint: str | Path | None = None,
+    quiet: bool = False,
+) -> "TwinRanks":
     """Rank every star's twin among all stars by L1 distance, exactly.
+
+    A million stars of 20 dimensions take minutes on a CPU, seconds on a GPU.
 
     Parameters
     ----------
@@ -368,6 +395,13 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
         In the second shape the spectra of a pair are consecutive: 0 and 1, 2 and 3, ...
     n_threads : int, optional
         Number of threads; one for each available core by default.
+    device : str
+        A torch device, such as ``"cuda"``; the ranks are the same on all.
+    checkpoint : str or path-like, optional
+        File in which a ranking that takes long, or is interrupted, is kept, so that the same call
+        continues it; removed at the end.
+    quiet : bool
+        Draw no progress.
 
     Returns
     -------
@@ -378,7 +412,7 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
     Raises
     ------
     ValueError
-        If `latent` has another shape, or is empty.
+        If `latent` has another shape, or is empty, or `n_threads` is below 1.
 
     Examples
     --------
@@ -386,9 +420,17 @@ def twin_ranks(latent: npt.ArrayLike, *, n_threads: int | None = None) -> "TwinR
     >>> sb.twin_ranks([[0.0], [1.0], [4.0], [6.0], [2.0], [9.0]]).rank.tolist()
     [[1, 2], [2, 1], [5, 3]]
     """
-    from starbench import metrics
+    from starbench.evaluation.ranking import rank_resumably
+    from starbench.metrics import Ranking
 
-    return metrics.twin_ranks(_pairs(latent), n_threads=n_threads)
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    path = None if checkpoint is None else user_path(checkpoint)
+    ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
+    ranks = rank_resumably(ranking, path, quiet=quiet)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return ranks
 
 
 def score(
@@ -447,18 +489,20 @@ def score(
     >>> bool(low < 0.5 < high)  # 0.5 by chance
     True
     """
+    from starbench.common.progress import shown
     from starbench.evaluation.scoring import score as score_arrays
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
     scale = loaded.default_scale if scale is None else scale
     pairs = _latent_of_split(latent, loaded, split, scale)
-    loaded.prepare(scale, progress=not quiet)
-    scores = score_arrays(
-        pairs,
-        _labels(loaded, split, scale),
-        errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
-        probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
-    )
+    with shown(quiet=quiet):
+        loaded.prepare(scale, progress=not quiet)
+        scores = score_arrays(
+            pairs,
+            _labels(loaded, split, scale),
+            errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
+            probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
+        )
     return _metrics_frame(scores.estimates)
 
 

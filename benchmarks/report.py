@@ -21,7 +21,7 @@ def machine() -> list[str]:
     computer = about.hardware
     return [
         f"- machine: {computer.processor}, {computer.cores} cores, {computer.memory_gib} GiB, "
-        f"{computer.system}",
+        f"{computer.system}, {computer.instruction_sets['torch']}",
         f"- load average of the minute before: {os.getloadavg()[0]:.1f}",
         f"- code: {code}; {versions}",
     ]

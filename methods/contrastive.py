@@ -26,7 +26,7 @@ representations", ICML.
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -45,7 +45,12 @@ class Settings(EncoderSettings):
         "L1 distance over which a probability falls by a factor e; scales the latent",
         low=1e-6,
     )
-    epochs: int = option(60, "passes over the training pairs", low=1)
+    usual_epochs: ClassVar[int] = 60
+    epochs: int = option(
+        0,
+        "passes over the training pairs; 0: 60, or as many as make 1,500 steps, if more",
+        low=0,
+    )
     batch_size: int = option(512, "pairs in each step; larger batches hold harder negatives", low=1)
     learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
 
@@ -75,6 +80,7 @@ class Contrastive(Encoder):
 
     name = "contrastive"
     label_access = "pairs"
+    version = 2
     reference = "van den Oord et al. 2018; Chen et al. 2020"
     Hyperparameters = Settings
     hyperparameters: Settings

@@ -12,6 +12,11 @@ reconstruct and to make A fail:
 where A is held fixed in the second loss (`starbench.methods.parts.classifier`). If the latent
 carries no information on u, the cross-entropy L_A is at chance, log(number of bins).
 
+This is the idea of the papers below on the representation that all autoencoders here share
+(`starbench.methods.parts.autoencoder`): whitened principal components and, with noise, a refinement
+of each latent and axes matched to the noise. The authors' networks, on pixels, are the preset
+``published``, which has no row on the leaderboard.
+
 References
 ----------
 Lample et al. (2017), "Fader networks: manipulating images by sliding attributes", NeurIPS 30.

@@ -52,7 +52,12 @@ class Settings(CriticSettings):
     refinement: int = option(
         0, "Gauss-Newton steps that refine the latents of noisy spectra", low=0, high=100
     )
-    epochs: int = option(20, "passes over the training spectra", low=1)
+    usual_epochs: ClassVar[int] = 20
+    epochs: int = option(
+        0,
+        "passes over the training spectra; 0: 20, or as many as make 1,500 steps, if more",
+        low=0,
+    )
     information_weight: float = option(
         1.0, "weight lambda of the squared error of the recovered code", low=0.0
     )

@@ -52,6 +52,7 @@ class LabelRegression(Encoder):
 
     name = "label-regression"
     label_access = "oracle"
+    version = 2
     reference = "Leung and Bovy 2019, MNRAS 483, 3255"
     Hyperparameters = Settings
     hyperparameters: Settings

@@ -8,7 +8,7 @@ import re
 from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.common.plugins import Plugins
-from starbench.common.settings import split_setting
+from starbench.common.settings import split_settings
 from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
 
@@ -124,7 +124,8 @@ def make_hyperparameters(
     Raises
     ------
     SettingError
-        If the preset or a key does not exist, or a value does not fit its type or range.
+        If the preset or a key does not exist, a key is given twice, or a value does not fit its
+        type or range.
     """
     fields = {field.name: field for field in dataclasses.fields(method.Hyperparameters)}
     types = get_type_hints(method.Hyperparameters)
@@ -134,8 +135,7 @@ def make_hyperparameters(
             presets = ", ".join(method.presets) or "none"
             raise SettingError(f"{method.name} has no preset '{preset}'; it has: {presets}.")
         values.update(method.presets[preset])
-    for setting in settings:
-        key, text = split_setting(setting)
+    for key, text in split_settings(settings).items():
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=3, cutoff=0.4)
             names = " or ".join(near) if near else ", ".join(fields)

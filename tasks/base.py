@@ -128,7 +128,7 @@ class Task(ABC):
 
     @property
     def snr(self) -> float | None:
-        """Signal-to-noise ratio per pixel of the noise that the task adds, None for no noise."""
+        """Signal-to-noise ratio per pixel of the noise in the flux, None for no known noise."""
         return self.card.snr
 
     @property
@@ -210,12 +210,14 @@ class Task(ABC):
         """
         n_pairs = self.sizes(scale)[split]
         flux = np.empty((n_pairs, 2, len(self.wavelength)), np.float32)
-        noiseless = flux if self.snr is None else np.empty_like(flux)
+        noiseless = flux
         nuisance = np.empty((n_pairs, 2, len(self.nuisance_names)), np.float32)
         composition = None
         for rows, piece in self.chunks(split, scale):
             flux[rows], nuisance[rows] = piece.flux, piece.nuisance
-            if noiseless is not flux:
+            if not np.may_share_memory(piece.noiseless_flux, piece.flux):
+                if noiseless is flux:
+                    noiseless = np.empty_like(flux)
                 noiseless[rows] = piece.noiseless_flux
             if piece.composition is not None:
                 if composition is None:

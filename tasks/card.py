@@ -11,6 +11,8 @@ _Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 _Positive = Annotated[int, Field(ge=1)]
 Scale = Literal["full", "mini", "tiny", "own"]
 """Scales that a row may have; ``own`` is that of users' own pairs."""
+Medium = Literal["vacuum", "air", "unknown"]
+"""What wavelengths are measured in; ``unknown`` where a file does not say."""
 Sizes = dict[str, _Positive]
 """Number of pairs of each split."""
 
@@ -43,7 +45,8 @@ class Card(BaseModel):
         Number of pairs of each split at each scale (``full``, ``mini``, ``tiny`` or ``own``). The
         first scale is the default one, and each larger scale begins with the smaller ones.
     snr : float, optional
-        Signal-to-noise ratio per pixel of the noise that the task adds; None for no noise.
+        Signal-to-noise ratio per pixel, at a continuum of 1, of the noise in the flux: that the
+        task adds, or that users' own pairs declare. None for no noise, or none that is known.
     medium : {"vacuum", "air", "unknown"}
         Medium in which the wavelengths are measured.
     wavelength_unit : str
@@ -72,7 +75,7 @@ class Card(BaseModel):
     elements: tuple[_Text, ...] = ()
     sizes: Annotated[dict[Scale, Sizes], Field(min_length=1)]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    medium: Literal["vacuum", "air", "unknown"] = "vacuum"
+    medium: Medium = "vacuum"
     wavelength_unit: str = "Angstrom"
     changelog: dict[int, _Text]
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,9 +33,12 @@ class DrawnTask(Task):
     thread_safe : bool
         Whether several threads may call `labels`, `spectra` and `check_flux` at once; stored data
         are then built on all cores, with torch and linear algebra on one thread in each.
+    remake_manifest : str or None
+        The command that makes the manifest again, of a task whose `check_flux` compares with one.
     """
 
     thread_safe: bool = False
+    remake_manifest: ClassVar[str | None] = None
 
     @abstractmethod
     def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
@@ -121,6 +125,7 @@ class DrawnTask(Task):
         header = Header(
             wavelength=self.wavelength,
             wavelength_unit=self.wavelength_unit,
+            wavelength_medium=self.card.medium,
             nuisance_names=self.nuisance_names,
             nuisance_units=self.nuisance_units,
             elements=self.elements,
@@ -134,6 +139,7 @@ class DrawnTask(Task):
             self.make,
             lambda split, *labels: self.check_labels(scale, split, *labels),
             lambda split, start, flux: self.check_flux(scale, split, start, flux),
+            self.remake_manifest,
             thread_safe=self.thread_safe,
         )
 

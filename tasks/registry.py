@@ -31,6 +31,7 @@ def get_task(
     data: Path | None = None,
     cache: Path | None = None,
     *,
+    snr: float | None = None,
     progress: bool = True,
 ) -> Task:
     """Return a task.
@@ -44,6 +45,8 @@ def get_task(
         `starbench.tasks.own.hugging_face` reads.
     cache : pathlib.Path, optional
         Folder for the data of tasks, and for copies of `data`.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in `data`; by default what they declare.
     progress : bool
         Draw a progress bar while `data` are copied.
 
@@ -66,8 +69,10 @@ def get_task(
         from starbench.tasks.own.hugging_face import is_table, open_table
 
         if is_table(data):
-            return open_table(data, cache, progress=progress)
-        return OwnData(data, cache=cache)
+            return open_table(data, cache, snr=snr, progress=progress)
+        return OwnData(data, cache=cache, snr=snr)
+    if snr is not None:
+        raise DataError("--snr declares the noise of --data; tasks state their own, so remove it.")
     spec = DEFAULT if spec is None else spec
     make = PLUGINS.load(spec)
     if not callable(make):

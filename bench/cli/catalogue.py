@@ -13,7 +13,11 @@ from starbench.cli.options import cache_option, set_option
 Loaded = TypeVar("Loaded")
 
 
-@click.command(cls=Command, example="starbench methods\nstarbench methods fader")
+@click.command(
+    cls=Command,
+    loads="starbench.cli.listing",
+    example="starbench methods\nstarbench methods fader",
+)
 @click.argument("method", required=False)
 @option("--verbose", "-v", is_flag=True, help="Describe every method.")
 def methods(method: str | None, verbose: bool) -> None:
@@ -38,7 +42,11 @@ def methods(method: str | None, verbose: bool) -> None:
             click.echo("\n" + describe_method(each))
 
 
-@click.command(cls=Command, example="starbench tasks\nstarbench tasks apogee-giants-snr50")
+@click.command(
+    cls=Command,
+    loads="starbench.cli.listing",
+    example="starbench tasks\nstarbench tasks apogee-giants-snr50",
+)
 @click.argument("task", required=False)
 def tasks(task: str | None) -> None:
     """List the tasks, or describe one.
@@ -73,6 +81,7 @@ def _loaded(
 
 @click.command(
     cls=Command,
+    loads="starbench.runs.check",
     example="starbench check my_method.py:MyMethod\nstarbench check --task my_task.py:MyTask",
 )
 @click.argument("method", required=False)
@@ -93,6 +102,8 @@ def check(
     if (method is None) == (task is None):
         raise click.UsageError("Give either METHOD or --task.")
     if method is None:
+        if settings:
+            raise click.UsageError("--set is for METHOD; leave it out with --task.")
         from starbench.tasks.contract import check_task
 
         subject = get_task(task, cache=cache)
@@ -108,8 +119,10 @@ def check(
 
 def _report(name: str, results: Iterable[tuple[str, str | None]]) -> None:
     """Print each clause of a contract with `pass` or `FAIL`, and what to change."""
+    from starbench.common.progress import awaited
+
     failures = 0
-    for clause, problem in results:
+    for clause, problem in awaited(results, "check"):
         click.echo(f"{'pass' if problem is None else 'FAIL'}  {clause.replace('_', ' ')}")
         if problem is not None:
             failures += 1

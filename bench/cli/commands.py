@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import click
@@ -48,11 +49,13 @@ class Command(click.Command):
     ----------
     example : str
         One or more command lines.
+    loads : str, optional
+        A module whose import takes seconds; it is imported first, while a clock runs.
     """
 
-    def __init__(self, *args: Any, example: str, **settings: Any):
+    def __init__(self, *args: Any, example: str, loads: str | None = None, **settings: Any):
         super().__init__(*args, **settings)
-        self.example = example
+        self.example, self._loads = example, loads
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; refuse an option given twice, of which click would use the last."""
@@ -64,6 +67,16 @@ class Command(click.Command):
                 if _takes_one_value(parameter) and order.count(parameter) > 1:
                     raise click.UsageError(f"{parameter.opts[-1]} is given twice; give it once.")
         return rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with the stages of its work on the screen unless it is quiet."""
+        from starbench.common.progress import shown, stage
+
+        with shown(quiet=ctx.params.get("quiet", False)):
+            if self._loads:
+                with stage("start"):
+                    import_module(self._loads)
+            return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""

@@ -12,6 +12,7 @@ from starbench.cli.options import (
     data_option,
     quiet_option,
     scale_option,
+    snr_option,
     task_option,
 )
 
@@ -69,11 +70,20 @@ def build(
         click.echo(f"Built {split} chunk {chunk} of {cached.path}")
 
 
-@data.command(example="starbench data info --scale mini\nstarbench data info --data my_pairs.h5")
+@data.command(
+    loads="starbench.cli.listing",
+    example="starbench data info --scale mini\nstarbench data info --data my_pairs.h5",
+)
 @data_set_options
 @data_option
+@snr_option
 def info(
-    task: str | None, scale: str | None, cache: Path | None, quiet: bool, data: Path | None
+    task: str | None,
+    scale: str | None,
+    cache: Path | None,
+    quiet: bool,
+    data: Path | None,
+    snr: float | None,
 ) -> None:
     """Describe a data set.
 
@@ -82,7 +92,7 @@ def info(
     from starbench.cli.listing import data_facts, splits_table
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, progress=not quiet)
+    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
     scale = scale or loaded.default_scale
     path = getattr(loaded, "path", None)  # of your own pairs, or of their copy in the cache
     if loaded.stored:
@@ -100,6 +110,7 @@ def info(
 )
 @data_set_options
 @data_option
+@snr_option
 @option("--repair", is_flag=True, help="Rebuild what is damaged.")
 def verify(
     task: str | None,
@@ -107,6 +118,7 @@ def verify(
     cache: Path | None,
     quiet: bool,
     data: Path | None,
+    snr: float | None,
     repair: bool,
 ) -> None:
     """Check every number of a data set against its manifest.
@@ -115,7 +127,7 @@ def verify(
     """
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, progress=not quiet)
+    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
     scale = scale or loaded.default_scale
     if repair and not loaded.stored:
         raise UserError(
@@ -146,6 +158,7 @@ def verify(
 @click.argument("out", metavar="OUT", type=UserPath(path_type=Path))
 @data_set_options
 @data_option
+@snr_option
 @option(
     "--format",
     "form",
@@ -163,6 +176,7 @@ def export(
     cache: Path | None,
     quiet: bool,
     data: Path | None,
+    snr: float | None,
     form: str | None,
     withhold_composition: bool,
     force: bool,
@@ -176,7 +190,7 @@ def export(
     from starbench.tasks.registry import get_task
     from starbench.tasks.storage.export import export as export_pairs
 
-    loaded = get_task(task, data=data, cache=cache, progress=not quiet)
+    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
     try:
         export_pairs(
             loaded,

@@ -5,6 +5,8 @@ import sys
 
 import click
 
+from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolderBusy
+
 # User-fixable errors, by the module that defines each. The modules are not imported here, as some
 # import torch, which takes seconds; an error of a module that was never imported cannot occur.
 USER_ERRORS = (
@@ -13,15 +15,20 @@ USER_ERRORS = (
     ("starbench.common.settings", "SettingError"),
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
-    ("starbench.runs.run_folder", "RunFolderBusy"),
 )
-RESUMABLE = ("run", "sweep")  # commands that continue where they were stopped
+RESUMABLE = ("run", "score", "sweep")  # commands that continue where they were stopped
 
 
 class UserError(click.ClickException):
     """A user-fixable error: one sentence that names what to change; exit code 2."""
 
     exit_code = 2
+
+
+class Busy(UserError):
+    """Another process works on the same run; the exit code lets programs try again later."""
+
+    exit_code = BUSY_EXIT_CODE
 
 
 class Failure(click.ClickException):
@@ -50,6 +57,8 @@ def in_one_sentence(error: BaseException, command: str | None = None) -> click.C
         return Stopped(f"Stopped{resumed if command in RESUMABLE else ''}.")
     if isinstance(error, SystemExit):
         return Failure("Code of a method, a task or a library called sys.exit; remove the call.")
+    if isinstance(error, RunFolderBusy):
+        return Busy(_one_line(error))
     if isinstance(error, _imported(USER_ERRORS)):
         return UserError(_one_line(error))
     if isinstance(error, OSError):

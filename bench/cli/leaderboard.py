@@ -33,7 +33,10 @@ def leaderboard() -> None:
     """Add, verify and compare rows; generate the pages."""
 
 
-@leaderboard.command(example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2",
+)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=UserPath(path_type=Path))
 @option("--replace", is_flag=True, help="Replace an existing row of the same run.")
 @option("--allow-dirty", is_flag=True, help="Accept rows made by code with uncommitted changes.")
@@ -68,7 +71,10 @@ def add(
     click.echo("Next: starbench leaderboard build")
 
 
-@leaderboard.command(example="starbench leaderboard build\nstarbench leaderboard build --check")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard build\nstarbench leaderboard build --check",
+)
 @option("--check", is_flag=True, help="Write nothing; exit with 1 if a page is out of date.")
 @written_directory
 def build(check: bool, directory: Path | None) -> None:
@@ -91,7 +97,10 @@ def build(check: bool, directory: Path | None) -> None:
     click.echo(f"up to date with {len(entries)} rows")
 
 
-@leaderboard.command(example="starbench leaderboard site --out site")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard site --out site",
+)
 @option(
     "--out",
     type=UserPath(path_type=Path, file_okay=False),
@@ -125,7 +134,8 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
 
 
 @leaderboard.command(
-    example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}"
+    loads="starbench.leaderboard.store.board",
+    example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}",
 )
 @click.argument("rows", metavar="[ROW...]", nargs=-1, type=UserPath(path_type=Path))
 @option(
@@ -169,8 +179,9 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
 
 
 @leaderboard.command(
+    loads="starbench.leaderboard.store.board",
     example="starbench leaderboard compare fader factordis\n"
-    "starbench leaderboard compare fader hsic --task apogee-giants-snr50"
+    "starbench leaderboard compare fader hsic --task apogee-giants-snr50",
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
@@ -195,16 +206,22 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     A and B are names of methods on the leaderboard. Prints the difference of their shares with its
     95 % interval, and the difference in five equal bins of each label; < marks the largest.
     """
+    from starbench.common.progress import stage
     from starbench.leaderboard.pages.comparison import comparison_text
     from starbench.leaderboard.statistics.compare import choose
     from starbench.leaderboard.store import board
     from starbench.tasks.registry import get_task
 
     entries = board.load(directory or board.readable_directory(Path.cwd()))
-    click.echo(comparison_text(choose(entries, a, b, task), metric, get_task(task)))
+    with stage("compare"):
+        text = comparison_text(choose(entries, a, b, task), metric, get_task(task))
+    click.echo(text)
 
 
-@leaderboard.command(example=f"starbench leaderboard reproduce \\\n    {ROW}")
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example=f"starbench leaderboard reproduce \\\n    {ROW}",
+)
 @click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
 @option(
     "--threads",
@@ -242,25 +259,34 @@ def reproduce(
     cache: Path | None,
     quiet: bool,
 ) -> None:
-    """Run a row again and compare the metrics.
+    """Run a row again and compare ranks and metrics.
 
-    ROW is the file of a row, or the folder of a run. Exits with 1 if a metric differs by more than
-    its tolerance, which is printed.
+    ROW is the file of a row, or the folder of a run. On equal hardware, libraries and threads all
+    ranks must be equal. Elsewhere, exits with 1 if a metric differs by more than its tolerance,
+    which is printed, or if the stars that differ favour the row by more than chance.
     """
     from starbench.leaderboard.store import board, reproduce
+    from starbench.leaderboard.store.checks import check_rank_metrics
     from starbench.leaderboard.store.repeat import repeat_run
     from starbench.methods.registry import get_method
-    from starbench.results.schema import read_row
     from starbench.results.text import printable
     from starbench.tasks.registry import get_task
 
     path = board.row_file(row)
-    original = read_row(path)
-    reproduce.check_source(original, printable(path))
+    name = printable(path)
+    original, original_ranks = board.read_row_and_ranks(path)
+    reproduce.check_source(original, name)
+    if original_ranks is not None:
+        check_rank_metrics(original, original_ranks, name)
+    if method is None and original.given.method is not None:  # a row may not choose what is run
+        raise UserError(
+            f"The row's method was given as {printable(original.given.method)}; "
+            "give that file with --method."
+        )
     click.echo(f"Running again: {printable(original.command)}")
     again, ranks = repeat_run(
         original,
-        printable(path),
+        name,
         get_method(method or original.method),
         get_task(original.task, cache=cache),
         device=device,
@@ -275,18 +301,18 @@ def reproduce(
             f"The repeated run has status {again.status}, but the row has {original.status}"
             + (f": {again.message}" if again.message else ".")
         )
-    if ranks is None:
+    if original_ranks is None or ranks is None:
         click.echo(f"The repeated run agrees: its status is {original.status}, like the row's.")
         return
-    compared = reproduce.agreements(original, again, ranks)
-    same = original.ranks_sha256 == again.ranks_sha256
-    click.echo(f"Ranks: {'the same for every star' if same else 'different for some stars'}.\n")
-    click.echo(reproduce.agreement_table(compared))
+    reproduction = reproduce.compare(original, original_ranks, again, ranks)
+    click.echo(f"{reproduction.ranks}\n")
+    click.echo(reproduce.agreement_table(reproduction.metrics))
     click.echo(f"\n{reproduce.TOLERANCES}")
-    differing = [each.name for each in compared if not each.agrees]
-    if differing:
-        raise Failure(f"{len(differing)} of {len(compared)} metrics differ: {differing[0]}.")
-    click.echo(f"All {len(compared)} metrics agree.")
+    if reproduction.conditions and reproduction.ranks.differing:
+        click.echo(f"Ranks may differ, as {printable('; '.join(reproduction.conditions))}.")
+    if reproduction.fault is not None:
+        raise Failure(reproduction.fault)
+    click.echo(f"All {len(reproduction.metrics)} metrics agree.")
 
 
 def _installed_method(name: str) -> "type[Method] | None":

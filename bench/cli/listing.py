@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,22 @@ from tabulate import tabulate
 from starbench.methods.base import Method
 from starbench.tasks.base import SPLITS, Task
 
+WIDTH = 80  # characters of a line of the terminal
+
 
 def methods_table(methods: Iterable[type[Method]]) -> str:
-    """Return a table of methods: name, label access, whether a control, reference."""
+    """Return a table of methods: name, label access and whether a control, reference."""
     lines = [
         {
             "method": method.name,
-            "label access": method.label_access,
-            "control": "yes" if method.control else "",
+            "label access": f"{method.label_access}{', control' if method.control else ''}",
             "reference": method.reference,
         }
         for method in methods
     ]
-    return tabulate(lines, headers="keys", disable_numparse=True)
+    return tabulate(
+        lines, headers="keys", disable_numparse=True, maxcolwidths=[None, None, WIDTH - 44]
+    )
 
 
 def describe_method(method: type[Method]) -> str:
@@ -34,10 +38,7 @@ def describe_method(method: type[Method]) -> str:
         {
             "hyperparameter": field.name,
             "default": str(field.default),
-            "allowed": "True, False"
-            if isinstance(field.default, bool)
-            else allowed_values(field.metadata),
-            "meaning": field.metadata.get("help", ""),
+            "meaning": _meaning(field),
         }
         for field in dataclasses.fields(method.Hyperparameters)
     ]
@@ -45,17 +46,26 @@ def describe_method(method: type[Method]) -> str:
         f"--preset {name}: {' '.join(f'{key}={value}' for key, value in changes.items())}"
         for name, changes in method.presets.items()
     ]
-    table = tabulate(
-        fields, headers="keys", disable_numparse=True, maxcolwidths=[None, None, 24, 40]
-    )
+    table = tabulate(fields, headers="keys", disable_numparse=True, maxcolwidths=[None, 16, 38])
     parts = [
         f"{method.name} (version {method.version})",
-        _summary(method),
-        f"Label access: {method.label_access}. Reference: {method.reference}",
+        _wrapped(_summary(method)),
+        _wrapped(f"Label access: {method.label_access}. Reference: {method.reference}"),
         table if fields else "No hyperparameters.",
-        *presets,
+        *(_wrapped(preset) for preset in presets),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _wrapped(text: str) -> str:
+    return fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _meaning(field: dataclasses.Field[Any]) -> str:
+    """Return what a hyperparameter means, with the values allowed."""
+    known = field.metadata.get("help", "")
+    allowed = "True or False" if isinstance(field.default, bool) else allowed_values(field.metadata)
+    return f"{known} ({allowed})" if allowed else known
 
 
 def allowed_values(metadata: Mapping[str, Any]) -> str:
@@ -85,7 +95,10 @@ def _summary(method: type[Method]) -> str:
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:
-    """Return a table of tasks: name, version, noise, sizes, nuisance, reference."""
+    """Return a table of tasks of at most 80 columns: name, version, noise, sizes, nuisance.
+
+    `describe_task` has the rest.
+    """
     lines = []
     for task in tasks:
         sizes = task.sizes(task.default_scale)
@@ -93,10 +106,9 @@ def tasks_table(tasks: Iterable[Task]) -> str:
             {
                 "task": task.name,
                 "version": task.version,
-                "SNR per pixel": "no noise" if task.snr is None else f"{task.snr:g}",
-                "pairs (train / validation / test)": " / ".join(f"{n:,}" for n in sizes.values()),
-                "nuisance": _nuisance(task),
-                "reference": task.reference,
+                "SNR": "no noise" if task.snr is None else f"{task.snr:g}",
+                "train, validation, test": " / ".join(f"{n:,}" for n in sizes.values()),
+                "nuisance": ", ".join(task.nuisance_names),
             }
         )
     return tabulate(lines, headers="keys", disable_numparse=True)
@@ -123,7 +135,7 @@ def describe_task(task: Task) -> str:
         ("nuisance", _nuisance(task)),
         ("composition", ", ".join(card.elements) or "unknown"),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
-        ("pixels", f"{_pixels(task)}, {card.medium}"),
+        ("pixels", _pixels(task)),
         ("scales", "\n".join(["train / validation / test pairs", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
@@ -145,7 +157,11 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
     path : pathlib.Path or None
         The file of the data set; None if the task stores no file.
     """
-    noise = "none added" if task.snr is None else f"SNR {task.snr:g} per pixel, added when read"
+    if task.snr is None:
+        noise = "not declared: spectra count as noiseless" if scale == "own" else "none added"
+    else:
+        given = "declared" if scale == "own" else "added when read"
+        noise = f"SNR {task.snr:g} per pixel, {given}"
     facts = [
         ("task", f"{task.name}, version {task.version}, scale {scale}"),
         ("reference", task.reference),
@@ -156,7 +172,12 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
-    return tabulate([fact for fact in facts if fact[1]], tablefmt="plain", disable_numparse=True)
+    return tabulate(
+        [fact for fact in facts if fact[1]],
+        tablefmt="plain",
+        disable_numparse=True,
+        maxcolwidths=[None, 64],
+    )
 
 
 def splits_table(task: Task, scale: str) -> str:
@@ -186,8 +207,9 @@ def _made_from(task: Task, scale: str) -> list[tuple[str, str]]:
 
 
 def _pixels(task: Task) -> str:
-    wavelength, unit = task.wavelength, task.wavelength_unit
-    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}"
+    wavelength, unit, medium = task.wavelength, task.wavelength_unit, task.card.medium
+    where = "medium not stated" if medium == "unknown" else f"in {medium}"
+    return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}, {where}"
 
 
 def _composition(task: Task, scale: str) -> str:

@@ -10,7 +10,8 @@ from starbench.cli.commands import Program
 from starbench.cli.data import data
 from starbench.cli.leaderboard import leaderboard
 from starbench.cli.predictions import predict, score
-from starbench.cli.run import plot, run, sweep
+from starbench.cli.run import plot, run
+from starbench.cli.sweep import sweep
 
 SHELL_COMPLETION = """\
 bash  eval "$(_STARBENCH_COMPLETE=bash_source starbench)"

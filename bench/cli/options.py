@@ -25,6 +25,13 @@ data_option = option(
     help="Your own pairs in place of a task: an HDF5 file, a folder written by `starbench data "
     "export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging Face Hub.",
 )
+snr_option = option(
+    "--snr",
+    type=float,
+    metavar="SNR",
+    show_default="that of the file, or no noise",
+    help="Declare the noise of --data: signal-to-noise ratio per pixel, of a continuum of 1.",
+)
 scale_option = option(
     "--scale",
     metavar="SCALE",
@@ -45,6 +52,13 @@ set_option = option(
     multiple=True,
     metavar="KEY=VALUE",
     help="Set a hyperparameter listed by `starbench methods METHOD`; may be repeated.",
+)
+device_option = option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
 )
 out_option = option(
     "--out",

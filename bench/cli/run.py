@@ -1,7 +1,7 @@
-"""`starbench run`, `sweep` and `plot`: train and score methods, and draw a run's figures."""
+"""`starbench run` and `plot`: train and score a method, and draw a run's figures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,61 +16,62 @@ from starbench.cli.options import (
     scale_option,
     seed_option,
     set_option,
+    snr_option,
     task_option,
 )
 
 if TYPE_CHECKING:
-    from starbench.runs.sweep import Job
+    from starbench.results.schema import Row
 
-Decorated = TypeVar("Decorated")
-
-
-def training_options(command: Decorated) -> Decorated:
-    """Add the options that `run` and `sweep` share."""
-    options = (
-        option(
-            "--preset",
-            metavar="NAME",
-            help="Start from a preset listed by `starbench methods METHOD`.",
-        ),
-        option(
-            "--device",
-            default="auto",
-            show_default=True,
-            metavar="DEVICE",
-            help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
-        ),
-        option(
-            "--threads",
-            type=click.IntRange(min=1),
-            metavar="N",
-            show_default="OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all available cores",
-            help="Number of CPU threads.",
-        ),
-        out_option,
-        cache_option,
-        option("--force", is_flag=True, help="Run again even if the run is finished."),
-        quiet_option,
-    )
-    for add in reversed(options):
-        command = add(command)
-    return command
+preset_option = option(
+    "--preset",
+    metavar="NAME",
+    help="Start from a preset listed by `starbench methods METHOD`.",
+)
+device_option = option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto (a CUDA GPU if there is one, otherwise the CPU), cpu, cuda, cuda:1, ...",
+)
+force_option = option("--force", is_flag=True, help="Run again even if the run is finished.")
 
 
 @click.command(
     cls=Command,
+    loads="starbench.leaderboard.pages.terminal",
     example="starbench run --method fader --scale mini\n"
-    "starbench run --method fader --task apogee-giants-snr50 --seed 1 --set epochs=80",
+    "starbench run --method fader --task apogee-giants-snr50 --set epochs=80",
 )
 @method_option
 @task_option
 @data_option
+@snr_option
 @scale_option
 @seed_option
 @set_option
-@training_options
+@preset_option
+@device_option
+@option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all available cores",
+    help="Number of CPU threads.",
+)
+@out_option
+@cache_option
+@force_option
+@quiet_option
+@option("--end-with-stdin", is_flag=True, hidden=True, help="Used by `starbench sweep`.")
 def run(
-    method: str, task: str | None, data: Path | None, settings: tuple[str, ...], **options: Any
+    method: str,
+    task: str | None,
+    data: Path | None,
+    settings: tuple[str, ...],
+    end_with_stdin: bool,
+    **options: Any,
 ) -> None:
     """Train a method, score it once, and print its row.
 
@@ -78,9 +79,12 @@ def run(
     command continues a stopped run from its last checkpoint.
     """
     from starbench.api import run_named
+    from starbench.common.signals import end_with_standard_input
     from starbench.leaderboard.pages.terminal import table_for_run
     from starbench.tasks.registry import BUILT_IN
 
+    if end_with_stdin:
+        end_with_standard_input()
     result = run_named(method, task=task, data=data, settings=settings, **options)
     row, folder = result.row, result.folder
     if not result.fresh:
@@ -95,106 +99,26 @@ def run(
     memory = (
         "" if row.peak_memory_mb is None else f"; peak memory {row.peak_memory_mb / 1e3:.1f} GB"
     )
-    click.echo(f"Wall time    {times}{memory}")
+    click.echo(f"Wall time    {times}{memory}{_load(row)}")
     if row.scale == "full" and row.task in BUILT_IN:
         click.echo(f"Leaderboard  starbench leaderboard add {folder}")
     else:
         click.echo("Leaderboard  accepts only standard tasks at --scale full")
 
 
+def _load(row: "Row") -> str:
+    """Return how many other runs slowed a run down; empty for none."""
+    others = 0 if row.load is None else row.load.runs_at_once - 1
+    if not others:
+        return ""
+    return f"; {others} other run{'s' if others > 1 else ''} on the machine"
+
+
 @click.command(
     cls=Command,
-    example="starbench sweep --method fader --scale mini --seeds 0-4\n"
-    "starbench sweep --method pca --task apogee-giants --task apogee-giants-snr50",
+    loads="starbench.runs.plots",
+    example="starbench plot runs/apogee-giants/fader/0-ced64dfee2",
 )
-@method_option
-@option(
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="TASK",
-    show_default="apogee-giants",
-    help="A name listed by `starbench tasks`, or PATH.py:CLASS; may be repeated.",
-)
-@data_option
-@scale_option
-@option(
-    "--seeds",
-    default="0-2",
-    show_default=True,
-    metavar="LIST",
-    help="Seeds to run, such as 0-4 or 0,3,7.",
-)
-@option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE[,VALUE...]",
-    help="Set a hyperparameter; all combinations of the listed values are run. May be repeated.",
-)
-@training_options
-def sweep(
-    method: str,
-    tasks: tuple[str, ...],
-    data: Path | None,
-    seeds: str,
-    settings: tuple[str, ...],
-    preset: str | None,
-    cache: Path | None,
-    **options: Any,
-) -> None:
-    """Run several seeds, tasks and settings.
-
-    Prints a table of the runs. Runs that are finished are not repeated.
-    """
-    from starbench.api import run_named
-    from starbench.runs.sweep import combinations, parse_seeds, summary_table
-
-    if tasks and data is not None:
-        raise click.UsageError("Give either --task or --data, not both.")
-    jobs = combinations(tasks or ("apogee-giants",), settings, parse_seeds(seeds))
-    _check_jobs(jobs, method, preset, data, cache)
-    results = []
-    for number, job in enumerate(jobs, 1):
-        words = [str(data or job.task_name), *job.settings, f"seed {job.seed}"]
-        click.echo(f"[{number} of {len(jobs)}] {method} on {' '.join(words)}", err=True)
-        result = run_named(
-            method,
-            task=job.task_name if data is None else None,
-            data=data,
-            seed=job.seed,
-            settings=job.settings,
-            preset=preset,
-            cache=cache,
-            **options,
-        )
-        results.append(result)
-    click.echo(
-        summary_table([(job, result.row) for job, result in zip(jobs, results, strict=True)])
-    )
-    unsuccessful = [result.folder for result in results if result.row.status != "ok"]
-    if unsuccessful:
-        raise Failure(
-            f"{len(unsuccessful)} of {len(jobs)} runs failed or diverged; "
-            f"{unsuccessful[0] / 'row.json'} gives the reason."
-        )
-
-
-def _check_jobs(
-    jobs: list["Job"], method: str, preset: str | None, data: Path | None, cache: Path | None
-) -> None:
-    """Raise the user-fixable errors of all runs before the first one starts."""
-    from starbench.methods.registry import get_method, make_hyperparameters
-    from starbench.tasks.registry import get_task
-
-    method_class = get_method(method)
-    for job in jobs:
-        make_hyperparameters(method_class, preset, job.settings)
-        if data is None:
-            get_task(job.task_name, cache=cache)
-
-
-@click.command(cls=Command, example="starbench plot runs/apogee-giants/fader/0-ced64dfee2")
 @click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
 @option(
     "--method",

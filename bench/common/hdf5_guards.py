@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from starbench.common.locks import BUSY, warn_of_no_locks
 
@@ -86,6 +87,20 @@ def read_attribute(owner: h5py.Group | h5py.Dataset, name: str) -> Any:
         raise ValueError(f"it is not a list of at most {MAX_TEXTS} texts")
     with bounded_memory():
         return owner.attrs[name]
+
+
+def read_number(owner: h5py.Group | h5py.Dataset, name: str) -> float:
+    """Return an attribute that is one number.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    attribute = owner.attrs.get_id(name)
+    if attribute.dtype.kind not in "iuf" or attribute.shape not in ((), (1,)):
+        raise ValueError("it is not one number")
+    return float(np.ravel(owner.attrs[name])[0])
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Loading methods and tasks: built-in, from an installed package, or from a file."""
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -49,6 +51,15 @@ class Plugins:
             if point.name in self.built_in
         ]
 
+    def package_of(self, name: str, kind: type) -> str | None:
+        """Return name and version of the installed package that registers a class, if one does."""
+        top = kind.__module__.partition(".")[0]
+        for point in entry_points(group=self.group):
+            same = point.name == name and point.attr == kind.__qualname__
+            if same and point.module.partition(".")[0] == top and point.dist is not None:
+                return f"{point.dist.name} {point.dist.version}"
+        return None
+
     def load(self, spec: str) -> Any:
         """Load the class of a name or of ``PATH.py:CLASS``.
 
@@ -83,22 +94,44 @@ class Plugins:
 
     def _from_file(self, filename: str, attribute: str) -> Any:
         path = user_path(filename)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        name = _module_name(path)
+        spec = importlib.util.spec_from_file_location(name, path)
         if not path.is_file() or spec is None or spec.loader is None:
             raise self.error(f"There is no file {filename}; give --{self.kind} as PATH.py:CLASS.")
         allow_neighbours(path)
         module = importlib.util.module_from_spec(spec)
-        # Dataclasses look their module up by name while they are being defined.
-        sys.modules.setdefault(path.stem, module)
+        # Dataclasses and pickle look their module up by name.
+        sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:  # third-party code may raise anything
+            del sys.modules[name]
             raise self.error(f"{filename} cannot be loaded: {in_one_line(error)}.") from error
         if not hasattr(module, attribute):
             raise self.error(
                 f"{filename} defines no {attribute!r}; give --{self.kind} as PATH.py:CLASS."
             )
         return getattr(module, attribute)
+
+
+def _module_name(path: Path) -> str:
+    """Return the name by which a file is imported: its own, unless another module has it.
+
+    Worker processes find a module by its own name only.
+    """
+    name = path.stem
+    if name.isidentifier():
+        known = sys.modules.get(name)
+        if known is not None:
+            origin = getattr(known, "__file__", None)
+        else:
+            found = importlib.util.find_spec(name)
+            if found is None:
+                return name
+            origin = found.origin
+        if origin is not None and Path(origin).resolve() == path.resolve():
+            return name
+    return f"starbench_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
 
 
 def _package(point: EntryPoint) -> str:

@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 import starbench
@@ -14,6 +16,7 @@ from starbench.common.threads import machine_cores
 
 # Libraries whose version can change a result.
 LIBRARIES = ("h5py", "numba", "numpy", "safetensors", "torch")
+_LONGEST = 300  # characters of a text in a row
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Machine:
     device: str
     accelerator: str | None
     system: str
+    processor_model: str | None
+    instruction_sets: dict[str, str]
+    linear_algebra: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -109,14 +115,61 @@ def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
     return commit, None if changes is None else bool(changes)
 
 
-def _processor() -> str:
-    """Return the model of the processor as the operating system names it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux says of the first processor, by name; empty elsewhere."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    except OSError:
+        return {}
+    return {
+        name.strip(): value.strip()
+        for name, _, value in (line.partition(":") for line in first.splitlines())
+    }
+
+
+def _processor_model(cpuinfo: dict[str, str]) -> str | None:
+    """Return vendor, family, model and stepping, as x86 or ARM name them; None if unknown."""
+    known = [
+        f"{name} {cpuinfo[name]}"
+        for name in ("vendor_id", "cpu family", "model", "stepping",
+                     "CPU implementer", "CPU architecture", "CPU variant", "CPU part",
+                     "CPU revision")
+        if name in cpuinfo
+    ]  # fmt: skip
+    return ", ".join(known) or None
+
+
+def instruction_sets() -> dict[str, str]:
+    """Return the instruction sets that torch and NumPy use on this machine."""
+    import torch
+
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return {
+        "torch": torch.backends.cpu.get_cpu_capability(),
+        "numpy": " ".join(found)[-_LONGEST:] or "baseline",
+    }
+
+
+def linear_algebra() -> dict[str, str]:
+    """Return the kernels of NumPy's and torch's linear algebra, by library and version.
+
+    MKL, which torch's wheels for x86 hold, does not tell its kernels: they follow from the
+    processor's model.
+    """
+    import torch
+    from threadpoolctl import ThreadpoolController
+
+    kernels = {}
+    for library in ThreadpoolController().select(user_api="blas").info():
+        folder = Path(library["filepath"]).parent.name
+        if folder.endswith(".libs") and folder != "numpy.libs":
+            continue  # what the wheel of another package brings is loaded in some processes only
+        name = f"{library['internal_api']} {library['version']}"
+        kernels[name] = library.get("architecture") or "unknown"
+    built = re.search(r"Math Kernel Library Version ([\d.]+)", torch.__config__.show())
+    if built:
+        kernels[f"mkl {built[1]}"] = "by processor"
+    return kernels
 
 
 def hardware(device: str, threads: int) -> Machine:
@@ -126,14 +179,18 @@ def hardware(device: str, threads: int) -> Machine:
         import torch
 
         accelerator = torch.cuda.get_device_name(torch.device(device))
+    cpuinfo = _cpuinfo()
     return Machine(
-        processor=_processor(),
+        processor=cpuinfo.get("model name") or platform.processor() or platform.machine(),
         cores=machine_cores(),
         threads=threads,
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         device=device,
         accelerator=accelerator,
         system=f"{platform.system()} {platform.machine()}",
+        processor_model=_processor_model(cpuinfo),
+        instruction_sets=instruction_sets(),
+        linear_algebra=linear_algebra(),
     )
 
 

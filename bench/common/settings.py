@@ -1,5 +1,7 @@
 """Settings given as ``key=value``."""
 
+from collections.abc import Iterable
+
 
 class SettingError(ValueError):
     """A method or setting cannot be used; the message names what to change."""
@@ -22,3 +24,25 @@ def split_setting(setting: str) -> tuple[str, str]:
     if not equals or not key:
         raise SettingError(f"--set needs key=value, but got '{setting}'.")
     return key, value
+
+
+def split_settings(settings: Iterable[str]) -> dict[str, str]:
+    """Split settings given as ``key=value``.
+
+    Raises
+    ------
+    SettingError
+        If one is no such text, or a key is given twice: one value would replace the other.
+
+    Examples
+    --------
+    >>> split_settings(["epochs=8", "widths=(64, 32)"])
+    {'epochs': '8', 'widths': '(64, 32)'}
+    """
+    values: dict[str, str] = {}
+    for setting in settings:
+        key, value = split_setting(setting)
+        if key in values:
+            raise SettingError(f"--set {key} is given twice; give it once.")
+        values[key] = value
+    return values

@@ -69,3 +69,17 @@ def signals_held() -> Iterator[None]:
         _held = None
         if waiting:
             raise Terminated(waiting[0])
+
+
+def end_with_standard_input() -> None:
+    """Send this process SIGTERM when its standard input ends: when the one that wrote to it has.
+
+    A process learns so of the end of its parent, even if that was killed.
+    """
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

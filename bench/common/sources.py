@@ -1,10 +1,17 @@
-"""Users' Python files: importing their neighbours, and the digest of all their code."""
+"""Code of third parties: importing a file's neighbours, and the digest of all that belongs to it.
+
+To a file belong the files beside it that it imports; to a module of a package, all of the package.
+"""
 
 import ast
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+_INSTALLED = ("site-packages", "dist-packages")
 
 
 def allow_neighbours(path: Path) -> None:
@@ -17,16 +24,49 @@ def allow_neighbours(path: Path) -> None:
         sys.path.append(folder)
 
 
+def code_digest(module: str, path: Path) -> str:
+    """Return the SHA-256 of the code that a module belongs to.
+
+    Parameters
+    ----------
+    module : str
+        Name of an imported module.
+    path : pathlib.Path
+        Its file.
+    """
+    folder = package_folder(module, path)
+    if folder is None:
+        return source_digest(path)
+    suffixes = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
+    files = [file for file in folder.rglob("*") if file.name.endswith(suffixes)]
+    return _add_files(hashlib.sha256(), files, folder)
+
+
+def package_folder(module: str, path: Path) -> Path | None:
+    """Return the folder of the outermost package that holds a module; None for a lone file."""
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        package = sys.modules.get(".".join(parts[:length]))
+        for folder in getattr(package, "__path__", ()):
+            # Another package may have the name of a user's file.
+            if path.is_relative_to(folder):
+                return Path(folder)
+    return None
+
+
 def source_digest(path: Path) -> str:
     """Return the SHA-256 of a Python file and of the files of its folder that it imports."""
     own = hashlib.sha256(path.read_bytes())
-    neighbours = sorted(_neighbours(path, set()))
+    neighbours = _neighbours(path, set())
     if not neighbours:
         return own.hexdigest()
-    digest = hashlib.sha256(own.digest())
-    for neighbour in neighbours:
-        name = neighbour.relative_to(path.parent).as_posix()
-        digest.update(name.encode() + b"\0" + hashlib.sha256(neighbour.read_bytes()).digest())
+    return _add_files(hashlib.sha256(own.digest()), neighbours, path.parent)
+
+
+def _add_files(digest: "hashlib._Hash", files: Iterable[Path], folder: Path) -> str:
+    for file in sorted(files):
+        name = file.relative_to(folder).as_posix()
+        digest.update(name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -36,6 +76,8 @@ def _neighbours(path: Path, seen: set[Path]) -> set[Path]:
     All files of a package count, whichever of them it imports.
     """
     for name in _imported(path):
+        if path.parent.name in _INSTALLED and not _installed_together(path.stem, name):
+            continue
         package = path.parent / name
         files = list(package.rglob("*.py")) if (package / "__init__.py").is_file() else []
         for file in files or [package.with_name(f"{name}.py")]:
@@ -44,6 +86,12 @@ def _neighbours(path: Path, seen: set[Path]) -> set[Path]:
                 if not files:
                     _neighbours(file, seen)
     return seen
+
+
+def _installed_together(module: str, other: str) -> bool:
+    """Return whether one distribution installed both modules."""
+    owners = packages_distributions()
+    return bool({*owners.get(module, ())} & {*owners.get(other, ())})
 
 
 def _imported(path: Path) -> Iterator[str]:

@@ -8,11 +8,14 @@ once.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from starbench import metrics
+from starbench.common.progress import stage
 from starbench.common.threads import default_threads, map_ahead, one_thread
+from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
 
@@ -95,7 +98,7 @@ def encode_rows(
     method: Method,
     split_view: SplitView,
     rows: np.ndarray,
-    advance: Callable[[int], None] | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     """Encode some rows of a view, in batches.
 
@@ -141,7 +144,7 @@ def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
 
 
 def encode_split(
-    method: Method, split_view: SplitView, advance: Callable[[int], None] | None = None
+    method: Method, split_view: SplitView, advance: Callable[[int], object] | None = None
 ) -> np.ndarray:
     """Encode a shuffled split and return its latents [n_pairs, 2, d] in the order of the data.
 
@@ -156,8 +159,17 @@ def encode_split(
     return unshuffle(encode_rows(method, split_view, np.arange(len(order)), advance), order)
 
 
-def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.TwinRanks:
+def rank_stars(
+    method: Method,
+    latent: np.ndarray,
+    labels: Labels,
+    *,
+    checkpoint: Path | None = None,
+    quiet: bool = True,
+) -> metrics.TwinRanks:
     """Rank the twins of a method's latents by L1, or by an oracle control's own distance.
+
+    A method on a CUDA device is ranked there, any other on the CPU.
 
     Parameters
     ----------
@@ -166,6 +178,10 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
         Of the first n pairs.
     labels : Labels
         Of at least these pairs.
+    checkpoint : pathlib.Path, optional
+        See `rank_resumably`.
+    quiet : bool
+        Draw no progress.
 
     Raises
     ------
@@ -177,7 +193,9 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
     if isinstance(method, OracleControl):
         own = method.rank_twins(latent, labels.nuisance[pairs], _composition(labels)[pairs])
     if own is None:
-        return metrics.twin_ranks(latent)
+        device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
+        ranking = metrics.Ranking(latent, device=ranking_device(device))
+        return rank_resumably(ranking, checkpoint, quiet=quiet)
     rank, tied = (np.asarray(part) for part in own)
     if (
         not (rank.shape == tied.shape == latent.shape[:2])
@@ -188,6 +206,11 @@ def rank_stars(method: Method, latent: np.ndarray, labels: Labels) -> metrics.Tw
             f"rank_twins of {method.name} must return integer ranks and ties [{len(latent)}, 2]."
         )
     return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
+
+
+def _l1_ranks(latent: np.ndarray) -> metrics.TwinRanks:
+    with stage("rank twins"):
+        return metrics.twin_ranks(latent)
 
 
 def _composition(labels: Labels) -> np.ndarray:
@@ -202,7 +225,7 @@ def reconstruction_errors(
     pieces: Iterable[tuple[slice, np.ndarray]],
     n_pairs: int,
     reconstruct: Callable[[slice], tuple[np.ndarray, np.ndarray]],
-    advance: Callable[[int], None] | None = None,
+    advance: Callable[[int], object] | None = None,
 ) -> Errors:
     """Compare reconstructions with the noiseless flux, piece by piece.
 
@@ -307,13 +330,14 @@ def score(
     probes : Probes, optional
         Data on which the probes of leakage and recovery are fitted; without it they are left out.
     """
-    ranks = metrics.twin_ranks(latent) if ranks is None else ranks
-    estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))
-    estimates |= metrics.reconstruction_estimates(
-        None if errors is None else errors.plain,
-        None if errors is None else errors.swapped,
-        large_shift(labels),
-    )
+    ranks = _l1_ranks(latent) if ranks is None else ranks
+    with stage("intervals"):
+        estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))
+        estimates |= metrics.reconstruction_estimates(
+            None if errors is None else errors.plain,
+            None if errors is None else errors.swapped,
+            large_shift(labels),
+        )
     if probes is not None:
         train = probes.labels
         inputs = metrics.ProbeInputs(probes.latent, latent)
@@ -334,7 +358,7 @@ def score(
         if inputs.finite:
             _ = inputs.whitened  # once, before threads share it
         # A probe's network runs on one thread, so that those of both families can run at once.
-        with one_thread():
+        with one_thread(), stage("fit probes"):
             for of_one in map_ahead(of_family, targets, min(2, default_threads())):
                 estimates |= of_one
     return Scores(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starbench.common.progress import stage
 from starbench.common.threads import in_parts
 from starbench.methods.base import View
 from starbench.tasks.base import Task
@@ -126,13 +127,15 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     flux = np.empty((2 * n_pairs, len(task.wavelength)), np.float32)
     nuisance = np.empty((n_pairs, 2, len(task.nuisance_names)), np.float32)
     composition = None
-    for pairs, piece in task.chunks(split, scale):
-        _scatter(piece.flux, rows_of_pair[pairs], flux)
-        nuisance[pairs] = piece.nuisance
-        if piece.composition is not None:
-            if composition is None:
-                composition = np.empty((n_pairs, len(task.elements)), np.float32)
-            composition[pairs] = piece.composition
+    with stage(f"read {split}", total=n_pairs, unit="pair") as read:
+        for pairs, piece in task.chunks(split, scale):
+            _scatter(piece.flux, rows_of_pair[pairs], flux)
+            nuisance[pairs] = piece.nuisance
+            if piece.composition is not None:
+                if composition is None:
+                    composition = np.empty((n_pairs, len(task.elements)), np.float32)
+                composition[pairs] = piece.composition
+            read.update(len(piece))
 
     sees_nuisance = label_access != "none"
     sees_twins = label_access in ("pairs", "oracle")

@@ -15,7 +15,7 @@ from starbench.metrics.definitions import (
     metric,
 )
 from starbench.metrics.probes import ProbeInputs, probe_estimates
-from starbench.metrics.ranking import TwinRanks, twin_ranks
+from starbench.metrics.ranking import Ranking, TwinRanks, twin_ranks
 from starbench.metrics.reconstruction import per_star_mse, reconstruction_estimates
 from starbench.metrics.recovery import recovery_estimates
 
@@ -25,6 +25,7 @@ __all__ = [
     "Estimate",
     "Metric",
     "ProbeInputs",
+    "Ranking",
     "Tolerance",
     "TwinRanks",
     "family",

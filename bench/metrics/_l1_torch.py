@@ -18,8 +18,8 @@ _QUERIES, _GALLERY = 1024, 4096
 Counter = Callable[..., None]
 
 
-class GalleryOnDevice:
-    """Latents on a device, among which the twins of some stars at a time are ranked.
+class DeviceBands:
+    """A ranking on a device in bands: `BAND` stars among all, for which one launch suffices.
 
     Parameters
     ----------
@@ -29,6 +29,13 @@ class GalleryOnDevice:
         Distance of each star to its twin.
     device : str
         A torch device.
+
+    Attributes
+    ----------
+    kind : str
+        How the work is divided; counts of another kind cannot be continued.
+    costs : numpy.ndarray [n_bands], int64
+        Work of each band: the distances that it computes.
     """
 
     def __init__(
@@ -42,22 +49,28 @@ class GalleryOnDevice:
         self._thresholds[:n_stars] = torch.tensor(thresholds, device=device)
         self._counts = torch.zeros((2, n_padded), dtype=torch.int32, device=device)
         self._count = _kernel(self._columns.device.type)
+        self.kind = f"bands of {BAND}"
+        self.costs = np.diff([*range(0, n_stars, BAND), n_stars]) * n_stars
 
-    def count(self, first: int, last: int) -> npt.NDArray[np.int32]:
-        """Count for stars `first` to `last` the strangers closer than the twin, and closer or tied.
+    def count(self, band: int, counts: npt.NDArray[np.int32]) -> None:
+        """Add the counts of a band to `counts`.
 
         Parameters
         ----------
-        first, last : int
-            `first` is a multiple of `BAND`.
-
-        Returns
-        -------
-        numpy.ndarray [2, last - first], int32
+        band : int
+        counts : numpy.ndarray [2, n_stars], int32
+            For each star the strangers closer than its twin, and those closer or tied.
         """
-        self._count(self._columns, self._thresholds, first, *self._counts, n_queries=last - first)
-        counts: npt.NDArray[np.int32] = self._counts[:, first:last].cpu().numpy()
-        return counts
+        first = band * BAND
+        stars = slice(first, min(first + BAND, counts.shape[1]))
+        self._count(
+            self._columns,
+            self._thresholds,
+            first,
+            *self._counts,
+            n_queries=stars.stop - stars.start,
+        )
+        counts[:, stars] += self._counts[:, stars].cpu().numpy()
 
 
 def count_closer(

@@ -26,7 +26,8 @@ _MAX_NUISANCE = 100
 _MAX_NAME = 300
 _LARGEST = 1e30  # larger numbers cannot be drawn
 _SPECTRA = ("wavelength", "flux", "reconstruction", "swapped_reconstruction")
-_TEXTS = ("nuisance_names", "nuisance_units", "wavelength_unit")
+_TEXTS = ("nuisance_names", "nuisance_units")
+_SINGLE_TEXTS = ("wavelength_unit", "wavelength_medium")
 
 Spectrum = npt.NDArray[np.floating[Any]]
 
@@ -46,7 +47,7 @@ class Example:
         Noiseless, decoded from the star's own latent, and decoded from its twin's.
     nuisance_names, nuisance_units : tuple of str
         Empty if the file does not say.
-    wavelength_unit : str
+    wavelength_unit, wavelength_medium : str
         Empty if the file does not say.
     """
 
@@ -61,6 +62,7 @@ class Example:
     nuisance_names: tuple[str, ...] = ()
     nuisance_units: tuple[str, ...] = ()
     wavelength_unit: str = ""
+    wavelength_medium: str = ""
 
     def stretch(self) -> "Example":
         """Return the `WINDOW_PIXELS` pixels that vary most as float32, without names and units."""
@@ -68,7 +70,14 @@ class Example:
         windows = [densest_window(self.flux, part) for part in segments(self.wavelength)]
         window = max(windows, key=lambda part: float(np.var(self.flux[part])))
         spectra = {name: getattr(self, name)[window].astype(np.float32) for name in _SPECTRA}
-        return replace(self, **spectra, nuisance_names=(), nuisance_units=(), wavelength_unit="")
+        return replace(
+            self,
+            **spectra,
+            nuisance_names=(),
+            nuisance_units=(),
+            wavelength_unit="",
+            wavelength_medium="",
+        )
 
 
 def segments(wavelength: Spectrum) -> list[slice]:
@@ -96,7 +105,7 @@ def write_example(path: Path, example: Example) -> None:
         "nuisance": np.array(example.nuisance),
         "twin_nuisance": np.array(example.twin_nuisance),
     }
-    texts = {name: getattr(example, name) for name in _TEXTS}
+    texts = {name: getattr(example, name) for name in (*_TEXTS, *_SINGLE_TEXTS)}
     attributes |= {
         name: value if isinstance(value, str) else list(value)
         for name, value in texts.items()
@@ -124,8 +133,8 @@ def read_example(path: Path) -> Example:
                 tuple(float(value) for value in _attribute(file, field, "f", 1, name))
                 for field in ("nuisance", "twin_nuisance")
             )
-            names, units = (_texts(file, field, name) for field in _TEXTS[:2])
-            wavelength_unit = "".join(_texts(file, _TEXTS[2], name))
+            names, units = (_texts(file, field, name) for field in _TEXTS)
+            unit, medium = ("".join(_texts(file, field, name)) for field in _SINGLE_TEXTS)
     except (OSError, RuntimeError, KeyError, TypeError):  # where HDF5 notices damage varies
         raise RowError(f"{name}: a damaged HDF5 file; remove it to go without the figure") from None
     if len({len(values) for values in spectra.values()}) > 1:
@@ -146,7 +155,8 @@ def read_example(path: Path) -> Example:
         **spectra,
         nuisance_names=names,
         nuisance_units=units,
-        wavelength_unit=wavelength_unit,
+        wavelength_unit=unit,
+        wavelength_medium=medium,
     )
 
 
@@ -177,7 +187,7 @@ def _texts(file: h5py.File, field: str, name: str) -> tuple[str, ...]:
     """Read an attribute of one or more short strings; empty if it is missing."""
     if field not in file.attrs:
         return ()
-    ndim = 0 if field == "wavelength_unit" else 1
+    ndim = 0 if field in _SINGLE_TEXTS else 1
     texts = tuple(np.atleast_1d(_attribute(file, field, "OS", ndim, name)).tolist())
     if not all(isinstance(text, str) and text.isprintable() and len(text) <= _MAX_NAME
                for text in texts):  # fmt: skip

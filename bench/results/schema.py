@@ -92,6 +92,7 @@ TaskName = Annotated[
 ]
 Label = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(require_printable)]
 Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(require_printable)]
+Place = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(require_printable)]
 Setting = Annotated[Any, AfterValidator(_setting)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -169,6 +170,14 @@ class Hardware(_Part):
         The accelerator's model, if there was one.
     system : str
         Operating system and architecture.
+    processor_model : str or None
+        Family, model and stepping, which tell chips of one name apart.
+    instruction_sets : dict of str to str
+        Those that a library uses, by its name: ``"AVX512"`` of torch.
+    linear_algebra : dict of str to str
+        The kernels of NumPy's and torch's linear algebra, by library and version.
+
+    Rows of the first releases lack the last three.
     """
 
     processor: Label
@@ -178,6 +187,73 @@ class Hardware(_Part):
     device: Label
     accelerator: Label | None = None
     system: Label
+    processor_model: Label | None = None
+    instruction_sets: Annotated[dict[Key, Label], Field(max_length=16)] = {}
+    linear_algebra: Annotated[dict[Key, Label], Field(max_length=16)] = {}
+
+    @property
+    def machine(self) -> str:
+        """What computed, in words: the accelerator, or the processor with its instruction set."""
+        if self.accelerator is not None:
+            return self.accelerator
+        used = self.instruction_sets.get("torch")
+        return self.processor if used is None else f"{self.processor} ({used})"
+
+
+class Code(_Part):
+    """The code of a method that is not starbench's own.
+
+    Attributes
+    ----------
+    sha256 : str
+        Digest of the method's file and of those beside it that it imports, or of all modules of
+        its package.
+    package : str or None
+        Name and version of the installed package that registers the method.
+    """
+
+    sha256: Sha256
+    package: Label | None = None
+
+
+class Given(_Part):
+    """What the run's command named by its place, from the folder where it was run.
+
+    Attributes
+    ----------
+    method, task : str or None
+        ``PATH.py:CLASS``; None for a registered name.
+    data : str or None
+        The user's own pairs: a file, a folder or a name on the Hugging Face Hub.
+    """
+
+    method: Place | None = None
+    task: Place | None = None
+    data: Place | None = None
+
+
+class Load(_Part):
+    """How busy and how fast the machine was during a run, so that times can be compared.
+
+    Runs are counted when the run begins, after each epoch and at the end: all runs of the user on
+    the machine, each of which holds a locked file in its folder of temporary files. The reference
+    kernel, version 1, is 4 products of two float32 matrices [1024, 1024] and the twin ranks of
+    2,000 latents of 20 dimensions, on the processor and with the threads of the run. See
+    `starbench.runs.load`.
+
+    Attributes
+    ----------
+    runs_at_once : int
+        Largest number of runs that shared the machine, this one included.
+    kernel_seconds : float or None
+        Time of the reference kernel beside the fit [s]; None where an accelerator did the work.
+    kernel_version : int or None
+        Version of the kernel; times in kernels of different versions are not compared.
+    """
+
+    runs_at_once: Annotated[int, Field(ge=1, lt=2**31)]
+    kernel_seconds: Annotated[float, Field(gt=0, le=1e15)] | None = None
+    kernel_version: Count | None = None
 
 
 _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
@@ -199,6 +275,9 @@ class Row(_Part):
         The `hyperparameters` that were set by hand on top of the preset or the defaults.
     task, task_version, scale, split, data_fingerprint
         What was scored; `data_fingerprint` is the task's digest of its data.
+    snr : float or None
+        Signal-to-noise ratio per pixel of the noise in the spectra, as the task's card states or
+        the user's own data declare it; None for none, and in older rows.
     seed : int
     selection : Selection
     status : {"ok", "diverged", "failed"}
@@ -220,11 +299,18 @@ class Row(_Part):
     hardware : Hardware
     seconds : dict of str to float
         Wall time of each stage and the ``total``.
+    load : Load or None
+        What else the machine did; None in rows of the first releases.
     epochs : int or None
     peak_memory_mb : float or None
     n_parameters : int
     predictions_sha256 : str or None
         Digest of the scored file of predictions; None if starbench trained the method.
+    code : Code or None
+        None for starbench's own methods, which `commit` determines, for predictions, and in rows of
+        the first releases.
+    given : Given
+        Empty if everything had a registered name.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -241,6 +327,7 @@ class Row(_Part):
     scale: Literal["full", "mini", "tiny", "own"]
     split: Literal["test"] = "test"
     data_fingerprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,128}$")]
+    snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     seed: Count
     selection: Selection
     status: Literal["ok", "diverged", "failed"]
@@ -255,10 +342,13 @@ class Row(_Part):
     libraries: Annotated[dict[Key, Label], Field(max_length=100)]
     hardware: Hardware
     seconds: Annotated[dict[Key, Amount], Field(max_length=32)]
+    load: Load | None = None
     epochs: Count | None = None
     peak_memory_mb: Amount | None = None
     n_parameters: Count
     predictions_sha256: Sha256 | None = None
+    code: Code | None = None
+    given: Given = Given()
 
     @model_validator(mode="before")
     @classmethod
@@ -322,15 +412,30 @@ class Row(_Part):
         return hashlib.sha256(_canonical(settings).encode()).hexdigest()
 
     @property
+    def kernels(self) -> float | None:
+        """Time of fit and score as a multiple of the reference kernel; None without either."""
+        stages = [self.seconds[stage] for stage in ("fit", "score") if stage in self.seconds]
+        if not stages or self.load is None or self.load.kernel_seconds is None:
+            return None
+        return sum(stages) / self.load.kernel_seconds
+
+    @property
     def command(self) -> str:
-        """The command that repeats the run at the row's commit, quoted for a shell."""
+        """The command that repeats the run at the row's commit, quoted for a shell.
+
+        Names in capitals stand for what the row does not know, such as PREDICTIONS.h5.
+        """
         if self.predictions_sha256:
             words = ["starbench", "score", "PREDICTIONS.h5", "--method-name", self.method]
             words += ["--label-access", self.label_access, "--reference", self.reference]
         else:
-            words = ["starbench", "run", "--method", self.method]
-        words += ["--task", self.task]
-        words += ["--scale", self.scale, "--seed", str(self.seed)]
+            words = ["starbench", "run", "--method", self.given.method or self.method]
+        if self.scale == "own":
+            words += ["--data", self.given.data or "PAIRS"]
+            words += [] if self.snr is None else ["--snr", str(self.snr)]
+        else:
+            words += ["--task", self.given.task or self.task, "--scale", self.scale]
+        words += ["--seed", str(self.seed)]
         if self.preset:
             words += ["--preset", self.preset]
         settings = self.hyperparameters if self.predictions_sha256 else self.overrides

@@ -42,14 +42,14 @@ def json_kind(value: Any) -> str:
     )
 
 
-def validation_sentence(error: ValidationError) -> str:
-    """Return the first error of a row as a sentence: the field, what it should be, what it is."""
+def validation_sentence(error: ValidationError, whole: str = "row") -> str:
+    """Return the first error of a row, or another whole, as a sentence that names the field."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = shorten(".".join(str(part) for part in first["loc"] if part != "[key]"))
     named = f"field `{field}` " if field else ""
     match first["type"]:
-        case "extra_forbidden":
-            return f"{named}is not a field of a row; remove it or correct its spelling"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return f"{named}is not a field of a {whole}; remove it or correct its spelling"
         case "missing":
             return f"{named}is missing; add it"
         case "value_error":

@@ -1,7 +1,6 @@
 """Drafts of rows: the facts before a run, the result of the run, and the row of both."""
 
 import dataclasses
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ import torch
 
 from starbench.common.provenance import Provenance
 from starbench.common.settings import SettingError
-from starbench.common.sources import source_digest
 from starbench.methods.base import Method
 from starbench.metrics import Estimate
 from starbench.results.schema import Row, parse_row
 from starbench.results.text import RowError
+from starbench.runs.load import Load
+from starbench.runs.origin import Code, Given, method_code
 from starbench.runs.run_folder import settings_digest
 from starbench.tasks.base import Task
 
@@ -64,8 +64,7 @@ class Identity:
     device_type : str
         Such as ``"cpu"``. Kinds of device round differently, so a fit cannot change its kind.
     source_sha256 : str or None
-        Digest of a third party's file and of those beside it that it imports, which may change
-        without a new version number.
+        Digest of a third party's code, which may change without a new version number.
     """
 
     subject: Subject
@@ -96,12 +95,22 @@ class Identity:
             data_fingerprint=task.fingerprint(scale),
             seed=seed,
         )
+        code = method_code(method_class)
         return cls(
             subject,
             method_class.__qualname__,
             torch.device(device).type,
-            _source_digest(method_class),
+            None if code is None else code.sha256,
         )
+
+    def with_seed(self, seed: int) -> "Identity":
+        """Return the identity of the same run with another seed."""
+        return dataclasses.replace(self, subject=dataclasses.replace(self.subject, seed=seed))
+
+    def folder(self, out: Path) -> Path:
+        """Return the folder of the run below the folder of all runs."""
+        subject = self.subject
+        return out / subject.task / subject.method / f"{subject.seed}-{self.digest}"
 
     def settings(self) -> dict[str, Any]:
         """Return all values by name, as ``settings.json`` holds them."""
@@ -157,6 +166,7 @@ class Result:
     epochs: int | None = None
     n_parameters: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    load: Load | None = None
     peak_memory_mb: float | None = None
     predictions_sha256: str | None = None
 
@@ -173,19 +183,27 @@ class RowDraft:
     selection_rule : str
         How the scored state of the method is chosen, in words.
     provenance : Provenance
+    snr : float or None
+        Of the noise in the spectra.
     control : bool
     preset : str or None
     overrides : mapping of str to value
         Hyperparameters set by hand on top of the preset or the defaults.
+    code : Code or None
+        Of a method that is not starbench's own.
+    given : Given
     """
 
     subject: Subject
     reference: str
     selection_rule: str
     provenance: Provenance
+    snr: float | None = None
     control: bool = False
     preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    code: Code | None = None
+    given: Given = field(default_factory=Given)
 
     def check(self, whose: str) -> None:
         """Check before the run that a row with these facts is valid.
@@ -242,19 +260,3 @@ def parts_message(workers: Sequence[Worker], message: str | None) -> str:
     """Return the message of a row on whose fit several processes worked."""
     before = f"{message}; " if message else ""
     return f"{before}made in parts: {', then '.join(map(str, workers))}"[:MESSAGE_LENGTH]
-
-
-def source_file(method_class: type[Method]) -> Path | None:
-    """Return the file that defines a class; None for a class defined in a notebook."""
-    try:
-        source = inspect.getsourcefile(method_class)
-    except (TypeError, OSError):
-        return None
-    return None if source is None else Path(source)
-
-
-def _source_digest(method_class: type[Method]) -> str | None:
-    if method_class.__module__.startswith("starbench."):
-        return None
-    source = source_file(method_class)
-    return None if source is None else source_digest(source)

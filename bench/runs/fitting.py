@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 from starbench.common import checkpoint
 from starbench.common.files import atomic_path
-from starbench.common.progress import bar, say
+from starbench.common.generators import generator_states, restore_generators
+from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
 from starbench.evaluation.scoring import encode_rows, rank_stars
@@ -35,6 +36,7 @@ from starbench.methods.base import Diverged, Method
 from starbench.results.history import MEASURE, Epoch, read_history, write_history
 from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
+from starbench.runs.load import MachineLoad
 from starbench.runs.run_folder import RunFolder
 
 SELECTION_PAIRS = 2500
@@ -76,6 +78,8 @@ class Fit:
         Draw no progress.
     worker : Worker
         The code and the threads of this process.
+    load : MachineLoad
+        Counts, after each epoch, the runs that share the machine.
 
     Attributes
     ----------
@@ -103,9 +107,10 @@ class Fit:
         *,
         quiet: bool,
         worker: Worker,
+        load: MachineLoad,
     ) -> None:
         self._folder, self._settings, self._validation = folder, settings, validation
-        self._quiet, self._worker = quiet, worker
+        self._quiet, self._worker, self._load = quiet, worker, load
         self._bar: tqdm[None] | None = None
         self.reset()
 
@@ -126,6 +131,8 @@ class Fit:
     def start(self, method: Method, epochs: int) -> None:
         """Begin, or continue, the progress bar."""
         self.epochs = epochs
+        if self._bar is not None:
+            self._bar.close()
         self._bar = bar(
             label=f"fit {method.name}",
             total=epochs, initial=self.epoch_done, unit="epoch", quiet=self._quiet,
@@ -149,11 +156,12 @@ class Fit:
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch}")
         self.epoch_done = epoch
+        self._load.count()
         row: Epoch = {"epoch": epoch, **{name: float(value) for name, value in values.items()}}
         self.history.append(row)
         is_best = False
         if measures_after(epoch, self.epochs):
-            row[MEASURE] = twin_share(method, self._validation)
+            row[MEASURE] = self._measured(method)
             is_best = self._note_share(row[MEASURE])
         if self._bar is not None:
             self._bar.set_postfix_str(summary(row, method.diagnostics), refresh=False)
@@ -194,6 +202,7 @@ class Fit:
 
     def _finish(self, method: Method, train: SplitView) -> None:
         """Run the fit to its end and measure it there."""
+        self._bar = stage(f"fit {method.name}")  # until `start` begins a bar, if it is called
         try:
             method.fit(train.view, self._validation.view, self)
         except Terminated:
@@ -204,11 +213,15 @@ class Fit:
             if self._bar is not None:
                 self._bar.close()
             write_history(self._folder.history, self.history)
-        share = twin_share(method, self._validation)
+        share = self._measured(method)
         if self.history:
             self.history[-1][MEASURE] = share
         self.finished = True
         self._write(method, self._note_share(share))
+
+    def _measured(self, method: Method) -> float:
+        with stage("measure on validation"):
+            return twin_share(method, self._validation)
 
     def _note_share(self, share: float) -> bool:
         """Select the newest state unless its share is too low; return whether it is selected."""
@@ -252,6 +265,8 @@ class Fit:
             "seconds": self.total_seconds(),
             "peak_memory": max(self.peak_memory, peak_memory_bytes()),
             "workers": [asdict(worker) for worker in self.workers],
+            "runs_at_once": self._load.runs_at_once,
+            "generators": generator_states(),
         }
 
     def _resumed(self, make: Callable[[], Method]) -> Method:
@@ -283,6 +298,8 @@ class Fit:
         self.best_epoch, self.best_share = metadata["best_epoch"], metadata["best_share"]
         self.finished, self.seconds = metadata["finished"], metadata["seconds"]
         self.peak_memory = metadata["peak_memory"]
+        at_once = metadata.get("runs_at_once", 1)  # checkpoints of the first releases lack it
+        self._load.runs_at_once = max(at_once, self._load.runs_at_once)
         earlier = [Worker(**worker) for worker in metadata["workers"]]
         self.workers = earlier if self._worker in earlier else [*earlier, self._worker]
         self._resumed_at = self._written_at = time.perf_counter()
@@ -297,6 +314,8 @@ class Fit:
                 raise checkpoint.CheckpointError(f"{folder.best.name} holds another epoch")
         elif self.best_epoch:
             _copy(folder.checkpoint, folder.best)  # a process may have been killed before it did
+        if "generators" in metadata:  # checkpoints of the first releases lack them
+            restore_generators(metadata["generators"])
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -70,7 +70,8 @@ def figure_spectra(example: Example, title: str) -> Figure:
         axes[2, 0].set_ylabel("residual,\nswapped")
         figure.align_ylabels(axes[:, 0])
         unit = example.wavelength_unit or "Angstrom"
-        figure.supxlabel(f"wavelength [{'Å' if unit == 'Angstrom' else unit}]", fontsize=9)
+        medium = {"vacuum": "vacuum ", "air": "air "}.get(example.wavelength_medium, "")
+        figure.supxlabel(f"{medium}wavelength [{'Å' if unit == 'Angstrom' else unit}]", fontsize=9)
         axes[0, 0].legend(loc="lower left", ncols=1, fontsize=8)
         figure.suptitle(f"{title}\n{_star(example)}", fontsize=9.5)
     return figure

@@ -29,12 +29,14 @@ import numpy as np
 
 from starbench.common.files import atomic_path, write_hdf5, write_json
 from starbench.common.hdf5_guards import MAX_CHUNK_BYTES, local_object, open_hdf5, oversized
+from starbench.common.progress import bar, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
-from starbench.common.settings import SettingError, split_setting
+from starbench.common.settings import SettingError, split_settings
+from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.scoring import (
     BATCH,
+    Errors,
     Probes,
-    Scores,
     decoder,
     encode_split,
     reconstruction_errors,
@@ -43,13 +45,15 @@ from starbench.evaluation.scoring import (
 from starbench.evaluation.views import Labels, view_split
 from starbench.methods.base import Diverged, Method
 from starbench.methods.registry import BUILT_IN
+from starbench.metrics import Ranking
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import write_row
 from starbench.results.text import shorten
 from starbench.runs.draft import Result, RowDraft, Subject
+from starbench.runs.origin import Given
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
-from starbench.runs.runner import Outcome
+from starbench.runs.runner import Outcome, ended_by_signals, resolved_device
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 
@@ -250,6 +254,7 @@ def _place(split: str, name: str) -> str:
     return name if split == "test" else f"{split}/{name}"
 
 
+@ended_by_signals()
 def score_predictions(
     path: Path,
     task: Task,
@@ -260,10 +265,14 @@ def score_predictions(
     reference: str,
     hyperparameters: dict[str, Any] | None = None,
     seed: int = 0,
+    device: str = "auto",
     out: Path = Path("runs"),
+    given: Given | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Score a file of predictions, and write the folder of a run for it.
+
+    A ranking that was stopped is continued from its checkpoint.
 
     Parameters
     ----------
@@ -276,8 +285,12 @@ def score_predictions(
         Settings of the method, for the row.
     seed : int
         The seed with which the method was trained.
+    device : str
+        A torch device, which ranks the twins; ``"auto"`` is a CUDA device if there is one.
     out : pathlib.Path
         Folder in which run folders are created.
+    given : Given, optional
+        For the row's command: how it names task and data.
     quiet : bool
         Draw no progress.
 
@@ -285,6 +298,10 @@ def score_predictions(
     ------
     SettingError, PredictionsError
         If the description of the method or the file cannot be used.
+    RunFolderBusy
+        If another process is scoring the same file.
+    Terminated
+        If SIGTERM or SIGUSR1 arrives; what was ranked is stored then.
     """
     if method_name in BUILT_IN:
         raise SettingError(
@@ -301,37 +318,59 @@ def score_predictions(
         data_fingerprint="unknown",  # until the data are prepared
         seed=seed,
     )
-    draft = RowDraft(subject, reference, RULE, current_provenance("cpu", 1))
+    device = resolved_device(device)
+    draft = RowDraft(
+        subject,
+        reference,
+        RULE,
+        current_provenance(device, 1),
+        snr=task.snr,
+        given=given or Given(),
+    )
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
-        on_test, latent = _score(
-            predictions, task, "test", scale, _probes(predictions, task, scale)
-        )
-        on_validation = None
-        if predictions.has("validation"):
-            on_validation, _ = _score(predictions, task, "validation", scale, None)
+        probes = _probes(predictions, task, scale)
+        splits = ("validation", "test") if predictions.has("validation") else ("test",)
+        # All of the file is read, and its faults are found, before the ranking.
+        read = {split: _read(predictions, task, split, scale) for split in splits}
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     identity = [digest, label_access, reference, hyperparameters or {}]
     folder = RunFolder(
         Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
     )
-    n_broken = int((~np.isfinite(latent).all(axis=2)).sum())
-    result = Result(
-        "ok",
-        f"the latents of {n_broken} of {2 * len(latent)} test stars are not finite; they rank last"
-        if n_broken
-        else None,
-        metrics=on_test.estimates,
-        validation_metrics={} if on_validation is None else on_validation.estimates,
-        ranks_sha256=ranks_digest(on_test.ranks.rank),
-        peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
-        predictions_sha256=digest,
-    )
-    subject = replace(subject, data_fingerprint=task.fingerprint(scale))
-    row = replace(draft, subject=subject).row(result, str(path))
     with folder.locked():
+        scores = {}
+        for split, (latent, errors) in read.items():
+            ranks = rank_resumably(
+                Ranking(latent, device=ranking_device(device)),
+                folder.ranking(split),
+                quiet=quiet,
+            )
+            scores[split] = score(
+                latent,
+                _labels(task, split, scale),
+                ranks=ranks,
+                errors=errors,
+                probes=probes if split == "test" else None,
+            )
+        latent, on_test = read["test"][0], scores["test"]
+        n_broken = int((~np.isfinite(latent).all(axis=2)).sum())
+        result = Result(
+            "ok",
+            f"the latents of {n_broken} of {2 * len(latent)} test stars are not finite; they rank "
+            "last"
+            if n_broken
+            else None,
+            metrics=on_test.estimates,
+            validation_metrics=scores["validation"].estimates if "validation" in scores else {},
+            ranks_sha256=ranks_digest(on_test.ranks.rank),
+            peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
+            predictions_sha256=digest,
+        )
+        subject = replace(subject, data_fingerprint=task.fingerprint(scale))
+        row = replace(draft, subject=subject).row(result, str(path))
         folder.clear()
         write_json(folder.settings, {"predictions": path.name, "predictions_sha256": digest})
         write_hdf5(folder.latents, {"latent": latent})
@@ -354,8 +393,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     {'depth': 3, 'activation': 'silu'}
     """
     parsed: dict[str, Any] = {}
-    for setting in settings:
-        key, text = split_setting(setting)
+    for key, text in split_settings(settings).items():
         try:
             parsed[key] = json.loads(text)
         except json.JSONDecodeError:
@@ -381,24 +419,32 @@ def _labels(task: Task, split: str, scale: str) -> Labels:
     return Labels(nuisance, composition, task.nuisance_names, task.elements)
 
 
-def _score(
-    predictions: Predictions, task: Task, split: str, scale: str, probes: Probes | None
-) -> tuple[Scores, np.ndarray]:
+def _read(
+    predictions: Predictions, task: Task, split: str, scale: str
+) -> tuple[np.ndarray, Errors | None]:
+    """Read the latents of a split, and compare its reconstructions with the flux."""
     latent = predictions.latent(split)
-    errors = None
-    if predictions.has(split, _RECONSTRUCTIONS[0]):
-        try:
-            errors = reconstruction_errors(
-                task.noiseless_flux(split, scale), len(latent), predictions.reconstruct(split)
+    if not predictions.has(split, _RECONSTRUCTIONS[0]):
+        return latent, None
+    try:
+        with stage("compare reconstructions", total=latent[..., 0].size) as compared:
+            return latent, reconstruction_errors(
+                task.noiseless_flux(split, scale),
+                len(latent),
+                predictions.reconstruct(split),
+                compared.update,
             )
-        except Diverged as error:  # here a fault of the file
-            raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
-    labels = _labels(task, split, scale)
-    return score(latent, labels, errors=errors, probes=probes), latent
+    except Diverged as error:  # here a fault of the file
+        raise PredictionsError(f"{predictions.path}, split {split}: {error}") from None
 
 
 def write_predictions(
-    run: RunFolder, task: Task, path: Path, method_class: type[Method] | None = None
+    run: RunFolder,
+    task: Task,
+    path: Path,
+    method_class: type[Method] | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
     """Write the predictions of a finished run's method for all splits, atomically.
 
@@ -411,6 +457,8 @@ def write_predictions(
         With reconstructions some 3 GB at the full scale.
     method_class : type of Method, optional
         By default the method that has the row's name.
+    quiet : bool
+        Draw no progress.
 
     Raises
     ------
@@ -421,15 +469,25 @@ def write_predictions(
     method, row = restore(run, method_class)
     if row.control:
         raise SettingError(f"{row.method} is a control; only latents ranked by L1 can be exported.")
-    task.prepare(row.scale)
+    task.prepare(row.scale, progress=not quiet)
     if task.fingerprint(row.scale) != row.data_fingerprint:
         raise SettingError(
             f"{run.path} was run on other data than {task.name} now has; run it again."
         )
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
-        for split in ("train", "validation", "test"):
+    sizes = task.sizes(row.scale)
+    decoded = 2 if method.has_decoder else 1
+    total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
+    progress = bar(
+        label=f"predict {method.name}", total=total, unit="spectra", unit_scale=True, quiet=quiet
+    )
+    with (
+        atomic_path(path) as temporary,
+        h5py.File(temporary, "w", locking=False) as file,
+        progress,
+    ):
+        for split in sizes:
             split_view = view_split(task, split, row.scale, method.label_access, row.seed)
-            latent = encode_split(method, split_view)
+            latent = encode_split(method, split_view, progress.update)
             file.create_dataset(_place(split, "latent"), data=latent, track_times=False)
             if split == "train" or not method.has_decoder:
                 continue
@@ -445,3 +503,4 @@ def write_predictions(
                 pairs = slice(start, min(start + BATCH // 2, n))
                 for place, flux in zip(places, reconstruct(pairs), strict=True):
                     place[pairs] = flux
+                progress.update(2 * (pairs.stop - pairs.start))

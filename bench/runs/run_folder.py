@@ -10,6 +10,8 @@ from typing import Any
 
 from starbench.common.locks import try_lock
 
+BUSY_EXIT_CODE = 75  # of a command, after EX_TEMPFAIL in sysexits.h
+
 
 class RunFolderBusy(RuntimeError):
     """Another process is working on the run folder."""
@@ -32,6 +34,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = path / ".lock"
         self.row = path / "row.json"
         self.settings = path / "settings.json"
         self.ranks = path / "ranks.h5"
@@ -40,7 +43,17 @@ class RunFolder:
         self.history = path / "history.csv"
         self.checkpoint = path / "checkpoint.safetensors"
         self.best = path / "best.safetensors"
+        self.log = path / "log.txt"  # what a sweep's run said, kept if it left no row
         self.figures = path / "figures"
+
+    def ranking(self, split: str) -> Path:
+        """Return the checkpoint of a ranking of a split, which exists while it is not finished."""
+        return self.path / f"ranking-{split}.safetensors"
+
+    def clear_rankings(self) -> None:
+        """Remove the checkpoints of rankings."""
+        for file in self.path.glob("ranking-*.safetensors"):
+            file.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove the files of an earlier run, and no others."""
@@ -48,6 +61,15 @@ class RunFolder:
         for file in (self.row, self.settings, self.ranks, self.latents, self.example, self.history,
                      self.checkpoint, self.best, *self.figures.glob("*.png")):  # fmt: skip
             file.unlink(missing_ok=True)
+        self.clear_rankings()
+
+    def is_locked(self) -> bool:
+        """Return whether another process is working on the run."""
+        try:
+            with self.lock.open("a+") as file:
+                return not try_lock(file)
+        except FileNotFoundError:
+            return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -59,7 +81,7 @@ class RunFolder:
             If another process has locked it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("a+") as file:
+        with self.lock.open("a+") as file:
             if not try_lock(file):
                 file.seek(0)
                 raise RunFolderBusy(

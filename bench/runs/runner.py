@@ -16,11 +16,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.hdf5_guards import OpenElsewhere
-from starbench.common.progress import bar, say
+from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
@@ -50,9 +49,10 @@ from starbench.runs.draft import (
     RowDraft,
     Worker,
     parts_message,
-    source_file,
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
+from starbench.runs.load import MachineLoad
+from starbench.runs.origin import Given, method_code, source_file
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGUSR1, by which batch systems end a program, end a run in order."""
     try:
         with signals_raised():
@@ -77,7 +77,7 @@ def _ended_by_signals() -> Iterator[None]:
         raise
 
 
-@_ended_by_signals()
+@ended_by_signals()
 def run(
     task: Task,
     method_class: type[Method],
@@ -90,6 +90,7 @@ def run(
     out: Path = Path("runs"),
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
+    given: Given | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -112,6 +113,8 @@ def run(
         Folder in which run folders are created.
     preset, overrides
         For the row: the preset that the hyperparameters started from, and those set by hand.
+    given : Given, optional
+        For the row's command: how it names method, task and data.
     force : bool
         Run again even if the folder holds a finished run.
     quiet : bool
@@ -127,14 +130,14 @@ def run(
         If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
-    device = _resolved_device(device)
+    device = resolved_device(device)
     threads = _configure_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
     identity = Identity.of(
         task, method_class, hyperparameters, scale=scale, seed=seed, device=device
     )
-    folder = RunFolder(Path(out) / task.name / method_class.name / f"{seed}-{identity.digest}")
+    folder = RunFolder(identity.folder(Path(out)))
 
     with _named_errors(folder.path), folder.locked():
         if force:
@@ -147,15 +150,19 @@ def run(
             method_class.reference,
             SELECTION_RULE,
             current_provenance(device, threads),
+            snr=task.snr,
             control=method_class.control,
             preset=preset,
             overrides=overrides or {},
+            code=method_code(method_class),
+            given=given or Given(),
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, identity.settings())
         job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
         row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
+        folder.clear_rankings()
     return Outcome(row, folder, fresh=True)
 
 
@@ -196,12 +203,41 @@ class _Job:
         train, validation = self.view("train"), self.view("validation")
         seconds = {"data": time.perf_counter() - began}
         worker = Worker.of(draft.provenance)
-        fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker)
+        load = MachineLoad()
+        with load.counted():
+            load.time_kernel(self.device)  # before the fit, whose clock starts when it is made
+            fit = Fit(self.folder, digest, validation, quiet=self.quiet, worker=worker, load=load)
+            result = self._result(train, validation, fit, load, seconds)
+        seconds["fit"] = fit.seconds
+        seconds["total"] = sum(seconds.values())
+        peak = max(fit.peak_memory, peak_memory_bytes())
+        result = replace(
+            result,
+            seconds={name: round(value, 2) for name, value in seconds.items()},
+            load=load.measured(),
+            peak_memory_mb=round(peak / 1e6, 1),
+        )
+        if len(fit.workers) > 1:
+            draft = draft.made_in_parts(fit.workers)
+            result = replace(result, message=parts_message(fit.workers, result.message))
+        return draft.row(result, str(self.folder.row))
+
+    def _result(
+        self,
+        train: SplitView,
+        validation: SplitView,
+        fit: Fit,
+        load: MachineLoad,
+        seconds: dict[str, float],
+    ) -> Result:
+        """Fit and score, also a method that diverges or fails; note the time of scoring."""
         try:
             method = fit.run(self.make, train)
+            load.time_kernel(self.device)
             began_scoring = time.perf_counter()
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
+            return result
         except (SettingError, DataError, OpenElsewhere, OSError, Terminated):
             raise  # errors of the user or the machine (such as a full disk), not of the method
         except (Exception, SystemExit) as error:  # a method may call sys.exit
@@ -210,19 +246,7 @@ class _Job:
             status: Literal["diverged", "failed"] = (
                 "diverged" if isinstance(error, Diverged) else "failed"
             )
-            result = Result(status, _one_line(error, self.method_class), epochs=fit.epoch_done)
-        seconds["fit"] = fit.seconds
-        seconds["total"] = sum(seconds.values())
-        peak = max(fit.peak_memory, peak_memory_bytes())
-        result = replace(
-            result,
-            seconds={name: round(value, 2) for name, value in seconds.items()},
-            peak_memory_mb=round(peak / 1e6, 1),
-        )
-        if len(fit.workers) > 1:
-            draft = draft.made_in_parts(fit.workers)
-            result = replace(result, message=parts_message(fit.workers, result.message))
-        return draft.row(result, str(self.folder.row))
+            return Result(status, _one_line(error, self.method_class), epochs=fit.epoch_done)
 
     def _score_all(
         self, method: Method, train: SplitView, validation: SplitView, fit: Fit
@@ -231,27 +255,21 @@ class _Job:
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
-        progress: tqdm[None] = bar(
-            label=f"score {method.name}",
-            total=total,
-            unit="spectra",
-            unit_scale=True,
-            quiet=self.quiet,
-        )
-        with progress:
-
-            def advance(n_spectra: int) -> None:
-                progress.update(n_spectra)
-
+        label = f"score {method.name}"
+        with bar(
+            label=label, total=total, unit="spectra", unit_scale=True, quiet=self.quiet
+        ) as progress:
+            advance = progress.update
             probes = Probes(encode_split(method, train, advance), train.labels)
             # Probes take seconds and select nothing, so they are scored on test only.
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
             test = self.view("test")
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
-        write_hdf5(self.folder.latents, {"latent": latent})
-        write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
-        if errors is not None:
-            self._write_example(method, latent, test.labels.nuisance, errors)
+        with stage("write files"):
+            write_hdf5(self.folder.latents, {"latent": latent})
+            write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
+            if errors is not None:
+                self._write_example(method, latent, test.labels.nuisance, errors)
         selected = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
         return Result(
             "ok",
@@ -271,7 +289,7 @@ class _Job:
         split: str,
         split_view: SplitView,
         probes: Probes | None,
-        advance: Callable[[int], None],
+        advance: Callable[[int], object],
     ) -> tuple[Scores, np.ndarray, Errors | None]:
         labels = split_view.labels
         latent = encode_split(method, split_view, advance)
@@ -283,7 +301,9 @@ class _Job:
                 decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
                 advance,
             )
-        ranks = rank_stars(method, latent, labels)
+        ranks = rank_stars(
+            method, latent, labels, checkpoint=self.folder.ranking(split), quiet=self.quiet
+        )
         scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
         return scores, latent, errors
 
@@ -310,11 +330,19 @@ class _Job:
                 tuple(self.task.nuisance_names),
                 tuple(self.task.nuisance_units),
                 getattr(self.task, "wavelength_unit", "Angstrom"),
+                self.task.card.medium,
             ),
         )
 
 
-def _resolved_device(device: str) -> str:
+def resolved_device(device: str) -> str:
+    """Return a torch device, the one that this machine has for ``"auto"``.
+
+    Raises
+    ------
+    SettingError
+        If this machine lacks the device.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -329,7 +357,10 @@ def _resolved_device(device: str) -> str:
 
 def _configure_torch(seed: int, threads: int | None) -> int:
     """Set the threads, torch's determinism and all global seeds; return the number of threads."""
-    threads = threads or available_cores()
+    if threads is None:
+        threads = available_cores()
+    elif threads < 1:
+        raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     torch.set_num_threads(threads)
     limit_threads(threads)
     torch.manual_seed(seed)
@@ -337,7 +368,9 @@ def _configure_torch(seed: int, threads: int | None) -> int:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
     # cuBLAS reads this when it starts; without it, it is not deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), which also imports the compiler of
+    # torch.compile: seconds, or half a minute on a busy machine.
+    torch.set_deterministic_debug_mode("warn")
     # Saves the time of filling new memory with NaN, a debugging aid. The type stubs lack the name.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return threads

@@ -6,6 +6,7 @@ Everything that comes from a row and is not a number is escaped by
 
 from collections.abc import Sequence
 
+from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import ACCESS_TITLES
 from starbench.leaderboard.pages.notes import seeds_note
@@ -42,13 +43,8 @@ runs.
 Controls calibrate the scale and are not ranked. They show the share found by chance
 (`random-latent`, `constant-latent`, `nuisance-latent`, `twin-by-order`), from the spectrum itself
 (`raw-flux`), and from the true abundances (`composition`). `information-bound` is the highest share
-that any latent of noisy spectra can reach if Teff and log g are known, or unknown with
-`nuisance_known = False`.
-
-Published values were measured by other authors on other spectra, so they are not ranked. The share
-of nearest twins decreases with the number of stars searched, which is given with each value. "De
-Mijolla et al. 2021" is arXiv:2103.06377; its values are computed from ranks stored with its
-code."""
+that any latent of noisy spectra can reach if the generator is known, and Teff and log g too, or
+unknown with `nuisance_known = False`."""
 
 
 def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
@@ -71,6 +67,9 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
         "# Leaderboard",
         "<!-- Generated from the rows by `starbench leaderboard build`; do not edit. -->",
         _HOW_TO_READ,
+        CEILING,
+        REPRESENTATION,
+        SOURCES,
         *verdict_section(judged.verdicts.get("nuisance", {})),
     ]
     for task in tasks:
@@ -192,7 +191,9 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
     lines = []
     for entry in sorted(entries, key=_by_group):
         row, hardware = entry.row, entry.row.hardware
-        machine = hardware.accelerator or f"{hardware.processor}, {hardware.threads} threads"
+        machine = hardware.machine
+        if hardware.accelerator is None:
+            machine += f", {hardware.threads} threads"
         cells = [
             f'<a id="{entry.path.stem}"></a>'
             f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"

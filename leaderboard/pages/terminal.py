@@ -1,23 +1,39 @@
-"""The table at the end of a run: its row next to the leaderboard and published values."""
+"""The text at the end of a run: its figures, and the rows of the same label access and scale."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from tabulate import tabulate
 
 from starbench.leaderboard.statistics.aggregate import sections
 from starbench.leaderboard.statistics.columns import COLUMNS, column_values, column_values_of_row
 from starbench.leaderboard.store.board import Entry, load, shipped_directory
+from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import published_results
 from starbench.metrics import METRICS
 from starbench.results.schema import Row
 from starbench.results.text import RowError
 
-SMALL = ("mini", "tiny")
+# What is compared, so that a line has at most `WIDTH` characters.
+_COMPARED = (
+    "doppelganger_free",
+    "doppelganger_0.1",
+    "doppelganger_1",
+    "swapped_reconstruction_mse",
+    "leakage",
+)
+_NAME_WIDTH = 28
+WIDTH = 80
+_BOARD = "leaderboard/LEADERBOARD.md, or `starbench leaderboard site`"
+_SMALL = {
+    "mini": "The scale mini is for trying a command or a new method in a minute",
+    "tiny": "The scale tiny is for tests",
+}
 
 
 def table_for_run(row: Row, directory: Path | None = None) -> str:
-    """Return a run's row as a table for the terminal, beside the rows to compare it with.
+    """Return a run's figures for the terminal, and the rows of its label access and scale.
 
     Parameters
     ----------
@@ -28,65 +44,96 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
     Returns
     -------
     str
+        Lines of at most `WIDTH` characters, but for errors.
     """
+    scale = row.scale if row.scale == "own" else f"{row.scale} scale"
+    parts = [
+        f"{row.method} on {row.task}, version {row.task_version}, {scale}, seed {row.seed}",
+        _figures(row),
+    ]
+    if row.scale in _SMALL:
+        parts.append(
+            fill(
+                f"{_SMALL[row.scale]}. Compare its figures only with others of the same scale: "
+                "among fewer stars a twin is found more easily, and networks learn from fewer "
+                f"spectra. Rows at full scale: {_BOARD}.",
+                WIDTH,
+            )
+        )
+    elif row.scale == "full":
+        parts.append(_compared(row, directory))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _figures(row: Row) -> str:
+    """Return every column of the leaderboard for the row, one a line, with its interval."""
+    values = column_values_of_row(row)
+    lines = []
+    for column in COLUMNS:
+        if column.key not in values:
+            continue
+        # Summaries over several metrics have no interval.
+        interval = interval_of(row.metrics[column.key]) if column.key in METRICS else None
+        shown = column.formatted(values[column.key], interval=interval)
+        lines.append([column.title, shown.value, shown.interval.replace(", ", " to ")])
+    return tabulate(
+        lines,
+        headers=["", "value", "95 % interval"],
+        colalign=["left", "right", "left"],
+        disable_numparse=True,
+    )
+
+
+def _compared(row: Row, directory: Path | None) -> str:
+    """Return the newest rows of the same task, scale and label access, as means over seeds."""
     try:
         entries = load(directory or shipped_directory(), checked=False)
         note = ""
     except RowError as error:  # a broken leaderboard must not hide the run's own results
-        entries, note = [], f"\nThe leaderboard's rows are omitted: {error}."
-    own = [
-        _line(f"> {row.method}", f"seed {row.seed}", column_values_of_row(row)),
-        # The interval says which differences to the lines below are significant.
-        _interval_end("> 95 % interval from", row, "low"),
-        _interval_end(">              to", row, "high"),
-    ]
-    lines = own + _leaderboard_lines(row, entries)
+        entries, note = [], f"\n\nThe leaderboard's rows are omitted: {error}."
+    others = _leaderboard_lines(row, entries)
     for line in published_results():
-        if line.task == row.task:
-            name = f"{line.method}; {line.source}"
-            lines.append(_line(name, "published", column_values(line.values)))
+        if (line.task, line.label_access) == (row.task, row.label_access):
+            name = f"{line.method} (published: {line.source})"
+            others.append(_line(name, "", column_values(line.values)))
+    if not others:
+        return note.strip()
+    lines = [
+        ["Method", "Seeds", *(column.heading for column in COLUMNS if column.key in _COMPARED)],
+        _line(f"> {row.method}, this run", "1", column_values_of_row(row)),
+        *others,
+    ]
+    # The headings are a row: tabulate would widen the columns of its own.
     table = tabulate(
         lines,
-        headers=["Method", "Seeds", *(column.heading for column in COLUMNS)],
-        colalign=["left", "left", *["right"] * len(COLUMNS)],
-        maxcolwidths=[30, None, *[None] * len(COLUMNS)],
+        tablefmt="plain",
+        colalign=["left", "right", *["right"] * len(_COMPARED)],
+        maxcolwidths=[_NAME_WIDTH, None, *[None] * len(_COMPARED)],
         disable_numparse=True,
     )
-    scale = row.scale if row.scale == "own" else f"{row.scale} scale"
-    if row.scale in SMALL and len(lines) > len(own):
-        note += (
-            f"\nAt {row.scale} scale twins are easier to find, among fewer stars; the other lines "
-            "are at full scale."
-        )
-    return f"{row.task}, version {row.task_version}, {scale}\n\n{table}{note}"
+    return (
+        f"Label access {row.label_access}, means over seeds; other label access and intervals:\n"
+        f"{_BOARD}\n\n{table}{note}"
+    )
 
 
-def _line(name: str, described: str, values: Mapping[str, float]) -> list[str]:
-    cells = [column.write(values[column.key]) if column.key in values else "" for column in COLUMNS]
-    return [name, described, *cells]
-
-
-def _interval_end(name: str, row: Row, end: str) -> list[str]:
-    """Return the line of one end of the intervals; summaries of several metrics have none."""
-    ends = {key: getattr(estimate, end) for key, estimate in row.metrics.items() if key in METRICS}
-    return _line(name, "", {key: value for key, value in ends.items() if value is not None})
+def _line(name: str, seeds: str, values: Mapping[str, float]) -> list[str]:
+    shown = [column for column in COLUMNS if column.key in _COMPARED]
+    cells = [column.write(values[column.key]) if column.key in values else "" for column in shown]
+    return [name, seeds, *cells]
 
 
 def _leaderboard_lines(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
-    """Return the lines of the newest section of the row's task: means over seeds."""
-    # Small runs are also shown next to the full-scale rows, as a reference.
+    """Return the lines of the newest section of the row's task and scale."""
     of_task = [
         section
         for section in sections(entries)
-        if (section.task, section.task_version) == (row.task, row.task_version)
+        if (section.task, section.task_version, section.scale)
+        == (row.task, row.task_version, row.scale)
     ]
     return [
-        _line(group.label, _seeds(len(group.entries)), group.mean)
+        _line(group.label, str(len(group.entries)), group.mean)
         for section in of_task[:1]
         for group in section.groups
-        if not section.superseded(group)
+        if group.row.label_access == row.label_access and not section.superseded(group)
     ]
-
-
-def _seeds(count: int) -> str:
-    return f"{count} seed" if count == 1 else f"{count} seeds"

@@ -29,8 +29,14 @@ def row_facts(row: Row) -> dict[str, object]:
         "epochs": row.epochs,
         "n_parameters": row.n_parameters,
         **{f"seconds.{stage}": row.seconds.get(stage) for stage in ("data", "fit", "score")},
+        "kernel_seconds": None if row.load is None else row.load.kernel_seconds,
+        "kernels": row.kernels,
+        "runs_at_once": None if row.load is None else row.load.runs_at_once,
         "peak_memory_mb": row.peak_memory_mb,
         "processor": row.hardware.processor,
+        "processor_model": row.hardware.processor_model,
+        "instruction_sets": row.hardware.instruction_sets,
+        "linear_algebra": row.hardware.linear_algebra,
         "accelerator": row.hardware.accelerator,
         "threads": row.hardware.threads,
         "starbench_version": row.starbench_version,
@@ -38,6 +44,8 @@ def row_facts(row: Row) -> dict[str, object]:
         "dirty": row.dirty,
         "ranks_sha256": row.ranks_sha256,
         "predictions_sha256": row.predictions_sha256,
+        "code_sha256": row.code.sha256 if row.code else None,
+        "package": row.code.package if row.code else None,
         "command": row.command,
     }
 

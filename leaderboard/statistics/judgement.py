@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.progress import stage
 from starbench.leaderboard.statistics.aggregate import Group, Section
 from starbench.leaderboard.statistics.compare import ranks_of
 from starbench.leaderboard.statistics.resampling import (
@@ -59,7 +60,7 @@ def judge(
         From groups to the ranks of each [n_seeds, n_pairs, 2]; by default those on disk.
     """
     judged = Judgement()
-    for section in judged_sections:
+    for section in stage("compare methods", judged_sections, unit="track"):
         groups = [group for group in section.groups if group.entries]
         resampled = _resampled(ranks(groups))
         for number, group in enumerate(groups):

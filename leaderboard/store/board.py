@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from starbench.common.progress import stage
 from starbench.leaderboard.store.checks import (
     check_eligible,
     check_entry,
@@ -20,7 +21,7 @@ from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
 from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, read_ranks, write_ranks
-from starbench.results.schema import Row, read_row, row_text, write_row
+from starbench.results.schema import Row, read_row, write_row
 from starbench.results.text import RowError, printable
 
 MARKER = "published.csv"  # a file that every checkout's leaderboard folder has
@@ -118,7 +119,8 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
         For the first row that is invalid.
     """
     entries = []
-    for path in sorted((Path(directory) / "rows").glob("*.json")):
+    paths = sorted((Path(directory) / "rows").glob("*.json"))
+    for path in stage("read rows", paths, unit="row"):
         if checked:
             row, ranks = read_row_and_ranks(path)
         else:
@@ -205,8 +207,14 @@ def add(
 
 
 def _holds(path: Path, row: Row) -> bool:
-    """Return whether a file of the leaderboard holds that very row."""
-    return path.read_text(encoding="utf-8") == row_text(row)
+    """Return whether a file of the leaderboard holds that very row.
+
+    Fields that are newer than the file are missing in it, so texts are not compared.
+    """
+    try:
+        return read_row(path) == row
+    except RowError:
+        return False
 
 
 def _write_all(planned: dict[Path, tuple[Row, Ranks | None, Trace]]) -> None:

@@ -8,6 +8,7 @@ from starbench.leaderboard.store.reproduce import check_reproducible, settings_o
 from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, read_ranks
 from starbench.results.schema import Row
+from starbench.runs.origin import Given
 from starbench.runs.runner import run
 from starbench.tasks.base import Task
 
@@ -65,6 +66,7 @@ def repeat_run(
             out=out or Path(temporary),
             preset=row.preset,
             overrides=row.overrides,
+            given=Given(**row.given.model_dump()),
             quiet=quiet,
         )
         if not outcome.fresh:

@@ -108,7 +108,8 @@ def _against_snr(tracks: Sequence[Track], look_of: dict[str, Look]) -> SiteFigur
         "snr",
         "Nearest twins against noise",
         "The share of stars whose twin is nearest, with its 95 % interval. The information bound "
-        "is the highest share that any method can reach on these spectra.",
+        "is the highest share that any method can reach on these spectra if it knows the "
+        "generator; it is no ceiling of a label access.",
         "Line chart: share of nearest twins against the signal-to-noise ratio. " + _leaders(tracks),
         svg(figure),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.names import ACCESS_TITLES
 from starbench.leaderboard.pages.tables import mean_with_deviation, seeds, with_interval
 from starbench.leaderboard.statistics.aggregate import Group, rank_order
@@ -110,6 +111,9 @@ class Pages:
             ],
             "access_titles": ACCESS_TITLES,
             "rules": _RULES,
+            "representation": REPRESENTATION,
+            "ceiling": CEILING,
+            "sources": SOURCES,
         }
 
     @property
@@ -262,8 +266,17 @@ def _run(entry: Entry) -> dict[str, Any]:
         "file": entry.path.name,
         "nearest": with_interval(row.metrics.get(first.key), first),
         "minutes": f"{values['minutes']:.1f}" if "minutes" in values else "",
+        "load": _load_in_words(row),
         "command": (f"git checkout {row.commit} && " if row.commit else "") + row.command,
     }
+
+
+def _load_in_words(row: Row) -> str:
+    """Return the time of a row in reference kernels and how many runs shared the machine."""
+    words = [] if row.kernels is None else [f"{row.kernels:,.0f} kernels"]
+    if row.load is not None and row.load.runs_at_once > 1:
+        words.append(f"{row.load.runs_at_once} runs at once")
+    return ", ".join(words)
 
 
 def _template(name: str) -> str:

@@ -141,6 +141,7 @@ class Autoencoder(Method):
             monitor,
             n_items=n_fitted,
             epochs=settings.epochs,
+            usual_epochs=settings.usual_epochs,
             batch_size=settings.batch_size,
             step=step,
         )

@@ -16,7 +16,7 @@ it sees only once.
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -53,7 +53,12 @@ class EncoderSettings:
     activation: str = option(
         "silu", "activation function of the network", choices=tuple(ACTIVATIONS)
     )
-    epochs: int = option(30, "passes over the training spectra", low=1)
+    usual_epochs: ClassVar[int] = 30
+    epochs: int = option(
+        0,
+        "passes over the training spectra; 0: 30, or as many as make 1,500 steps, if more",
+        low=0,
+    )
     batch_size: int = option(256, "spectra in each step", low=1)
     learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
     weight_decay: float = option(
@@ -167,6 +172,7 @@ class Encoder(Method):
             monitor,
             n_items=len(items),
             epochs=settings.epochs,
+            usual_epochs=settings.usual_epochs,
             batch_size=settings.batch_size,
             step=step,
         )

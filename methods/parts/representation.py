@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from starbench.common.progress import stage
+
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
 _CACHED = 32  # spectra at a time that stay in the processor's cache
 _OVERSAMPLING = 32
@@ -161,7 +163,8 @@ def _moments(flux: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _covariance_times(flux: np.ndarray, mean: torch.Tensor, subspace: torch.Tensor) -> torch.Tensor:
     product = torch.zeros_like(subspace)
-    for _, centred in _centred(flux, mean):
+    n_chunks = -(-len(flux) // _CHUNK)
+    for _, centred in stage("components", _centred(flux, mean), total=n_chunks, unit="chunk"):
         product.addmm_(centred.T, centred @ subspace, alpha=1 / len(flux))
     return product
 

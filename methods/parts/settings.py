@@ -1,6 +1,7 @@
 """Hyperparameters that all autoencoders share."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from starbench.methods.base import option
 from starbench.methods.parts.perceptron import ACTIVATIONS
@@ -37,7 +38,12 @@ class AutoencoderSettings:
     noise_matching: bool = option(
         True, "whether latents of noisy spectra are weighted by signal-to-noise after the fit"
     )
-    epochs: int = option(30, "passes over the training spectra", low=1)
+    usual_epochs: ClassVar[int] = 30
+    epochs: int = option(
+        0,
+        "passes over the training spectra; 0: 30, or as many as make 1,500 steps, if more",
+        low=0,
+    )
     batch_size: int = option(256, "spectra in each step", low=1)
     learning_rate: float = option(2e-3, "peak learning rate", low=0.0)
     one_cycle: bool = option(

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from starbench.common.progress import stage
 from starbench.tasks.apogee_giants import population
 from starbench.tasks.apogee_giants.manifest import Manifest
 from starbench.tasks.arrays import Floats, Labels, Spectra
@@ -69,6 +70,7 @@ class ApogeeGiants(DrawnTask):
     card = CARD
     stored = True
     thread_safe = True
+    remake_manifest = "python -m starbench.tasks.apogee_giants.make_manifest"
 
     def __init__(
         self,
@@ -86,9 +88,10 @@ class ApogeeGiants(DrawnTask):
     @cached_property
     def emulator(self) -> Emulator:
         """The emulator that spectra are drawn from."""
-        from starbench.tasks.apogee_giants.emulator import Emulator  # loads torch
+        with stage("load emulator"):
+            from starbench.tasks.apogee_giants.emulator import Emulator  # loads torch
 
-        return Emulator.load()
+            return Emulator.load()
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -157,7 +160,7 @@ class ApogeeGiants(DrawnTask):
         if self.emulator.sha256 != self.manifest.emulator_sha256:
             raise DataError(
                 f"The manifest of {self.name} belongs to another emulator than the installed one; "
-                "regenerate it with `python -m starbench.tasks.apogee_giants.make_manifest`."
+                f"regenerate it with `{self.remake_manifest}`."
             )
         return super().cached(scale)
 

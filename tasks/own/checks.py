@@ -1,6 +1,7 @@
 """Checks of the numbers of users' own pairs, made while all of them are read once."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,48 @@ _FAR = 100  # interquartile ranges from the median
 _RARE = 0.01  # share of values that may be called far outside the rest
 _FLUX_RANGE = (1e-10, 1e10)  # of the largest flux; squares of much else leave float32
 _COARSE = 0.1  # step of float32 in standard deviations
+_CONTINUUM = (0.1, 10.0)  # of the mean flux, where noise is declared relative to a continuum of 1
+_NOISE_SLACK = 1.2  # of few spectra the standard deviation is uncertain
 
 Numbers = npt.NDArray[np.float32]
+
+
+class Content(NamedTuple):
+    """What is remembered of the numbers of a file.
+
+    Attributes
+    ----------
+    digest : str
+        Of all of them.
+    level : float
+        Mean flux of train.
+    spread : float
+        Standard deviation of the flux of train within a pixel, over all pixels.
+    """
+
+    digest: str
+    level: float
+    spread: float
+
+
+def check_noise(source: str, snr: float, content: Content) -> None:
+    """Check that the flux of a file can have the noise that is declared.
+
+    Raises
+    ------
+    DataError
+        If its continuum is not 1, or it varies by less than the noise.
+    """
+    if not _CONTINUUM[0] <= content.level <= _CONTINUUM[1]:
+        raise DataError(
+            f"{source}: snr is relative to a continuum of 1, but the mean flux is "
+            f"{content.level:.3g}; divide the flux by its continuum."
+        )
+    if 1 / snr > _NOISE_SLACK * content.spread:
+        raise DataError(
+            f"{source}: snr = {snr:g} is noise of standard deviation {1 / snr:.3g} in every pixel, "
+            f"but the flux of train varies by only {content.spread:.3g}; correct snr."
+        )
 
 
 class NumberCheck:
@@ -36,6 +77,8 @@ class NumberCheck:
         self._labels: dict[tuple[str, str], list[Numbers]] = {}
         self._digests: dict[str, list[npt.NDArray[np.uint64]]] = {}
         self._largest_flux = 0.0
+        self._n_train = 0
+        self._sums = np.zeros((2, 1))  # of the flux of train in each pixel, and of its square
 
     def add(self, split: str, start: int, piece: Split) -> None:
         """Check a piece of a split whose first pair has the number `start`.
@@ -62,11 +105,23 @@ class NumberCheck:
                     f"{start + pair}, which stands for a missing value; give a flux there or "
                     "leave the pair out."
                 )
+        if split == "train":
+            self._add_moments(flux.reshape(-1, flux.shape[2]))
         digests = [_digest(spectrum) for spectrum in flux.reshape(-1, flux.shape[2])]
         self._digests.setdefault(split, []).append(np.array(digests, np.uint64))
 
-    def finish(self) -> None:
+    def _add_moments(self, spectra: Spectra) -> None:
+        squares = np.einsum("np,np->p", spectra, spectra, dtype=np.float64)
+        self._sums = self._sums + np.stack([spectra.sum(axis=0, dtype=np.float64), squares])
+        self._n_train += len(spectra)
+
+    def finish(self) -> tuple[float, float]:
         """Check what shows only once all pieces are known.
+
+        Returns
+        -------
+        level, spread : float
+            As in `Content`.
 
         Raises
         ------
@@ -88,6 +143,9 @@ class NumberCheck:
                     field, name, {s: values[..., column] for s, values in splits.items()}
                 )
         self._check_repeats()
+        mean, mean_square = self._sums / self._n_train
+        spread = np.sqrt(np.maximum(mean_square - mean**2, 0).mean())
+        return float(mean.mean()), float(spread)
 
     def _check_column(self, field: str, name: str, splits: dict[str, Numbers]) -> None:
         """Check the values [n_pairs] or [n_pairs, 2] of one label in all splits."""

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import SPLITS, ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card, Scale
-from starbench.tasks.own.checks import FIELDS, NumberCheck
+from starbench.tasks.own.checks import FIELDS, Content, NumberCheck, check_noise
+from starbench.tasks.storage.about import declared_snr
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.layout import PairsFile
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 SCALE: Scale = "own"  # the only scale of users' own pairs
 _NAME_LENGTH = 50  # characters of a file's name that become the task's
-_CHECKS = 1  # raised when the checks change, so that files are checked again
+_CHECKS = 2  # raised when the checks change, so that files are checked again
 _NAMED = 5  # unread datasets that a warning names
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
@@ -38,6 +38,9 @@ class OwnData(Task):
         What the card says of where the pairs come from.
     cache : pathlib.Path, optional
         Folder that remembers which files have been checked.
+    snr : float, optional
+        Signal-to-noise ratio per pixel of the noise in the flux, whose continuum is 1; by default
+        the attribute of the file. Methods that take noise into account then do.
 
     Raises
     ------
@@ -54,12 +57,13 @@ class OwnData(Task):
         source: Path | None = None,
         reference: str | None = None,
         cache: Path | None = None,
+        snr: float | None = None,
     ):
         super().__init__(cache)
         self.path = Path(path)
         self._source = self.path if source is None else source
         self._file = PairsFile(self.path, str(self._source))
-        self._digest: str | None = None
+        self._content: Content | None = None
         self._is_stamped = False
         about = self._file.about
         self.wavelength = about.wavelength
@@ -76,7 +80,8 @@ class OwnData(Task):
             nuisance_units=about.nuisance_units,
             elements=about.elements,
             sizes={SCALE: self._file.sizes},
-            medium="unknown",
+            snr=about.snr if snr is None else declared_snr(snr, "--snr"),
+            medium=about.wavelength_medium,
             wavelength_unit=about.wavelength_unit,
             changelog={1: "the file as it is; its fingerprint tells files apart"},
         )
@@ -92,15 +97,18 @@ class OwnData(Task):
             If the numbers cannot be used; see `starbench.tasks.own.checks`.
         """
         self.sizes(scale)
-        if self._digest is not None and not self._file.changed:
+        if self._content is not None and not self._file.changed:
             return
         self._warn_of_unread()
         stamp = self._stamp()
-        self._digest = _stamped(stamp)
-        self._is_stamped = self._digest is not None
-        if self._digest is None:
-            self._digest = self._read_all(scale, progress)
-            _write_stamp(stamp, self._digest)
+        content = _stamped(stamp)
+        self._is_stamped = content is not None
+        if content is None:
+            content = self._read_all(scale, progress)
+            _write_stamp(stamp, content)
+        if self.snr is not None:
+            check_noise(str(self._source), self.snr, content)
+        self._content = content
 
     def problems(
         self, scale: str, *, progress: bool = True
@@ -108,19 +116,18 @@ class OwnData(Task):
         """Read everything again if it was read in an earlier process; errors are raised."""
         self.prepare(scale, progress=progress)
         if self._is_stamped:
-            self._digest = self._read_all(scale, progress)
+            self._content = self._read_all(scale, progress)
             self._is_stamped = False
         return iter(())
 
-    def _read_all(self, scale: str, progress: bool) -> str:
-        """Check all numbers and return the digest of the content."""
+    def _read_all(self, scale: str, progress: bool) -> Content:
+        """Check all numbers and return what there is to remember of them."""
         sizes = self.sizes(scale)
         header = [self.wavelength.tolist(), self.nuisance_names, self.nuisance_units, self.elements]
         digest = hashlib.sha256(json.dumps([header, sizes]).encode())
         check = NumberCheck(str(self._source), self.nuisance_names, self.elements)
-        with tqdm(
-            desc="check data", total=sum(sizes.values()), unit="pair", disable=not progress
-        ) as bar:
+        n_pairs = sum(sizes.values())
+        with bar(label="check data", total=n_pairs, unit="pair", quiet=not progress) as pairs:
             for split in SPLITS:
                 for rows, piece in super().chunks(split, scale):
                     check.add(split, rows.start, piece)
@@ -128,9 +135,9 @@ class OwnData(Task):
                         values = getattr(piece, field)
                         if values is not None:
                             digest.update(values.data.cast("B"))
-                    bar.update(len(piece))
-        check.finish()
-        return digest.hexdigest()[:16]
+                    pairs.update(len(piece))
+            level, spread = check.finish()
+        return Content(digest.hexdigest()[:16], level, spread)
 
     def _warn_of_unread(self) -> None:
         names = [shown.encode("ascii", "replace").decode() for shown in self._file.unread]
@@ -164,26 +171,29 @@ class OwnData(Task):
         return self._file.labels(split)
 
     def fingerprint(self, scale: str) -> str:
-        """Return a short digest of all that the file holds, as float32."""
+        """Return a short digest of all that the file holds, as float32, and of declared noise."""
         self.prepare(scale, progress=False)
-        assert self._digest is not None  # which `prepare` has set
-        return self._digest
+        assert self._content is not None  # which `prepare` has set
+        digest = self._content.digest
+        if self.snr is None:
+            return digest
+        return hashlib.sha256(f"{digest}/snr {self.snr!r}".encode()).hexdigest()[:16]
 
 
-def _stamped(stamp: Path) -> str | None:
-    """Return the digest that an earlier check left, if there is one."""
+def _stamped(stamp: Path) -> Content | None:
+    """Return what an earlier check left, if there is something."""
     try:
-        text = stamp.read_text(errors="replace")
-    except OSError:
+        found = re.fullmatch(r"([0-9a-f]{16}) (\S+) (\S+)", stamp.read_text(errors="replace"))
+        return None if found is None else Content(found[1], float(found[2]), float(found[3]))
+    except (OSError, ValueError):
         return None
-    return text if re.fullmatch("[0-9a-f]{16}", text) else None
 
 
-def _write_stamp(stamp: Path, digest: str) -> None:
+def _write_stamp(stamp: Path, content: Content) -> None:
     """Remember a check; where that cannot be done the next run checks again."""
     try:
         stamp.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(stamp) as new:
-            new.write_text(digest)
+            new.write_text(f"{content.digest} {content.level!r} {content.spread!r}")
     except OSError:
         log.debug("cannot remember the check in %s", stamp, exc_info=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
@@ -28,7 +28,7 @@ from starbench.tasks.storage.layout import counted, write_hdf5
 log = logging.getLogger(__name__)
 
 _NAMED = 5  # unread columns that a warning names
-_COPY = "1"  # format of the copy; raise it when the same rows should be copied differently
+_COPY = "2"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -69,7 +69,9 @@ def _is_hub_name(data: Path) -> bool:
     return bool(_HUB_NAME.fullmatch(name)) and not _FILE_NAME.fullmatch(name)
 
 
-def open_table(data: Path, cache: Path | None = None, *, progress: bool = True) -> OwnData:
+def open_table(
+    data: Path, cache: Path | None = None, *, snr: float | None = None, progress: bool = True
+) -> OwnData:
     """Return the task of a table of pairs.
 
     Parameters
@@ -79,6 +81,8 @@ def open_table(data: Path, cache: Path | None = None, *, progress: bool = True) 
         of the Hugging Face Hub.
     cache : pathlib.Path, optional
         Folder of the HDF5 file.
+    snr : float, optional
+        Declared in place of the metadata's; see `OwnData`.
     progress : bool
         Draw a progress bar while rows are copied.
 
@@ -114,7 +118,7 @@ def open_table(data: Path, cache: Path | None = None, *, progress: bool = True) 
     if not path.exists():
         _copy(rows, source, about, with_composition, path, progress)
     reference = None if data.is_dir() else f"pairs in {source} of the Hugging Face Hub"
-    return OwnData(path, source=data, reference=reference, cache=cache)
+    return OwnData(path, source=data, reference=reference, cache=cache, snr=snr)
 
 
 def _open(data: Path, progress: bool) -> PairTable:
@@ -337,10 +341,10 @@ def _copy(
     with (
         report_full_disk(path, n_bytes, None),
         atomic_path(path) as new,
-        tqdm(desc=f"copy {source}", total=total, unit="pair", disable=not progress) as bar,
+        bar(label=f"copy {source}", total=total, unit="pair", quiet=not progress) as pairs,
     ):
         require_disk_space(new, n_bytes)
-        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, bar))
+        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, pairs))
         OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 
 

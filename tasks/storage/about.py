@@ -1,6 +1,7 @@
 """The metadata of a set of pairs, as JSON for tables of pairs."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.tasks.base import Task
+from starbench.tasks.card import Medium
 from starbench.tasks.errors import DataError
 
 # Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
@@ -17,6 +19,36 @@ NAMES = ("nuisance_names", "nuisance_units", "elements")
 MAX_NAME_LENGTH = 77
 MAX_ELEMENTS = 190
 MAX_PIXELS = 2**20
+MAX_SNR = 1e6  # float32 holds flux near 1 in steps of 6e-8
+
+
+def declared_snr(value: object, source: str) -> float:
+    """Return a declared signal-to-noise ratio per pixel.
+
+    Parameters
+    ----------
+    value : object
+        What was declared, of any type.
+    source : str
+        How errors refer to where it was declared.
+
+    Raises
+    ------
+    DataError
+        If it is not a number above 0 that flux in float32 can have.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.zeros(0)
+    snr = float(array.item()) if array.size == 1 and array.dtype.kind in "fiu" else math.nan
+    if not 0 < snr <= MAX_SNR:
+        shown = " ".join(ascii(value).split())[:40]
+        raise DataError(
+            f"{source}: snr is {shown}; give one number above 0 and at most {MAX_SNR:g}, the "
+            "signal-to-noise ratio per pixel at the continuum, or none for noiseless spectra."
+        )
+    return snr
 
 
 def check_names(about: "About", source: str) -> None:
@@ -47,6 +79,24 @@ def check_names(about: "About", source: str) -> None:
                 raise DataError(f"{source}: {name} holds {text!a}; give printable characters only.")
 
 
+def medium(text: object, place: str, source: str) -> Medium:
+    """Return the medium of wavelengths that a file states; `None` stands for no statement.
+
+    Raises
+    ------
+    DataError
+        If it states another medium than vacuum or air.
+    """
+    match text.lower() if isinstance(text, str) else text:
+        case "vacuum":
+            return "vacuum"
+        case "air":
+            return "air"
+        case None | "unknown":
+            return "unknown"
+    raise DataError(f"{source}: {place} is {str(text)[:20]!a}; write vacuum or air.")
+
+
 @dataclass(frozen=True)
 class About:
     """Metadata of a set of pairs.
@@ -55,16 +105,22 @@ class About:
     ----------
     wavelength : numpy.ndarray [n_pixels], float64
     wavelength_unit : str
+    wavelength_medium : {"vacuum", "air", "unknown"}
     nuisance_names, nuisance_units, elements : tuple of str
+    snr : float or None
+        Signal-to-noise ratio per pixel of the noise in the flux; None for noiseless flux, or where
+        it is not known.
     facts : dict
         What the set was made from: task, version, scale, fingerprint.
     """
 
     wavelength: npt.NDArray[np.float64]
     wavelength_unit: str
+    wavelength_medium: Medium
     nuisance_names: tuple[str, ...]
     nuisance_units: tuple[str, ...]
     elements: tuple[str, ...]
+    snr: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -76,14 +132,14 @@ class About:
             "scale": scale,
             "fingerprint": task.fingerprint(scale),
         }
-        if task.snr is not None:
-            facts["snr"] = task.snr
         return cls(
             np.asarray(task.wavelength, np.float64),
             task.wavelength_unit,
+            task.card.medium,
             task.nuisance_names,
             task.nuisance_units,
             task.elements,
+            task.snr,
             facts,
         )
 
@@ -94,7 +150,9 @@ class About:
             {
                 **self.facts,
                 **names,
+                **({} if self.snr is None else {"snr": self.snr}),
                 "wavelength_unit": self.wavelength_unit,
+                "wavelength_medium": self.wavelength_medium,
                 "wavelength": self.wavelength.tolist(),
             }
         )
@@ -143,9 +201,11 @@ class About:
         return cls(
             wavelength,
             str(content.get("wavelength_unit", "Angstrom")),
+            medium(content.get("wavelength_medium"), f"`{ABOUT}`, wavelength_medium", source),
             nuisance_names=tuple(content["nuisance_names"]),
             nuisance_units=tuple(content["nuisance_units"]),
             elements=tuple(content["elements"]),
+            snr=None if content.get("snr") is None else declared_snr(content["snr"], source),
         )
 
     def shape(self, name: str) -> tuple[int, ...]:

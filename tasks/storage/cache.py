@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import platformdirs
-from tqdm import tqdm
 
 from starbench.common.locks import try_lock
 from starbench.common.paths import user_path
+from starbench.common.progress import bar, stage
 from starbench.common.threads import default_threads, map_ahead, one_thread
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
@@ -42,11 +42,15 @@ def cache_folder(chosen: Path | None = None) -> Path:
 
 
 def _user_cache() -> Path:
-    folder = Path(platformdirs.user_cache_dir("starbench", appauthor=False))
-    if not user_path(folder).is_absolute():
-        raise DataError(
-            f"You have no home folder to keep data in; name a folder with --cache or {ENVIRONMENT}."
-        )
+    no_home = DataError(
+        f"You have no home folder to keep data in; name a folder with --cache or {ENVIRONMENT}."
+    )
+    try:
+        folder = Path(platformdirs.user_cache_dir("starbench", appauthor=False))
+    except RuntimeError as error:
+        raise no_home from error
+    if not user_path(folder).is_absolute():  # what older versions of platformdirs return
+        raise no_home
     return folder
 
 
@@ -65,6 +69,8 @@ class CachedPairs:
         Raises `Damaged` if the labels of a split are wrong; cheap.
     check_flux : callable (split, start, flux) -> None
         Raises `Damaged` if the flux of the pairs from `start` on is wrong.
+    remake_manifest : str or None
+        The command that makes the task's manifest again, for the error about other data.
     thread_safe : bool
         Whether several threads may call `make` and `check_flux` at once.
     """
@@ -76,6 +82,7 @@ class CachedPairs:
         make: Callable[[str, int, int], Split],
         check_labels: Callable[[str, Spectra, Spectra], None],
         check_flux: Callable[[str, int, Spectra], None],
+        remake_manifest: str | None = None,
         *,
         thread_safe: bool = False,
     ):
@@ -85,6 +92,11 @@ class CachedPairs:
         self._check_labels = check_labels
         self._check_flux = check_flux
         self._thread_safe = thread_safe
+        self._remedy = (
+            f", or, if you changed the data, regenerate the manifest with `{remake_manifest}`"
+            if remake_manifest
+            else ""
+        )
         self._store = Store(self.path, header)
         self._partial = Store(self.path.with_name(self.path.name + ".partial"), header)
 
@@ -115,7 +127,7 @@ class CachedPairs:
         """Return what is wrong with the finished file, None if nothing is; reads no flux."""
         try:
             self._store.check()
-            for split in SPLITS:
+            for split in stage("check labels", SPLITS, unit="split"):
                 self._check_labels(split, *self._store.labels(split))
         except Damaged as damage:
             return str(damage)
@@ -170,7 +182,8 @@ class CachedPairs:
         if fault is not None:
             yield f"{self.path} {fault}", None
             return
-        for split, chunk in self._bar(self.header.chunks, "verify", progress):
+        places = self.header.chunks
+        for split, chunk in bar(places, label="verify", unit="chunk", quiet=not progress):
             try:
                 piece = self._store.read(split, chunk)
                 self._check_flux(split, self.header.rows(split, chunk).start, piece.flux)
@@ -183,10 +196,14 @@ class CachedPairs:
     def _build(self, progress: bool) -> None:
         store = self._unfinished()
         todo = [place for place in self.header.chunks if not store.is_written(*place)]
-        done = len(self.header.chunks) - len(todo)
-        bar = self._bar(todo, f"build {self.path.stem}", progress, done)
+        total = len(self.header.chunks)
+        places = bar(
+            todo,
+            label=f"build {self.path.stem}",
+            total=total, initial=total - len(todo), unit="chunk", quiet=not progress,
+        )  # fmt: skip
         with self._room(store), self._made(todo) as pieces:
-            for place, piece in zip(bar, pieces, strict=True):
+            for place, piece in zip(places, pieces, strict=True):
                 store.write(*place, piece)
         self._finish()
 
@@ -228,10 +245,8 @@ class CachedPairs:
             self._check_flux(split, rows.start, piece.flux)
         except Damaged as damage:
             raise DataError(
-                f"The data made on this machine differ from the manifest: {damage}; "
-                "install the library versions in constraints.txt, or, if you changed the data, "
-                "regenerate the manifest with "
-                "`python -m starbench.tasks.apogee_giants.make_manifest`."
+                f"The data made on this machine differ from what the task expects: {damage}; "
+                f"install the library versions in constraints.txt{self._remedy}."
             ) from damage
         return piece
 
@@ -261,16 +276,3 @@ class CachedPairs:
         # A finished file is kept: a chunk that could not be written is marked as missing in it.
         unfinished = self._partial.path if store is self._partial else None
         return report_full_disk(self.path, self.header.n_bytes, remove=unfinished)
-
-    def _bar(
-        self, places: list[ChunkId], label: str, progress: bool, done: int = 0
-    ) -> "tqdm[ChunkId]":
-        return tqdm(
-            places,
-            label,
-            done + len(places),
-            initial=done,
-            unit="chunk",
-            disable=not progress,
-            dynamic_ncols=True,
-        )

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from starbench.common.hdf5_guards import OpenElsewhere, open_hdf5
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Split
+from starbench.tasks.card import Medium
 from starbench.tasks.storage.files import reserve_space, text_list
 
 _FIELDS = ("flux", "nuisance", "composition")
@@ -43,6 +44,7 @@ class Header:
     ----------
     wavelength : numpy.ndarray [n_pixels], float64
     wavelength_unit : str
+    wavelength_medium : {"vacuum", "air", "unknown"}
     nuisance_names, nuisance_units, elements : tuple of str
     pairs : dict of str to int
         Number of pairs of each split.
@@ -54,6 +56,7 @@ class Header:
 
     wavelength: Floats
     wavelength_unit: str
+    wavelength_medium: Medium
     nuisance_names: tuple[str, ...]
     nuisance_units: tuple[str, ...]
     elements: tuple[str, ...]
@@ -130,6 +133,7 @@ class Store:
         with h5py.File(self.path, "w", locking=False) as file:
             file["wavelength"] = self.header.wavelength
             file["wavelength"].attrs["unit"] = self.header.wavelength_unit
+            file["wavelength"].attrs["medium"] = self.header.wavelength_medium
             for split in SPLITS:
                 group = file.create_group(split)
                 group["digest"] = np.zeros(self.header.shape(split, "digest"), "<u8")
@@ -184,6 +188,12 @@ class Store:
                 raise Damaged(f"has {name} = {stored} instead of {expected}")
         if not np.array_equal(file["wavelength"][()], self.header.wavelength):
             raise Damaged("holds a different wavelength grid")
+        # Files of earlier versions do not state it.
+        medium = file["wavelength"].attrs.get("medium", self.header.wavelength_medium)
+        if medium != self.header.wavelength_medium:
+            raise Damaged(
+                f"states wavelengths in {medium} instead of {self.header.wavelength_medium}"
+            )
         for split in SPLITS:
             for name in (*_FIELDS, "digest"):
                 dataset, shape = file[split][name], self.header.shape(split, name)

@@ -12,15 +12,15 @@ Tracks with noise export only the noisy flux.
 
 import re
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from starbench.common.files import atomic_path
+from starbench.common.progress import bar
 from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
@@ -67,7 +67,7 @@ def export(
     DataError
         If `out` exists, or the format does not follow from it.
     OSError
-        If the disk is full; nothing is left behind.
+        If the disk is full or takes no files; nothing is left behind.
     """
     form = _format(out, form)
     _check_out(out, form, force)
@@ -85,11 +85,12 @@ def export(
     with (
         report_full_disk(out, n_bytes, None, "choose another OUT"),
         atomic_path(out) as new,
-        tqdm(desc="export", total=sum(sizes.values()), unit="pair", disable=not progress) as bar,
+        bar(label="export", total=sum(sizes.values()), unit="pair", quiet=not progress) as pairs,
     ):
+        _check_folder(out)
         # `datasets` copies its files once more, on the same disk.
         require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
-        chunks = counted(lambda split: task.chunks(split, scale), bar)
+        chunks = counted(lambda split: task.chunks(split, scale), pairs)
         if form == "hdf5":
             write_hdf5(new, about, sizes, with_composition, chunks)
         elif form == "parquet":
@@ -122,6 +123,16 @@ def _check_out(out: Path, form: str, force: bool) -> None:
     )
     if out.is_dir() != (form != "hdf5") or (out.is_dir() and not is_export):
         raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
+
+
+def _check_folder(out: Path) -> None:
+    """Raise an error that names `out` if its folder takes no files, as /proc; HDF5 hides which."""
+    try:
+        with TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        reason = f"{error.strerror}; choose another OUT"
+        raise OSError(error.errno, reason, str(out)) from error
 
 
 def _has_composition(task: Task, scale: str, split: str) -> bool:

@@ -62,16 +62,18 @@ def reserve_space(path: Path, n_bytes: int) -> None:
     with path.open("wb") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, n_bytes)
-        elif shutil.disk_usage(path.parent).free < n_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        else:
+            require_disk_space(path, n_bytes)
 
 
 def require_disk_space(path: Path, n_bytes: int) -> None:
     """Raise the error of a full disk if a file or folder of that size does not fit at `path`.
 
-    HDF5 must not be the first to notice a full disk: see `reserve_space`.
+    HDF5 must not be the first to notice a full disk: see `reserve_space`. A file system that has no
+    size, such as /proc, says nothing of its room; writing to it shows whether it takes files.
     """
-    if shutil.disk_usage(path.parent).free < n_bytes:
+    disk = shutil.disk_usage(path.parent)
+    if disk.total and disk.free < n_bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 

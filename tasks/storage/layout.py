@@ -1,11 +1,13 @@
 """The HDF5 layout of pairs, in which tasks are exported and users bring their own.
 
 Required are the groups ``train``, ``validation`` and ``test``, each with ``flux`` [n, 2, n_pixels]
-and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels], increasing, with an
-optional attribute ``unit``, and the attributes ``nuisance_names`` and ``nuisance_units``.
-``composition`` [n, n_elements] comes with the attribute ``elements``, in all splits, in none, or in
-all but ``test``, where it may be withheld. Numbers may be stored in any floating-point type,
-compressed or not. Links to other files and storage outside the file are refused.
+and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels], increasing, with
+optional attributes ``unit`` and ``medium`` (``vacuum`` or ``air``), and the attributes
+``nuisance_names`` and ``nuisance_units``. The attribute ``snr`` declares the noise of the flux, as
+a signal-to-noise ratio per pixel. ``composition`` [n, n_elements] comes with the attribute
+``elements``, in all splits, in none, or in all but ``test``, where it may be withheld. Numbers may
+be stored in any floating-point type, compressed or not. Links to other files and storage outside
+the file are refused.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,11 +25,19 @@ from starbench.common.hdf5_guards import (
     open_hdf5,
     oversized,
     read_attribute,
+    read_number,
 )
 from starbench.tasks.base import SPLITS, Split
-from starbench.tasks.card import MAX_NUISANCES
+from starbench.tasks.card import MAX_NUISANCES, Medium
 from starbench.tasks.errors import DataError
-from starbench.tasks.storage.about import MAX_PIXELS, NAMES, About, check_names
+from starbench.tasks.storage.about import (
+    MAX_PIXELS,
+    NAMES,
+    About,
+    check_names,
+    declared_snr,
+    medium,
+)
 from starbench.tasks.storage.files import text_list
 
 # HDF5 meets damage with any of these.
@@ -149,7 +159,13 @@ class PairsFile:
                 "give it in all splits or in none, or omit it from test alone."
             )
         elements = self._names(file, "elements") if self.with_composition else ()
-        self.about = About(wavelength, self._unit(file["wavelength"]), names, units, elements)
+        snr = None
+        if "snr" in file.attrs:
+            snr = declared_snr(self._attribute(file, "snr", read_number), self.source)
+        dataset = file["wavelength"]
+        self.about = About(
+            wavelength, self._unit(dataset), self._medium(dataset), names, units, elements, snr
+        )
         check_names(self.about, self.source)
         self.sizes = {split: self._check_split(file, split) for split in SPLITS}
         fields = {"flux", "nuisance", *(("composition",) if self.with_composition else ())}
@@ -256,9 +272,20 @@ class PairsFile:
             return "Angstrom"
         return next(iter(text_list(self._attribute(dataset, "unit"))), "")
 
-    def _attribute(self, owner: h5py.Group | h5py.Dataset, name: str) -> Any:
+    def _medium(self, dataset: h5py.Dataset) -> Medium:
+        if "medium" not in dataset.attrs:
+            return "unknown"
+        text = next(iter(text_list(self._attribute(dataset, "medium"))), "")
+        return medium(text, "the attribute medium of wavelength", self.source)
+
+    def _attribute(
+        self,
+        owner: h5py.Group | h5py.Dataset,
+        name: str,
+        read: Callable[[h5py.Group | h5py.Dataset, str], Any] = read_attribute,
+    ) -> Any:
         try:
-            return read_attribute(owner, name)
+            return read(owner, name)
         except _UNREADABLE as error:
             raise DataError(
                 f"{self.source}: the attribute {name} cannot be read ({_one_line(error)}); "
@@ -298,9 +325,12 @@ def write_hdf5(
     with h5py.File(path, "w", locking=False) as file:
         file["wavelength"] = about.wavelength
         file["wavelength"].attrs["unit"] = about.wavelength_unit
+        file["wavelength"].attrs["medium"] = about.wavelength_medium
         for name in NAMES if about.elements else NAMES[:-1]:
             file.attrs[name] = list(getattr(about, name))
         file.attrs.update(about.facts)
+        if about.snr is not None:
+            file.attrs["snr"] = about.snr
         for split in SPLITS:
             fields = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
             places = {

@@ -42,6 +42,12 @@ def test_importing_starbench_imports_nothing_heavy():
     assert python(script) == "[]"
 
 
+def test_importing_starbench_decides_how_the_threads_of_torch_wait(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    assert python("import os, starbench; print(os.environ['OMP_WAIT_POLICY'])") == "PASSIVE"
+
+
 def test_ranking_imports_no_torch():
     script = "import sys, starbench as sb; sb.twin_ranks([[0.0], [1.0]]); print(*sys.modules)"
     assert "torch" not in python(script).split()
@@ -135,6 +141,11 @@ def test_arguments_of_another_kind_are_refused_in_one_sentence(toy_task):
         sb.run("pca", toy_task, settings=["latent=3"])
     with pytest.raises(SettingError, match="seed is '0'; give an integer"):
         sb.run("pca", toy_task, seed="0")
+    for threads in (0, -1, 1.5, "2"):
+        with pytest.raises(SettingError, match=f"threads is {threads!r}; give an integer of at"):
+            sb.run("pca", toy_task, threads=threads)
+    with pytest.raises(ValueError, match="n_threads is 0; give at least 1"):
+        sb.twin_ranks([[0.0], [1.0]], n_threads=0)
 
 
 def test_a_seed_of_numpy_is_a_seed(toy_task, tmp_path):

@@ -81,6 +81,12 @@ def test_a_method_of_another_package_gives_one_result_by_name_and_from_its_file(
     assert by_name["status"] == "ok" and by_name["label_access"] == "nuisance"
     user("starbench", "run", "--method", "my_method.py:MyMethod", "--out", "other", *options)
     from_file, _ = row_of(user.home / "other")
+    assert by_name["code"]["package"] == "my-package 0.1.0" and by_name["given"]["method"] is None
+    assert from_file["code"]["package"] is None
+    assert (
+        len({each["code"]["sha256"] for each in (by_name, from_file)}) == 2
+    )  # of a package, a file
+    assert from_file["given"]["method"] == "my_method.py:MyMethod"
     assert from_file["ranks_sha256"] == by_name["ranks_sha256"]
 
     # The leaderboard takes full rows alone, and says so.

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from starbench.tasks.contract import check_task
+from starbench.tasks.errors import DataError
 from starbench.tasks.example import MyTask
+from starbench.tasks.storage.chunks import Damaged
 
 
 class StoredTask(MyTask):
@@ -55,3 +57,13 @@ def test_stored_data_of_other_labels_are_built_again(stored, tmp_path, caplog):
     assert "labels of train that are not those of my-task" in other.cached("tiny").fault()
     other.prepare("tiny", progress=False)
     assert "it is rebuilt" in caplog.text and other.cached("tiny").fault() is None
+
+
+def test_other_data_than_a_task_expects_come_with_its_own_advice(tmp_path):
+    class Strict(StoredTask):
+        def check_flux(self, scale, split, start, flux):
+            raise Damaged("the flux is other")
+
+    with pytest.raises(DataError) as caught:
+        Strict(cache=tmp_path).prepare("tiny", progress=False)
+    assert str(caught.value).endswith("install the library versions in constraints.txt.")

@@ -1,11 +1,11 @@
 """Write the report on fidelity, ``FIDELITY.md``, and its figures; measure first if asked to.
 
 ``python -m starbench.tasks.synthesis.fidelity`` renders the report from the stored measurements,
-``fidelity.json`` (numbers) and ``fidelity.npz`` (what the figures show). With ``--measure DIR
---published FILE`` it measures first: DIR is the folder that `training_set` filled, FILE an HDF5
-file of the spectra published by de Mijolla, Ness, Viti & Wheeler (2021, ApJ 913, 12). Those come
-without a licence and are therefore not part of this repository; `measure.read_published` says what
-the file holds.
+``fidelity.json`` (numbers) and ``fidelity.npz`` (what the figures show). With ``--measure DIR`` it
+first measures the emulator against PySME: DIR is the folder that `training_set` filled. With
+``--published FILE`` it first measures the emulator against the spectra published by de Mijolla,
+Ness, Viti & Wheeler (2021, ApJ 913, 12), which takes seconds. Those come without a licence and are
+therefore not part of this repository; `published.read_published` says what the file holds.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from starbench.tasks.synthesis.fidelity.figures import (
     draw_published_figure,
     save,
 )
-from starbench.tasks.synthesis.fidelity.measure import measure, read_published
+from starbench.tasks.synthesis.fidelity.measure import measure
+from starbench.tasks.synthesis.fidelity.published import measure_published, read_published
 from starbench.tasks.synthesis.fidelity.report import render
 
 
@@ -41,17 +42,17 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, metavar="DIR", help="folder of the sets")
     parser.add_argument("--published", type=Path, metavar="FILE", help="the published spectra")
     options = parser.parse_args()
-    if (options.measure is None) != (options.published is None):
-        parser.error("--measure and --published go together")
+    numbers = json.loads(NUMBERS_PATH.read_text())
     if options.measure is not None:
-        numbers, arrays = measure(options.measure, options.published)
-        NUMBERS_PATH.write_text(json.dumps(numbers, indent=1) + "\n")
+        measured, arrays = measure(options.measure)
+        numbers |= measured
         np.savez_compressed(ARRAYS_PATH, **arrays)  # type: ignore[arg-type]  # mypy takes an array for `allow_pickle`
-        published = read_published(options.published)
-        figure = draw_published_figure(
-            arrays["published_synthesis"], published.flux, published.labels
-        )
-        save(figure, "published.png")
+    if options.published is not None:
+        published, emulator = read_published(options.published), Emulator.load()
+        numbers |= measure_published(published, emulator)
+        flux = emulator.flux(published.labels)
+        save(draw_published_figure(flux, published.flux, published.labels), "published.png")
+    NUMBERS_PATH.write_text(json.dumps(numbers, indent=1) + "\n")
     write_report()
 
 

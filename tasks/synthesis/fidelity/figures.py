@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from starbench.tasks.arrays import Floats
+from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.synthesis.fidelity import FIGURES, TARGET_RMS
 from starbench.tasks.synthesis.wavelengths import CHIPS, aspcap_wavelengths
 
@@ -52,13 +52,13 @@ def draw_emulator_figure(numbers: dict[str, Any], arrays: dict[str, Floats]) -> 
     return figure
 
 
-def draw_published_figure(synthesis: Floats, flux: Floats, labels: Floats) -> "Figure":
+def draw_published_figure(own: Spectra, flux: Floats, labels: Floats) -> "Figure":
     """Return a figure of two published spectra beside ours, in a stretch of each chip.
 
     Parameters
     ----------
-    synthesis, flux : numpy.ndarray [n, 7214]
-        Ours and the published.
+    own, flux : numpy.ndarray [n, 7214]
+        Emulated and published.
     labels : numpy.ndarray [n, 19]
         Their labels.
     """
@@ -71,9 +71,9 @@ def draw_published_figure(synthesis: Floats, flux: Floats, labels: Floats) -> "F
     for column, star in enumerate((1, 7)):
         for axis, stretch in zip(axes[:, column], stretches, strict=True):
             part = (stretch[0] < wavelength) & (wavelength < stretch[1])
-            x, ours, theirs = wavelength[part], synthesis[star, part], flux[star, part]
+            x, ours, theirs = wavelength[part], own[star, part], flux[star, part]
             axis.plot(x, theirs, color="black", linewidth=0.8, label="published")
-            axis.plot(x, ours, color="tab:red", linewidth=0.8, label="PySME, this project")
+            axis.plot(x, ours, color="tab:red", linewidth=0.8, label="this project")
             axis.plot(
                 x, ours - theirs + 0.35, color="tab:blue", linewidth=0.6, label="difference + 0.35"
             )

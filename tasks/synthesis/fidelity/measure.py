@@ -1,4 +1,4 @@
-"""Measure the accuracy of emulator and synthesis.
+"""Measure the accuracy of the emulator and of the numerical settings of the synthesis.
 
 Finished fits and syntheses are kept in the folder ``fidelity`` beside the sets of stars, so
 that a measurement can be stopped and resumed.
@@ -6,7 +6,6 @@ that a measurement can be stopped and resumed.
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from starbench.tasks.arrays import Floats, Labels
 from starbench.tasks.synthesis import engine, lines, spectrum, training_set
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES, synthesise
 from starbench.tasks.synthesis.train_emulator import Settings, error_statistics, fit
-from starbench.tasks.synthesis.wavelengths import CHIPS
 
 LEARNING_CURVE = (150, 300, 600, 1000)
 # The stars of `RESPONSE_STARS` for which the numerical settings are refined, and the settings.
@@ -32,55 +30,6 @@ DEFAULT = {
     "threshold": engine.LINE_THRESHOLD,
     "reach": engine.HYDROGEN_REACH,
 }
-# Columns of the published abundances [X/M]; their order is undocumented and was deduced.
-PUBLISHED_ELEMENTS = (
-    "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Mn", "Ni", "P", "Cr", "Co",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Published:
-    """The published spectra on the pixels of `aspcap_wavelengths`.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray [n, 19]
-        In the order and units of `LABEL_NAMES`.
-    flux : numpy.ndarray [n, 7214]
-        Normalised flux.
-    """
-
-    labels: Floats
-    flux: Floats
-
-
-def read_published(path: Path) -> Published:
-    """Read the published spectra.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An HDF5 file with ``flux`` [n, p], ``apstar_pixel`` [p] (index on the apStar grid),
-        ``params`` [n, 5] (Teff [K], log g, [M/H], alpha-like and carbon-like enhancement [dex]) and
-        ``abundances`` [n, 17] ([X/M] in the order of `PUBLISHED_ELEMENTS` and one of unknown
-        element, which is left out, as phosphorus is).
-    """
-    import h5py
-
-    pixels = np.concatenate([np.arange(*chip) for chip in CHIPS])
-    with h5py.File(path) as file:
-        at = np.searchsorted(file["apstar_pixel"][:], pixels)
-        if not np.array_equal(file["apstar_pixel"][:][at], pixels):
-            raise ValueError(f"{path} lacks pixels of the ASPCAP grid")
-        flux = file["flux"][:][:, at]
-        parameters, abundances = file["params"][:], file["abundances"][:]
-    labels = np.zeros((len(flux), len(LABEL_NAMES)))
-    labels[:, :3] = parameters[:, :3]
-    labels[:, LABEL_NAMES.index("C/Fe")] = parameters[:, 4]
-    for element, ratio in zip(PUBLISHED_ELEMENTS, abundances.T, strict=False):
-        if f"{element}/Fe" in LABEL_NAMES:
-            labels[:, LABEL_NAMES.index(f"{element}/Fe")] = ratio
-    return Published(labels, flux)
 
 
 def rms(values: Labels, axis: int | None = None) -> Floats:
@@ -120,20 +69,18 @@ def response_table(emulated: Floats, exact: Floats) -> list[dict[str, Any]]:
     return rows
 
 
-def measure(sets: Path, published: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Measure everything in the report; takes some minutes on one core.
+def measure(sets: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Measure the emulator against PySME; takes some minutes on one core.
 
     Parameters
     ----------
     sets : pathlib.Path
         Folder that `training_set` filled.
-    published : pathlib.Path
-        File that `read_published` reads.
 
     Returns
     -------
     numbers : dict
-        Contents of ``fidelity.json``.
+        Contents of ``fidelity.json``, without what `measure_published` adds.
     arrays : dict of numpy.ndarray
         Contents of ``fidelity.npz``.
     """
@@ -161,27 +108,6 @@ def measure(sets: Path, published: Path) -> tuple[dict[str, Any], dict[str, Floa
     numbers["response"] = response_table(
         *(x[:, 1:].astype(float) - x[:, :1] for x in (emulated, exact))
     )
-
-    table = read_published(published)
-    exact = np.array(
-        [
-            _synthesise(sets / "fidelity" / f"published-{index:02d}.npz", star)
-            for index, star in enumerate(tqdm(table.labels, "published stars"))
-        ]
-    )
-    numbers["published"] = [
-        {
-            **dict(zip(LABEL_NAMES[:3], star[:3].tolist(), strict=True)),
-            "rms": float(rms(x - y)),
-            "correlation": float(np.corrcoef(x, y)[0, 1]),
-            "depth_rms": float(rms(1 - x)),
-            "published_depth_rms": float(rms(1 - y)),
-            "mean_difference": float((x - y).mean()),
-        }
-        for star, x, y in zip(table.labels, exact, table.flux, strict=True)
-    ]
-    arrays |= {"published_labels": table.labels, "published_synthesis": exact}
-    arrays["published_difference_rms"] = rms(exact - table.flux, axis=0)
 
     numbers["settings"] = refinements(sets)
     return numbers, {name: np.asarray(x, np.float32) for name, x in arrays.items()}

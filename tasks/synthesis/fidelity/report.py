@@ -10,6 +10,7 @@ import numpy as np
 from starbench.tasks.synthesis import engine, spectrum, training_set
 from starbench.tasks.synthesis import fidelity as targets
 from starbench.tasks.synthesis.fidelity.measure import DEFAULT, FINE
+from starbench.tasks.synthesis.fidelity.published import PUBLISHED_ELEMENTS
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 SETTING_NAMES = {
@@ -53,6 +54,8 @@ def render(numbers: dict[str, Any], facts: dict[str, Any], comparison: str) -> s
             [row["depth_rms"] / row["published_depth_rms"] for row in numbers["published"]]
         ),
         refined=_refined(numbers),
+        published_elements=PUBLISHED_ELEMENTS,
+        **_verdicts(numbers["differences"]["abundances"]),
         macroturbulence=spectrum.MACROTURBULENCE,
         reach=engine.HYDROGEN_REACH,
         response_stars=len(training_set.RESPONSE_STARS),
@@ -106,6 +109,24 @@ def _targets(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
             published["correlation"] >= targets.TARGET_PUBLISHED_CORRELATION,
         ),
     ]
+
+
+def _verdicts(abundances: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return which abundances a fit of differences confirms, contradicts and leaves open."""
+    groups: dict[str, list[dict[str, Any]]] = {"within": [], "beyond": [], "loose": []}
+    for row in abundances:
+        deviation = abs(row["fitted"] - row["published"])
+        row = {**row, "deviation": deviation, "in_errors": deviation / row["error"]}
+        if row["error"] > targets.LOOSE:
+            groups["loose"].append(row)
+        else:
+            groups["within" if row["in_errors"] <= targets.MAX_ERRORS else "beyond"].append(row)
+    return {
+        **groups,
+        "loose_error": targets.LOOSE,
+        "max_errors": targets.MAX_ERRORS,
+        "carbon": next(row for row in abundances if row["abundance"] == "C/Fe"),
+    }
 
 
 def _refined(numbers: dict[str, Any]) -> list[dict[str, Any]]:

@@ -23,17 +23,23 @@ def test_methods_are_listed():
 
 def test_a_method_is_described_with_ranges_and_choices():
     described = invoke("methods", "fader").output
-    lines = {line.split()[0]: line for line in described.splitlines() if line.split()}
-    assert "0.3" in lines["adversary_weight"] and "at least 0.0" in lines["adversary_weight"]
-    assert "selu, silu, relu, gelu" in lines["activation"]
-    assert "1 to 1024" in lines["latent"] and "True, False" in lines["one_cycle"]
+    words = " ".join(described.split())
+    assert "adversary_weight 0.3 weight w of the adversary's" in words
+    for allowed in ("(at least 0.0)", "(selu, silu, relu, gelu)", "(1 to 1024)", "(True or False)"):
+        assert allowed in words
     assert "--preset published" in described
     assert invoke("methods", "fadr").exit_code == 2
+
+
+@pytest.mark.parametrize("names", [[], ["fader"], ["information-bound"], ["infogan"]], ids=str)
+def test_methods_fit_a_terminal_of_80_columns(names):
+    assert max(map(len, invoke("methods", *names).output.splitlines())) <= 80
 
 
 def test_tasks_are_listed():
     listed = invoke("tasks")
     assert "apogee-giants-snr50" in listed.output and "25,000 / 12,500 / 12,500" in listed.output
+    assert max(map(len, listed.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,12 @@ def test_check_examines_the_contract_of_a_task():
     result = invoke("check", "--task", f"{path}:MyTask")
     assert result.exit_code == 0, result.output
     assert result.output.count("pass  ") > 3 and "meets the contract." in result.output
+
+
+def test_check_of_a_task_takes_no_hyperparameters():
+    result = invoke("check", "--task", "apogee-giants", "--set", "latent=3")
+    assert result.exit_code == 2
+    assert "--set is for METHOD; leave it out with --task." in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("pca", "--task", "apogee-giants")])

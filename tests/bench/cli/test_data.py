@@ -54,7 +54,7 @@ def test_info_describes_a_data_set(run, path, emulator):
         "apogee-giants, version 1, scale mini",
         str(path),
         "MB)",
-        "150, 15100.00-17000.00 Angstrom",
+        "150, 15100.00-17000.00 Angstrom, in vacuum",
         "none added",
         "Fe/H, C/Fe, N/Fe",
         emulator.sha256,
@@ -72,7 +72,9 @@ def test_info_of_a_noise_track_and_of_own_data(run, path, pairs_file):
     assert noisy.stdout.splitlines()[-6:] == run("info", "--scale", "mini").stdout.splitlines()[-6:]
     own = run("info", "--data", pairs_file())
     assert own.exit_code == 0
-    assert "12, 5000.00-6000.00 Angstrom" in own.stdout and "u0 [K]" in own.stdout
+    assert (
+        "12, 5000.00-6000.00 Angstrom, medium not stated" in own.stdout and "u0 [K]" in own.stdout
+    )
 
 
 def test_verify_accepts_an_intact_data_set(run, path, pairs_file):

@@ -1,4 +1,4 @@
-"""`starbench run`, `sweep`, `plot`, `score` and `predict`, with the methods of toy_methods.py."""
+"""`starbench run`, `plot`, `score` and `predict`, with the methods of toy_methods.py."""
 
 import json
 import os
@@ -90,6 +90,11 @@ def test_a_run_prints_its_row_and_leaves_its_files(arguments, tmp_path, short_pr
     again = invoke(*arguments)
     assert again.exit_code == 0
     assert "This run is finished; --force runs it again" in again.output
+
+    with folder.locked():
+        held = invoke(*arguments)
+    assert held.exit_code == 75
+    assert f"Process {os.getpid()} is working on" in held.stderr
 
 
 def test_predictions_of_a_numpy_program_are_scored(pairs_file, tmp_path, short_probes):
@@ -188,14 +193,11 @@ def test_a_diverged_run_is_reported(arguments, tmp_path):
     assert row.status == "diverged" and not row.metrics
 
 
-def test_a_method_that_exits_fails_the_run_but_not_the_sweep(arguments, tmp_path, short_probes):
+def test_a_method_that_exits_fails_the_run(arguments, tmp_path):
     run = invoke(*arguments, "--set", "mishap=exit")
     assert run.exit_code == 1
     assert "The run failed: SystemExit" in run.stderr
-    sweep = invoke("sweep", *arguments[1:], "--set", "mishap=exit,none", "--seeds", "0")
-    assert sweep.exit_code == 1
-    assert "1 of 2 runs failed or diverged" in sweep.stderr
-    assert sorted(read_row(path).status for path in tmp_path.rglob("row.json")) == ["failed", "ok"]
+    assert read_row(only_run(tmp_path).row).status == "failed"
 
 
 def test_a_file_that_exits_is_named(arguments, tmp_path):
@@ -214,6 +216,7 @@ def test_a_file_that_exits_is_named(arguments, tmp_path):
         (["--set", "latent=many"], ["--set latent", "int", "'many'"]),
         (["--set", "latent=0"], ["--set latent", "between 1 and 64"]),
         (["--set", "latent"], ["--set needs key=value"]),
+        (["--set", "latent=2", "--set", "latent=3"], ["--set latent is given twice"]),
         (["--preset", "long"], ["no preset 'long'", "short"]),
         (["--task", "apogee-gaints"], ["--task apogee-gaints"]),
         (["--scale", "mini"], ["--scale mini"]),
@@ -252,31 +255,6 @@ def test_a_broken_file_of_pairs_is_a_user_error(arguments, pairs_file, tmp_path)
     assert "test/flux" in result.stderr and "NaN" in result.stderr and "pair 3" in result.stderr
 
 
-def test_sweep_runs_every_combination_once(arguments, tmp_path, short_probes):
-    sweep = ["sweep", *arguments[1:], "--quiet", "--seeds", "0,2", "--set", "latent=2,6"]
-    result = invoke(*sweep)
-    assert result.exit_code == 0, result.output
-    rows = [read_row(path) for path in tmp_path.glob("runs/*/*/*/row.json")]
-    found = {(row.seed, row.hyperparameters["latent"]) for row in rows}
-    assert found == {(0, 2), (2, 2), (0, 6), (2, 6)}
-    for row in rows:
-        assert f"{row.metrics['doppelganger_free'].value:.1%}" in result.stdout
-    times = [path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*/*/row.json")]
-    assert invoke(*sweep).stdout == result.stdout
-    assert times == [path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/*/*/row.json")]
-
-
-def test_sweep_reports_a_user_error_before_its_first_run(arguments, tmp_path):
-    sweep = ["sweep", *arguments[1:], "--quiet", "--seeds", 0, "--set", "latent=2,0"]
-    assert invoke(*sweep).exit_code == 2
-    tasks = ["--task", "apogee-giants", "--task", "nosuch", "--scale", "tiny"]
-    result = invoke("sweep", "--method", "pca", *tasks, "--out", tmp_path / "runs")
-    assert result.exit_code == 2 and "no task 'nosuch'" in result.stderr
-    assert not (tmp_path / "runs").exists()
-    result = invoke("sweep", "--method", "pca", "--task", "apogee-giants", "--data", "my.h5")
-    assert result.exit_code == 2 and "Give either --task or --data, not both." in result.stderr
-
-
 def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, short_probes):
     (tmp_path / "my_task.py").write_text(
         "from starbench.tasks.example import MyTask as Example\n\n\n"
@@ -288,21 +266,6 @@ def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, s
     assert result.exit_code == 0, result.output
     assert "my-task, version 1, full scale" in result.output
     assert "accepts only standard tasks at --scale full" in result.output
-
-
-def test_sweep_continues_after_a_run_that_diverges(arguments, tmp_path, short_probes):
-    result = invoke("sweep", *arguments[1:], "--quiet", "--seeds", 0, "--set", "mishap=nan,none")
-    assert result.exit_code == 1
-    assert "1 of 2 runs failed or diverged" in result.stderr
-    statuses = [read_row(path).status for path in tmp_path.glob("runs/*/*/*/row.json")]
-    assert sorted(statuses) == ["diverged", "ok"]
-
-
-@pytest.mark.parametrize("seeds", ["", "a", "3-1", "0-99999", "1,,2", "-1"])
-def test_a_malformed_list_of_seeds_is_refused(arguments, seeds):
-    result = invoke("sweep", *arguments[1:], "--seeds", seeds)
-    assert result.exit_code == 2
-    assert "--seeds" in result.stderr
 
 
 # ------------------------------------------------------------------- real processes

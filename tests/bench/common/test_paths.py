@@ -35,6 +35,18 @@ def test_files_of_methods_and_data_are_found_in_the_home_folder(home, toy_file):
     assert f"{home}/pairs.h5 is not a file" in result.output
 
 
+def test_a_user_without_a_home_folder_is_told_the_option(monkeypatch):
+    for name in ("STARBENCH_CACHE", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr(pytest.importorskip("pwd"), "getpwuid", unknown)
+    with pytest.raises(DataError, match="name a folder with --cache or STARBENCH_CACHE"):
+        cache_folder()
+
+
 def test_without_a_home_folder_the_option_is_named(monkeypatch):
     monkeypatch.delenv("STARBENCH_CACHE", raising=False)
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: "~/.cache/starbench")

@@ -1,5 +1,7 @@
 """The number of threads follows the user, the batch system and the container."""
 
+import os
+
 import numpy as np
 import pytest
 import threadpoolctl
@@ -81,6 +83,9 @@ def test_a_limit_reaches_the_ranking_and_linear_algebra(monkeypatch):
             ranking.twin_ranks(latent)
             pools = [x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
             assert pools and all(pool["num_threads"] <= n_threads for pool in pools)
+            # OpenBLAS's own threads spin on a busy machine.
+            spinning = [x for x in pools if x["threading_layer"] == "pthreads"]
+            assert all(pool["num_threads"] == 1 for pool in spinning)
     finally:
         for pool in before:
             if pool["user_api"] == "blas":
@@ -130,3 +135,17 @@ def test_one_thread_is_restored():
 
 def blas():
     return [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_threads_that_wait_leave_their_core_to_others(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    threads.wait_passively()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    threads.wait_passively()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setenv("KMP_BLOCKTIME", "20")
+    threads.wait_passively()
+    assert "OMP_WAIT_POLICY" not in os.environ

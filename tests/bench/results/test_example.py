@@ -30,6 +30,7 @@ EXAMPLE = Example(
     nuisance_names=("Teff", "logg"),
     nuisance_units=("K", "dex"),
     wavelength_unit="Angstrom",
+    wavelength_medium="vacuum",
 )
 
 
@@ -55,6 +56,7 @@ def test_names_and_units_may_be_missing(tmp_path):
     write_example(tmp_path / "stretch.h5", stretch)
     assert fields_of(read_example(tmp_path / "stretch.h5")) == fields_of(stretch)
     assert stretch.nuisance_names == () and stretch.wavelength_unit == ""
+    assert stretch.wavelength_medium == ""
 
 
 def test_a_stretch_is_the_window_of_one_chip_that_varies_most():

@@ -348,6 +348,17 @@ def test_the_digest_of_settings_depends_on_settings_and_not_on_seeds():
         assert parse_row(json.dumps(other)).settings_digest != row.settings_digest
 
 
+def test_times_are_also_multiples_of_the_reference_kernel():
+    def kernels(**fields):
+        seconds = {"data": 5, "fit": 300, "score": 60}
+        return parse_row(json.dumps(changed(seconds=seconds, **fields))).kernels
+
+    load = {"runs_at_once": 2, "kernel_seconds": 0.5, "kernel_version": 1}
+    assert kernels(load=load) == 720
+    assert kernels(load={"runs_at_once": 2}) is None  # an accelerator did the work
+    assert kernels() is None  # as in rows of the first releases
+
+
 def test_the_adversary_of_an_older_row_is_read_as_diagnostics():
     older = {"adversary": {"cross_entropy": 3.215, "chance": 3.219}}
     row = parse_row(json.dumps(changed(**older)))

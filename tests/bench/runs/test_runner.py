@@ -19,6 +19,7 @@ from starbench.results.ranks import ranks_digest, read_ranks
 from starbench.results.schema import read_row
 from starbench.runs import fitting, runner
 from starbench.runs.fitting import measures_after
+from starbench.runs.load import MachineLoad
 from starbench.runs.run_folder import RunFolder, RunFolderBusy
 
 
@@ -65,6 +66,7 @@ def test_a_run_leaves_a_row_and_its_files(run):
     assert row.n_parameters == 6 * 60 + 3 * 60
     assert row.seconds["total"] >= row.seconds["fit"] > 0
     assert row.peak_memory_mb > 50
+    assert row.load.runs_at_once >= 1 and row.kernels > 0
     assert not [path for path in folder.path.rglob("*") if "tmp" in path.name]
 
 
@@ -145,6 +147,7 @@ def test_an_interrupted_fit_ends_like_an_uninterrupted_one(
     report = fitting.Fit.epoch
 
     def interrupted(self, method, number, values):
+        self._load.runs_at_once = 1000
         report(self, method, number, values)
         if number == epoch:
             raise Killed
@@ -163,6 +166,7 @@ def test_an_interrupted_fit_ends_like_an_uninterrupted_one(
     continued = run(out=tmp_path / "b", mishap=mishap)
     assert started == [epoch]  # from the checkpoint, not from the beginning
     assert figures_of(continued.row) == figures_of(undisturbed.row)
+    assert continued.row.load.runs_at_once == 1000
     for name in ("history", "latents", "ranks"):
         one, other = (getattr(each.folder, name).read_bytes() for each in (continued, undisturbed))
         assert one == other, name
@@ -249,7 +253,8 @@ def test_a_run_killed_between_its_two_state_files_continues(run, monkeypatch, tm
 
 def test_of_states_within_a_standard_error_the_latest_is_selected(tmp_path):
     def chosen(*shares):
-        fit = fitting.Fit(None, "", SimpleNamespace(order=np.arange(5000)), quiet=True, worker=None)
+        pairs = SimpleNamespace(order=np.arange(5000))
+        fit = fitting.Fit(None, "", pairs, quiet=True, worker=None, load=MachineLoad())
         for fit.epoch_done, share in enumerate(shares, 1):
             fit._note_share(share)
         return fit.best_epoch

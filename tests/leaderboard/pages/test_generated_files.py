@@ -1,6 +1,8 @@
 """The generated files: the same bytes for the same rows, escaped text, values in their columns."""
 
+import csv
 import html
+import io
 import itertools
 import json
 import re
@@ -17,7 +19,7 @@ from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.generate import build, differing
 from starbench.leaderboard.pages.leaderboard_page import leaderboard_page
 from starbench.leaderboard.pages.readme import BEGIN, END, readme_part, with_table
-from starbench.leaderboard.pages.terminal import table_for_run
+from starbench.leaderboard.pages.terminal import WIDTH, table_for_run
 from starbench.leaderboard.statistics.columns import one_decimal, percent, scientific, two_decimals
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.board import Entry, file_name, load
@@ -94,7 +96,7 @@ def test_numbers_are_formatted_as_documented(write, value, text):
 def test_a_leaderboard_without_rows_shows_the_published_values():
     page = leaderboard_page([])
     assert "No rows yet." in page
-    line = line_of(page, "*fader* (published: Fader paper, Table 1; 25,000 stars)")
+    line = line_of(page, "*fader* (published: de Mijolla and Ness, Table 1; 25,000 stars)")
     assert line[1:7] == ["", "60.7", "82.3", "93.7", "2.2e-6", "3.7e-4"]
     assert line[7:] == ["", "", ""]
     assert "## Single rows" not in page
@@ -102,6 +104,20 @@ def test_a_leaderboard_without_rows_shows_the_published_values():
         assert f"\n## {task}\n" in page
     # By decreasing SNR.
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
+
+
+def test_the_board_says_what_its_names_and_its_bound_are():
+    page = " ".join(leaderboard_page([]).split())
+    assert "Nothing but pairs or a prior can undo it." in page
+    assert 'the preset "published", and no row was made with it.' in page
+    for source in {line.source for line in published_results()}:
+        assert f"{source[0].upper()}{source[1:]}" in page, f"{source} is not explained"
+
+
+def test_no_row_was_made_with_the_published_network():
+    """Once there is one, the sentences of `starbench.leaderboard.pages.claims` must change."""
+    text = (board.shipped_directory() / "leaderboard.csv").read_text()
+    assert "published" not in {line["preset"] for line in csv.DictReader(io.StringIO(text))}
 
 
 def test_published_values_are_possible_and_have_a_source():
@@ -175,7 +191,9 @@ def test_incomparable_rows_are_in_separate_sets():
     assert "### Comparable rows, set 1 of 2" in page
     assert "### Comparable rows, set 2 of 2" in page
     assert page.count("Not comparable with the other sets.") == 2
-    assert page.count("Fader paper, Table 1; 25,000 stars") == 2, "published values appear once"
+    assert page.count("de Mijolla and Ness, Table 1; 25,000 stars") == 2, (
+        "published values appear once"
+    )
 
 
 def test_each_setting_has_its_own_line():
@@ -369,28 +387,50 @@ def test_the_generated_part_of_the_readme_is_replaced():
 # ------------------------------------------------------------------------------------- terminal
 
 
-def test_a_run_ends_with_its_row_beside_the_leaderboard(add, make_run, directory):
+def test_a_run_ends_with_its_figures_and_the_rows_to_compare_them_with(add, make_run, directory):
     make_board(add, make_run)
     row, _ = board.read_row_and_ranks(make_run(method="new", seed=7, nearest=0.55) / "row.json")
     text = table_for_run(row, directory)
     lines = text.splitlines()
-    assert lines[0] == "apogee-giants, version 1, full scale"
-    value = percent(row.metrics["doppelganger_free"].value)
-    assert re.search(rf"^> new +seed 7 +{value} ", text, re.MULTILINE)
+    assert lines[0] == "new on apogee-giants, version 1, full scale, seed 7"
     figure = row.metrics["doppelganger_free"]
-    assert re.search(rf"interval from +{percent(figure.low)} ", text)
-    assert re.search(rf"^>? +to +{percent(figure.high)} ", text, re.MULTILINE)
-    assert re.search(r"^fader +3 seeds", text, re.MULTILINE)
-    assert re.search(
-        r"^fader; Fader paper, Table 1 +published +60.7 +82.3 +93.7", text, re.MULTILINE
+    value, low, high = (percent(x) for x in (figure.value, figure.low, figure.high))
+    assert re.search(rf"^Nearest \[%\] +{value} +{low} to {high}$", text, re.MULTILINE)
+    assert re.search(rf"^> new, this run +1 +{value} ", text, re.MULTILINE)
+    assert re.search(r"^fader +3 ", text, re.MULTILINE)
+    assert re.search(r"^fader \(published: .* +60.7 +82.3 +93.7", text, re.MULTILINE)
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_a_run_is_compared_with_its_label_access_alone(add, make_run, directory):
+    make_board(add, make_run)
+    add(make_run(method="contrastive", label_access="pairs"))
+    row, _ = board.read_row_and_ranks(
+        make_run(method="new", label_access="pairs", seed=7) / "row.json"
     )
+    text = table_for_run(row, directory)
+    methods = re.findall(r"^([a-z-]+) +\d ", text, re.MULTILINE)
+    assert methods == ["contrastive"]
+    assert "Label access pairs, means over seeds" in text
+    assert "published" not in text  # those of this task have label access `nuisance`
 
 
-def test_a_run_on_own_data_ends_with_its_row_alone(make_run, directory):
+@pytest.mark.parametrize(("scale", "purpose"), [("mini", "trying"), ("tiny", "tests")])
+def test_a_small_run_ends_with_what_its_scale_is_for(add, make_run, directory, scale, purpose):
+    make_board(add, make_run)
+    row, _ = board.read_row_and_ranks(make_run(method="new", scale=scale) / "row.json")
+    text = table_for_run(row, directory)
+    assert f"The scale {scale} is for {purpose}" in text
+    assert "leaderboard/LEADERBOARD.md" in text
+    assert "fader" not in text and "published" not in text  # full-scale rows
+    assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_a_run_on_own_data_ends_with_its_figures_alone(make_run, directory):
     row, _ = board.read_row_and_ranks(make_run(task="my_pairs", scale="own") / "row.json")
     text = table_for_run(row, directory)
-    assert text.startswith("my_pairs, version 1, own")
-    assert "published" not in text
+    assert text.startswith("fader on my_pairs, version 1, own, seed 0")
+    assert "published" not in text and "scale" not in text
 
 
 def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
@@ -398,5 +438,5 @@ def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
     path.write_text("{}")
     row, _ = board.read_row_and_ranks(make_run(seed=1) / "row.json")
     text = table_for_run(row, directory)
-    assert "> fader" in text
+    assert "Nearest [%]" in text
     assert "The leaderboard's rows are omitted: " in text

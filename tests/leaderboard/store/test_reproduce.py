@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import re
+import shutil
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -10,15 +13,19 @@ from hypothesis import strategies as st
 from support.rows import FakeTask, draw_ranks, row_content
 
 from starbench.cli.main import main
+from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS, rank_changes
 from starbench.leaderboard.store.reproduce import (
     agreements,
     check_reproducible,
     check_source,
+    compare,
+    differing_conditions,
     settings_of,
     tolerance,
 )
 from starbench.methods.polynomial_residual import PolynomialResidual
-from starbench.results.ranks import Ranks
+from starbench.metrics import TwinRanks, recovery_estimates
+from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks
 from starbench.results.schema import RecordedEstimate, parse_row
 from starbench.results.text import RowError
 
@@ -44,32 +51,176 @@ def tiny(tmp_path_factory):
     return run, folder
 
 
-def test_a_tiny_row_is_reproduced(tiny):
+@pytest.fixture
+def reproduce(tiny):
+    """Run a row again, by the command line."""
+    _, folder = tiny
+    return lambda row, *options: starbench(
+        "leaderboard", "reproduce", row, "--cache", folder / "cache", "--quiet", *options
+    )
+
+
+@pytest.fixture
+def edited(tiny, tmp_path):
+    """Copy the tiny run with other ranks, whose figures follow from them, and other fields."""
+
+    def copy(change_ranks, **hardware):
+        run, _ = tiny
+        content = json.loads((run / "row.json").read_text())
+        rank, tied = read_ranks(run / "ranks.h5")
+        rank = change_ranks(rank.copy())
+        tied = np.minimum(tied, rank - 1)
+        for name, each in recovery_estimates(TwinRanks(rank, tied)).items():
+            content["metrics"][name] = dataclasses.asdict(each)
+        content["ranks_sha256"] = ranks_digest(rank)
+        content["hardware"] |= hardware
+        write_ranks(tmp_path / "ranks.h5", rank, tied)
+        (tmp_path / "row.json").write_text(json.dumps(content))
+        return tmp_path
+
+    return copy
+
+
+def better(rank, n):
+    """Find the twins of n more stars."""
+    rank.flat[np.flatnonzero(rank > 1)[:n]] = 1
+    return rank
+
+
+def test_a_tiny_row_is_reproduced(tiny, reproduce):
     run, folder = tiny
-    again = ("leaderboard", "reproduce", run, "--cache", folder / "cache", "--quiet")
-    code, output = starbench(*again, "--out", folder / "again")
+    code, output = reproduce(run, "--out", folder / "again")
     assert code == 0, output
     assert "Ranks: the same for every star." in output
-    assert "DIFFERS" not in output
+    assert "DIFFERS" not in output and "better" not in output
     assert output.endswith("metrics agree.\n")
     # A finished run there may be the one in question, which proves nothing.
-    code, output = starbench(*again, "--out", folder / "runs")
+    code, output = reproduce(run, "--out", folder / "runs")
     assert code == 2
     assert "already holds this run; give another --out" in output
 
 
-def test_an_edited_row_is_not_reproduced(tiny, tmp_path):
-    run, folder = tiny
+def test_on_equal_hardware_one_other_rank_is_too_much(edited, reproduce):
+    code, output = reproduce(edited(lambda rank: better(rank, 1)))
+    assert code == 1, output
+    assert (
+        "Ranks: those of 1 of 128 stars differ. The twin is nearest in the row only for 1" in output
+    )
+    assert "the row finds 0.78 points more." in output
+    assert "The ranks of 1 stars differ, although hardware, libraries and threads equal" in output
+
+
+def test_on_other_hardware_a_few_other_ranks_are_said_and_accepted(edited, reproduce):
+    other = {"instruction_sets": {"torch": "AVX2"}}
+    code, output = reproduce(edited(lambda rank: better(rank, 1), **other))
+    assert code == 0, output
+    assert re.search(r"doppelganger_free +\S+ +\S+ +better +\S+ +agrees", output)
+    assert "Ranks may differ, as instruction sets: {'torch': 'AVX2'} in the row, {'torch'" in output
+
+
+def test_figures_that_do_not_follow_from_the_ranks_are_refused(tiny, reproduce, tmp_path):
+    run, _ = tiny
     content = json.loads((run / "row.json").read_text())
     for name in ("doppelganger_free", "doppelganger_0.1", "doppelganger_1"):
         content["metrics"][name] |= {"value": 0.999, "high": 1.0}
     (tmp_path / "row.json").write_text(json.dumps(content))
-    code, output = starbench(
-        "leaderboard", "reproduce", tmp_path / "row.json", "--cache", folder / "cache", "--quiet"
+    shutil.copy(run / "ranks.h5", tmp_path)
+    code, output = reproduce(tmp_path)
+    assert code == 2
+    assert "`metrics.doppelganger_free.value` is 0.999, but the ranks give" in output
+
+
+def changed(rank, n_better, n_worse):
+    """Return ranks with the twins of some stars newly found and of others lost."""
+    rank = rank.copy()
+    found, lost = np.flatnonzero(rank == 1), np.flatnonzero(rank > 1)
+    rank.flat[lost[:n_better]] = 1
+    rank.flat[found[:n_worse]] = 2
+    return rank
+
+
+@pytest.mark.parametrize(
+    ("n_better", "n_worse", "by_chance"),
+    [
+        (0, 0, True),
+        (30, 20, True),  # rounding alone: few stars, in both directions
+        (2800, 2600, True),  # another seed: a fifth of the stars, 0.8 points
+        (3150, 2600, False),  # the same with 2.2 points more
+        (550, 0, False),  # 2.2 points more where all else is equal
+        (0, 550, True),  # a row that is worse claims nothing
+    ],
+)
+def test_only_a_systematic_gain_is_no_chance(n_better, n_worse, by_chance):
+    rank = np.where(np.random.default_rng(0).random((12_500, 2)) < 0.5, 1, 2)
+    changes = rank_changes(changed(rank, n_better, n_worse), rank)
+    assert (changes.only_row, changes.only_again) == (n_better, n_worse)
+    assert changes.differing == n_better + n_worse
+    assert (changes.excess <= LARGEST_EXCESS) == by_chance
+
+
+def test_a_gain_within_one_percent_counts_too():
+    rank = np.full((12_500, 2), 400)
+    better = rank.copy()
+    better[:300] = 200
+    assert rank_changes(better, rank).excess > LARGEST_EXCESS
+
+
+def on_known(row, device="cpu", libraries=None, **hardware):
+    """Return a row that says what made it."""
+    known = {"instruction_sets": {"torch": "AVX2"}, "linear_algebra": {"openblas 1": "Zen"}}
+    machine = row.hardware.model_copy(update={**known, "device": device, **hardware})
+    return row.model_copy(
+        update={"hardware": machine, "libraries": libraries or {"torch": "2.13.0"}}
     )
-    assert code == 1
-    assert output.count("DIFFERS") == 3
-    assert "3 of 48 metrics differ: doppelganger_free." in output
+
+
+def test_a_row_inflated_within_its_tolerance_is_not_reproduced():
+    rank = np.where(np.random.default_rng(0).random((12_500, 2)) < 0.5, 1, 2)
+    ranks = Ranks(rank, np.zeros_like(rank))
+    inflated = Ranks(changed(rank, 550, 0), ranks.tied)
+    again, row = (parse_row(json.dumps(row_content(*each))) for each in (ranks, inflated))
+    gain = row.metrics[SIGNIFICANT].value - again.metrics[SIGNIFICANT].value
+    assert gain == pytest.approx(0.022)
+
+    elsewhere = compare(row, inflated, again, ranks)
+    assert elsewhere.conditions and all(each.agrees for each in elsewhere.metrics)
+    assert elsewhere.metrics[0].direction == "better"
+    assert "more twins than the repeated run by 19.2 standard errors" in elsewhere.fault
+    assert compare(again, ranks, row, inflated).fault is None  # a worse row claims nothing
+
+    equal = compare(on_known(row), inflated, on_known(again), ranks)
+    assert equal.fault.startswith("The ranks of 550 stars differ, although hardware, libraries")
+
+
+def test_on_equal_hardware_other_metrics_have_no_tolerance_either():
+    row, again, ranks = rows(reconstruction_mse=1e-6, again={"reconstruction_mse": 0.9e-6})
+    assert compare(row, ranks, again, ranks).fault is None
+    fault = compare(on_known(row), ranks, on_known(again), ranks).fault
+    assert fault == f"1 of {len(row.metrics)} metrics differ: reconstruction_mse."
+    assert compare(on_known(row), ranks, on_known(row), ranks).fault is None
+
+
+def test_conditions_that_may_change_ranks():
+    row, again, _ = rows()
+    assert differing_conditions(row, again) == [
+        "the row does not say which instruction sets made it"
+    ]
+
+    def on(*device, **fields):
+        return on_known(row, *device, **fields)
+
+    assert differing_conditions(on(), on()) == []
+    assert differing_conditions(on(memory_gib=9.0), on(cores=64)) == []
+    assert differing_conditions(on("cuda"), on("cuda")) == [
+        "accelerators do not add in a fixed order"
+    ]
+    assert differing_conditions(on(threads=1), on(linear_algebra={"openblas 1": "Haswell"})) == [
+        "linear algebra: {'openblas 1': 'Zen'} in the row, {'openblas 1': 'Haswell'} here",
+        "threads: 1 in the row, 2 here",
+    ]
+    assert differing_conditions(on(), on(libraries={"torch": "2.14.0"})) == [
+        "torch: 2.13.0 in the row, 2.14.0 here"
+    ]
 
 
 def rows(again=None, **figures):
@@ -137,7 +288,7 @@ def test_metrics_of_differing_ranks_have_the_wider_tolerance():
     ("fields", "words"),
     [
         ({"predictions_sha256": "0" * 64}, "`predictions_sha256` is set"),
-        ({"scale": "own"}, "`scale` is own"),
+        ({"scale": "own"}, "`scale` is own.* `starbench run .* --data PAIRS"),
     ],
 )
 def test_a_row_that_cannot_be_repeated_is_refused(fields, words):
@@ -166,6 +317,14 @@ def test_a_row_of_other_code_or_data_is_refused():
         check(method="fader")
     with pytest.raises(RowError, match="`data_fingerprint` is abc123-full, but"):
         check(task=FakeTask(data="new"))
+    with pytest.raises(RowError, match=r"`code.sha256` is 0+, but .* restore the code that made"):
+        check(code={"sha256": "0" * 64})
+
+
+def test_a_row_does_not_choose_which_file_is_run(make_run, reproduce):
+    code, output = reproduce(make_run(method="mine", given={"method": "../evil.py:Mine"}))
+    assert code == 2
+    assert "The row's method was given as ../evil.py:Mine; give that file with --method." in output
 
 
 def test_settings_are_checked_like_options():

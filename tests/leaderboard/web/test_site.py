@@ -52,7 +52,10 @@ def get_task():
 def rows(add, make_run):
     """Add methods of all kinds: several seeds, one seed, no decoder, diverged, hostile."""
     add(
-        make_run(seed=0, nearest=0.9, figures=MSE | PROBES),
+        make_run(
+            seed=0, nearest=0.9, figures=MSE | PROBES,
+            load={"runs_at_once": 2, "kernel_seconds": 0.1, "kernel_version": 1},
+        ),
         make_run(seed=1, nearest=0.8, figures=MSE | PROBES),
         make_run(seed=0, nearest=0.7, task="apogee-giants-snr50", figures=MSE | PROBES),
         make_run(method="no-decoder", nearest=0.4, figures=PROBES),
@@ -102,6 +105,7 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
     assert "1 diverged" in pages["methods/all-diverged.html"]
     assert "loss | is NaN" in pages["methods/all-diverged.html"]
     assert "starbench run --method fader" in pages["methods/fader.html"]
+    assert "3,600 kernels, 2 runs at once" in pages["methods/fader.html"]
     heaviest = max(sum(size for name, size in sizes.items() if name.startswith(kind))
                    for kind in ("figures/", "static/"))  # fmt: skip
     assert heaviest + max(map(len, pages.values())) < 5_000_000

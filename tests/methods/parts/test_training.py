@@ -6,7 +6,7 @@ from torch import nn
 
 from starbench.common.checkpoint import CheckpointError, load, save
 from starbench.methods.base import Silent
-from starbench.methods.parts.training import Training, one_cycle, run_epochs
+from starbench.methods.parts.training import LEAST_STEPS, Training, one_cycle, run_epochs
 
 
 class Named:
@@ -27,6 +27,7 @@ def collect(n_items, batch_size, epochs=1, training=None):
         Silent(),
         n_items=n_items,
         epochs=epochs,
+        usual_epochs=30,
         batch_size=batch_size,
         step=step,
     )
@@ -50,6 +51,14 @@ def test_epochs_differ_and_a_continued_fit_takes_the_same_steps():
         collect(20, 5, epochs=4, training=Training(nn.Identity(), {}, epochs_done=2))
         == uninterrupted[8:]
     )
+
+
+def test_a_small_training_set_takes_more_epochs_unless_their_number_is_set():
+    large = -(-LEAST_STEPS // 30)  # batches of an epoch of which 30 are enough
+    assert len(collect(20, 5, epochs=0)) == LEAST_STEPS
+    assert len(collect(large, 1, epochs=0)) == 30 * large
+    assert len(collect(2 * large, 1, epochs=0)) == 60 * large
+    assert len(collect(20, 5, epochs=2)) == 8
 
 
 def test_any_seed_of_the_command_line_gives_an_order(monkeypatch):

@@ -109,3 +109,18 @@ def test_the_json_describes_the_weights(emulator):
     table = hashlib.sha256(lines.PATH.read_bytes()).hexdigest()
     assert emulator.facts["line_table_sha256"] == table
     assert len(emulator.stars) == emulator.facts["training_stars"]
+
+
+@pytest.mark.parametrize(
+    ("element", "vacuum", "air"),
+    [("Mg/Fe", 15745.02, 15740.72), ("Mg/Fe", 15770.15, 15765.84), ("Al/Fe", 16755.14, 16750.56)],
+)
+def test_wavelengths_are_in_vacuum(emulator, stars, element, vacuum, air):
+    """The flux falls with the abundance at the line's wavelength in vacuum (NIST), not in air."""
+    less, more = stars[0][:1].copy(), stars[0][:1].copy()
+    less[:, LABEL_NAMES.index(element)] -= 0.1
+    more[:, LABEL_NAMES.index(element)] += 0.1
+    change = (emulator.flux(more) - emulator.flux(less))[0]
+    near = np.abs(emulator.wavelength - (vacuum + air) / 2) < 3.5
+    deepest = emulator.wavelength[near][change[near].argmin()]
+    assert deepest == pytest.approx(vacuum, abs=0.6)

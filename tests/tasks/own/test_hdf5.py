@@ -64,6 +64,30 @@ def test_the_name_is_a_slug_and_the_fingerprint_follows_the_content(pairs_file):
     assert len({x.fingerprint("own") for x in (one, OwnData(changed), renamed)}) == 3
 
 
+@pytest.mark.parametrize(
+    ("stated", "medium"),
+    [("vacuum", "vacuum"), ("AIR", "air"), (np.bytes_("air"), "air"), (None, "unknown")],
+)
+def test_the_medium_of_the_wavelengths_is_read_and_is_no_content(pairs_file, stated, medium):
+    path = pairs_file()
+    before = OwnData(path).fingerprint("own")
+    if stated is not None:
+        with h5py.File(path, "r+") as file:
+            file["wavelength"].attrs["medium"] = stated
+    task = OwnData(path)
+    assert task.card.medium == medium
+    assert task.fingerprint("own") == before
+
+
+@pytest.mark.parametrize("stated", ["water", ""])
+def test_another_medium_is_refused(pairs_file, stated):
+    path = pairs_file()
+    with h5py.File(path, "r+") as file:
+        file["wavelength"].attrs["medium"] = stated
+    with pytest.raises(DataError, match=r"medium of wavelength is .*; write vacuum or air"):
+        OwnData(path)
+
+
 def test_only_the_scale_own_exists(pairs_file):
     with pytest.raises(DataError, match="--scale mini does not exist; choose one of own"):
         OwnData(pairs_file()).prepare("mini")

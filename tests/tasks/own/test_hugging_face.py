@@ -153,6 +153,9 @@ WRONG = {
     "no wavelengths": (about(wavelength=None), "needs wavelength, a list of numbers; add it"),
     "wavelengths as texts": (about(wavelength=["a"] * 3), "needs wavelength, a list of numbers"),
     "no names": (about(nuisance_names=None), "needs nuisance_names, a list of strings; add it"),
+    "wavelengths in water": (
+        about(wavelength_medium="water"),
+        "`starbench`, wavelength_medium is 'water'; write vacuum or air"),
     "one name as a text": (about(nuisance_names="Teff"), "needs nuisance_names, a list of strings"),
     "no units": (about(nuisance_units=None), "needs nuisance_units, a list of strings; add it"),
     "no elements": (about(elements=None), "has no elements, but train has a composition"),

@@ -54,6 +54,7 @@ def test_the_file_has_the_documented_layout(built, path, emulator):
         assert set(file) == {"wavelength", *SPLITS}
         assert np.array_equal(file["wavelength"], emulator.wavelength)
         assert file["wavelength"].attrs["unit"] == "Angstrom"
+        assert file["wavelength"].attrs["medium"] == "vacuum"
         assert list(file.attrs["nuisance_names"]) == ["Teff", "logg"]
         assert list(file.attrs["nuisance_units"]) == ["K", "dex"]
         assert list(file.attrs["elements"])[:2] == ["Fe/H", "C/Fe"]
@@ -66,8 +67,22 @@ def test_the_file_has_the_documented_layout(built, path, emulator):
             assert np.array_equal(file["test"][field][1000:1010], made)
 
 
+def test_a_file_of_an_earlier_version_does_not_state_the_medium(built, path):
+    with h5py.File(path, "r+") as file:
+        del file["wavelength"].attrs["medium"]
+    assert built.cached("mini").fault() is None
+    assert OwnData(path).card.medium == "unknown"
+
+
+def test_a_file_in_air_is_not_that_of_a_task_in_vacuum(built, path):
+    with h5py.File(path, "r+") as file:
+        file["wavelength"].attrs["medium"] = "air"
+    assert built.cached("mini").fault() == "states wavelengths in air instead of vacuum"
+
+
 def test_a_cached_file_can_be_read_as_own_data(built, path):
     own = OwnData(path)
+    assert own.card.medium == "vacuum"
     own.prepare("own", progress=False)
     assert np.array_equal(own.load("test", "own").flux, built.load("test", "mini").flux)
 
@@ -208,9 +223,10 @@ def test_building_data_that_differ_from_the_manifest_is_refused(tmp_path, emulat
     off.sha256 = emulator.sha256
     task = ApogeeGiants(tmp_path, emulator=off, manifest=manifest)
     with pytest.raises(
-        DataError, match=r"differ from the manifest: the flux of train pairs 0-24 .*"
-    ):
+        DataError, match=r"differ from what the task expects: the flux of train pairs 0-24 .*"
+    ) as caught:
         task.prepare("tiny", progress=False)
+    assert "`python -m starbench.tasks.apogee_giants.make_manifest`" in str(caught.value)
     assert not task.cached("tiny").path.exists()
 
 

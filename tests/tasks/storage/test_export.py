@@ -1,7 +1,7 @@
 import errno
 import json
-import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -16,6 +16,7 @@ from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
 from starbench.tasks.storage import export as exporting
 from starbench.tasks.storage.export import export
+from starbench.tasks.storage.files import require_disk_space
 
 FIELDS = ("flux", "nuisance", "composition")
 OUTS = {"hdf5": "out.h5", "parquet": "out", "datasets": "out"}
@@ -25,8 +26,10 @@ OUTS = {"hdf5": "out.h5", "parquet": "out", "datasets": "out"}
 def task(pairs_file, monkeypatch):
     """Own pairs, read in pieces of three."""
     monkeypatch.setattr("starbench.tasks.own.hdf5._CHUNK_BYTES", 3 * 8 * 12)
-    task = OwnData(pairs_file(wavelength=np.sort(np.random.default_rng(0).uniform(4e3, 5e3, 12))))
-    return task
+    path = pairs_file(wavelength=np.sort(np.random.default_rng(0).uniform(4e3, 5e3, 12)))
+    with h5py.File(path, "r+") as file:
+        file["wavelength"].attrs["medium"] = "air"
+    return OwnData(path)
 
 
 def write(task, out, form=None, **options):
@@ -37,6 +40,7 @@ def write(task, out, form=None, **options):
 def assert_same(a, b, without=()):
     for name in ("wavelength_unit", "nuisance_names", "nuisance_units", "elements"):
         assert getattr(a, name) == getattr(b, name)
+    assert a.card.medium == b.card.medium
     assert np.array_equal(a.wavelength, b.wavelength)
     for split in SPLITS:
         one, two = a.load(split, "own"), b.load(split, "own")
@@ -49,6 +53,7 @@ def assert_same(a, b, without=()):
 def test_exported_pairs_are_read_back_unchanged(task, form, tmp_path):
     out = write(task, tmp_path / OUTS[form], form)
     again = get_task(data=out, cache=tmp_path / "cache", progress=False)
+    assert again.card.medium == "air"
     assert_same(again, task)
     assert again.fingerprint("own") == task.fingerprint("own")
     assert again.name == "own-data-out"
@@ -168,7 +173,7 @@ def test_an_interrupted_export_leaves_the_earlier_one(task, form, tmp_path):
 
 
 def test_a_full_disk_is_reported_in_one_sentence_and_leaves_no_file(task, tmp_path, monkeypatch):
-    free = SimpleNamespace(free=100)
+    free = SimpleNamespace(free=100, total=10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
     with pytest.raises(OSError, match="free some space, or choose another OUT") as caught:
         write(task, tmp_path / "new" / "out.h5")
@@ -191,6 +196,22 @@ def test_export_holds_one_chunk_in_memory(task, tmp_path, monkeypatch):
 def test_the_progress_bar_counts_the_pairs(task, tmp_path, capsys):
     export(task, "own", tmp_path / "out", "datasets")
     shown = capsys.readouterr().err
-    assert re.search(r"export: 100%\|.*14/14", shown) and "Saving the dataset" not in shown
+    assert "export: 100% 14/14" in shown and "Saving the dataset" not in shown
     export(task, "own", tmp_path / "more", "datasets", progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_system_without_a_size_is_not_called_full(monkeypatch, tmp_path):
+    nothing = SimpleNamespace(total=0, free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: nothing)
+    require_disk_space(tmp_path / "out.h5", 10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=10**9, free=10))
+    with pytest.raises(OSError, match="No space left"):
+        require_disk_space(tmp_path / "out.h5", 10**6)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="the system has no /proc")
+@pytest.mark.parametrize("name", ["out.h5", "out"])
+def test_a_folder_that_takes_no_files_is_named(task, name):
+    with pytest.raises(OSError, match=rf"choose another OUT: '/proc/{name}'"):
+        write(task, Path("/proc") / name)

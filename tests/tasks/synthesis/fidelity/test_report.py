@@ -37,3 +37,16 @@ def test_responses_and_published_spectra_meet_the_targets(numbers):
     assert len(published) == 12
     assert np.mean([row["rms"] for row in published]) <= 0.033
     assert np.mean([row["correlation"] for row in published]) >= 0.88
+
+
+def test_differences_of_the_published_abundances_are_found(numbers):
+    rows = {row["abundance"]: row for row in numbers["differences"]["abundances"]}
+    assert numbers["differences"]["correlation_of_abundances"] > 0.95
+    for name in ("N/Fe", "O/Fe", "Mg/Fe", "Al/Fe", "S/Fe", "Cr/Fe"):
+        row = rows[name]
+        assert row["fitted"] == pytest.approx(row["published"], abs=0.04), name
+        assert row["fitted"] * row["published"] > 0, name
+    # The parameter `cm` of the published spectra is not their [C/Fe].
+    carbon = rows["C/Fe"]
+    assert abs(carbon["fitted"] - numbers["differences"]["cm"]) > 10 * carbon["error"]
+    assert numbers["with_cm"]["rms"] > np.mean([row["rms"] for row in numbers["published"]])

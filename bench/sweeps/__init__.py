@@ -1,0 +1,1 @@
+"""Sweeps: a plan of many runs, worked off on this machine or on a cluster."""

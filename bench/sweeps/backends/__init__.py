@@ -1,0 +1,1 @@
+"""Ways to hand the runs of a sweep to a cluster."""

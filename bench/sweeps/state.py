@@ -1,0 +1,67 @@
+"""How far a run is, as the files of its folder tell, whichever process or machine worked on it."""
+
+import re
+from enum import Enum
+
+from starbench.results.schema import Row, read_row
+from starbench.results.text import RowError, printable
+from starbench.runs.run_folder import RunFolder
+
+_LOG_END = 10_000  # bytes of a log in which its last line is looked for
+
+
+class State(Enum):
+    """How far a run is; the values are what tables show."""
+
+    OK = "ok"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ABSENT = "not started"
+
+
+FINISHED = (State.OK, State.DIVERGED)  # a run that failed is run again
+FAULTY = (State.DIVERGED, State.FAILED, State.STOPPED)
+
+
+def row_of(folder: RunFolder) -> Row | None:
+    """Return the row of a run; None without one that can be read."""
+    try:
+        return read_row(folder.row) if folder.row.exists() else None
+    except RowError:
+        return None
+
+
+def state_of(folder: RunFolder) -> State:
+    """Return how far a run is; one that is stopped has begun, or said why it has not."""
+    row = row_of(folder)
+    if row is not None:
+        return State(row.status)
+    if folder.is_locked():
+        return State.RUNNING
+    if not folder.settings.exists() and not last_line(folder):
+        return State.ABSENT
+    # Between the two looks another process may have ended the run.
+    row = row_of(folder)
+    return State.STOPPED if row is None else State(row.status)
+
+
+def reason_of(folder: RunFolder) -> str:
+    """Return why a run has no figures: its row's message, or the last line that it said."""
+    row = row_of(folder)
+    if row is not None:
+        return row.message or ""
+    return last_line(folder) or "it ended without a word; the same command continues it"
+
+
+def last_line(folder: RunFolder) -> str:
+    """Return the last line of a run's log, without what progress bars drew; empty without a log."""
+    try:
+        with folder.log.open("rb") as file:
+            file.seek(max(0, folder.log.stat().st_size - _LOG_END))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    lines = [line.strip() for line in re.split(r"[\r\n]", text)]
+    return printable(next((line for line in reversed(lines) if line), "")).removeprefix("Error: ")

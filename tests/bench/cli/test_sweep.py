@@ -1,0 +1,99 @@
+"""`starbench sweep`, with the methods of toy_methods.py on a file of a few pairs."""
+
+import json
+
+import h5py
+import pytest
+from click.testing import CliRunner
+
+from starbench.cli.main import main
+from starbench.results.schema import read_row
+
+
+@pytest.fixture
+def arguments(toy_task, toy_file, tmp_path):
+    path = tmp_path / "toy.h5"
+    with h5py.File(path, "w") as file:
+        file["wavelength"] = toy_task.wavelength
+        for name in ("nuisance_names", "nuisance_units", "elements"):
+            file.attrs[name] = list(getattr(toy_task, name))
+        for split in ("train", "validation", "test"):
+            pairs = toy_task.load(split, "full")
+            for name in ("flux", "nuisance"):
+                file[f"{split}/{name}"] = getattr(pairs, name)
+    return [
+        "sweep", "--method", f"{toy_file}:Linear", "--data", str(path), "--device", "cpu",
+        "--out", str(tmp_path / "runs"), "--threads", "1", "--quiet",
+    ]  # fmt: skip
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def rows(tmp_path):
+    return [read_row(path) for path in sorted(tmp_path.glob("runs/*/*/*/row.json"))]
+
+
+def test_a_sweep_runs_what_is_not_finished_and_shows_what_failed_and_why(arguments, tmp_path):
+    sweep = [*arguments, "--seeds", "0", "--set", "mishap=exit,none"]
+    result = invoke(*sweep, "--jobs", 2)
+    assert result.exit_code == 1
+    assert "SystemExit" in result.stdout
+    assert result.stderr.endswith("Not all of the 2 runs ended well: 1 ok, 1 failed.\n")
+    found = {row.hyperparameters["mishap"]: row.status for row in rows(tmp_path)}
+    assert found == {"exit": "failed", "none": "ok"}
+    (good,) = (row for row in rows(tmp_path) if row.status == "ok")
+    assert f"{good.metrics['doppelganger_free'].value:.1%}" in result.stdout
+
+    # Without a method, what lies in the folder; with one, its plan: the tables are the same.
+    assert invoke(*sweep, "--collect").stdout == result.stdout
+    everything = invoke("sweep", "--collect", "--out", tmp_path / "runs")
+    assert everything.exit_code == 1 and "SystemExit" in everything.stdout
+
+    plan = tmp_path / "plan.jsonl"
+    planned = invoke(*sweep, "--plan", plan)
+    assert planned.exit_code == 0 and "1 runs; 1 are finished" in planned.stdout
+    (line,) = plan.read_text().splitlines()
+    assert json.loads(line)["settings"] == ["mishap=exit"]  # a failed run is run again
+    again = invoke("sweep", "--from-plan", plan, *arguments[5:], "--collect")
+    assert again.exit_code == 1 and "SystemExit" in again.stdout and "none" not in again.stdout
+
+
+def test_shards_of_a_sweep_are_its_parts(arguments, tmp_path):
+    found = []
+    for shard in ("1/2", "2/2"):
+        plan = tmp_path / "part.jsonl"
+        assert invoke(*arguments, "--seeds", "0-2", "--shard", shard, "--plan", plan).exit_code == 0
+        found.append([json.loads(line)["seed"] for line in plan.read_text().splitlines()])
+    assert found == [[0, 2], [1]]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--set", "latent=2,0"], "--set latent must be between 1 and 64"),
+        (["--set", "latent=2", "--set", "latent=3"], "--set latent is given twice"),
+        (["--seeds", "0", "--seeds", "1"], "--seeds is given twice; give it once."),
+        (["--jobs", "2", "--jobs", "4"], "--jobs is given twice; give it once."),
+        (["--task", "apogee-giants"], "Give either --task or --data, not both."),
+        (["--from-plan", "plan.jsonl"], "Give either --from-plan or the options of a plan"),
+        (["--shard", "3/2"], "--shard must be i/n"),
+        (["--config", "cluster.yml"], "Give --backend submitit or --backend dask with --config."),
+        (["--wait"], "Give --wait only with --backend submitit"),
+        (["--backend", "dask", "--jobs", "2"], "Give the number of workers in --config"),
+        (["--backend", "dask", "--config", "no.yml"], "--config no.yml cannot be read"),
+        *[(["--seeds", seeds], "--seeds") for seeds in ("", "a", "3-1", "0-99999", "1,,2", "-1")],
+    ],
+)
+def test_a_user_error_is_said_before_the_first_run(arguments, tmp_path, options, sentence):
+    result = invoke(*arguments, *options)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweep_without_a_method_or_with_an_unknown_task_is_refused(tmp_path):
+    assert "Give --method, or a plan with --from-plan." in invoke("sweep").stderr
+    result = invoke("sweep", "--method", "pca", "--task", "nosuch", "--out", tmp_path / "runs")
+    assert result.exit_code == 2 and "no task 'nosuch'" in result.stderr
