@@ -30,15 +30,15 @@ class DrawnTask(Task):
 
     Attributes
     ----------
-    remake_manifest : str or None
-        The command that makes the manifest again, of a task whose `check_flux` compares with one.
     thread_safe : bool
         Whether several threads may call `labels`, `spectra` and `check_flux` at once; stored data
         are then built on all cores, with torch and linear algebra on one thread in each.
+    remake_manifest : str or None
+        The command that makes the manifest again, of a task whose `check_flux` compares with one.
     """
 
-    remake_manifest: ClassVar[str | None] = None
     thread_safe: bool = False
+    remake_manifest: ClassVar[str | None] = None
 
     @abstractmethod
     def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
@@ -139,7 +139,7 @@ class DrawnTask(Task):
             self.make,
             lambda split, *labels: self.check_labels(scale, split, *labels),
             lambda split, start, flux: self.check_flux(scale, split, start, flux),
-            remake_manifest=self.remake_manifest,
+            self.remake_manifest,
             thread_safe=self.thread_safe,
         )
 

@@ -1,4 +1,4 @@
-"""How many threads a process uses, and how they wait for each other.
+"""How many threads a process uses, how they wait for each other, and work shared among them.
 
 The number follows the user's choice, or what the batch system and the container allow. Waiting
 matters on a busy machine: threads that spin while another waits for a core keep that core from it.

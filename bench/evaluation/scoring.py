@@ -358,7 +358,7 @@ def score(
         if inputs.finite:
             _ = inputs.whitened  # once, before threads share it
         # A probe's network runs on one thread, so that those of both families can run at once.
-        with stage("probes"), one_thread():
+        with one_thread(), stage("fit probes"):
             for of_one in map_ahead(of_family, targets, min(2, default_threads())):
                 estimates |= of_one
     return Scores(

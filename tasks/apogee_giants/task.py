@@ -69,8 +69,8 @@ class ApogeeGiants(DrawnTask):
 
     card = CARD
     stored = True
-    remake_manifest = "python -m starbench.tasks.apogee_giants.make_manifest"
     thread_safe = True
+    remake_manifest = "python -m starbench.tasks.apogee_giants.make_manifest"
 
     def __init__(
         self,
