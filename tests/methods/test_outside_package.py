@@ -76,7 +76,10 @@ def test_a_method_of_another_package_passes_the_check(user):
 def test_a_method_of_another_package_gives_one_result_by_name_and_from_its_file(user):
     options = ("--scale", "tiny", "--quiet", "--threads", "1", "--device", "cpu")
     output = user("starbench", "run", "--method", "my-method", *options)
-    assert "> my-method" in output and "accepts only standard tasks at --scale full" in output
+    assert (
+        "my-method on apogee-giants" in output
+        and "accepts only standard tasks at --scale full" in output
+    )
     by_name, folder = row_of(user.home / "runs")
     assert by_name["status"] == "ok" and by_name["label_access"] == "nuisance"
     user("starbench", "run", "--method", "my_method.py:MyMethod", "--out", "other", *options)
