@@ -139,7 +139,7 @@ class DrawnTask(Task):
             self.make,
             lambda split, *labels: self.check_labels(scale, split, *labels),
             lambda split, start, flux: self.check_flux(scale, split, start, flux),
-            self.remake_manifest,
+            remake_manifest=self.remake_manifest,
             thread_safe=self.thread_safe,
         )
 

@@ -139,12 +139,7 @@ def describe_task(task: Task) -> str:
         ("scales", "\n".join(["train / validation / test pairs", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
-    return tabulate(
-        [fact for fact in facts if fact[1]],
-        tablefmt="plain",
-        disable_numparse=True,
-        maxcolwidths=[None, 64],
-    )
+    return _facts_table(facts)
 
 
 def data_facts(task: Task, scale: str, path: Path | None) -> str:
@@ -172,12 +167,23 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
-    return tabulate(
-        [fact for fact in facts if fact[1]],
-        tablefmt="plain",
-        disable_numparse=True,
-        maxcolwidths=[None, 64],
-    )
+    return _facts_table(facts)
+
+
+def _facts_table(facts: list[tuple[str, str]]) -> str:
+    """Return named facts as two columns; paths are not broken, so that they can be copied."""
+    lines = [
+        (
+            name,
+            "\n".join(
+                fill(line, 64, break_long_words=False, break_on_hyphens=False)
+                for line in value.splitlines()
+            ),
+        )
+        for name, value in facts
+        if value
+    ]
+    return tabulate(lines, tablefmt="plain", disable_numparse=True)
 
 
 def splits_table(task: Task, scale: str) -> str:
