@@ -209,7 +209,7 @@ def export(
 
 @data.command(
     example="starbench data synthesise --out sets --stars 1600 --workers 8\n"
-    "starbench data synthesise --out sets --stars 1600 --backend dask --config cluster.yml"
+    "starbench data synthesise --out sets --backend dask --config cluster.yml"
 )
 @option(
     "--out",
