@@ -11,6 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+_folders: list[str] = []  # of files whose neighbours may be imported, the newest first
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -20,8 +21,17 @@ def allow_neighbours(path: Path) -> None:
     The folder comes last, so that no file in it stands in for an installed package.
     """
     folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
+    others = [other for other in _folders if other != folder]
+    if folder not in sys.path or folder in _folders:
+        # Of two files that have neighbours of one name, the newest finds its own.
+        sys.path[:] = [place for place in sys.path if place not in _folders]
+        sys.path.extend([folder, *others])
+        _folders[:] = [folder, *others]
+    for neighbour in _neighbours(path.resolve(), set()):
+        name = neighbour.stem
+        file = getattr(sys.modules.get(name), "__file__", None) or ""
+        if str(Path(file).parent) in others:
+            del sys.modules[name]
 
 
 def code_digest(module: str, path: Path) -> str:

@@ -91,7 +91,7 @@ def test_slurm_gets_the_jobs_of_submitit_as_one_array(programs, tmp_path):
 def test_slurm_gets_the_workers_of_dask(programs, tmp_path):
     programs("sbatch", f'cat "$1" >> {tmp_path}/jobs.txt; echo Submitted batch job 7')
     programs("scancel")
-    with dask_backend._cluster(read_config(FILES / "dask-slurm.yml", DaskConfig)) as cluster:
+    with dask_backend.cluster_of(read_config(FILES / "dask-slurm.yml", DaskConfig)) as cluster:
         cluster.sync(cluster._correct_state)
         script = cluster.job_script()
     for line in ("#SBATCH --cpus-per-task=2", "#SBATCH -t 02:00:00", "#SBATCH --requeue",

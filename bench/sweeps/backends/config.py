@@ -1,6 +1,8 @@
 """The file that ``--config`` names: which cluster, and how large each of its jobs is."""
 
 import json
+import signal
+import threading
 from dataclasses import field
 from importlib import import_module
 from pathlib import Path
@@ -128,6 +130,7 @@ def required(module: str) -> ModuleType:
     SettingError
         If it is not installed.
     """
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
@@ -137,3 +140,6 @@ def required(module: str) -> ModuleType:
             f"--backend and --config need {module}; install it with: pip install "
             "'starbench[cluster]'."
         ) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupt)  # dask_jobqueue replaces it as it is imported

@@ -267,3 +267,16 @@ def test_workers_may_be_spawned(load, run):
         "        axes = np.ones((train.flux.shape[1], 2)) * sum(len(x) for x in loader)"
     )
     run(load("spawns_workers", head, body))
+
+
+def test_two_files_find_their_own_neighbours_of_one_name(tmp_path):
+    for folder in ("one", "two", "one"):
+        home = tmp_path / folder
+        home.mkdir(exist_ok=True)
+        (home / "neighbour.py").write_text(f"NAME = {folder!r}\n")
+        (home / "method.py").write_text(
+            "from neighbour import NAME\n"
+            "from starbench.methods.pca import PrincipalComponents\n\n\n"
+            "class Mine(PrincipalComponents):\n    name = NAME\n"
+        )
+        assert get_method(f"{home / 'method.py'}:Mine").name == folder

@@ -95,7 +95,7 @@ def test_any_damage_is_named_in_one_sentence(written, toy_task, tmp_path):
     content = written.read_bytes()
     rng = np.random.default_rng(5)
     damaged = tmp_path / "damaged.h5"
-    for _ in range(300):
+    for _ in range(80):
         changed = bytearray(content)
         for at in rng.integers(0, 4096, rng.integers(1, 5)):
             changed[at] = rng.integers(256)

@@ -7,7 +7,6 @@ import sys
 import time
 from types import SimpleNamespace
 
-import dask_jobqueue
 import psutil
 import pytest
 from distributed import Client, KilledWorker, LocalCluster
@@ -15,7 +14,7 @@ from distributed import Client, KilledWorker, LocalCluster
 from starbench.common.settings import SettingError
 from starbench.runs.run_folder import RunFolder
 from starbench.sweeps.backends import dask as dask_backend
-from starbench.sweeps.backends.config import DaskConfig, SubmititConfig, read_config
+from starbench.sweeps.backends.config import DaskConfig, SubmititConfig, read_config, required
 from starbench.sweeps.backends.submitit import FOLDER, RunsOfJob, submit, wait_for
 from starbench.sweeps.state import State, state_of
 
@@ -132,7 +131,7 @@ def test_a_run_that_alone_got_the_signal_queues_its_job_again(make_command, monk
 def test_every_batch_system_gets_workers_that_have_one_run_at_a_time(cluster, limit):
     options = {"disk": "1GB"} if cluster == "htcondor" else {}
     config = DaskConfig(cluster=cluster, minutes=90, cores=3, options=options)
-    kind = getattr(dask_jobqueue, dask_backend.CLASSES[cluster]).job_cls
+    kind = getattr(required("dask_jobqueue"), dask_backend.CLASSES[cluster]).job_cls
     job = kind(scheduler="tcp://127.0.0.1:1", **dask_backend.cluster_options(config))
     assert limit in job.job_script()
     assert "--nthreads 1" in job.job_script().rpartition("--nthreads 3")[2]  # the last counts
