@@ -7,7 +7,7 @@ use, so that importing starbench is fast.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from starbench.common.threads import wait_passively
+from starbench.common.threads import wait_briefly
 
 if TYPE_CHECKING:
     from starbench.api import (
@@ -33,7 +33,7 @@ __all__ = [
     "twin_ranks",
 ]
 
-wait_passively()
+wait_briefly()
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,10 @@ NumPy, 1                               104 - 114     32 - 37
 NumPy, 2 (OpenBLAS)                    408 - 1194    136 - 314
 NumPy, 2, OPENBLAS_THREAD_TIMEOUT=10   768 - 905     221 - 247
 =====================================  ============  =============
+
+On two idle cores a step of fader's training takes 10.4 ms on one thread; on two 7.2 ms as by
+default, 10.0 with OMP_WAIT_POLICY=PASSIVE, 9.5 with GOMP_SPINCOUNT=1000, and 7.1 with
+GOMP_SPINCOUNT=10000.
 """
 
 import os
@@ -62,13 +66,15 @@ def available_cores() -> int:
     return min(limits)
 
 
-def wait_passively() -> None:
-    """Let OpenMP's threads sleep while they wait, unless the environment says otherwise.
+def wait_briefly() -> None:
+    """Let OpenMP's threads sleep after a short wait, unless the environment says otherwise.
 
-    OpenMP reads the variable when it is loaded: call this before torch is imported.
+    GNU's library, torch's on Linux, counts turns of a loop, LLVM's and Intel's milliseconds. They
+    read the variable when they are loaded: call this before torch is imported.
     """
     if not any(name in os.environ for name in _WAITING):
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ["GOMP_SPINCOUNT"] = "10000"
+        os.environ["KMP_BLOCKTIME"] = "1"
 
 
 def limit_threads(threads: int) -> None:

@@ -95,17 +95,16 @@ def test_a_limit_reaches_the_ranking_and_linear_algebra(monkeypatch):
 
 
 def test_threads_that_wait_leave_their_core_to_others(monkeypatch):
-    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+    for name in threads._WAITING:
         monkeypatch.delenv(name, raising=False)
-    threads.wait_passively()
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    threads.wait_passively()
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    monkeypatch.setenv("KMP_BLOCKTIME", "20")
-    threads.wait_passively()
-    assert "OMP_WAIT_POLICY" not in os.environ
+    threads.wait_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "10000" and os.environ["KMP_BLOCKTIME"] == "1"
+    for chosen in threads._WAITING:
+        for name in threads._WAITING:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(chosen, "7")
+        threads.wait_briefly()
+        assert [name for name in threads._WAITING if name in os.environ] == [chosen]
 
 
 def test_results_come_in_order_and_no_more_than_one_a_thread_is_made_ahead():
