@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from starbench import metrics
+from starbench.common.parallel import map_ahead, one_thread
 from starbench.common.progress import stage
-from starbench.common.threads import default_threads, map_ahead, one_thread
+from starbench.common.threads import default_threads
 from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View

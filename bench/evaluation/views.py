@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
-from starbench.common.threads import in_parts
 from starbench.methods.base import View
 from starbench.tasks.base import Task
 from starbench.tasks.streams import uniforms

@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from starbench.common.threads import one_thread
+from starbench.common.parallel import one_thread
 from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 

@@ -11,7 +11,7 @@ over stars, in continuum-normalised flux squared.
 
 import numpy as np
 
-from starbench.common.threads import in_parts
+from starbench.common.parallel import in_parts
 from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 

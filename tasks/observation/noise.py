@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from starbench.common.threads import in_parts
+from starbench.common.parallel import in_parts
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed

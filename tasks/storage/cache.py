@@ -10,9 +10,10 @@ from pathlib import Path
 import platformdirs
 
 from starbench.common.locks import try_lock
+from starbench.common.parallel import map_ahead, one_thread
 from starbench.common.paths import user_path
 from starbench.common.progress import bar, stage
-from starbench.common.threads import default_threads, map_ahead, one_thread
+from starbench.common.threads import default_threads
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.chunks import Damaged, Header, Store
