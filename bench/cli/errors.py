@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from starbench.common.text import escaped
+from starbench.common.text import escaped, one_line
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolderBusy
 
 # User-fixable errors, by the module that defines each. The modules are not imported here, as some
@@ -59,18 +59,17 @@ def in_one_sentence(error: BaseException, command: str | None = None) -> click.C
     if isinstance(error, SystemExit):
         return Failure("Code of a method, a task or a library called sys.exit; remove the call.")
     if isinstance(error, RunFolderBusy):
-        return Busy(_one_line(error))
+        return Busy(escaped(one_line(error)))
     if isinstance(error, _imported(USER_ERRORS)):
-        return UserError(_one_line(error))
+        return UserError(escaped(one_line(error)))
     if isinstance(error, OSError):
         place = f"{escaped(str(error.filename))}: " if error.filename else ""
-        reason = escaped(" ".join((error.strerror or str(error)).split()))
+        reason = escaped(one_line(error.strerror or error))
         return Failure(f"{place}{reason.rstrip('.')}.")
     if isinstance(error, MemoryError):
         return Failure("Out of memory; choose a smaller --scale or a machine with more memory.")
-    return Failure(
-        f"{type(error).__name__}: {_one_line(error)} (set STARBENCH_DEBUG=1 for the traceback)"
-    )
+    reason = f"{type(error).__name__}: {escaped(one_line(error))}"
+    return Failure(f"{reason} (set STARBENCH_DEBUG=1 for the traceback)")
 
 
 def debugging() -> bool:
@@ -83,7 +82,3 @@ def _imported(places: tuple[tuple[str, str], ...]) -> tuple[type[BaseException],
     return tuple(
         getattr(sys.modules[module], name) for module, name in places if module in sys.modules
     )
-
-
-def _one_line(error: BaseException) -> str:
-    return escaped(" ".join(str(error).split()))

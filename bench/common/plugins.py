@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from starbench.common.paths import user_path
 from starbench.common.sources import allow_neighbours
+from starbench.common.text import one_line
 
 
 @dataclass(frozen=True)
@@ -146,4 +147,4 @@ def in_one_line(error: BaseException) -> str:
         return (
             f"{error.title}({field or 'as a whole'}: {first['msg'].removeprefix('Value error, ')})"
         )
-    return " ".join(repr(error).split())
+    return one_line(repr(error))

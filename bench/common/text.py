@@ -18,6 +18,17 @@ def escaped(text: str) -> str:
     )
 
 
+def one_line(text: object) -> str:
+    r"""Return a text, or what an error says, with each run of whitespace as one space.
+
+    Examples
+    --------
+    >>> one_line(ValueError("first line\n   second line"))
+    'first line second line'
+    """
+    return " ".join(str(text).split())
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names from a file for a sentence: the first few, escaped and shortened.
 

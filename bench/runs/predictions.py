@@ -41,6 +41,7 @@ from starbench.common.hdf5_guards import (
 from starbench.common.progress import bar, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_settings
+from starbench.common.text import one_line
 from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.scoring import (
     BATCH,
@@ -108,7 +109,7 @@ class Predictions:
             except PredictionsError:
                 raise
             except UNREADABLE as error:
-                reason = shorten(" ".join(str(error).split()))
+                reason = shorten(one_line(error))
                 raise PredictionsError(
                     f"{path} cannot be read as HDF5 ({reason}); write it again."
                 ) from error

@@ -23,6 +23,7 @@ from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
+from starbench.common.text import one_line
 from starbench.common.threads import available_cores, limit_threads
 from starbench.evaluation.scoring import (
     Errors,
@@ -397,7 +398,7 @@ def _one_line(error: BaseException, method_class: type[Method]) -> str:
     The error of a library says little without the line of the method that called it.
     """
     text = "".join(character if character.isprintable() else " " for character in str(error))
-    text = " ".join(text.split())[:MESSAGE_LENGTH]
+    text = one_line(text)[:MESSAGE_LENGTH]
     if isinstance(error, Diverged | OutputError):
         return text or type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)

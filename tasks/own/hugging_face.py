@@ -17,7 +17,7 @@ import numpy as np
 
 from starbench.common.files import atomic_path
 from starbench.common.progress import bar
-from starbench.common.text import listed
+from starbench.common.text import listed, one_line
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
@@ -207,7 +207,7 @@ def _reading(source: str, advice: str, what: str = "cannot be read") -> Iterator
     except DataError:
         raise
     except Exception as error:  # Arrow, `datasets` and the network raise many kinds
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        reason = one_line(error).rstrip(".") or type(error).__name__
         raise DataError(f"{source} {what} ({reason[:300]}); {advice}.") from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.text import one_line
 from starbench.tasks.base import Task
 from starbench.tasks.card import Medium
 from starbench.tasks.errors import DataError
@@ -43,7 +44,7 @@ def declared_snr(value: object, source: str) -> float:
         array = np.zeros(0)
     snr = float(array.item()) if array.size == 1 and array.dtype.kind in "fiu" else math.nan
     if not 0 < snr <= MAX_SNR:
-        shown = " ".join(ascii(value).split())[:40]
+        shown = one_line(ascii(value))[:40]
         raise DataError(
             f"{source}: snr is {shown}; give one number above 0 and at most {MAX_SNR:g}, the "
             "signal-to-noise ratio per pixel at the continuum, or none for noiseless spectra."

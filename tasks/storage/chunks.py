@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.common.hdf5_guards import OpenElsewhere, bounded_memory, open_hdf5, require_end
-from starbench.common.text import listed
+from starbench.common.text import listed, one_line
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.card import Medium
@@ -166,7 +166,7 @@ class Store:
         except Exception as error:  # HDF5 meets damage with many kinds of exception
             if "truncated" in str(error):
                 raise Damaged("is truncated") from error
-            raise Damaged(f"cannot be read as HDF5 ({' '.join(str(error).split())})") from error
+            raise Damaged(f"cannot be read as HDF5 ({one_line(error)})") from error
         assert self._offset is not None  # which `_read_structure` has set
         if None in self._offset.values():
             raise Damaged("stores its arrays in HDF5 chunks, so starbench did not write it")

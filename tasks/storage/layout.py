@@ -31,6 +31,7 @@ from starbench.common.hdf5_guards import (
     read_numbers,
     require_end,
 )
+from starbench.common.text import one_line
 from starbench.tasks.base import SPLITS, Split
 from starbench.tasks.card import MAX_NUISANCES, Medium
 from starbench.tasks.errors import DataError
@@ -84,7 +85,7 @@ class PairsFile:
             raise
         except UNREADABLE as error:
             raise DataError(
-                f"{source} cannot be read as HDF5 ({_one_line(error)}); "
+                f"{source} cannot be read as HDF5 ({one_line(error)}); "
                 "give --data an HDF5 file of pairs."
             ) from error
         self._state = self._stat()
@@ -136,7 +137,7 @@ class PairsFile:
         except UNREADABLE as error:
             raise DataError(
                 f"{self.source}: {split}/{field} cannot be read in pairs "
-                f"{rows.start}-{rows.stop - 1} ({_one_line(error)}); copy or write the file again."
+                f"{rows.start}-{rows.stop - 1} ({one_line(error)}); copy or write the file again."
             ) from error
         with np.errstate(over="ignore"):  # an overflow becomes infinite, which is detected
             return np.ascontiguousarray(values, np.float32)
@@ -298,17 +299,13 @@ class PairsFile:
             return read(owner, name)
         except UNREADABLE as error:
             raise DataError(
-                f"{self.source}: the attribute {name} cannot be read ({_one_line(error)}); "
+                f"{self.source}: the attribute {name} cannot be read ({one_line(error)}); "
                 "write it again."
             ) from error
 
     def _stat(self) -> tuple[int, int]:
         stat = self.path.stat()
         return stat.st_size, stat.st_mtime_ns
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def write_hdf5(

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from starbench.common.settings import SettingError
+from starbench.common.text import one_line
 from starbench.results.text import validation_sentence
 
 _CHECKED = ConfigDict(extra="forbid", strict=True)
@@ -111,9 +112,7 @@ def read_config(path: Path | None, kind: type[Config]) -> Config:
         reason = getattr(error, "strerror", None) or "not a text"
         raise SettingError(f"--config {path} cannot be read: {reason}.") from None
     except yaml.YAMLError as error:
-        raise SettingError(
-            f"--config {path} is not YAML: {' '.join(str(error).split())}."
-        ) from None
+        raise SettingError(f"--config {path} is not YAML: {one_line(error)}.") from None
     try:
         text = json.dumps({} if content is None else content, default=str)
         return TypeAdapter(kind).validate_json(text)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starbench.common.progress import bar, say
 from starbench.common.settings import SettingError
+from starbench.common.text import one_line
 from starbench.sweeps.backends.config import DaskConfig, required
 from starbench.sweeps.process import INTERRUPTED, Command, execute
 from starbench.sweeps.work import Endings, Launch
@@ -53,7 +54,7 @@ def cluster_of(config: DaskConfig) -> Iterator[object]:
         else:
             cluster = getattr(required("dask_jobqueue"), CLASSES[config.cluster])(**options)
     except (TypeError, ValueError) as error:
-        raise SettingError(f"--config, options: {' '.join(str(error).split())}.") from None
+        raise SettingError(f"--config, options: {one_line(error)}.") from None
     with cluster:
         if config.cluster != "local":
             cluster.scale(jobs=config.workers)
@@ -114,7 +115,7 @@ def run_on(
             pending.add(again)
             continue
         if error is not None:
-            say(f"{command.name}: {' '.join(str(error).split())}", error=True)
+            say(f"{command.name}: {one_line(error)}", error=True)
         code = 1 if error is not None else future.result()
         say(f"[{len(commands) - len(commands_of)} of {len(commands)}] {command.name}", error=True)
         progress.update()

@@ -14,6 +14,7 @@ import psutil
 
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
+from starbench.common.text import one_line
 from starbench.sweeps.backends.config import SubmititConfig, required
 from starbench.sweeps.process import INTERRUPTED, Command, RunProcess
 from starbench.sweeps.shard import Shard
@@ -114,7 +115,7 @@ def executor_of(config: SubmititConfig, out: Path) -> Any:
             **{f"slurm_{key}": value for key, value in config.slurm.items()},
         )
     except (NameError, RuntimeError, ValueError) as error:
-        raise SettingError(f"--config: {' '.join(str(error).split())}") from None
+        raise SettingError(f"--config: {one_line(error)}") from None
     return executor
 
 
