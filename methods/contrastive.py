@@ -33,6 +33,7 @@ from torch.nn.functional import cross_entropy
 
 from starbench.methods.base import View, option, required
 from starbench.methods.parts.encoder import Encoder, EncoderObjective, EncoderSettings, pairs
+from starbench.methods.parts.training import epochs_option
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,7 @@ class Settings(EncoderSettings):
         low=1e-6,
     )
     usual_epochs: ClassVar[int] = 60
-    epochs: int = option(
-        0,
-        "passes over the training pairs; 0: 60, or as many as make 1,500 steps, if more",
-        low=0,
-    )
+    epochs: int = epochs_option(usual_epochs, "pairs")
     batch_size: int = option(512, "pairs in each step; larger batches hold harder negatives", low=1)
     learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
 

@@ -40,6 +40,7 @@ from starbench.methods.parts.objective import (
     Watched,
 )
 from starbench.methods.parts.perceptron import mlp
+from starbench.methods.parts.training import epochs_option
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,7 @@ class Settings(CriticSettings):
         0, "Gauss-Newton steps that refine the latents of noisy spectra", low=0, high=100
     )
     usual_epochs: ClassVar[int] = 20
-    epochs: int = option(
-        0,
-        "passes over the training spectra; 0: 20, or as many as make 1,500 steps, if more",
-        low=0,
-    )
+    epochs: int = epochs_option(usual_epochs)
     information_weight: float = option(
         1.0, "weight lambda of the squared error of the recovered code", low=0.0
     )

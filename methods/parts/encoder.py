@@ -29,6 +29,7 @@ from starbench.methods.parts.perceptron import ACTIVATIONS, mlp
 from starbench.methods.parts.training import (
     Training,
     batch_generator,
+    epochs_option,
     one_cycle,
     run_epochs,
     sub_state,
@@ -54,11 +55,7 @@ class EncoderSettings:
         "silu", "activation function of the network", choices=tuple(ACTIVATIONS)
     )
     usual_epochs: ClassVar[int] = 30
-    epochs: int = option(
-        0,
-        "passes over the training spectra; 0: 30, or as many as make 1,500 steps, if more",
-        low=0,
-    )
+    epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
     learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
     weight_decay: float = option(

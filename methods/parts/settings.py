@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from starbench.methods.base import option
 from starbench.methods.parts.perceptron import ACTIVATIONS
+from starbench.methods.parts.training import epochs_option
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,7 @@ class AutoencoderSettings:
         True, "whether latents of noisy spectra are weighted by signal-to-noise after the fit"
     )
     usual_epochs: ClassVar[int] = 30
-    epochs: int = option(
-        0,
-        "passes over the training spectra; 0: 30, or as many as make 1,500 steps, if more",
-        low=0,
-    )
+    epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
     learning_rate: float = option(2e-3, "peak learning rate", low=0.0)
     one_cycle: bool = option(

@@ -8,19 +8,36 @@ steps as an uninterrupted one.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
 
 from starbench.common.progress import stage
-from starbench.methods.base import Diverged, Method, Monitor
+from starbench.methods.base import Diverged, Method, Monitor, option
 
 Model = TypeVar("Model", bound=nn.Module)
 
 # A network learns in steps, not in epochs. On 1,024 and 5,000 training spectra fader finds
 # most twins after 1,200 and 2,400 steps, where 30 epochs are 120 and 585; TUNING.md has the table.
 LEAST_STEPS = 1500
+
+
+def epochs_option(usual: int, items: str = "spectra") -> Any:
+    """Return the hyperparameter of the number of epochs, of which `run_epochs` takes 0 as `usual`.
+
+    Parameters
+    ----------
+    usual : int
+        Epochs of a training set that is not small.
+    items : str
+        What an epoch passes over.
+    """
+    meaning = (
+        f"passes over the training {items}; 0: {usual}, or as many as make {LEAST_STEPS:,} steps, "
+        "if more"
+    )
+    return option(0, meaning, low=0)
 
 
 @dataclass
