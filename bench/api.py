@@ -271,7 +271,7 @@ def run_named(
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )
-    if outcome.row.status == "ok" and (outcome.fresh or not outcome.folder.figures.exists()):
+    if outcome.row.status == "ok" and (outcome.fresh or outcome.folder.lacks_figures()):
         # Imported only now, so that the row is written even if the plots fail.
         with stage("draw figures"):
             _import_matplotlib()

@@ -158,20 +158,20 @@ def draw_run(folder: RunFolder, diagnostics: Sequence[Diagnostic] | None = None)
     """
     row = read_row(folder.row)
     title = f"{row.method} on {row.task}, scale {row.scale}, seed {row.seed}"
-    figures: dict[str, Figure | None] = {}
+    figures: dict[Path, Figure | None] = {}
     if folder.example.exists():
-        figures["spectra.png"] = figure_spectra(read_example(folder.example), title)
+        figures[folder.spectra_figure] = figure_spectra(read_example(folder.example), title)
     if folder.history.exists():
         if diagnostics is None:
             diagnostics = declared_diagnostics(row.method)
-        figures["history.png"] = figure_history(
+        figures[folder.history_figure] = figure_history(
             read_history(folder.history), title, row.selection.epoch, diagnostics
         )
     paths = []
-    for name, figure in figures.items():
+    for path, figure in figures.items():
         if figure is not None:
-            paths.append(folder.figures / name)
-            with atomic_path(paths[-1]) as temporary:
+            paths.append(path)
+            with atomic_path(path) as temporary:
                 # Without the library's version in the file, the same figure gives the same bytes.
                 figure.savefig(temporary, format="png", metadata={"Software": None})
     return paths

@@ -45,6 +45,8 @@ class RunFolder:
         self.best = path / "best.safetensors"
         self.log = path / "log.txt"  # what a sweep's run said, kept if it left no row
         self.figures = path / "figures"
+        self.spectra_figure = self.figures / "spectra.png"
+        self.history_figure = self.figures / "history.png"
 
     def ranking(self, split: str) -> Path:
         """Return the checkpoint of a ranking of a split, which exists while it is not finished."""
@@ -62,6 +64,14 @@ class RunFolder:
                      self.checkpoint, self.best, *self.figures.glob("*.png")):  # fmt: skip
             file.unlink(missing_ok=True)
         self.clear_rankings()
+
+    def lacks_figures(self) -> bool:
+        """Return whether a figure is missing, as after a process was killed that drew it."""
+        # A method without epochs leaves an empty history, and no figure of it.
+        has_history = self.history.exists() and bool(self.history.read_bytes().strip())
+        return (self.example.exists() and not self.spectra_figure.exists()) or (
+            has_history and not self.history_figure.exists()
+        )
 
     def is_locked(self) -> bool:
         """Return whether another process is working on the run."""

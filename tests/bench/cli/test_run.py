@@ -15,9 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from starbench.cli.main import main
+from starbench.common import files
 from starbench.metrics import probes
 from starbench.results.schema import read_row
 from starbench.runs.run_folder import RunFolder
+
+DEAD = 2**22 + 1  # no process has this number, which is above Linux's greatest
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -159,6 +162,22 @@ def test_fader_runs_on_own_pairs_with_any_nuisances(names, units, n_pixels, tmp_
     assert {f"nuisance_leakage.ridge.{name}" for name in names} <= set(row.metrics)
     assert not any("composition" in name for name in row.metrics)
     assert all(np.isfinite(figure.value) for figure in row.metrics.values())
+
+
+def test_a_run_killed_while_it_drew_a_figure_draws_it_when_repeated(
+    arguments, tmp_path, short_probes
+):
+    invoke(*arguments, "--quiet")
+    folder = only_run(tmp_path)
+    before = {path.name: path.read_bytes() for path in folder.figures.iterdir()}
+    assert not folder.lacks_figures()
+    for figure in (folder.spectra_figure, folder.history_figure):
+        figure.unlink()
+        temporary = files._beside(figure).name.replace(f"-{os.getpid()}-", f"-{DEAD}-")
+        (folder.figures / temporary).touch()
+        assert folder.lacks_figures()
+        assert invoke(*arguments, "--quiet").exit_code == 0
+        assert {path.name: path.read_bytes() for path in folder.figures.iterdir()} == before
 
 
 def test_plot_draws_the_figures_again(arguments, toy_file, tmp_path, short_probes):
