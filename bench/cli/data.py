@@ -8,7 +8,9 @@ import click
 from starbench.cli.commands import Group, UserPath, option
 from starbench.cli.errors import Failure, Stopped, UserError
 from starbench.cli.options import (
+    backend_option,
     cache_option,
+    config_option,
     data_option,
     quiet_option,
     scale_option,
@@ -236,17 +238,8 @@ def export(
     show_default="2",
     help="Number of processes on this machine.",
 )
-@option(
-    "--backend",
-    type=click.Choice(["submitit", "dask"]),
-    help="Hand the stars to a cluster, each as a task of its own.",
-)
-@option(
-    "--config",
-    type=UserPath(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="YAML file that describes the cluster and the size of a job; needs --backend.",
-)
+@backend_option
+@config_option
 @quiet_option
 def synthesise(
     out: Path,
@@ -259,8 +252,8 @@ def synthesise(
 ) -> None:
     """Synthesise the stars that the emulator is fitted to.
 
-    Needs the extra `synthesis`. Stars that are finished are not repeated, so the same command
-    continues after it was stopped.
+    Needs the extra `synthesis`. With --backend each star is a task of its own. Stars that are
+    finished are not repeated, so the same command continues after it was stopped.
     """
     from concurrent.futures import ProcessPoolExecutor
     from importlib.util import find_spec

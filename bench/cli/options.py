@@ -25,6 +25,17 @@ data_option = option(
     help="Your own pairs in place of a task: an HDF5 file, a folder written by `starbench data "
     "export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging Face Hub.",
 )
+backend_option = option(
+    "--backend",
+    type=click.Choice(["submitit", "dask"]),
+    help="Hand the work to a cluster; needs starbench[cluster].",
+)
+config_option = option(
+    "--config",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="YAML file that describes the cluster and the size of a job, for --backend.",
+)
 snr_option = option(
     "--snr",
     type=float,

@@ -8,7 +8,9 @@ import click
 from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import Failure
 from starbench.cli.options import (
+    backend_option,
     cache_option,
+    config_option,
     data_option,
     device_option,
     out_option,
@@ -96,17 +98,8 @@ PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "pr
     help="Take the I-th of N equal shares of the runs; auto is the share of this task of a SLURM "
     "job array.",
 )
-@option(
-    "--backend",
-    type=click.Choice(["submitit", "dask"]),
-    help="Hand the runs to a cluster; needs starbench[cluster].",
-)
-@option(
-    "--config",
-    type=UserPath(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="YAML file that describes the cluster for --backend.",
-)
+@backend_option
+@config_option
 @option("--wait", is_flag=True, help="Wait for the jobs of --backend submitit to end.")
 @option("--collect", is_flag=True, help="Run nothing; show what the runs have left in --out.")
 @device_option
