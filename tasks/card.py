@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SPLITS = ("train", "validation", "test")
 STARS = "stars"
 """The further split of some tasks: stars without a twin, to train on."""
+FAMILIES = ("ideal", "noise", "crowding", "assumptions", "reality")
+"""Families of the standard tracks, in the order of tables; other tasks may name others."""
 MAX_NUISANCES = 5
 
 _Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -139,9 +141,11 @@ class Card(BaseModel):
         return all(STARS in sizes for sizes in self.sizes.values())
 
     @property
-    def order(self) -> tuple[str, float, str]:
-        """Key that sorts a task before those based on it, and those by decreasing SNR."""
-        return self.base or self.name, -float("inf") if self.snr is None else -self.snr, self.name
+    def order(self) -> tuple[str, int, float, str]:
+        """Key that sorts a task before those based on it, those by family and decreasing SNR."""
+        family = FAMILIES.index(self.family) if self.family in FAMILIES else len(FAMILIES)
+        noise = -float("inf") if self.snr is None else -self.snr
+        return self.base or self.name, family, noise, self.name
 
     def derive(self, **changes: Any) -> "Card":
         """Return the card of a task based on this one, with some fields changed.
