@@ -83,13 +83,15 @@ def test_stars_without_twins_are_at_each_scale_or_at_none():
     assert not get_task("apogee-giants").card.has_stars
     sizes = {scale: dict(splits) for scale, splits in card.sizes.items()}
     del sizes["tiny"]["stars"]
-    with pytest.raises(ValidationError, match="must have stars at each scale or at none"):
+    with pytest.raises(pydantic.ValidationError, match="must have stars at each scale or at none"):
         card.derive(sizes=sizes)
 
 
 def test_fields_of_unseen_parameters_and_label_errors_must_fit():
     card = get_task("apogee-giants-labels").card
-    with pytest.raises(ValidationError, match="unseen_units must have one unit for each"):
+    with pytest.raises(pydantic.ValidationError, match="unseen_units must have one unit for each"):
         card.derive(unseen_units=("K",))
-    with pytest.raises(ValidationError, match="nuisance_covariance must have 2 rows of 2 numbers"):
+    with pytest.raises(
+        pydantic.ValidationError, match="nuisance_covariance must have 2 rows of 2 numbers"
+    ):
         card.derive(nuisance_covariance=((1.0,),))
