@@ -14,6 +14,7 @@ from starbench.leaderboard.statistics.compare import Comparison, pairwise
 from starbench.leaderboard.statistics.resampling import Resampled
 
 BOUND = "information-bound"  # the control that bounds what any latent can find
+MIN_SEEDS = 3  # scored seeds below which a method has no rank
 SATURATED = 0.99  # a share of nearest twins above which it hardly separates methods
 
 
