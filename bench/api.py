@@ -588,13 +588,14 @@ def _probes(
 
     if train_latent is None:
         return None
-    pairs = _latent_of_split(train_latent, task, "train", scale, "train_latent")
+    split = task.probed_split
+    pairs = _latent_of_split(train_latent, task, split, scale, "train_latent")
     if pairs.shape[2] != n_dimensions:
         raise ValueError(
             f"train_latent has {pairs.shape[2]} dimensions and latent {n_dimensions}; give latents "
             "of one method"
         )
-    return Probes(pairs, _labels(task, "train", scale))
+    return Probes(pairs, _labels(task, split, scale))
 
 
 def _errors(

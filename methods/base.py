@@ -62,6 +62,12 @@ class View:
     noise : float or None
         Standard deviation of the Gaussian noise in each pixel, which surveys report with their
         spectra; None for noiseless spectra.
+    nuisance_covariance : numpy.ndarray [n_nuisance, n_nuisance], float64, or None
+        Covariance of the errors of the nuisance labels, as catalogues state it; None where the
+        labels are exact.
+    unseen : numpy.ndarray [n, n_unseen], float32, or None
+        Parameters of each spectrum that no method is given, such as the true nuisance where labels
+        have errors; only for label access `oracle`, and None where a task has none.
     """
 
     flux: np.ndarray
@@ -69,6 +75,8 @@ class View:
     twin: np.ndarray | None = None
     composition: np.ndarray | None = None
     noise: float | None = None
+    nuisance_covariance: np.ndarray | None = None
+    unseen: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of spectra."""

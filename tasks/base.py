@@ -14,7 +14,8 @@ from starbench.tasks.arrays import Floats
 from starbench.tasks.arrays import Labels as Labels
 from starbench.tasks.arrays import Spectra as Spectra
 from starbench.tasks.card import SPLITS as SPLITS
-from starbench.tasks.card import Card
+from starbench.tasks.card import STARS as STARS
+from starbench.tasks.card import Card, spectra_each
 from starbench.tasks.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ ChunkId = tuple[str, int]
 class Split:
     """Pairs of spectra: a whole split, or a range of consecutive pairs of one.
 
+    In the split ``stars`` of some tasks each star has one spectrum instead of two, and the second
+    axis has length 1.
+
     Attributes
     ----------
     flux : numpy.ndarray [n_pairs, 2, n_pixels], float32
@@ -38,12 +42,16 @@ class Split:
         [Fe/H] and [X/Fe] in dex, shared by both spectra of a pair; None where it is not known.
     noiseless_flux : numpy.ndarray [n_pairs, 2, n_pixels], float32
         What reconstructions are compared with; `flux` itself where the task adds no noise.
+    unseen : numpy.ndarray [n_pairs, 2, n_unseen], float32, or None
+        Parameters of each spectrum that no method is given, in the card's order and units; None
+        where the card names none.
     """
 
     flux: Spectra
     nuisance: npt.NDArray[np.float32]
     composition: npt.NDArray[np.float32] | None
     noiseless_flux: Spectra
+    unseen: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -156,6 +164,24 @@ class Task(ABC):
             f"--scale {scale} does not exist; choose one of {', '.join(self.card.sizes)}."
         )
 
+    def training_split(self, label_access: str) -> str:
+        """Return the split on which methods of a label access are trained.
+
+        Where the task has stars without a twin, methods that may not use twins train on them: as
+        many spectra, and no twins among them.
+        """
+        if self.card.has_stars and label_access in ("none", "nuisance"):
+            return STARS
+        return "train"
+
+    @property
+    def probed_split(self) -> str:
+        """The split on whose latents the probes of leakage are fitted.
+
+        It is the training set where all methods share one, and otherwise the validation split.
+        """
+        return "validation" if self.card.has_stars else "train"
+
     def source(self) -> dict[str, str | int]:
         """Return what the spectra are made from besides the labels, such as a model's digest."""
         return {}
@@ -208,11 +234,11 @@ class Task(ABC):
 
         Where the task adds no noise, `noiseless_flux` is `flux` itself and takes no memory.
         """
-        n_pairs = self.sizes(scale)[split]
-        flux = np.empty((n_pairs, 2, len(self.wavelength)), np.float32)
+        n_pairs, each = self.sizes(scale)[split], spectra_each(split)
+        flux = np.empty((n_pairs, each, len(self.wavelength)), np.float32)
         noiseless = flux
-        nuisance = np.empty((n_pairs, 2, len(self.nuisance_names)), np.float32)
-        composition = None
+        nuisance = np.empty((n_pairs, each, len(self.nuisance_names)), np.float32)
+        composition = unseen = None
         for rows, piece in self.chunks(split, scale):
             flux[rows], nuisance[rows] = piece.flux, piece.nuisance
             if not np.may_share_memory(piece.noiseless_flux, piece.flux):
@@ -223,7 +249,11 @@ class Task(ABC):
                 if composition is None:
                     composition = np.empty((n_pairs, len(self.elements)), np.float32)
                 composition[rows] = piece.composition
-        return Split(flux, nuisance, composition, noiseless)
+            if piece.unseen is not None:
+                if unseen is None:
+                    unseen = np.empty((n_pairs, *piece.unseen.shape[1:]), np.float32)
+                unseen[rows] = piece.unseen
+        return Split(flux, nuisance, composition, noiseless, unseen)
 
     def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return nuisance and composition of a split as methods get them, without its flux."""

@@ -5,6 +5,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SPLITS = ("train", "validation", "test")
+STARS = "stars"
+"""The further split of some tasks: stars without a twin, to train on."""
+FAMILIES = ("ideal", "noise", "crowding", "assumptions", "reality")
+"""Families of the standard tracks, in the order of tables; other tasks may name others."""
 MAX_NUISANCES = 5
 
 _Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -14,7 +18,12 @@ Scale = Literal["full", "mini", "tiny", "own"]
 Medium = Literal["vacuum", "air", "unknown"]
 """What wavelengths are measured in; ``unknown`` where a file does not say."""
 Sizes = dict[str, _Positive]
-"""Number of pairs of each split."""
+"""Number of pairs of each split, and of stars without a twin where a task has them."""
+
+
+def spectra_each(split: str) -> int:
+    """Return the number of spectra of each composition in a split: 1 for stars without a twin."""
+    return 1 if split == STARS else 2
 
 
 class Card(BaseModel):
@@ -43,7 +52,15 @@ class Card(BaseModel):
         Names of the composition's columns; empty where no split has a composition.
     sizes : dict
         Number of pairs of each split at each scale (``full``, ``mini``, ``tiny`` or ``own``). The
-        first scale is the default one, and each larger scale begins with the smaller ones.
+        first scale is the default one, and each larger scale begins with the smaller ones. A task
+        may have a further split ``stars``, of single stars of distinct compositions: methods that
+        may not use twins train on it, so that the set holds no twins to be found.
+    nuisance_covariance : tuple of tuple of float, optional
+        Covariance of the errors of a spectrum's nuisance labels, which methods are told; None where
+        labels are exact.
+    unseen_names, unseen_units : tuple of str
+        Parameters of each spectrum that no method is given, such as the true nuisance where labels
+        have errors. They take part in the information bound alone.
     snr : float, optional
         Signal-to-noise ratio per pixel, at a continuum of 1, of the noise in the flux: that the
         task adds, or that users' own pairs declare. None for no noise, or none that is known.
@@ -73,6 +90,9 @@ class Card(BaseModel):
     nuisance_names: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=MAX_NUISANCES)]
     nuisance_units: tuple[str, ...]
     elements: tuple[_Text, ...] = ()
+    nuisance_covariance: tuple[tuple[float, ...], ...] | None = None
+    unseen_names: tuple[_Text, ...] = ()
+    unseen_units: tuple[str, ...] = ()
     sizes: Annotated[dict[Scale, Sizes], Field(min_length=1)]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     medium: Medium = "vacuum"
@@ -83,13 +103,24 @@ class Card(BaseModel):
     def _is_consistent(self) -> Self:
         if len(self.nuisance_units) != len(self.nuisance_names):
             raise ValueError("nuisance_units must have one unit for each of nuisance_names")
-        for field in ("nuisance_names", "elements"):
+        if len(self.unseen_units) != len(self.unseen_names):
+            raise ValueError("unseen_units must have one unit for each of unseen_names")
+        for field in ("nuisance_names", "elements", "unseen_names"):
             names = getattr(self, field)
             if len(set(names)) != len(names):
                 raise ValueError(f"{field} must not name a column twice")
         for scale, sizes in self.sizes.items():
-            if set(sizes) != set(SPLITS):
-                raise ValueError(f"sizes of scale {scale} must have the keys {', '.join(SPLITS)}")
+            if set(sizes) - {STARS} != set(SPLITS):
+                raise ValueError(
+                    f"sizes of scale {scale} must have the keys {', '.join(SPLITS)}, and may have "
+                    f"{STARS}"
+                )
+        if len({STARS in sizes for sizes in self.sizes.values()}) > 1:
+            raise ValueError(f"sizes must have {STARS} at each scale or at none")
+        if self.nuisance_covariance is not None:
+            n = len(self.nuisance_names)
+            if [len(row) for row in self.nuisance_covariance] != [n] * n:
+                raise ValueError(f"nuisance_covariance must have {n} rows of {n} numbers")
         if self.version not in self.changelog:
             raise ValueError(f"changelog must have an entry for version {self.version}")
         return self
@@ -105,9 +136,16 @@ class Card(BaseModel):
         return min(self.sizes, key=lambda scale: sum(self.sizes[scale].values()))
 
     @property
-    def order(self) -> tuple[str, float, str]:
-        """Key that sorts a task before those based on it, and those by decreasing SNR."""
-        return self.base or self.name, -float("inf") if self.snr is None else -self.snr, self.name
+    def has_stars(self) -> bool:
+        """Whether methods that may not use twins train on stars without a twin."""
+        return all(STARS in sizes for sizes in self.sizes.values())
+
+    @property
+    def order(self) -> tuple[str, int, float, str]:
+        """Key that sorts a task before those based on it, those by family and decreasing SNR."""
+        family = FAMILIES.index(self.family) if self.family in FAMILIES else len(FAMILIES)
+        noise = -float("inf") if self.snr is None else -self.snr
+        return self.base or self.name, family, noise, self.name
 
     def derive(self, **changes: Any) -> "Card":
         """Return the card of a task based on this one, with some fields changed.
@@ -118,3 +156,28 @@ class Card(BaseModel):
             If a changed field does not fit.
         """
         return Card(**{**dict(self), "base": self.name, **changes})
+
+    def then(self, effect: str, **changes: Any) -> "Card":
+        """Return the card of the same task with one more effect on its spectra or labels.
+
+        Parameters
+        ----------
+        effect : str
+            A phrase that is added to what the task changes.
+        **changes
+            Fields that the effect sets.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a changed field does not fit.
+
+        Examples
+        --------
+        >>> from starbench.tasks.registry import get_task
+        >>> card = get_task("apogee-giants-snr50").card
+        >>> card.then("masks the edges of detectors").changes
+        'adds Gaussian noise of SNR 50 per pixel; masks the edges of detectors'
+        """
+        both = "; ".join(phrase for phrase in (self.changes, effect) if phrase)
+        return Card(**{**dict(self), "changes": both, **changes})

@@ -12,13 +12,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from starbench.common.plugins import in_one_line
-from starbench.tasks.base import SPLITS, Labels, Spectra, Split, Task
-from starbench.tasks.card import Card
+from starbench.tasks.base import Labels, Spectra, Split, Task
+from starbench.tasks.card import STARS, Card, spectra_each
 
 SAMPLE = 128  # pairs of each split that the clauses examine
 # A stored spectrum may have been made on another machine, whose sums differ in the last bits.
 _ROUNDING = 1e-4
-_FIELDS = ("flux", "nuisance", "composition", "noiseless_flux")
+_FIELDS = ("flux", "nuisance", "composition", "noiseless_flux", "unseen")
+_OPTIONAL = ("composition", "unseen")
 
 
 class Breach(AssertionError):
@@ -85,7 +86,7 @@ def wavelength_increases(subject: Subject) -> None:
 def pairs_can_be_made(subject: Subject) -> None:
     """Check that `make` returns pairs."""
     for split, pairs in subject.made.items():
-        arrays = [getattr(pairs, field, None) for field in _FIELDS if field != "composition"]
+        arrays = [getattr(pairs, field, None) for field in _FIELDS if field not in _OPTIONAL]
         _require(
             isinstance(pairs, Split) and all(isinstance(array, np.ndarray) for array in arrays),
             f"make must return a starbench.tasks.base.Split of numpy arrays for {split}",
@@ -117,16 +118,17 @@ def arrays_have_shape_and_type(subject: Subject) -> None:
     """Check that all arrays are float32 and have the shapes that the card asks for."""
     task = subject.task
     for split, pairs in subject.made.items():
-        n = min(SAMPLE, subject.sizes[split])
+        n, each = min(SAMPLE, subject.sizes[split]), spectra_each(split)
         shapes = {
-            "flux": (n, 2, len(task.wavelength)),
-            "noiseless_flux": (n, 2, len(task.wavelength)),
-            "nuisance": (n, 2, len(task.nuisance_names)),
+            "flux": (n, each, len(task.wavelength)),
+            "noiseless_flux": (n, each, len(task.wavelength)),
+            "nuisance": (n, each, len(task.nuisance_names)),
             "composition": (n, len(task.elements)),
+            "unseen": (n, each, len(task.card.unseen_names)),
         }
         for field, shape in shapes.items():
             values = getattr(pairs, field)
-            if values is None and field == "composition":
+            if values is None and (field == "composition" or not shape[-1]):
                 continue
             _require(
                 isinstance(values, np.ndarray)
@@ -177,6 +179,8 @@ def labels_match_the_spectra(subject: Subject) -> None:
 def twins_differ_in_nuisance(subject: Subject) -> None:
     """Check that the spectra of a pair have different nuisance values."""
     for split, (nuisance, _) in subject.labels.items():
+        if split == STARS:
+            continue
         same = float((nuisance[:, 0] == nuisance[:, 1]).all(axis=1).mean())
         _require(same < 0.5, f"{100 * same:.0f} % of the pairs of {split} have equal nuisances")
 
@@ -277,13 +281,14 @@ def noise_is_independent(subject: Subject) -> None:
     """Check that noise is uncorrelated between the spectra of a pair, pairs and splits."""
     if subject.task.snr is None:
         return
-    noise = {split: subject.noise(split).astype(np.float64) for split in SPLITS}
+    noise = {split: subject.noise(split).astype(np.float64) for split in subject.sizes}
     compared = {
         f"{first} and {second}": (noise[first][:, 0], noise[second][:, 0])
         for first, second in itertools.combinations(noise, 2)
     }
     for split, values in noise.items():
-        compared[f"the spectra of a pair of {split}"] = values[:, 0], values[:, 1]
+        if values.shape[1] == 2:
+            compared[f"the spectra of a pair of {split}"] = values[:, 0], values[:, 1]
         compared[f"neighbouring pairs of {split}"] = values[:-1], values[1:]
     for which, (first, second) in compared.items():
         n = min(len(first), len(second))

@@ -8,7 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from starbench.tasks.base import SPLITS, ChunkId, Labels, Spectra, Split, Task
+from starbench.common.parallel import map_ahead, one_thread
+from starbench.common.threads import default_threads
+from starbench.tasks.base import SPLITS, STARS, ChunkId, Labels, Spectra, Split, Task
+from starbench.tasks.card import spectra_each
 from starbench.tasks.storage.cache import CachedPairs, cache_folder
 from starbench.tasks.storage.chunks import Damaged, Header
 
@@ -31,8 +34,8 @@ class DrawnTask(Task):
     Attributes
     ----------
     thread_safe : bool
-        Whether several threads may call `labels`, `spectra` and `check_flux` at once; stored data
-        are then built on all cores, with torch and linear algebra on one thread in each.
+        Whether several threads may call `labels`, `spectra` and `check_flux` at once; data are then
+        made on all cores, with torch and linear algebra on one thread in each.
     remake_manifest : str or None
         The command that makes the manifest again, of a task whose `check_flux` compares with one.
     """
@@ -49,6 +52,7 @@ class DrawnTask(Task):
         Returns
         -------
         nuisance : numpy.ndarray [stop - start, 2, n_nuisance]
+            [stop - start, 1, n_nuisance] in the split ``stars``, if the card has it.
         composition : numpy.ndarray [stop - start, n_elements]
         """
 
@@ -78,16 +82,17 @@ class DrawnTask(Task):
 
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs, each the same to the last bit whatever the range."""
-        first = start - start % BLOCK_PAIRS
+        first, each = start - start % BLOCK_PAIRS, spectra_each(split)
         nuisance, composition = self.labels(split, first, stop + -stop % BLOCK_PAIRS)
-        flux = np.empty((stop - start, 2, len(self.wavelength)), np.float32)
+        flux = np.empty((stop - start, each, len(self.wavelength)), np.float32)
         for block in range(first, stop, BLOCK_PAIRS):
             rows = slice(block - first, block - first + BLOCK_PAIRS)
             made = self.spectra(
-                nuisance[rows].reshape(2 * BLOCK_PAIRS, -1), np.repeat(composition[rows], 2, axis=0)
+                nuisance[rows].reshape(each * BLOCK_PAIRS, -1),
+                np.repeat(composition[rows], each, axis=0),
             )
             low, high = max(block, start), min(block + BLOCK_PAIRS, stop)
-            flux[low - start : high - start] = made.reshape(BLOCK_PAIRS, 2, -1)[
+            flux[low - start : high - start] = made.reshape(BLOCK_PAIRS, each, -1)[
                 low - block : high - block
             ]
         asked = slice(start - first, stop - first)
@@ -102,8 +107,9 @@ class DrawnTask(Task):
         """Return a short digest of name, version, scale, source and labels as float32."""
         facts = [self.name, self.version, scale, self.source()]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        for split in SPLITS:
-            for labels in self.labels(split, 0, self.sizes(scale)[split]):
+        sizes = self.sizes(scale)
+        for split in (split for split in (*SPLITS, STARS) if split in sizes):
+            for labels in self.labels(split, 0, sizes[split]):
                 digest.update(np.ascontiguousarray(labels, "<f4").tobytes())
         return digest.hexdigest()[:16]
 
@@ -169,4 +175,18 @@ class DrawnTask(Task):
         """Yield a split in pieces, in order; stored ones are checked and rebuilt if damaged."""
         if self.stored:
             return self.cached(scale).chunks(split)
+        if self.thread_safe:
+            return self._chunks_of_threads(split, scale)
         return super().chunks(split, scale)
+
+    def _chunks_of_threads(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
+        n_pairs = self.sizes(scale)[split]
+        ranges = [
+            slice(start, min(start + self.chunk_pairs, n_pairs))
+            for start in range(0, n_pairs, self.chunk_pairs)
+        ]
+        with one_thread():
+            made = map_ahead(
+                lambda rows: self.make(split, rows.start, rows.stop), ranges, default_threads()
+            )
+            yield from zip(ranges, made, strict=True)

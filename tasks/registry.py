@@ -14,6 +14,12 @@ BUILT_IN = {
     "apogee-giants-snr100": "starbench.tasks.apogee_giants.tracks:snr100",
     "apogee-giants-snr50": "starbench.tasks.apogee_giants.tracks:snr50",
     "apogee-giants-snr30": "starbench.tasks.apogee_giants.tracks:snr30",
+    "apogee-giants-dense": "starbench.tasks.apogee_giants.tracks:dense",
+    "apogee-giants-dense-snr200": "starbench.tasks.apogee_giants.tracks:dense_snr200",
+    "apogee-giants-branch": "starbench.tasks.apogee_giants.tracks:branch",
+    "apogee-giants-hidden": "starbench.tasks.apogee_giants.tracks:hidden",
+    "apogee-giants-labels": "starbench.tasks.apogee_giants.tracks:labels",
+    "apogee-giants-metallicity": "starbench.tasks.apogee_giants.tracks:metallicity",
 }
 DEFAULT = "apogee-giants"
 ENTRY_POINT_GROUP = "starbench.tasks"

@@ -9,6 +9,7 @@ import hashlib
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from starbench.tasks.arrays import Floats, Spectra
 
@@ -71,3 +72,25 @@ def normals(name: str, item: int, size: int, out: Spectra | None = None) -> Spec
     # overlap.
     bits = np.random.Philox(key=_key(name), counter=item << 32)
     return np.random.Generator(bits).standard_normal(size, dtype=np.float32, out=out)
+
+
+def cut_normal(uniform: Floats, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
+    """Map uniform variates to a standard normal cut to [low, high].
+
+    Parameters
+    ----------
+    uniform : numpy.ndarray
+        Variates in (0, 1).
+    low, high : array_like
+        Of a shape that broadcasts to that of `uniform`.
+
+    Returns
+    -------
+    numpy.ndarray, float64
+    """
+    import torch  # takes seconds, and only drawing needs it
+
+    bounds = torch.special.ndtr(torch.as_tensor(np.stack(np.broadcast_arrays(low, high))).double())
+    lower, upper = bounds.numpy()
+    cut: Floats = torch.special.ndtri(torch.from_numpy(lower + uniform * (upper - lower))).numpy()
+    return cut

@@ -12,7 +12,8 @@ import numpy as np
 from tabulate import tabulate
 
 from starbench.methods.base import Method
-from starbench.tasks.base import SPLITS, Task
+from starbench.tasks.base import Task
+from starbench.tasks.card import SPLITS, STARS, spectra_each
 
 WIDTH = 80  # characters of a line of the terminal
 
@@ -95,35 +96,37 @@ def _summary(method: type[Method]) -> str:
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:
-    """Return a table of tasks of at most 80 columns: name, version, noise, sizes, nuisance.
+    """Return a table of tasks of at most 80 columns: family, name, noise, size, nuisance.
 
     `describe_task` has the rest.
     """
-    lines = []
+    lines, before = [], None
     for task in tasks:
-        sizes = task.sizes(task.default_scale)
         lines.append(
             {
+                "family": "" if task.card.family == before else task.card.family,
                 "task": task.name,
-                "version": task.version,
-                "SNR": "no noise" if task.snr is None else f"{task.snr:g}",
-                "train, validation, test": " / ".join(f"{n:,}" for n in sizes.values()),
+                "SNR": "" if task.snr is None else f"{task.snr:g}",
+                "test pairs": f"{task.sizes(task.default_scale)['test']:,}",
                 "nuisance": ", ".join(task.nuisance_names),
             }
         )
-    return tabulate(lines, headers="keys", disable_numparse=True)
+        before = task.card.family
+    return tabulate(
+        lines, headers="keys", disable_numparse=True, colalign=("left", "left", "right", "right")
+    )
 
 
-def _nuisance(task: Task) -> str:
-    named = zip(task.nuisance_names, task.nuisance_units, strict=True)
-    return ", ".join(f"{name} [{unit}]" for name, unit in named)
+def _with_units(names: tuple[str, ...], units: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} [{unit}]" for name, unit in zip(names, units, strict=True))
 
 
 def describe_task(task: Task) -> str:
     """Return the card of a task, one fact per line."""
     card = task.card
     sizes = [
-        f"{scale}: {' / '.join(f'{n:,}' for n in splits.values())}"
+        f"{scale}: {' / '.join(f'{splits[split]:,}' for split in SPLITS)}"
+        + (f"; {splits[STARS]:,} single stars to train on without twins" if STARS in splits else "")
         for scale, splits in card.sizes.items()
     ]
     facts = [
@@ -132,8 +135,9 @@ def describe_task(task: Task) -> str:
         ("based on", f"{card.base}: {card.changes}" if card.base else ""),
         ("reference", card.reference),
         ("licence", card.licence),
-        ("nuisance", _nuisance(task)),
+        ("nuisance", _with_units(card.nuisance_names, card.nuisance_units)),
         ("composition", ", ".join(card.elements) or "unknown"),
+        ("unseen", _with_units(card.unseen_names, card.unseen_units)),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
         ("pixels", _pixels(task)),
         ("scales", "\n".join(["train / validation / test pairs", *sizes])),
@@ -189,9 +193,13 @@ def _facts_table(facts: list[tuple[str, str]]) -> str:
 def splits_table(task: Task, scale: str) -> str:
     """Return a table of the splits with their sizes and the range of each nuisance."""
     lines = []
-    for split in SPLITS:
-        nuisance = task.labels_on_disk(split, scale)[0]
-        line = {"split": split, "pairs": f"{len(nuisance):,}", "spectra": f"{2 * len(nuisance):,}"}
+    for split in task.sizes(scale):
+        nuisance, each = task.labels_on_disk(split, scale)[0], spectra_each(split)
+        line = {
+            "split": split,
+            "pairs": f"{len(nuisance):,}" if each == 2 else "",
+            "spectra": f"{each * len(nuisance):,}",
+        }
         for i, (name, unit) in enumerate(
             zip(task.nuisance_names, task.nuisance_units, strict=True)
         ):

@@ -156,8 +156,9 @@ def encode_split(
     advance : callable, optional
         Called with the number of spectra after each batch.
     """
-    order = split_view.order
-    return unshuffle(encode_rows(method, split_view, np.arange(len(order)), advance), order)
+    order, each = split_view.order, split_view.labels.nuisance.shape[1]
+    latent = encode_rows(method, split_view, np.arange(len(order)), advance)
+    return unshuffle(latent, order, each)
 
 
 def rank_stars(

@@ -12,6 +12,7 @@ from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
 from starbench.methods.base import View
 from starbench.tasks.base import Task
+from starbench.tasks.card import spectra_each
 from starbench.tasks.streams import uniforms
 
 _PART = 64  # pairs that are worth a thread
@@ -44,7 +45,7 @@ class SplitView:
     ----------
     view : View
         All that the method gets.
-    order : numpy.ndarray [2 n_pairs], int64
+    order : numpy.ndarray [n_spectra], int64
         For each row of the view, its spectrum in the data, as `shuffled_order` numbers them.
     labels : Labels
         All labels, independent of the method's label access.
@@ -55,7 +56,7 @@ class SplitView:
     labels: Labels
 
 
-def shuffled_order(seed: int, split: str, n_pairs: int) -> np.ndarray:
+def shuffled_order(seed: int, split: str, n_spectra: int) -> np.ndarray:
     """Return the random order in which a view holds the spectra of a split.
 
     Parameters
@@ -63,19 +64,19 @@ def shuffled_order(seed: int, split: str, n_pairs: int) -> np.ndarray:
     seed : int
         The run's seed.
     split : str
-    n_pairs : int
+    n_spectra : int
 
     Returns
     -------
-    numpy.ndarray [2 n_pairs], int64
+    numpy.ndarray [n_spectra], int64
         For each row of the view, its spectrum in the data, numbered 2 * pair + half.
 
     Examples
     --------
-    >>> sorted(shuffled_order(0, "train", n_pairs=2).tolist())
+    >>> sorted(shuffled_order(0, "train", n_spectra=4).tolist())
     [0, 1, 2, 3]
     """
-    keys = uniforms(f"starbench/order/{seed}/{split}", 0, 2 * n_pairs, 1)[:, 0]
+    keys = uniforms(f"starbench/order/{seed}/{split}", 0, n_spectra, 1)[:, 0]
     return np.argsort(keys, kind="stable")
 
 
@@ -92,8 +93,10 @@ def inverse(order: np.ndarray) -> np.ndarray:
     return rows
 
 
-def unshuffle(shuffled: np.ndarray, order: np.ndarray) -> np.ndarray:
+def unshuffle(shuffled: np.ndarray, order: np.ndarray, each: int = 2) -> np.ndarray:
     """Reorder values of spectra [2n, ...] from a view's order into the data's pairs [n, 2, ...].
+
+    With ``each=1`` they are those of stars without a twin, [n, ...] and [n, 1, ...].
 
     Examples
     --------
@@ -102,7 +105,7 @@ def unshuffle(shuffled: np.ndarray, order: np.ndarray) -> np.ndarray:
     """
     ordered = np.empty_like(shuffled)
     ordered[order] = shuffled
-    return ordered.reshape(len(order) // 2, 2, *shuffled.shape[1:])
+    return ordered.reshape(len(order) // each, each, *shuffled.shape[1:])
 
 
 def view_split(task: Task, split: str, scale: str, label_access: str, seed: int) -> SplitView:
@@ -114,19 +117,19 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     Parameters
     ----------
     task : Task
-    split : {"train", "validation", "test"}
+    split : {"train", "validation", "test", "stars"}
     scale : str
     label_access : {"none", "nuisance", "pairs", "oracle"}
     seed : int
         The run's seed.
     """
-    n_pairs = task.sizes(scale)[split]
-    order = shuffled_order(seed, split, n_pairs)
-    rows_of_pair = inverse(order).reshape(n_pairs, 2)
+    n_pairs, each = task.sizes(scale)[split], spectra_each(split)
+    order = shuffled_order(seed, split, each * n_pairs)
+    rows_of_pair = inverse(order).reshape(n_pairs, each)
 
-    flux = np.empty((2 * n_pairs, len(task.wavelength)), np.float32)
-    nuisance = np.empty((n_pairs, 2, len(task.nuisance_names)), np.float32)
-    composition = None
+    flux = np.empty((each * n_pairs, len(task.wavelength)), np.float32)
+    nuisance = np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)
+    composition = unseen = None
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
         for pairs, piece in task.chunks(split, scale):
             _scatter(piece.flux, rows_of_pair[pairs], flux)
@@ -135,29 +138,37 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
                 if composition is None:
                     composition = np.empty((n_pairs, len(task.elements)), np.float32)
                 composition[pairs] = piece.composition
+            if piece.unseen is not None:
+                if unseen is None:
+                    unseen = np.empty((n_pairs, *piece.unseen.shape[1:]), np.float32)
+                unseen[pairs] = piece.unseen
             read.update(len(piece))
 
     sees_nuisance = label_access != "none"
-    sees_twins = label_access in ("pairs", "oracle")
-    sees_composition = label_access == "oracle"
+    sees_twins = label_access in ("pairs", "oracle") and each == 2
+    is_oracle = label_access == "oracle"
     view = View(
         flux,
-        nuisance=nuisance.reshape(2 * n_pairs, -1)[order] if sees_nuisance else None,
+        nuisance=nuisance.reshape(each * n_pairs, -1)[order] if sees_nuisance else None,
         twin=rows_of_pair[:, ::-1].reshape(-1)[order] if sees_twins else None,
-        composition=None
-        if composition is None or not sees_composition
-        else composition[order // 2],
+        composition=None if composition is None or not is_oracle else composition[order // each],
         noise=None if task.snr is None else 1 / task.snr,
+        nuisance_covariance=None
+        if task.card.nuisance_covariance is None or not sees_nuisance
+        else np.array(task.card.nuisance_covariance),
+        unseen=None
+        if unseen is None or not is_oracle
+        else unseen.reshape(each * n_pairs, -1)[order],
     )
     return SplitView(view, order, Labels(nuisance, composition, task.nuisance_names, task.elements))
 
 
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
-    """Write flux [n, 2, n_pixels] to the rows [n, 2] of `target`."""
+    """Write flux [n, k, n_pixels] to the rows [n, k] of `target`."""
 
     def copy(pairs: range) -> None:
         part = slice(pairs.start, pairs.stop)
-        for half in (0, 1):
+        for half in range(rows.shape[1]):
             target[rows[part, half]] = flux[part, half]
 
     in_parts(copy, len(flux), _PART)

@@ -35,7 +35,7 @@ def check(
     task.prepare(SCALE, progress=False)
     train, validation, test = (
         view_split(task, split, SCALE, method_class.label_access, seed=0).view
-        for split in ("train", "validation", "test")
+        for split in (task.training_split(method_class.label_access), "validation", "test")
     )
     yield from check_method(
         Subject(

@@ -64,7 +64,7 @@ from starbench.runs.origin import Given
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
 from starbench.runs.runner import Outcome, ended_by_signals, resolved_device
-from starbench.tasks.base import Task
+from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
 
 RULE = "chosen by its authors, outside starbench"
@@ -418,16 +418,17 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
-    if not predictions.has("train"):
+    split = task.probed_split
+    if not predictions.has(split):
         return None
-    latent = predictions.latent("train")
+    latent = predictions.latent(split)
     if not np.isfinite(latent).all():
         pair = int(np.argwhere(~np.isfinite(latent))[0, 0])
         raise PredictionsError(
-            f"{predictions.path}: train/latent of pair {pair} is not finite, so no probe can be "
-            "fitted; correct it, or leave train/latent out."
+            f"{predictions.path}: {split}/latent of pair {pair} is not finite, so no probe can be "
+            f"fitted; correct it, or leave {split}/latent out."
         )
-    return Probes(latent, _labels(task, "train", scale))
+    return Probes(latent, _labels(task, split, scale))
 
 
 def _labels(task: Task, split: str, scale: str) -> Labels:
@@ -503,7 +504,7 @@ def write_predictions(
         h5py.File(temporary, "w", locking=False) as file,
         progress,
     ):
-        for split in sizes:
+        for split in SPLITS:
             split_view = view_split(task, split, row.scale, method.label_access, row.seed)
             latent = encode_split(method, split_view, progress.update)
             file.create_dataset(_place(split, "latent"), data=latent, track_times=False)

@@ -201,7 +201,8 @@ class _Job:
 
     def run(self, draft: RowDraft, digest: str, began: float) -> Row:
         """Run all stages and return the row, also of a fit that diverges or fails."""
-        train, validation = self.view("train"), self.view("validation")
+        access = self.method_class.label_access
+        train, validation = self.view(self.task.training_split(access)), self.view("validation")
         seconds = {"data": time.perf_counter() - began}
         worker = Worker.of(draft.provenance)
         load = MachineLoad()
@@ -255,13 +256,15 @@ class _Job:
         """Score validation and test, and write the files that stay with the run."""
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
-        total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
+        probed = self.task.probed_split
+        total = 2 * (sizes[probed] + decoded * (sizes["validation"] + sizes["test"]))
         label = f"score {method.name}"
         with bar(
             label=label, total=total, unit="spectra", unit_scale=True, quiet=self.quiet
         ) as progress:
             advance = progress.update
-            probes = Probes(encode_split(method, train, advance), train.labels)
+            encoded = train if probed == "train" else validation
+            probes = Probes(encode_split(method, encoded, advance), encoded.labels)
             # Probes take seconds and select nothing, so they are scored on test only.
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
             test = self.view("test")

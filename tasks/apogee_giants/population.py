@@ -18,9 +18,9 @@ pair.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from starbench.tasks.arrays import Floats
+from starbench.tasks.streams import cut_normal
 
 ELEMENTS = (
     "C", "N", "O", "Na", "Mg", "Al", "Si", "S", "K", "Ca", "Ti", "V", "Cr", "Mn", "Co", "Ni",
@@ -66,17 +66,9 @@ UNIFORMS_PER_PAIR = 32
 TEFF_DECIMALS, DEX_DECIMALS = 2, 5  # labels are rounded, to hash alike on every machine
 
 
-def _cut_normal(uniform: Floats, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
-    """Map uniform variates to a standard normal cut to [low, high]."""
-    import torch  # takes seconds, and only drawing needs it
-
-    bounds = torch.special.ndtr(torch.as_tensor(np.stack(np.broadcast_arrays(low, high))).double())
-    lower, upper = bounds.numpy()
-    cut: Floats = torch.special.ndtri(torch.from_numpy(lower + uniform * (upper - lower))).numpy()
-    return cut
-
-
-def draw_compositions(uniform: Floats, scatter_scale: float = 1.0) -> Floats:
+def draw_compositions(
+    uniform: Floats, scatter_scale: float = 1.0, *, element_scatter: float = 1.0
+) -> Floats:
     """Turn uniform variates into compositions.
 
     Parameters
@@ -85,6 +77,8 @@ def draw_compositions(uniform: Floats, scatter_scale: float = 1.0) -> Floats:
         Variates in (0, 1): sequence, [Fe/H], [alpha/Fe], then one for each of `ELEMENTS`.
     scatter_scale : float
         Factor on all scatters; above 1 for the training set of an emulator, which needs a margin.
+    element_scatter : float
+        Factor on the scatter of each element at fixed [Fe/H] and [alpha/Fe].
 
     Returns
     -------
@@ -94,14 +88,15 @@ def draw_compositions(uniform: Floats, scatter_scale: float = 1.0) -> Floats:
     high = uniform[:, 0] < HIGH_ALPHA_SHARE
     mean = np.where(high, FEH_HIGH_ALPHA[0], FEH_LOW_ALPHA[0])
     width = np.where(high, FEH_HIGH_ALPHA[1], FEH_LOW_ALPHA[1]) * scatter_scale
-    feh = mean + width * _cut_normal(
+    feh = mean + width * cut_normal(
         uniform[:, 1], (FEH_RANGE[0] - mean) / width, (FEH_RANGE[1] - mean) / width
     )
     sequence = np.where(high, 0.22 - 0.12 * (feh + 0.35), 0.03 - 0.14 * feh)
-    scatter = scatter_scale * _cut_normal(uniform[:, 2:19], -SCATTER_CUT, SCATTER_CUT)
+    scatter = scatter_scale * cut_normal(uniform[:, 2:19], -SCATTER_CUT, SCATTER_CUT)
     alpha = np.clip(sequence + ALPHA_SCATTER * scatter[:, 0], *ALPHA_RANGE)
     offset, slope, share, width = np.array([ABUNDANCES[x] for x in ELEMENTS]).T
-    ratios = offset + slope * feh[:, None] + share * alpha[:, None] + width * scatter[:, 1:]
+    own = element_scatter * scatter[:, 1:]
+    ratios = offset + slope * feh[:, None] + share * alpha[:, None] + width * own
     return np.round(np.column_stack([feh, ratios]), DEX_DECIMALS)
 
 
@@ -136,3 +131,19 @@ def draw_pairs(uniform: Floats) -> tuple[Floats, Floats]:
 def microturbulence(logg: Floats) -> Floats:
     """Return APOGEE's microturbulence of giants [km/s] (Holtzman et al. 2018, eq. 2)."""
     return 10 ** (0.226 - 0.0228 * logg + 0.0297 * logg**2 - 0.0113 * logg**3)
+
+
+def draw_metallicity(sequence: Floats, uniform: Floats) -> Floats:
+    """Draw [Fe/H] [n, k] [dex] from the Gaussian of each pair's sequence.
+
+    Parameters
+    ----------
+    sequence : numpy.ndarray [n, 1]
+        The first variate of `draw_compositions`, which chooses the sequence.
+    uniform : numpy.ndarray [n, k]
+    """
+    high = sequence < HIGH_ALPHA_SHARE
+    mean = np.where(high, FEH_HIGH_ALPHA[0], FEH_LOW_ALPHA[0])
+    width = np.where(high, FEH_HIGH_ALPHA[1], FEH_LOW_ALPHA[1])
+    low, high_limit = ((limit - mean) / width for limit in FEH_RANGE)
+    return np.round(mean + width * cut_normal(uniform, low, high_limit), DEX_DECIMALS)

@@ -1,12 +1,24 @@
-"""The noise tracks of ``apogee-giants``."""
+"""The tracks of ``apogee-giants``: a population, then the effects of instrument and catalogue."""
 
 from functools import partial
 from pathlib import Path
 
+from starbench.tasks.apogee_giants import variants
+from starbench.tasks.apogee_giants.mismatch import ModelPairs
 from starbench.tasks.apogee_giants.task import ApogeeGiants
+from starbench.tasks.apogee_giants.track_manifest import StandardTrack
+from starbench.tasks.apogee_giants.variants import GiantsVariant
+from starbench.tasks.base import Task
+from starbench.tasks.observation.catalogue import CatalogueLabels, LabelErrors
+from starbench.tasks.observation.hidden import HiddenInstrument
 from starbench.tasks.observation.noise import NoiseTrack
 
 SNRS = (100, 50, 30)
+ASSUMPTIONS_SNR = 100  # of the tracks that break an assumption
+DENSE_SNR = 200
+
+# This project's choice, of the size by which catalogues of giants differ from each other.
+LABEL_ERRORS = LabelErrors(deviation=(80.0, 0.12), correlation=0.5, trend=(-40.0, -0.05))
 
 
 def noise_track(snr: int, cache: Path | None = None) -> NoiseTrack:
@@ -24,3 +36,77 @@ def noise_track(snr: int, cache: Path | None = None) -> NoiseTrack:
 
 
 snr100, snr50, snr30 = (partial(noise_track, snr) for snr in SNRS)
+
+
+def mismatch(cache: Path | None = None) -> Task:
+    """Return the track whose survey another generator made than the pairs to train on."""
+    name = "apogee-giants-mismatch"
+    model = GiantsVariant(variants.IDEAL_POPULATION, name, family="reality")
+    survey = GiantsVariant(
+        variants.IDEAL_POPULATION, name, family="reality", weights=variants.SECOND_EMULATOR
+    )
+    stars = ModelPairs(
+        survey,
+        model,
+        model.card.then("takes the survey from another generator than the pairs to train on"),
+    )
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
+
+
+def with_noise(base: Task, snr: float) -> NoiseTrack:
+    """Return a task with noise under its own name, for tracks that change more than the noise."""
+    effect = f"adds Gaussian noise of SNR {snr:g} per pixel"
+    return NoiseTrack(base, snr, card=base.card.then(effect, snr=float(snr)))
+
+
+def _dense(name: str) -> GiantsVariant:
+    return GiantsVariant(
+        variants.DENSE,
+        name,
+        family="crowding",
+        changes="scatters each element a quarter as much at fixed [Fe/H] and [alpha/Fe]",
+    )
+
+
+def dense(cache: Path | None = None) -> Task:
+    """Return the track of crowded compositions, without noise."""
+    return StandardTrack(_dense("apogee-giants-dense"))
+
+
+def dense_snr200(cache: Path | None = None) -> Task:
+    """Return the track of crowded compositions at SNR 200."""
+    return StandardTrack(with_noise(_dense("apogee-giants-dense-snr200"), DENSE_SNR))
+
+
+def branch(cache: Path | None = None) -> Task:
+    """Return the track whose Teff depends on log g and [Fe/H]."""
+    stars = GiantsVariant(
+        variants.BRANCH,
+        "apogee-giants-branch",
+        family="assumptions",
+        changes="makes Teff follow log g and [Fe/H] within 60 K, as on a giant branch",
+    )
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
+
+
+def labels(cache: Path | None = None) -> Task:
+    """Return the track whose nuisance labels have errors."""
+    stars = GiantsVariant(variants.IDEAL_POPULATION, "apogee-giants-labels", family="assumptions")
+    return StandardTrack(CatalogueLabels(with_noise(stars, ASSUMPTIONS_SNR), LABEL_ERRORS))
+
+
+def hidden(cache: Path | None = None) -> Task:
+    """Return the track whose line widths, velocities and continua no label tells."""
+    stars = GiantsVariant(variants.IDEAL_POPULATION, "apogee-giants-hidden", family="assumptions")
+    return StandardTrack(with_noise(HiddenInstrument(stars), ASSUMPTIONS_SNR))
+
+
+def metallicity(cache: Path | None = None) -> Task:
+    """Return the track whose twins differ in [Fe/H] too."""
+    stars = GiantsVariant(
+        variants.METALLICITY,
+        "apogee-giants-metallicity",
+        family="assumptions",
+        changes="makes [Fe/H] a third nuisance: twins share only the [X/Fe]",
+    )
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))

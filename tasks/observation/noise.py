@@ -2,14 +2,17 @@
 
 The noise takes no disk: the vector of spectrum ``h`` (0 or 1) of pair ``i`` is item ``2 i + h`` of
 the random stream ``<track>/<version>/<split>/noise``, drawn again whenever the spectrum is read.
+That of star ``i`` of the split ``stars`` is item ``i``.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from starbench.common.parallel import in_parts
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split, Task
+from starbench.tasks.card import Card, spectra_each
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
 from starbench.tasks.storage.chunks import Damaged
@@ -32,14 +35,19 @@ class NoiseTrack(Observed):
         The task without noise.
     snr : float
         Signal-to-noise ratio per pixel.
+    card : Card, optional
+        By default the base's, with the SNR in its name and family ``noise``.
     check : callable, optional
         Compares the noise with a manifest, since numpy may change how it draws normal variates.
     """
 
-    def __init__(self, base: Task, snr: float, *, check: Check | None = None):
+    def __init__(
+        self, base: Task, snr: float, *, card: Card | None = None, check: Check | None = None
+    ):
         super().__init__(
             base,
-            base.card.derive(
+            card
+            or base.card.derive(
                 name=f"{base.name}-snr{snr:g}",
                 family="noise",
                 changes=f"adds Gaussian noise of SNR {snr:g} per pixel",
@@ -52,22 +60,22 @@ class NoiseTrack(Observed):
 
     def noise(self, split: str, start: int, stop: int) -> Spectra:
         """Draw the noise [stop - start, 2, n_pixels] of any range of pairs, of unit deviation."""
-        stream = f"{self.name}/{self.version}/{split}/noise"
-        noise = np.empty((2 * (stop - start), len(self.wavelength)), np.float32)
+        stream, each = f"{self.name}/{self.version}/{split}/noise", spectra_each(split)
+        noise = np.empty((each * (stop - start), len(self.wavelength)), np.float32)
 
         def draw(rows: range) -> None:
             for i in rows:
-                normals(stream, 2 * start + i, noise.shape[1], out=noise[i])
+                normals(stream, each * start + i, noise.shape[1], out=noise[i])
 
         in_parts(draw, len(noise), _PART)
-        return noise.reshape(stop - start, 2, -1)
+        return noise.reshape(stop - start, each, -1)
 
     def observe(self, split: str, rows: slice, piece: Split) -> Split:
         """Return pairs with noise; `noiseless_flux` is the flux without it."""
         flux = self.noise(split, rows.start, rows.stop)
         flux *= self._deviation
         flux += piece.flux
-        return Split(flux, piece.nuisance, piece.composition, noiseless_flux=piece.flux)
+        return replace(piece, flux=flux, noiseless_flux=piece.flux)
 
     def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
         """Yield the base's flux, for which no noise is drawn."""

@@ -223,9 +223,9 @@ def test_a_card_changed_without_validation_is_examined():
             self.card = self.card.model_copy(update={"sizes": sizes})
 
     problem = breaches(TwoSplits())["card_is_valid"]
-    assert (
-        problem
-        == "Card(as a whole: sizes of scale tiny must have the keys train, validation, test)"
+    assert problem == (
+        "Card(as a whole: sizes of scale tiny must have the keys train, validation, test, and may "
+        "have stars)"
     )
 
 
