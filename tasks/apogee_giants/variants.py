@@ -28,6 +28,7 @@ import numpy as np
 
 from starbench.common.progress import stage
 from starbench.tasks.apogee_giants import population
+from starbench.tasks.apogee_giants.breaks import BREAKS
 from starbench.tasks.apogee_giants.task import CARD as IDEAL
 from starbench.tasks.apogee_giants.task import Emulator
 from starbench.tasks.arrays import Floats, Labels, Spectra
@@ -171,6 +172,7 @@ class GiantsVariant(DrawnTask):
             version=1,
             family=family,
             changes=changes,
+            breaks=BREAKS.get(name, ""),
             nuisance_names=population.nuisance_names,
             nuisance_units=population.nuisance_units,
             elements=population.elements,
