@@ -47,6 +47,7 @@ from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval
 from starbench.results.schema import Row
+from starbench.results.text import RowError
 from starbench.tasks.suites import Suite, SuiteTrack
 
 _SHARE = "doppelganger_free"
@@ -257,6 +258,62 @@ def compare_lines(a: SuiteLine, b: SuiteLine) -> Comparison:
     return Comparison(a.score.value, b.score.value, difference, low, high, a.n_seeds, b.n_seeds)
 
 
+def choose_lines(scores: SuiteScores, a: str, b: str) -> tuple[SuiteLine, SuiteLine]:
+    """Return the lines of two methods that have a score.
+
+    Parameters
+    ----------
+    scores : SuiteScores
+    a, b : str
+        Method names; where a method has a score with several settings, followed by the beginning
+        of the settings' digest, as in ``fader@1a2b3c4d``.
+
+    Raises
+    ------
+    RowError
+        If a method has no score, or scores with several settings.
+    """
+    return _choose_line(scores, a), _choose_line(scores, b)
+
+
+def _choose_line(scores: SuiteScores, name: str) -> SuiteLine:
+    method, _, digest = name.partition("@")
+    fitting = [
+        line
+        for line in scores.lines
+        if line.row.method == method and line.row.settings_digest.startswith(digest)
+    ]
+    scored = [line for line in fitting if line.score is not None]
+    if len(scored) == 1:
+        return scored[0]
+    if scored:
+        choices = ", ".join(f"{method}@{line.row.settings_digest[:8]}" for line in scored)
+        raise RowError(
+            f"{name} has rows of several settings on {scores.suite.name}; choose from {choices}"
+        )
+    if not fitting:
+        reason = "the leaderboard has no rows of it"
+    elif fitting[0].missing:
+        reason = missing_tracks(fitting[0])
+    else:
+        reason = " ".join(scores.remarks).rstrip(".")
+    names = ", ".join(sorted({line.row.method for line in scores.lines if line.score is not None}))
+    choice = f"choose from {names}" if names else "run what is missing"
+    raise RowError(f"{name} has no score on {scores.suite.name} ({reason}); {choice}")
+
+
+def missing_tracks(line: SuiteLine) -> str:
+    """Return which tracks a method lacks and why, as a phrase without markup."""
+    by_reason: dict[str, list[str]] = {}
+    for task, reason in line.missing.items():
+        by_reason.setdefault(reason, []).append(task)
+    return "; ".join(f"{reason} on {_listed(tasks)}" for reason, tasks in by_reason.items())
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def _newest_versions(groups: Sequence[Group]) -> dict[str, int]:
     newest: dict[str, int] = {}
     for group in groups:
@@ -438,7 +495,7 @@ def _remarks(
                   and section is not used.get(track.task)]  # fmt: skip
         versions = sorted({section.task_version for section in others} - {track.version})
         if versions:
-            listed = " and ".join(map(str, versions))
+            listed = _listed([str(version) for version in versions])
             sentences.append(
                 f"Rows of {track.task} version {listed} do not count, as {suite.name} has version "
                 f"{track.version}."
