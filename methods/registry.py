@@ -19,6 +19,7 @@ BUILT_IN = {
     "composition": "starbench.methods.controls.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
     "conditional-vae": "starbench.methods.conditional_vae:ConditionalVae",
+    "conditional-whitening": "starbench.methods.conditional_whitening:ConditionalWhitening",
     "constant-latent": "starbench.methods.controls.trivial:ConstantLatent",
     "contrastive": "starbench.methods.contrastive:Contrastive",
     "dann": "starbench.methods.dann:Dann",

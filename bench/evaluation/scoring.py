@@ -340,29 +340,44 @@ def score(
             None if errors is None else errors.swapped,
             large_shift(labels),
         )
+        estimates |= metrics.twin_distance_estimates(latent, labels.nuisance)
     if probes is not None:
-        train = probes.labels
-        inputs = metrics.ProbeInputs(probes.latent, latent)
-        counts = metrics.resample_pairs(len(latent))
-        targets = {
-            "nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance),
-            "composition_recovery": (labels.elements, train.composition, labels.composition),
-        }
-
-        def of_family(family: str) -> dict[str, metrics.Estimate | None]:
-            names, fitted_on, judged_on = targets[family]
-            if fitted_on is None or judged_on is None or not names:
-                return {}
-            return metrics.probe_estimates(
-                family, names, inputs, fitted_on, judged_on, counts=counts
-            )
-
-        if inputs.finite:
-            _ = inputs.whitened  # once, before threads share it
-        # A probe's network runs on one thread, so that those of both families can run at once.
-        with one_thread(), stage("fit probes"):
-            for of_one in map_ahead(of_family, targets, min(2, default_threads())):
-                estimates |= of_one
+        estimates |= _probe_estimates(latent, labels, probes)
     return Scores(
         {name: estimate for name, estimate in estimates.items() if estimate is not None}, ranks
     )
+
+
+def _probe_estimates(
+    latent: np.ndarray, labels: Labels, probes: Probes
+) -> dict[str, metrics.Estimate | None]:
+    """Return leakage, recovery and, where the composition is known, conditional leakage."""
+    train = probes.labels
+    inputs = metrics.ProbeInputs(probes.latent, latent)
+    counts = metrics.resample_pairs(len(latent))
+    targets = {"nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance)}
+    composition = None
+    if labels.elements and train.composition is not None and labels.composition is not None:
+        composition = train.composition, labels.composition
+        targets["composition_recovery"] = (labels.elements, *composition)
+
+    def of_family(family: str) -> metrics.Probed:
+        names, fitted_on, judged_on = targets[family]
+        return metrics.probe_estimates(family, names, inputs, fitted_on, judged_on, counts=counts)
+
+    if inputs.finite:
+        _ = inputs.whitened  # once, before threads share it
+    # A probe's network runs on one thread, so that those of both families can run at once.
+    with one_thread(), stage("fit probes"):
+        probed = list(map_ahead(of_family, targets, min(2, default_threads())))
+        estimates = {name: each for family in probed for name, each in family.estimates.items()}
+        if composition is not None:
+            estimates |= metrics.conditional_estimates(
+                labels.nuisance_names,
+                inputs,
+                (train.nuisance, labels.nuisance),
+                composition,
+                networks=[each.network for each in probed if each.network is not None],
+                counts=counts,
+            )
+    return estimates

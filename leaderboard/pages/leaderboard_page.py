@@ -13,7 +13,7 @@ from starbench.leaderboard.pages.notes import seeds_note
 from starbench.leaderboard.pages.tables import Lines, table, with_interval
 from starbench.leaderboard.pages.verdict_text import verdict_section
 from starbench.leaderboard.statistics.aggregate import Group, Section, sections
-from starbench.leaderboard.statistics.columns import COLUMNS
+from starbench.leaderboard.statistics.columns import COLUMNS, Column
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import Published, published_results
@@ -37,8 +37,9 @@ Rank: 1 + the number of methods in the table that find significantly more neares
 stars, that is, for which the 95 % interval of the difference lies above 0. A method with
 several settings counts once. Ties are not transitive: if b is statistically tied with a and with c,
 but a is significantly better than c, the ranks of a, b and c are 1, 1 and 2. There are no ranks for
-controls, published values, older versions of a method, and methods with more diverged than scored
-runs.
+controls, published values, older versions of a method, methods with more diverged than scored runs,
+and methods with fewer than three seeds, whose interval omits or hardly knows the scatter between
+seeds.
 
 Controls calibrate the scale and are not ranked. They show the share found by chance
 (`random-latent`, `constant-latent`, `nuisance-latent`, `twin-by-order`), from the spectrum itself
@@ -91,7 +92,7 @@ def _task_part(
 ) -> list[str]:
     parts = [f"## {markdown(task)}"]
     if not task_sections:
-        parts += ["No rows yet.", *_tables((), judged, published)]
+        parts += ["No rows yet.", *_tables((), _columns(()), judged, published)]
     for number, section in enumerate(task_sections):
         facts = [f"Task version {section.task_version}", f"scale {section.scale}"]
         facts.append(f"data `{section.data_fingerprint}`")
@@ -101,19 +102,23 @@ def _task_part(
         if len(task_sections) > 1:
             parts.append(f"### Comparable rows, set {number + 1} of {len(task_sections)}")
             line += " Not comparable with the other sets."
-        current = [group for group in section.groups if not section.superseded(group)]
         # Published values belong to the task, so they appear once, beside the newest rows.
-        parts += [line, *_tables(current, judged, published if number == 0 else ())]
+        columns, lines = _columns(section.groups), published if number == 0 else ()
+        current = [group for group in section.groups if not section.superseded(group)]
+        parts += [line, *_tables(current, columns, judged, lines)]
         parts += _superseded(section, judged)
     return parts
 
 
 def _tables(
-    groups: Sequence[Group], judged: Judgement, published: Sequence[Published]
+    groups: Sequence[Group],
+    columns: Sequence[Column],
+    judged: Judgement,
+    published: Sequence[Published],
 ) -> list[str]:
     """Return a table for each label access that has lines."""
     parts = []
-    lines_of = Lines(COLUMNS, judged)
+    lines_of = Lines(columns, judged)
     for access, title in ACCESS_TITLES.items():
         of_access = [group for group in groups if group.row.label_access == access]
         lines = lines_of.of(of_access, [line for line in published if line.label_access == access])
@@ -124,11 +129,17 @@ def _tables(
     return parts
 
 
+def _columns(groups: Sequence[Group]) -> list[Column]:
+    """Return the columns of a section, without later metrics that no row of it has."""
+    known = {key for group in groups for key in (*group.mean, *group.partial)}
+    return [column for column in COLUMNS if column.key in known or not column.later]
+
+
 def _superseded(section: Section, judged: Judgement) -> list[str]:
     groups = [group for group in section.groups if section.superseded(group)]
     if not groups:
         return []
-    lines_of = Lines(COLUMNS, judged)
+    lines_of = Lines(_columns(section.groups), judged)
     return [
         "#### Superseded",
         "Older versions of the methods above, of every label access. They are not ranked.",
@@ -187,7 +198,12 @@ def _by_group(entry: Entry) -> tuple[object, ...]:
 def _single_rows(entries: Sequence[Entry]) -> list[str]:
     if not entries:
         return []
-    columns = [column for column in COLUMNS if column.key in METRICS]
+    known = {name for entry in entries for name in entry.row.metrics}
+    columns = [
+        column
+        for column in COLUMNS
+        if column.key in METRICS and (column.key in known or not column.later)
+    ]
     lines = []
     for entry in sorted(entries, key=_by_group):
         row, hardware = entry.row, entry.row.hardware

@@ -63,13 +63,17 @@ class Resampled:
     by_seed: Floats
 
 
-def resample_all(found: Sequence[Floats]) -> list[Resampled]:
+def resample_all(
+    found: Sequence[Floats], counts: npt.NDArray[np.int16] | None = None
+) -> list[Resampled]:
     """Resample the pairs of several methods at once.
 
     Parameters
     ----------
     found : sequence of numpy.ndarray [n_seeds, n_pairs]
         For each method, the fraction of each pair's stars that it found, of the same pairs.
+    counts : numpy.ndarray [n_resamples, n_pairs], int16, optional
+        The resamples, by default those of `starbench.metrics.resample_pairs`.
     """
     if not found:
         return []
@@ -77,7 +81,8 @@ def resample_all(found: Sequence[Floats]) -> list[Resampled]:
     # Halves times whole numbers, a million at most: float32 sums are exact, so they depend neither
     # on the machine nor on which methods are resampled together.
     stacked = np.concatenate(found).T.astype(np.float32)
-    shares = resampled_sums(resample_pairs(n_pairs), stacked) / n_pairs
+    counts = resample_pairs(n_pairs) if counts is None else counts
+    shares = resampled_sums(counts, stacked) / n_pairs
     ends = np.cumsum([len(each) for each in found])
     by_seed = np.split(shares, ends[:-1], axis=1)
     return [

@@ -7,6 +7,7 @@ import torch
 from starbench.evaluation import scoring as evaluation
 from starbench.evaluation.scoring import (
     OutputError,
+    Probes,
     checked_output,
     decoder,
     encode_split,
@@ -15,8 +16,9 @@ from starbench.evaluation.scoring import (
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import view_split
+from starbench.evaluation.views import Labels, view_split
 from starbench.methods.base import Diverged, OracleControl
+from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK
 from starbench.tasks.observation.noise import NoiseTrack
 
 
@@ -52,6 +54,11 @@ class Perfect:
 
     def decode(self, latent, nuisance):
         return (self._inputs(latent, nuisance) @ self.map).astype(np.float32)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(4)
 
 
 @pytest.fixture
@@ -214,3 +221,47 @@ def test_large_shifts_need_a_nuisance_named_teff(split_view):
     assert (
         large_shift(dataclasses.replace(split_view.labels, nuisance_names=("age", "logg"))) is None
     )
+
+
+def test_probes_include_conditional_leakage_where_the_composition_is_known(rng):
+    n_train, n_test = LEAST_PAIRS_OF_NETWORK, 100
+    n = n_train + n_test
+    labels = Labels(
+        rng.uniform([4000, 1.5], [5000, 3], (n, 2, 2)).astype(np.float32),
+        rng.normal(size=(n, 3)).astype(np.float32),
+        ("Teff", "logg"),
+        ("Fe/H", "C/Fe", "N/Fe"),
+    )
+    latent = np.repeat(labels.composition[:, None], 2, axis=1)
+
+    def estimates(labels, n_train):
+        train, test = (
+            dataclasses.replace(
+                labels,
+                nuisance=labels.nuisance[part],
+                composition=None if labels.composition is None else labels.composition[part],
+            )
+            for part in (slice(n_train), slice(n - n_test, n))
+        )
+        probes = Probes(latent[:n_train], train)
+        return score(latent[n - n_test :], test, probes=probes).estimates
+
+    known = estimates(labels, n_train)
+    leaks = {name for name in known if name.startswith("conditional_leakage")}
+    assert leaks == {
+        f"conditional_leakage.{probe}.{name}"
+        for probe in ("ridge", "mlp")
+        for name in labels.nuisance_names
+    }
+    assert all(known[name].value < 0.05 for name in leaks)
+    unknown = estimates(dataclasses.replace(labels, composition=None, elements=()), 50)
+    assert {name for name in unknown if "leakage" in name or "recovery" in name} == {
+        "nuisance_leakage.ridge.Teff", "nuisance_leakage.ridge.logg"
+    }  # fmt: skip
+
+
+def test_the_distance_of_twins_needs_no_probes(rng):
+    nuisance = rng.uniform([4000, 1.5], [5000, 3], (200, 2, 2)).astype(np.float32)
+    labels = Labels(nuisance, None, ("Teff", "logg"), ())
+    scores = score(nuisance[..., :1], labels).estimates
+    assert scores["explained_twin_distance"].value > 0.98
