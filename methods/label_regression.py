@@ -13,6 +13,10 @@ out from the network, although not from the principal components. For noisy spec
 scatter about the truth; it misses only the bias that twins share, towards the mean composition,
 where the spectrum does not determine it.
 
+It assumes that the training set has the true composition of each star, which no survey has, and
+that its compositions are distributed like those of the stars to be encoded: towards the mean of
+that distribution the predictions of uncertain elements are drawn.
+
 References
 ----------
 Leung and Bovy (2019), MNRAS 483, 3255: abundances from spectra by a network.

@@ -16,6 +16,7 @@ from starbench.results.schema import METHOD_NAME
 BUILT_IN = {
     "autoencoder": "starbench.methods.autoencoder:PlainAutoencoder",
     "beta-vae": "starbench.methods.beta_vae:BetaVae",
+    "cannon": "starbench.methods.cannon:Cannon",
     "composition": "starbench.methods.controls.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
     "conditional-vae": "starbench.methods.conditional_vae:ConditionalVae",
@@ -34,6 +35,7 @@ BUILT_IN = {
     "linear-erasure": "starbench.methods.linear_erasure:LinearErasure",
     "mmd": "starbench.methods.mmd:Mmd",
     "nuisance-latent": "starbench.methods.controls.trivial:NuisanceLatent",
+    "payne": "starbench.methods.payne:Payne",
     "pca": "starbench.methods.pca:PrincipalComponents",
     "polynomial-residual": "starbench.methods.polynomial_residual:PolynomialResidual",
     "random-latent": "starbench.methods.controls.trivial:RandomLatent",
