@@ -29,13 +29,12 @@ import torch
 from torch import nn
 
 from starbench.methods.base import Method, Monitor, View, option, required, required_composition
-from starbench.methods.parts.encoder import pairs
+from starbench.methods.parts.encoder import held_out_pairs
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 from starbench.methods.parts.refinement import gauss_newton_step
 from starbench.methods.parts.training import Training, run_epochs, sub_state
 
-_HELD_OUT = 1024  # at most so many pairs are held out, to measure the scatter
 _ENTRIES = 5_000_000  # of the model's slopes at a time
 _ROWS = 4096  # spectra decoded at a time
 
@@ -221,9 +220,7 @@ class LabelFit(Method):
         """
         settings = self.hyperparameters
         composition = torch.as_tensor(required_composition(train, self.name)).float()
-        both = pairs(torch.as_tensor(required(train.twin, "row of each twin")))
-        n_held_out = min(_HELD_OUT, len(both) // 8)
-        held_out, learned = both[:n_held_out].T.flatten(), both[n_held_out:].flatten()
+        held_out, learned = held_out_pairs(train)
         if self._training is None:
             inputs = Inputs.fit(
                 train,
@@ -242,9 +239,9 @@ class LabelFit(Method):
             model.inputs.of_nuisance(train.nuisance, len(train)).to(self.device),
         )
         run = partial(run_epochs, self, self._training, monitor)
-        model.spectra.learn(data.rows(learned), run)
+        model.spectra.learn(data.rows(learned.flatten()), run)
         with torch.no_grad():
-            model.calibrate(data.rows(held_out), settings.steps, settings.matching)
+            model.calibrate(data.rows(held_out.T.flatten()), settings.steps, settings.matching)
 
     def _start(self, inputs: Inputs, n_elements: int) -> Training[_Model]:
         torch.manual_seed(self.seed)
