@@ -184,6 +184,7 @@ def legend(figure: Figure, axes: Axes) -> None:
     figure.legend(
         list(distinct.values()), list(distinct), loc="outside lower left", ncols=2 if short else 1,
         handlelength=2.4, columnspacing=1.0, borderpad=0.0, labelspacing=0.35,
+        markerscale=1.3,
     )  # fmt: skip
 
 

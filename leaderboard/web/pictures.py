@@ -4,6 +4,7 @@ The numbers lie in ``pictures/<task>.json``, as making them anew takes the emula
 ``python -m starbench.leaderboard.web.make_pictures`` writes them.
 """
 
+from functools import cache
 from importlib.resources import files
 from typing import Annotated
 
@@ -105,15 +106,20 @@ def read_picture(task: str, version: int) -> Picture | None:
     return picture if picture.version == version else None
 
 
-def track_picture(track: Track) -> list[SiteFigure]:
+def track_picture(track: Track) -> tuple[SiteFigure, ...]:
     """Draw the picture of a track; empty where starbench has none."""
-    picture = read_picture(track.task, track.card.version) if track.card else None
+    return _drawn(track.task, track.card.version) if track.card else ()
+
+
+@cache  # it depends on nothing but the file
+def _drawn(task: str, version: int) -> tuple[SiteFigure, ...]:
+    picture = read_picture(task, version)
     if picture is None:
-        return []
+        return ()
     panels = [_twins(picture)]
     panels += [_plane(picture, x, y) for x, y in PLANES if _differ(picture, x, y)]
     title = "Two twins" if picture.before is None else "Two twins, before and after"
-    return [SiteFigure("picture", title, _caption(picture), tuple(panels))]
+    return (SiteFigure("picture", title, _caption(picture), tuple(panels)),)
 
 
 def _twins(picture: Picture) -> Panel:
@@ -218,11 +224,11 @@ def _caption(picture: Picture) -> str:
     if len(set(strangers.values())) == 1:
         strangers = {after.title: next(iter(strangers.values()))}
     if strangers:
-        distances = " and ".join(f"{value:.2f} dex on {title}"
-                                 for title, value in strangers.items())  # fmt: skip
+        distances = ", ".join(f"{value:.2f} dex ({title})"
+                              for title, value in strangers.items())  # fmt: skip
         parts.append(
-            "The star of the most similar other composition is, summed over the elements and in "
-            f"the median, {distances} away."
+            "Median distance of a composition to the most similar other one, summed over the "
+            f"elements: {distances}."
         )
     return " ".join(parts)
 
