@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,13 +31,15 @@ from starbench.common.progress import stage
 from starbench.tasks.apogee_giants import population
 from starbench.tasks.apogee_giants.breaks import BREAKS
 from starbench.tasks.apogee_giants.task import CARD as IDEAL
-from starbench.tasks.apogee_giants.task import Emulator
 from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.card import spectra_each
 from starbench.tasks.drawn import DrawnTask
 from starbench.tasks.errors import DataError
 from starbench.tasks.forward import Constraint, ForwardModel
 from starbench.tasks.streams import cut_normal, uniforms
+
+if TYPE_CHECKING:
+    from starbench.tasks.apogee_giants.emulator import Emulator
 
 SECOND_EMULATOR = Path(__file__).resolve().parents[1] / "assets" / "second-emulator.safetensors"
 """Weights of the emulator of the second generator; see ``starbench/tasks/synthesis``."""
@@ -200,7 +203,7 @@ class GiantsVariant(DrawnTask):
         )
 
     @cached_property
-    def emulator(self) -> Emulator:
+    def emulator(self) -> "Emulator":
         """The emulator that makes the spectra.
 
         Raises
