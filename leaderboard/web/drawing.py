@@ -274,12 +274,12 @@ def _rules(styles: dict[str, str]) -> str:
 
 
 def _rounded(numbers: str) -> str:
-    r"""Round the numbers of a path to one decimal, and drop the line breaks between them.
+    """Round the numbers of a path to one decimal, and drop the space beside its letters.
 
     Examples
     --------
-    >>> _rounded("M 1.25001 -0.04 \nL 3 4.96")
-    'M1.3 0L3 5'
+    >>> _rounded("M 1.25001 -0.04 L 3 4.96 z")
+    'M1.3 0L3 5z'
     """
     text = re.sub(r"-?\d+\.\d+", lambda number: f"{round(float(number[0]), 1) + 0.0:g}", numbers)
-    return re.sub(r" ?\n| (?=[A-Z])|(?<=[A-Z]) ", "", text.strip())
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", text).strip()
