@@ -10,11 +10,13 @@ from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import ACCESS_TITLES
 from starbench.leaderboard.pages.notes import seeds_note
+from starbench.leaderboard.pages.suite_table import suite_section
 from starbench.leaderboard.pages.tables import Lines, table, with_interval
 from starbench.leaderboard.pages.verdict_text import verdict_section
 from starbench.leaderboard.statistics.aggregate import Group, Section, sections
 from starbench.leaderboard.statistics.columns import COLUMNS, Column
 from starbench.leaderboard.statistics.judgement import Judgement
+from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import Published, published_results
 from starbench.leaderboard.store.task import task_order
@@ -22,6 +24,7 @@ from starbench.metrics import METRICS
 from starbench.results.schema import Row
 
 CSV = "leaderboard.csv"
+HOW_TITLE = "## How to read the tables of tracks"
 
 _HOW_TO_READ = """\
 Methods are scored on the test split of a task: 12,500 pairs of spectra ("twins") that share their
@@ -48,7 +51,11 @@ that any latent of noisy spectra can reach if the generator is known, and Teff a
 unknown with `nuisance_known = False`."""
 
 
-def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
+def leaderboard_page(
+    entries: Sequence[Entry],
+    judged: Judgement | None = None,
+    scores: SuiteScores | None = None,
+) -> str:
     """Return LEADERBOARD.md.
 
     Parameters
@@ -57,6 +64,8 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
         In any order.
     judged : Judgement, optional
         From the ranks beside the rows; without it the page has no ranks and verdicts.
+    scores : SuiteScores, optional
+        Of the suite that the page opens with, from the ranks beside the rows.
     """
     judged = judged or Judgement()
     all_sections, published = sections(entries), published_results()
@@ -67,6 +76,8 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
     parts = [
         "# Leaderboard",
         "<!-- Generated from the rows by `starbench leaderboard build`; do not edit. -->",
+        *([] if scores is None else suite_section(scores)),
+        HOW_TITLE,
         _HOW_TO_READ,
         CEILING,
         REPRESENTATION,

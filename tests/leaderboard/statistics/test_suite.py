@@ -274,6 +274,19 @@ def test_seeds_widen_the_interval_by_student_s_t(board):
     assert width(board.line(suite=two_tracks("noisy")).score) == pytest.approx(expected, rel=0.12)
 
 
+def test_the_seeds_of_many_tracks_narrow_the_interval(board):
+    """Six tracks of three seeds each know the scatter with twelve degrees of freedom, not two."""
+    seeds = [0.45, 0.5, 0.55]
+    tasks = ["a", "b", "c", "d", "e", "f"]
+    suite = Suite("six-v1", tuple(SuiteTrack(task, 1, "ideal", task) for task in tasks))
+    board.add_bound(tasks).add_method(dict.fromkeys(tasks, seeds))
+    pairs = np.sqrt(0.25 / N_PAIRS / 6)
+    # The t of each track has a variance of 12 / 10; so has their sum, which is nearly normal.
+    of_seeds = 0.05 / np.sqrt(3 * 6) * np.sqrt(12 / 10)
+    expected = 2 * 1.96 * np.hypot(pairs, of_seeds)
+    assert width(board.line(suite=suite).score) == pytest.approx(expected, rel=0.1)
+
+
 def test_ranks_count_the_significantly_better_of_the_same_label_access(board):
     board.add_method(ALL, "best")
     board.add_method({task: share - 0.001 for task, share in ALL.items()}, "tied")

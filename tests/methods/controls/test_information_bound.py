@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose
 from support.emulated_stars import N_PAIRS, stars
 
 from starbench.methods.base import SettingError, Silent, View
-from starbench.methods.controls.generator import generator
 from starbench.methods.controls.information_bound import (
     InformationBound,
     Settings,
@@ -14,6 +13,7 @@ from starbench.methods.controls.information_bound import (
     marginal,
 )
 from starbench.tasks.apogee_giants import population
+from starbench.tasks.apogee_giants.generator import generator
 
 
 def view(noise: float | None) -> View:
