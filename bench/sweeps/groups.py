@@ -25,7 +25,7 @@ def expand_methods(words: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> expand_methods(["pca", "pairs"])
-    ['pca', 'contrastive', 'rsca', 'swap-consistency']
+    ['pca', 'ada-gvae', 'contrastive', 'rsca', 'swap-consistency', 'vicreg']
     """
     return _expand(words, _methods_of)
 

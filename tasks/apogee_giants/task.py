@@ -28,6 +28,9 @@ CARD = Card(
     name="apogee-giants",
     version=1,
     family="ideal",
+    breaks="Nothing. Spectra have no noise, labels have no errors, and Teff and log g are drawn "
+    "independently of the composition. A method that removes what Teff and log g do to a spectrum "
+    "finds every twin, so the track shows what a method can do when all its assumptions hold.",
     reference="Red giants as in de Mijolla et al. (2021), newly synthesised",
     licence="BSD-3-Clause",
     nuisance_names=population.NUISANCE_NAMES,

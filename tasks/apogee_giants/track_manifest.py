@@ -35,6 +35,8 @@ class TrackDigests:
     Attributes
     ----------
     version : int
+    source : dict
+        What the spectra are made from: the digest of each emulator.
     labels_sha256 : dict
         For each scale and split, of the nuisance and composition as methods get them.
     flux, noise : dict
@@ -43,6 +45,7 @@ class TrackDigests:
     """
 
     version: int
+    source: dict[str, str | int]
     labels_sha256: dict[str, dict[str, str]]
     flux: dict[str, float]
     noise: dict[str, float]
@@ -55,6 +58,7 @@ class TrackDigests:
             flux[split], noise[split] = _projections(task, split)
         return cls(
             task.version,
+            task.source(),
             {scale: _labels_sha256(task, scale) for scale in task.card.sizes},
             flux,
             noise,
@@ -146,6 +150,9 @@ class StandardTrack(Observed):
 
     def _faults(self, scale: str) -> Iterator[tuple[str, None]]:
         self.sizes(scale)
+        if self.source() != self.digests.source:
+            yield "the emulator is not that of the manifest", None
+            return
         for split, digest in _labels_sha256(self.base, scale).items():
             if digest != self.digests.labels_sha256[scale][split]:
                 yield f"labels of {split} are not those of the manifest", None

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from starbench.tasks.apogee_giants import variants
+from starbench.tasks.apogee_giants.mismatch import ModelPairs
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.apogee_giants.track_manifest import StandardTrack
 from starbench.tasks.apogee_giants.variants import GiantsVariant
@@ -35,6 +36,21 @@ def noise_track(snr: int, cache: Path | None = None) -> NoiseTrack:
 
 
 snr100, snr50, snr30 = (partial(noise_track, snr) for snr in SNRS)
+
+
+def mismatch(cache: Path | None = None) -> Task:
+    """Return the track whose survey another generator made than the pairs to train on."""
+    name = "apogee-giants-mismatch"
+    model = GiantsVariant(variants.IDEAL_POPULATION, name, family="reality")
+    survey = GiantsVariant(
+        variants.IDEAL_POPULATION, name, family="reality", weights=variants.SECOND_EMULATOR
+    )
+    stars = ModelPairs(
+        survey,
+        model,
+        model.card.then("takes the survey from another generator than the pairs to train on"),
+    )
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
 
 
 def with_noise(base: Task, snr: float) -> NoiseTrack:

@@ -9,7 +9,7 @@ import pytest
 import starbench as sb
 from starbench import api
 from starbench.common.settings import SettingError
-from starbench.metrics import probes
+from starbench.metrics import network
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.errors import DataError
@@ -17,8 +17,8 @@ from starbench.tasks.errors import DataError
 
 @pytest.fixture(autouse=True)
 def short_probes(monkeypatch):
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)
+    monkeypatch.setattr(network, "_EPOCHS", 2)
 
 
 @pytest.fixture

@@ -106,6 +106,25 @@ def test_a_leaderboard_without_rows_shows_the_published_values():
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
 
 
+def test_later_metrics_have_columns_where_a_row_has_them():
+    later = {
+        "explained_twin_distance": 0.25,
+        "conditional_leakage.mlp.Teff": 0.125,
+        "conditional_leakage.mlp.logg": 0.0625,
+    }
+    newer = {"task": "apogee-giants-snr50", "figures": later}
+    page = leaderboard_page([entry(), entry(**newer), entry(seed=1, **newer)])
+    by_task = {part.split("\n")[0]: part for part in page.split("\n## ")}
+    titles = {"Conditional leakage", "Explained twin distance"}
+    without, among = (tables(by_task[task])[0][0] for task in ("apogee-giants", newer["task"]))
+    assert not titles & set(without) and titles < set(among)
+    values = dict(zip(among[1:], line_of(by_task[newer["task"]], "fader"), strict=True))
+    assert values["Conditional leakage"] == "0.12 ± 0.00"  # the larger of the two
+    assert values["Explained twin distance"] == "0.25 ± 0.00"
+    assert "Explained twin distance" in tables(page)[-1][0], "single rows"
+    assert "Explained twin distance" not in tables(leaderboard_page([entry()]))[-1][0]
+
+
 def test_the_board_says_what_its_names_and_its_bound_are():
     page = " ".join(leaderboard_page([]).split())
     assert "Nothing but pairs or a prior can undo it." in page

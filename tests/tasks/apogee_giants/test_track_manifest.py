@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from starbench.tasks.apogee_giants.track_manifest import StandardTrack, TrackDigests, read_manifest
+from starbench.tasks.apogee_giants.variants import IDEAL_POPULATION, GiantsVariant
 from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task, task_names
 
@@ -52,3 +53,16 @@ def test_a_manifest_of_another_version_is_refused(track):
     old.card = track.card.model_copy(update={"version": 2})
     with pytest.raises(DataError, match="does not hold version 2 of apogee-giants-labels"):
         old.prepare("tiny")
+
+
+def test_an_emulator_of_another_digest_is_named(track):
+    other = with_digests(track, source={"emulator_sha256": "0" * 64})
+    with pytest.raises(DataError, match="the emulator is not that of the manifest"):
+        other.prepare("tiny")
+
+
+def test_a_missing_emulator_is_named(tmp_path):
+    stars = GiantsVariant(IDEAL_POPULATION, "stars", family="own", weights=tmp_path / "none.st")
+    with pytest.raises(DataError, match=r"The emulator of stars is missing \(.*none"):
+        stars.prepare("tiny")
+        stars.make("test", 0, 1)
