@@ -25,7 +25,7 @@ from starbench.evaluation.views import view_split
 from starbench.methods.base import Silent
 from starbench.methods.controls.information_bound import InformationBound
 from starbench.tasks.base import Task
-from starbench.tasks.forward import ForwardModel
+from starbench.tasks.forward import ForwardModel, parameters_of
 from starbench.tasks.registry import get_task, task_names
 
 LARGEST_ERROR = 0.1  # [dex], beyond which spectra are not linear over an error
@@ -72,14 +72,19 @@ class Fits:
 
 
 def fitted_parameters(
-    forward: ForwardModel, flux: np.ndarray, start: np.ndarray, unknown: np.ndarray, noise: float
+    forward: ForwardModel,
+    observed: np.ndarray,
+    start: np.ndarray,
+    unknown: np.ndarray,
+    noise: float,
 ) -> np.ndarray:
     """Fit the parameters of spectra, from a start.
 
     Parameters
     ----------
     forward : ForwardModel
-    flux : numpy.ndarray [n, n_pixels]
+    observed : numpy.ndarray [n, k]
+        Coordinates of noisy spectra.
     start : numpy.ndarray [n, p]
     unknown : numpy.ndarray [m], int
         Columns of the parameters that are fitted.
@@ -95,18 +100,20 @@ def fitted_parameters(
     RuntimeError
         If a fit does not converge.
     """
-    parts = range(0, len(flux), _AT_ONCE)
-    return np.concatenate([
-        _fitted(forward, flux[i : i + _AT_ONCE], start[i : i + _AT_ONCE], unknown, noise)
-        for i in parts
-    ])  # fmt: skip
+    parts = [slice(i, i + _AT_ONCE) for i in range(0, len(start), _AT_ONCE)]
+    return np.concatenate(
+        [_fitted(forward, observed[part], start[part], unknown, noise) for part in parts]
+    )
 
 
 def _fitted(
-    forward: ForwardModel, flux: np.ndarray, start: np.ndarray, unknown: np.ndarray, noise: float
+    forward: ForwardModel,
+    observed: np.ndarray,
+    start: np.ndarray,
+    unknown: np.ndarray,
+    noise: float,
 ) -> np.ndarray:
     model, constraint = forward.model, forward.constraint
-    observed = model.project(flux).astype(np.float64)
     along = np.eye(model.n_parameters)[unknown]
 
     def misfit(residual: np.ndarray, parameters: np.ndarray) -> np.ndarray:
@@ -133,7 +140,7 @@ def _fitted(
         parameters[moving[better]] = trial[better]
         damping[moving] *= np.where(better, 0.1, 10)
         gain = np.einsum("ni,ni->n", step, score)
-        moving = moving[~(better & (gain <= _GAIN))]
+        moving = moving[~(gain <= _GAIN)]  # also where every step is refused
         if len(moving) == 0:
             return parameters
     raise RuntimeError(f"{len(moving)} of {len(start)} fits have not converged")
@@ -157,10 +164,11 @@ def fits(task: Task, scale: str, n_stars: int) -> Fits:
     bound.fit(train, test, Silent())
     stars = slice(n_stars)
     labels = (test.nuisance, test.composition, test.unseen)
-    known = [array[stars] for array in labels if array is not None]
-    truth = np.concatenate(known, axis=1).astype(np.float64)
+    known = [None if array is None else array[stars] for array in labels]
+    truth = parameters_of(*known)
     unknown = np.arange(len(task.nuisance_names), truth.shape[1])
-    estimate = fitted_parameters(forward, test.flux[stars], truth, unknown, 1 / task.snr)
+    observed = forward.model.project(test.flux[stars])
+    estimate = fitted_parameters(forward, observed, truth, unknown, 1 / task.snr)
     information, _ = bound.information(*known)
     covariance = bound.axes @ np.linalg.inv(information) @ bound.axes.T
     composition = slice(unknown[0], unknown[0] + len(task.elements))

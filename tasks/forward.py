@@ -18,6 +18,19 @@ Coordinates = npt.NDArray[np.floating[Any]]
 """Coordinates of spectra, or their derivatives: float32 for pixels, float64 for fewer numbers."""
 
 
+def parameters_of(nuisance: Labels, composition: Labels, unseen: Labels | None) -> Floats:
+    """Return the parameters [n, p] of spectra with nuisance, composition and unseen parameters.
+
+    Parameters
+    ----------
+    nuisance : numpy.ndarray [n, n_nuisance]
+    composition : numpy.ndarray [n, n_elements]
+    unseen : numpy.ndarray [n, n_unseen] or None
+    """
+    parts = [nuisance, composition] if unseen is None else [nuisance, composition, unseen]
+    return np.concatenate(parts, axis=1).astype(np.float64)
+
+
 class SpectralModel(Protocol):
     """Noiseless spectra as a differentiable function of p parameters.
 

@@ -61,7 +61,7 @@ from starbench.methods.base import (
     required,
     required_composition,
 )
-from starbench.tasks.forward import ForwardModel
+from starbench.tasks.forward import ForwardModel, parameters_of
 
 # Information of every spectrum on an element, as a share of the prior's, so that an element without
 # a line has a finite error.
@@ -113,12 +113,6 @@ def marginal(
         information[:, a, a] - shares @ information[:, u, a],
         score[:, a] - np.einsum("nij,nj->ni", shares, score[:, u]),
     )
-
-
-def _joined(nuisance: np.ndarray, composition: np.ndarray, unseen: np.ndarray | None) -> np.ndarray:
-    """Return the parameters [n, p] of a forward model."""
-    known = [nuisance, composition]
-    return np.concatenate(known if unseen is None else [*known, unseen], axis=1)
 
 
 @final
@@ -179,7 +173,7 @@ class InformationBound(OracleControl):
 
     def _check_spectra(self, view: View) -> None:
         stars = slice(_STARS_CHECKED)
-        parameters = _joined(
+        parameters = parameters_of(
             required(view.nuisance, "nuisance")[stars],
             required_composition(view, self.name)[stars],
             None if view.unseen is None else view.unseen[stars],
@@ -234,7 +228,7 @@ class InformationBound(OracleControl):
         """
         forward, d = self._forward, len(self._mean)
         directions = self._directions(nuisance.shape[1])
-        parameters = _joined(nuisance, composition, unseen).astype(np.float64)
+        parameters = parameters_of(nuisance, composition, unseen)
         information = np.empty((len(parameters), len(directions), len(directions)))
         score = np.zeros((len(parameters), len(directions)))
         at_once = min(_STARS_AT_ONCE, _NUMBERS_AT_ONCE // forward.model.n_coordinates)

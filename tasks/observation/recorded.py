@@ -64,8 +64,8 @@ class RecordedSpectra:
     broadened and shifted spectra leave the space that the base's span.
 
     Tangents are those of a spectrum without shift and error of the continuum, and those of the
-    base's parameters are broadened by the nearest of widths `_NODE_STEP` apart. That changes
-    information by less than 1 %.
+    base's parameters are broadened by the nearest of widths `_NODE_STEP` apart. That changes the
+    variance of an estimate by 0.4 % on average and by less than 3 %.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ class RecordedSpectra:
         """Return the recorded noiseless flux, and its derivatives along directions [m, p]."""
         stars, values = self._split(parameters)
         of_star, of_instrument = np.split(directions, [self._base.n_parameters], axis=1)
-        # Directions along which the base's spectrum changes are few, and its derivatives costly.
-        moving = of_star.any(axis=1)
-        coordinates, changes = self._base.tangents(stars, of_star[moving])
+        moves, turns = of_star.any(axis=1), of_instrument.any(axis=1)
+        coordinates, changes = self._base.tangents(stars, of_star[moves])
         spectra = self._unrecorded(coordinates)
         tangents = np.zeros((len(stars), len(directions), self.n_pixels), np.float32)
         nodes = np.rint(_deviation(values) ** 2 / _NODE_STEP).astype(int)
         for tangent, change, node in zip(tangents, changes, nodes, strict=True):
-            tangent[moving] = change.T.astype(np.float32) @ self._broadened_axes(node)
-        if of_instrument.any():
-            tangents += of_instrument.astype(np.float32) @ self._by_instrument(spectra, values)
+            tangent[moves] = change.T.astype(np.float32) @ self._broadened_axes(node)
+        if turns.any():
+            slopes = of_instrument[turns].astype(np.float32)
+            tangents[:, turns] += slopes @ self._by_instrument(spectra, values)
         return recorded(spectra, self._wavelength, values), tangents.transpose(0, 2, 1)
 
     def _unrecorded(self, coordinates: Coordinates) -> Spectra:
