@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SPLITS = ("train", "validation", "test")
 STARS = "stars"
 """The further split of some tasks: stars without a twin, to train on."""
+FAMILIES = ("ideal", "noise", "crowding", "assumptions", "reality")
+"""Families of the standard tracks, in the order of tables; other tasks may name others."""
 MAX_NUISANCES = 5
 
 _Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -40,6 +42,8 @@ class Card(BaseModel):
         Name of the task that this one changes.
     changes : str
         What it changes, in a phrase.
+    breaks : str
+        What the change breaks, and for whom, in some three sentences for the task's page.
     reference : str
         Where the task is described.
     licence : str
@@ -83,6 +87,7 @@ class Card(BaseModel):
     family: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     base: str | None = None
     changes: str = ""
+    breaks: str = ""
     reference: _Text
     licence: _Text
     nuisance_names: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=MAX_NUISANCES)]
@@ -139,9 +144,11 @@ class Card(BaseModel):
         return all(STARS in sizes for sizes in self.sizes.values())
 
     @property
-    def order(self) -> tuple[str, float, str]:
-        """Key that sorts a task before those based on it, and those by decreasing SNR."""
-        return self.base or self.name, -float("inf") if self.snr is None else -self.snr, self.name
+    def order(self) -> tuple[str, int, float, str]:
+        """Key that sorts a task before those based on it, those by family and decreasing SNR."""
+        family = FAMILIES.index(self.family) if self.family in FAMILIES else len(FAMILIES)
+        noise = -float("inf") if self.snr is None else -self.snr
+        return self.base or self.name, family, noise, self.name
 
     def derive(self, **changes: Any) -> "Card":
         """Return the card of a task based on this one, with some fields changed.
@@ -151,7 +158,8 @@ class Card(BaseModel):
         pydantic.ValidationError
             If a changed field does not fit.
         """
-        return Card(**{**dict(self), "base": self.name, **changes})
+        own = {"base": self.name, "changes": "", "breaks": ""}
+        return Card(**{**dict(self), **own, **changes})
 
     def then(self, effect: str, **changes: Any) -> "Card":
         """Return the card of the same task with one more effect on its spectra or labels.

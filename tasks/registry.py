@@ -17,9 +17,10 @@ BUILT_IN = {
     "apogee-giants-dense": "starbench.tasks.apogee_giants.tracks:dense",
     "apogee-giants-dense-snr200": "starbench.tasks.apogee_giants.tracks:dense_snr200",
     "apogee-giants-branch": "starbench.tasks.apogee_giants.tracks:branch",
-    "apogee-giants-labels": "starbench.tasks.apogee_giants.tracks:labels",
     "apogee-giants-hidden": "starbench.tasks.apogee_giants.tracks:hidden",
+    "apogee-giants-labels": "starbench.tasks.apogee_giants.tracks:labels",
     "apogee-giants-metallicity": "starbench.tasks.apogee_giants.tracks:metallicity",
+    "apogee-giants-mismatch": "starbench.tasks.apogee_giants.tracks:mismatch",
 }
 DEFAULT = "apogee-giants"
 ENTRY_POINT_GROUP = "starbench.tasks"

@@ -141,7 +141,8 @@ def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
         raise SettingError(
             f"{method.name} needs the composition of every split; choose other data."
         )
-    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch])
+    unseen = {} if view.unseen is None else {"unseen": view.unseen[batch]}
+    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch], **unseen)
 
 
 def encode_split(
@@ -193,7 +194,9 @@ def rank_stars(
     pairs = slice(len(latent))
     own = None
     if isinstance(method, OracleControl):
-        own = method.rank_twins(latent, labels.nuisance[pairs], _composition(labels)[pairs])
+        unseen = {} if labels.unseen is None else {"unseen": labels.unseen[pairs]}
+        known = labels.nuisance[pairs], _composition(labels)[pairs]
+        own = method.rank_twins(latent, *known, **unseen)
     if own is None:
         device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
         ranking = metrics.Ranking(latent, device=ranking_device(device))
@@ -340,29 +343,44 @@ def score(
             None if errors is None else errors.swapped,
             large_shift(labels),
         )
+        estimates |= metrics.twin_distance_estimates(latent, labels.nuisance)
     if probes is not None:
-        train = probes.labels
-        inputs = metrics.ProbeInputs(probes.latent, latent)
-        counts = metrics.resample_pairs(len(latent))
-        targets = {
-            "nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance),
-            "composition_recovery": (labels.elements, train.composition, labels.composition),
-        }
-
-        def of_family(family: str) -> dict[str, metrics.Estimate | None]:
-            names, fitted_on, judged_on = targets[family]
-            if fitted_on is None or judged_on is None or not names:
-                return {}
-            return metrics.probe_estimates(
-                family, names, inputs, fitted_on, judged_on, counts=counts
-            )
-
-        if inputs.finite:
-            _ = inputs.whitened  # once, before threads share it
-        # A probe's network runs on one thread, so that those of both families can run at once.
-        with one_thread(), stage("fit probes"):
-            for of_one in map_ahead(of_family, targets, min(2, default_threads())):
-                estimates |= of_one
+        estimates |= _probe_estimates(latent, labels, probes)
     return Scores(
         {name: estimate for name, estimate in estimates.items() if estimate is not None}, ranks
     )
+
+
+def _probe_estimates(
+    latent: np.ndarray, labels: Labels, probes: Probes
+) -> dict[str, metrics.Estimate | None]:
+    """Return leakage, recovery and, where the composition is known, conditional leakage."""
+    train = probes.labels
+    inputs = metrics.ProbeInputs(probes.latent, latent)
+    counts = metrics.resample_pairs(len(latent))
+    targets = {"nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance)}
+    composition = None
+    if labels.elements and train.composition is not None and labels.composition is not None:
+        composition = train.composition, labels.composition
+        targets["composition_recovery"] = (labels.elements, *composition)
+
+    def of_family(family: str) -> metrics.Probed:
+        names, fitted_on, judged_on = targets[family]
+        return metrics.probe_estimates(family, names, inputs, fitted_on, judged_on, counts=counts)
+
+    if inputs.finite:
+        _ = inputs.whitened  # once, before threads share it
+    # A probe's network runs on one thread, so that those of both families can run at once.
+    with one_thread(), stage("fit probes"):
+        probed = list(map_ahead(of_family, targets, min(2, default_threads())))
+        estimates = {name: each for family in probed for name, each in family.estimates.items()}
+        if composition is not None:
+            estimates |= metrics.conditional_estimates(
+                labels.nuisance_names,
+                inputs,
+                (train.nuisance, labels.nuisance),
+                composition,
+                networks=[each.network for each in probed if each.network is not None],
+                counts=counts,
+            )
+    return estimates

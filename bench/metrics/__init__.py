@@ -5,6 +5,7 @@ Arrays have the pairs first: ``[n_pairs, 2, ...]``. `METRICS` defines each metri
 """
 
 from starbench.metrics.bootstrap import resample_pairs
+from starbench.metrics.conditional import conditional_estimates
 from starbench.metrics.definitions import (
     METRICS,
     SHARES,
@@ -14,10 +15,11 @@ from starbench.metrics.definitions import (
     family,
     metric,
 )
-from starbench.metrics.probes import ProbeInputs, probe_estimates
+from starbench.metrics.probes import Probed, ProbeInputs, probe_estimates
 from starbench.metrics.ranking import Ranking, TwinRanks, twin_ranks
 from starbench.metrics.reconstruction import per_star_mse, reconstruction_estimates
 from starbench.metrics.recovery import recovery_estimates
+from starbench.metrics.twin_distance import twin_distance_estimates
 
 __all__ = [
     "METRICS",
@@ -25,9 +27,11 @@ __all__ = [
     "Estimate",
     "Metric",
     "ProbeInputs",
+    "Probed",
     "Ranking",
     "Tolerance",
     "TwinRanks",
+    "conditional_estimates",
     "family",
     "metric",
     "per_star_mse",
@@ -35,5 +39,6 @@ __all__ = [
     "reconstruction_estimates",
     "recovery_estimates",
     "resample_pairs",
+    "twin_distance_estimates",
     "twin_ranks",
 ]

@@ -72,6 +72,8 @@ class Metric:
     low, high : float
         Bounds of the possible values.
     tolerance : Tolerance
+    later : bool
+        Whether it came after the first release, so that older rows lack it.
     """
 
     label: str
@@ -82,6 +84,7 @@ class Metric:
     low: float
     high: float
     tolerance: Tolerance
+    later: bool = False
 
 
 def _share(label: str, definition: str, *, higher_is_better: bool = True) -> Metric:
@@ -96,9 +99,11 @@ def _squared_error(label: str, definition: str, low: float = 0.0) -> Metric:
     return Metric(label, definition, 1, False, "flux^2", low, math.inf, _SQUARED_ERROR)
 
 
-def _r_squared(label: str, definition: str, *, higher_is_better: bool) -> Metric:
+def _r_squared(
+    label: str, definition: str, *, higher_is_better: bool, later: bool = False
+) -> Metric:
     # A held-out R^2 has no lower bound.
-    return Metric(label, definition, 1, higher_is_better, "", -math.inf, 1.0, _R_SQUARED)
+    return Metric(label, definition, 1, higher_is_better, "", -math.inf, 1.0, _R_SQUARED, later)
 
 
 SHARES = ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
@@ -162,6 +167,29 @@ METRICS: dict[str, Metric] = {
         "absent below 320 training pairs, too few for it.",
         higher_is_better=False,
     ),
+    "conditional_leakage.ridge": _r_squared(
+        "Conditional leakage (ridge)",
+        "Held-out R^2 of what the composition leaves of a nuisance factor, predicted from the "
+        "latent by ridge regression; absent where the composition is unknown or determines the "
+        "factor.",
+        higher_is_better=False,
+        later=True,
+    ),
+    "conditional_leakage.mlp": _r_squared(
+        "Conditional leakage",
+        "Held-out R^2 of what the composition leaves of a nuisance factor, predicted from the last "
+        "hidden layers of the networks that predict nuisance and composition from the latent; "
+        "absent where that by ridge regression is, and below 320 training pairs.",
+        higher_is_better=False,
+        later=True,
+    ),
+    "explained_twin_distance": _r_squared(
+        "Explained twin distance",
+        "Share of the variance of the L1 distance between twins' latents that a function of both "
+        "stars' nuisance explains, held out.",
+        higher_is_better=False,
+        later=True,
+    ),
     "composition_recovery.ridge": _r_squared(
         "Composition recovery (ridge)",
         "Held-out R^2 of an abundance predicted from the latent by ridge regression.",
@@ -176,8 +204,8 @@ METRICS: dict[str, Metric] = {
 }
 """Every metric by name.
 
-The last four are families: the name of an estimate adds the predicted quantity, as in
-``nuisance_leakage.ridge.Teff``.
+Those of the probes (``.ridge`` and ``.mlp``) are families: the name of an estimate adds the
+predicted quantity, as in ``nuisance_leakage.ridge.Teff``.
 """
 
 

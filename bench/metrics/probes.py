@@ -41,42 +41,21 @@ and -0.00 four times by ridge regression. What ridge regression cannot see (the 
 above) stays unseen on so few stars.
 """
 
-import threading
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from starbench.common.parallel import one_thread
 from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
+from starbench.metrics.network import Network, fit_network
+from starbench.metrics.regression import Rows, ridge
 
-if TYPE_CHECKING:
-    import torch
-
-_BLOCK_VALUES = 1 << 22  # of float64 copies of the latents at a time
-_PENALTIES = np.logspace(-8, 1, 19)  # relative to the number of stars, for standardised inputs
-
-# The network is small enough to take some seconds for 50,000 stars on one core, and large enough to
-# find a sine or a product.
-_WIDTH = 128
-_BATCH = 512
-_EPOCHS = 30
-_MIN_STEPS = 400
-_LEARNING_RATE = 1e-2
-_WEIGHT_DECAY = 1e-2
 LEAST_PAIRS_OF_NETWORK = 320  # training pairs
-_HELD_OUT = 0.1  # share of the train pairs by which the state of the network is selected
-
-_SEEDING = threading.Lock()  # layers draw their weights from the one generator of all threads
 
 
-class ProbeInputs:
+class ProbeInputs(Rows):
     """Latents that probes are fitted and scored on, decomposed once for all probes and targets.
-
-    The decomposition is cheap for a latent of 20 dimensions, and most of the work for one of
-    thousands, such as a spectrum.
 
     Parameters
     ----------
@@ -90,7 +69,7 @@ class ProbeInputs:
     """
 
     def __init__(self, train_latent: np.ndarray, test_latent: np.ndarray) -> None:
-        self._train, self._test = _stars(train_latent), _stars(test_latent)
+        super().__init__(_stars(train_latent), _stars(test_latent))
         if self._train.shape[1] != self._test.shape[1]:
             raise ValueError(
                 f"latents must have as many dimensions in test as in train, "
@@ -107,64 +86,19 @@ class ProbeInputs:
         """Pairs of the test split."""
         return len(self._test) // 2
 
-    @cached_property
-    def finite(self) -> bool:
-        """Whether all latents are finite, so that a probe can be fitted."""
-        return bool(np.isfinite(self._train).all() and np.isfinite(self._test).all())
 
-    @property
-    def train(self) -> np.ndarray:
-        """Latents [2 n_train_pairs, d] of the stars of the train split."""
-        return self._checked(self._train)
+class Probed(NamedTuple):
+    """What the probes found.
 
-    @property
-    def test(self) -> np.ndarray:
-        """Latents [2 n_test_pairs, d] of the stars of the test split."""
-        return self._checked(self._test)
+    Attributes
+    ----------
+    estimates : dict of str to Estimate or None
+    network : Network or None
+        The fitted network probe, which takes `ProbeInputs.whitened`; None where there is none.
+    """
 
-    @cached_property
-    def principal_components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Mean and scale [d] of train, and the decomposition of its correlation matrix.
-
-        The latter are rising eigenvalues [d] and eigenvectors [d, d] of the correlations of
-        (train - mean) / scale.
-        """
-        mean, scale = _mean_and_scale(self.train)
-        n, d = self.train.shape
-        correlation = np.zeros((d, d))
-        for part in _blocks(n, d):
-            x = (self.train[part] - mean) / scale
-            correlation += x.T @ x / n
-        eigenvalues, vectors = np.linalg.eigh(correlation)
-        return mean, scale, np.maximum(eigenvalues, 0), vectors
-
-    @cached_property
-    def whitened(self) -> tuple[np.ndarray, np.ndarray]:
-        """Whitened train and test [n_stars, r], float32, without axes that hold only rounding.
-
-        r is 0 if all latents of train are equal.
-        """
-        mean, scale, eigenvalues, vectors = self.principal_components
-        # Weaker directions hold only the rounding of float32 latents.
-        strong = eigenvalues > 1e-12 * max(eigenvalues[-1], 1)
-        whiten = vectors[:, strong] / np.sqrt(eigenvalues[strong]) / scale[:, None]
-        return (
-            self._projected(self.train, mean, whiten),
-            self._projected(self.test, mean, whiten),
-        )
-
-    def _checked(self, latent: np.ndarray) -> np.ndarray:
-        if not self.finite:
-            raise ValueError("a probe cannot be fitted on latents that are not finite")
-        return latent
-
-    @staticmethod
-    def _projected(latent: np.ndarray, mean: np.ndarray, axes: np.ndarray) -> np.ndarray:
-        result = np.empty((len(latent), axes.shape[1]), np.float32)
-        with np.errstate(over="ignore"):  # a prediction that overflows gives no estimate
-            for rows in _blocks(*latent.shape):
-                result[rows] = (latent[rows] - mean) @ axes
-        return result
+    estimates: dict[str, Estimate | None]
+    network: Network | None
 
 
 def probe_estimates(
@@ -176,7 +110,7 @@ def probe_estimates(
     *,
     seed: int = 0,
     counts: np.ndarray | None = None,
-) -> dict[str, Estimate | None]:
+) -> Probed:
     """Compute held-out R^2 of targets from latents, by ridge regression and by a neural network.
 
     Parameters
@@ -196,10 +130,10 @@ def probe_estimates(
 
     Returns
     -------
-    dict of str to Estimate or None
-        ``family.ridge.name`` and ``family.mlp.name`` for each name. None if a latent is not finite,
-        if the target is equal for all stars of a split, if the prediction overflows, or, for the
-        network, below `LEAST_PAIRS_OF_NETWORK` training pairs.
+    Probed
+        Estimates ``family.ridge.name`` and ``family.mlp.name`` for each name. None if a latent is
+        not finite, if the target is equal for all stars of a split, if the prediction overflows,
+        or, for the network, below `LEAST_PAIRS_OF_NETWORK` training pairs.
 
     Raises
     ------
@@ -219,11 +153,12 @@ def probe_estimates(
         if np.ptp(train_target[..., i]) > 0 and np.ptp(test_target[..., i]) > 0
     ]
     if not varies or not inputs.finite:
-        return estimates
+        return Probed(estimates, None)
     train_target, test_target = train_target[..., varies], test_target[..., varies]
-    predictions = {"ridge": ridge_predict(inputs, train_target)}
+    predictions, network = {"ridge": ridge_predict(inputs, train_target)}, None
     if inputs.n_train_pairs >= LEAST_PAIRS_OF_NETWORK:
-        predictions["mlp"] = mlp_predict(inputs, train_target, seed=seed)
+        network = probe_network(inputs, train_target, seed=seed)
+        predictions["mlp"] = network.predict(inputs.whitened[1]).reshape(test_target.shape)
     if counts is None:
         counts = resample_pairs(inputs.n_test_pairs)
     for probe, prediction in predictions.items():
@@ -234,7 +169,7 @@ def probe_estimates(
             estimates[f"{family}.{probe}.{names[i]}"] = estimate(
                 METRICS[f"{family}.{probe}"], float(value), draws
             )
-    return estimates
+    return Probed(estimates, network)
 
 
 def r2(
@@ -244,7 +179,8 @@ def r2(
 
     Parameters
     ----------
-    target, prediction : numpy.ndarray [n_pairs, 2, n_targets]
+    target, prediction : numpy.ndarray [n_pairs, k, n_targets]
+        Of the k stars of each pair; k is 1 for a quantity of the pair.
     counts : numpy.ndarray [n_resamples, n_pairs], int16
 
     Returns
@@ -254,24 +190,20 @@ def r2(
         NaN where all targets of a resample are equal.
     """
     target = target.astype(np.float64)
-    n_stars, n_targets = 2 * len(target), target.shape[2]
+    n_pairs, stars_of_pair, n_targets = target.shape
     residual = ((target - prediction) ** 2).sum(axis=1)
     centred = target - target.mean(axis=(0, 1))  # so that the sums below keep their digits
     first, second = centred.sum(axis=1), (centred**2).sum(axis=1)
     value = 1 - residual.sum(axis=0) / second.sum(axis=0)
     sums = resampled_sums(counts, np.concatenate([residual, first, second], axis=1))
     residual, first, second = (sums[:, i * n_targets : (i + 1) * n_targets] for i in range(3))
-    total = second - first**2 / n_stars
+    total = second - first**2 / (n_pairs * stars_of_pair)
     with np.errstate(invalid="ignore", divide="ignore"):
         return value, np.where(total > 0, 1 - residual / total, np.nan)
 
 
 def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
-    """Predict targets by ridge regression on standardised latents.
-
-    The penalty is chosen for each target from a grid by generalised cross-validation on the train
-    split (Golub, Heath & Wahba 1979, Technometrics 21, 215). Latents are read in blocks and only
-    d x d matrices are kept, so that latents may have thousands of dimensions.
+    """Predict targets [n_test_pairs, 2, n_targets] by ridge regression on standardised latents.
 
     Parameters
     ----------
@@ -287,139 +219,20 @@ def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
     ValueError
         If a latent is not finite.
     """
-    train, test = inputs.train, inputs.test
-    n, d = train.shape
-    mean, scale, eigenvalues, vectors = inputs.principal_components
-    target = train_target.reshape(n, -1).astype(np.float64)
-    target_mean = target.mean(axis=0)
-    target = target - target_mean
-    cross = sum(((train[rows] - mean) / scale).T @ target[rows] for rows in _blocks(n, d))
-    rotated = vectors.T @ cross / n
-
-    # With residuals r and f degrees of freedom (1 of them the mean), GCV is
-    # mean(r^2) / (1 - f / n)^2.
-    shrink = 1 / (eigenvalues + _PENALTIES[:, None])  # [n_penalties, d]
-    explained = (2 * shrink - eigenvalues * shrink**2) @ rotated**2
-    mean_square = np.maximum((target**2).mean(axis=0) - explained, 0)
-    free = 1 - (1 + (eigenvalues * shrink).sum(axis=1)) / n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        score = np.where(free[:, None] > 0, mean_square / free[:, None] ** 2, np.inf)
-    # Of equal scores take the strongest penalty: an exact fit scores 0 with many penalties.
-    best = len(_PENALTIES) - 1 - np.argmin(score[::-1], axis=0)
-    weights = vectors @ (shrink[best].T * rotated)
-
-    prediction = np.empty((len(test), target.shape[1]))
-    for rows in _blocks(len(test), d):
-        prediction[rows] = (test[rows] - mean) / scale @ weights + target_mean
-    return prediction.reshape(inputs.n_test_pairs, 2, -1)
+    target = train_target.reshape(2 * inputs.n_train_pairs, -1)
+    return ridge(inputs, target).reshape(inputs.n_test_pairs, 2, -1)
 
 
-def mlp_predict(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Predict all targets by one small neural network.
-
-    Two hidden layers, SiLU, squared error; targets are standardised. Latents are whitened, so that
-    a stretch or shear of the latent space hides nothing from the network. AdamW with a one-cycle
-    learning rate. Of the states after each epoch, the one with the smallest error on held-out train
-    pairs is used. Pairs are held out rather than stars, so that memorising a star's twin does not
-    help. The network runs on one thread, so that the same seed gives the same prediction on the
-    same machine, whatever the number of its cores.
-
-    Parameters
-    ----------
-    inputs : ProbeInputs
-    train_target : numpy.ndarray [n_train_pairs, 2, n_targets]
-    seed : int
-
-    Returns
-    -------
-    numpy.ndarray [n_test_pairs, 2, n_targets], float64
+def probe_network(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0) -> Network:
+    """Fit one small neural network to all targets [n_train_pairs, 2, n_targets].
 
     Raises
     ------
     ValueError
         If a latent is not finite.
     """
-    # Imported here because loading torch takes seconds.
-    import torch
-
-    whitened_train, whitened_test = inputs.whitened
-    target = train_target.reshape(len(whitened_train), -1).astype(np.float64)
-    target_mean, target_scale = _mean_and_scale(target)
-    if not whitened_train.shape[1]:  # all latents are equal
-        return np.broadcast_to(target_mean, (inputs.n_test_pairs, 2, len(target_mean))).copy()
-
-    with one_thread():
-        x = torch.from_numpy(whitened_train)
-        y = torch.from_numpy((target - target_mean) / target_scale).float()
-        with _SEEDING, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            pairs = torch.randperm(inputs.n_train_pairs)
-            network = _network(x.shape[1], y.shape[1])
-            generator = torch.Generator().set_state(torch.get_rng_state())
-        n_held_out = int(_HELD_OUT * len(pairs))
-        held_out, fitted = (
-            (2 * some[:, None] + torch.arange(2)).flatten()
-            for some in (pairs[:n_held_out], pairs[n_held_out:])
-        )
-        weights = _flattened(network)
-        batches = -(-len(fitted) // _BATCH)
-        epochs = max(_EPOCHS, -(-_MIN_STEPS // batches))
-        optimiser = torch.optim.AdamW([weights], lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, _LEARNING_RATE, total_steps=epochs * batches, pct_start=0.1
-        )
-        least, best = np.inf, None
-        for _ in range(epochs):
-            order = torch.randperm(len(fitted), generator=generator)
-            for batch in torch.split(fitted[order], _BATCH):
-                optimiser.zero_grad(set_to_none=False)
-                torch.autograd.backward(torch.nn.functional.mse_loss(network(x[batch]), y[batch]))
-                optimiser.step()
-                schedule.step()
-            if n_held_out:
-                with torch.no_grad():
-                    error = torch.nn.functional.mse_loss(network(x[held_out]), y[held_out]).item()
-                if error < least:
-                    least = error
-                    best = weights.detach().clone()
-        with torch.no_grad():
-            if best is not None:
-                weights.copy_(best)
-            parts = torch.split(torch.from_numpy(whitened_test), 8192)
-            standardised = torch.cat([network(part) for part in parts])
-    prediction: np.ndarray = standardised.double().numpy() * target_scale + target_mean
-    return prediction.reshape(inputs.n_test_pairs, 2, -1)
-
-
-def _network(n_inputs: int, n_outputs: int) -> "torch.nn.Sequential":
-    import torch
-
-    return torch.nn.Sequential(
-        torch.nn.Linear(n_inputs, _WIDTH),
-        torch.nn.SiLU(),
-        torch.nn.Linear(_WIDTH, _WIDTH),
-        torch.nn.SiLU(),
-        torch.nn.Linear(_WIDTH, n_outputs),
-    )
-
-
-def _flattened(network: "torch.nn.Sequential") -> "torch.nn.Parameter":
-    """Return one parameter whose memory, and its gradient's, becomes that of all parameters.
-
-    A step of the optimiser is then a few operations instead of a few for each layer, with the same
-    numbers.
-    """
-    import torch
-
-    parameters = list(network.parameters())
-    flat = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
-    flat.grad = torch.zeros_like(flat)
-    sizes = [p.numel() for p in parameters]
-    parts = (torch.split(tensor, sizes) for tensor in (flat.detach(), flat.grad))
-    for parameter, values, gradient in zip(parameters, *parts, strict=True):
-        parameter.data = values.view_as(parameter)
-        parameter.grad = gradient.view_as(parameter)
-    return flat
+    whitened, _ = inputs.whitened
+    return fit_network(whitened, train_target.reshape(len(whitened), -1), seed=seed)
 
 
 def _for_both(target: np.ndarray, n_pairs: int, n_targets: int) -> np.ndarray:
@@ -439,21 +252,3 @@ def _stars(latent: np.ndarray) -> np.ndarray:
     if latent.ndim != 3 or latent.shape[1] != 2 or 0 in latent.shape:
         raise ValueError(f"latents must be shaped [n_pairs, 2, d], not {list(latent.shape)}")
     return latent.reshape(-1, latent.shape[2])
-
-
-def _blocks(n: int, d: int) -> Iterator[slice]:
-    """Cut `n` rows of `d` values into ranges whose float64 copies are small."""
-    step = max(1, _BLOCK_VALUES // d)
-    return (slice(start, start + step) for start in range(0, n, step))
-
-
-def _mean_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each column [d] in float64; 1 for a constant column."""
-    n, d = rows.shape
-    mean = rows.mean(axis=0, dtype=np.float64)
-    variance = np.zeros(d)
-    for part in _blocks(n, d):
-        variance += ((rows[part] - mean) ** 2).sum(axis=0) / n
-    scale = np.sqrt(variance)
-    # The mean of equal numbers may differ from them by a rounding error, which is no signal.
-    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1)

@@ -63,13 +63,17 @@ class Resampled:
     by_seed: Floats
 
 
-def resample_all(found: Sequence[Floats]) -> list[Resampled]:
+def resample_all(
+    found: Sequence[Floats], counts: npt.NDArray[np.int16] | None = None
+) -> list[Resampled]:
     """Resample the pairs of several methods at once.
 
     Parameters
     ----------
     found : sequence of numpy.ndarray [n_seeds, n_pairs]
         For each method, the fraction of each pair's stars that it found, of the same pairs.
+    counts : numpy.ndarray [n_resamples, n_pairs], int16, optional
+        The resamples, by default those of `starbench.metrics.resample_pairs`.
     """
     if not found:
         return []
@@ -77,7 +81,8 @@ def resample_all(found: Sequence[Floats]) -> list[Resampled]:
     # Halves times whole numbers, a million at most: float32 sums are exact, so they depend neither
     # on the machine nor on which methods are resampled together.
     stacked = np.concatenate(found).T.astype(np.float32)
-    shares = resampled_sums(resample_pairs(n_pairs), stacked) / n_pairs
+    counts = resample_pairs(n_pairs) if counts is None else counts
+    shares = resampled_sums(counts, stacked) / n_pairs
     ends = np.cumsum([len(each) for each in found])
     by_seed = np.split(shares, ends[:-1], axis=1)
     return [
@@ -90,7 +95,9 @@ def resample(found: Floats) -> Resampled:
     return resample_all([found])[0]
 
 
-def mean_over_all_seeds(by_seed: Floats, draws: np.random.Generator) -> Floats:
+def mean_over_all_seeds(
+    by_seed: Floats, draws: np.random.Generator, degrees: float | None = None
+) -> Floats:
     """Draw within each resample the mean share over all possible seeds [n_resamples].
 
     Parameters
@@ -98,6 +105,8 @@ def mean_over_all_seeds(by_seed: Floats, draws: np.random.Generator) -> Floats:
     by_seed : numpy.ndarray [n_resamples, n_seeds]
         With a single seed the result is that seed's share.
     draws : numpy.random.Generator
+    degrees : float, optional
+        Degrees of freedom of Student's t, by default n_seeds - 1.
     """
     n_resamples, n_seeds = by_seed.shape
     mean: Floats = by_seed.mean(axis=1)
@@ -108,7 +117,8 @@ def mean_over_all_seeds(by_seed: Floats, draws: np.random.Generator) -> Floats:
     slope = np.divide(error, mean * (1 - mean), out=np.zeros(n_resamples), where=inside)
     odds = np.divide(mean, 1 - mean, out=np.ones(n_resamples), where=inside)
     # With one degree of freedom some draws of Student's t overflow exp.
-    shift = np.exp(np.clip(slope * draws.standard_t(n_seeds - 1, n_resamples), -50, 50))
+    t = draws.standard_t(n_seeds - 1 if degrees is None else degrees, n_resamples)
+    shift = np.exp(np.clip(slope * t, -50, 50))
     return np.where(inside, odds * shift / (1 + odds * shift), mean)
 
 

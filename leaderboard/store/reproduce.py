@@ -173,13 +173,15 @@ def agreements(
     Returns
     -------
     list of Agreement
-        In the order of the metrics' definitions.
+        In the order of the metrics' definitions. Later metrics, of which a row of an older release
+        has none, are left out.
     """
     same = row.ranks_sha256 == again.ranks_sha256
     from_ranks = () if ranks is None or not same else recovery_estimates(TwinRanks(*ranks))
     order = {name: number for number, name in enumerate(METRICS)}
+    older = not any(metric(name).later for name in row.metrics)
     names = sorted(
-        {*row.metrics, *again.metrics},
+        {*row.metrics, *(name for name in again.metrics if not (older and metric(name).later))},
         key=lambda name: (order.get(family(name)), name),
     )
     compared = []

@@ -4,7 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from starbench.tasks.apogee_giants import variants
+from starbench.tasks.apogee_giants.mismatch import ModelPairs
 from starbench.tasks.apogee_giants.task import ApogeeGiants
+from starbench.tasks.apogee_giants.track_manifest import StandardTrack
 from starbench.tasks.apogee_giants.variants import GiantsVariant
 from starbench.tasks.base import Task
 from starbench.tasks.observation.catalogue import CatalogueLabels, LabelErrors
@@ -36,6 +38,21 @@ def noise_track(snr: int, cache: Path | None = None) -> NoiseTrack:
 snr100, snr50, snr30 = (partial(noise_track, snr) for snr in SNRS)
 
 
+def mismatch(cache: Path | None = None) -> Task:
+    """Return the track whose survey another generator made than the pairs to train on."""
+    name = "apogee-giants-mismatch"
+    model = GiantsVariant(variants.IDEAL_POPULATION, name, family="reality")
+    survey = GiantsVariant(
+        variants.IDEAL_POPULATION, name, family="reality", weights=variants.SECOND_EMULATOR
+    )
+    stars = ModelPairs(
+        survey,
+        model,
+        model.card.then("takes the survey from another generator than the pairs to train on"),
+    )
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
+
+
 def with_noise(base: Task, snr: float) -> NoiseTrack:
     """Return a task with noise under its own name, for tracks that change more than the noise."""
     effect = f"adds Gaussian noise of SNR {snr:g} per pixel"
@@ -53,12 +70,12 @@ def _dense(name: str) -> GiantsVariant:
 
 def dense(cache: Path | None = None) -> Task:
     """Return the track of crowded compositions, without noise."""
-    return _dense("apogee-giants-dense")
+    return StandardTrack(_dense("apogee-giants-dense"))
 
 
 def dense_snr200(cache: Path | None = None) -> Task:
     """Return the track of crowded compositions at SNR 200."""
-    return with_noise(_dense("apogee-giants-dense-snr200"), DENSE_SNR)
+    return StandardTrack(with_noise(_dense("apogee-giants-dense-snr200"), DENSE_SNR))
 
 
 def branch(cache: Path | None = None) -> Task:
@@ -69,19 +86,19 @@ def branch(cache: Path | None = None) -> Task:
         family="assumptions",
         changes="makes Teff follow log g and [Fe/H] within 60 K, as on a giant branch",
     )
-    return with_noise(stars, ASSUMPTIONS_SNR)
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
 
 
 def labels(cache: Path | None = None) -> Task:
     """Return the track whose nuisance labels have errors."""
     stars = GiantsVariant(variants.IDEAL_POPULATION, "apogee-giants-labels", family="assumptions")
-    return CatalogueLabels(with_noise(stars, ASSUMPTIONS_SNR), LABEL_ERRORS)
+    return StandardTrack(CatalogueLabels(with_noise(stars, ASSUMPTIONS_SNR), LABEL_ERRORS))
 
 
 def hidden(cache: Path | None = None) -> Task:
     """Return the track whose line widths, velocities and continua no label tells."""
     stars = GiantsVariant(variants.IDEAL_POPULATION, "apogee-giants-hidden", family="assumptions")
-    return with_noise(HiddenInstrument(stars), ASSUMPTIONS_SNR)
+    return StandardTrack(with_noise(HiddenInstrument(stars), ASSUMPTIONS_SNR))
 
 
 def metallicity(cache: Path | None = None) -> Task:
@@ -92,4 +109,4 @@ def metallicity(cache: Path | None = None) -> Task:
         family="assumptions",
         changes="makes [Fe/H] a third nuisance: twins share only the [X/Fe]",
     )
-    return with_noise(stars, ASSUMPTIONS_SNR)
+    return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))

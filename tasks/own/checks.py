@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from starbench.tasks.arrays import Spectra
 from starbench.tasks.base import Split
+from starbench.tasks.card import spectra_each
 from starbench.tasks.errors import DataError
 
 FIELDS = ("flux", "nuisance", "composition")
@@ -192,7 +193,8 @@ class NumberCheck:
 
         def place(row: int) -> tuple[str, int]:
             number = int(np.searchsorted(ends, row, side="right"))
-            return splits[number], (row - int(ends[number]) + len(digests[number])) // 2
+            split = splits[number]
+            return split, (row - int(ends[number]) + len(digests[number])) // spectra_each(split)
 
         one, other = place(int(first[inverse[again[0]]])), place(int(again[0]))
         if one == other:

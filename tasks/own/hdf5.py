@@ -11,7 +11,7 @@ from starbench.common.files import atomic_path
 from starbench.common.progress import bar
 from starbench.common.text import listed
 from starbench.tasks.arrays import Floats
-from starbench.tasks.base import SPLITS, ChunkId, Labels, Split, Task
+from starbench.tasks.base import ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card, Scale
 from starbench.tasks.own.checks import FIELDS, Content, NumberCheck, check_noise
 from starbench.tasks.storage.about import declared_snr
@@ -128,7 +128,7 @@ class OwnData(Task):
         check = NumberCheck(str(self._source), self.nuisance_names, self.elements)
         n_pairs = sum(sizes.values())
         with bar(label="check data", total=n_pairs, unit="pair", quiet=not progress) as pairs:
-            for split in SPLITS:
+            for split in sizes:
                 for rows, piece in super().chunks(split, scale):
                     check.add(split, rows.start, piece)
                     for field in FIELDS:

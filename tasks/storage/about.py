@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from starbench.common.text import one_line
 from starbench.tasks.base import Task
-from starbench.tasks.card import Medium
+from starbench.tasks.card import Medium, spectra_each
 from starbench.tasks.errors import DataError
 
 # Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
@@ -209,15 +209,20 @@ class About:
             snr=None if content.get("snr") is None else declared_snr(content["snr"], source),
         )
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return the shape of flux, nuisance or composition of one pair."""
+    def shape(self, name: str, split: str = "train") -> tuple[int, ...]:
+        """Return the shape of flux, nuisance or composition of one pair of a split."""
+        each = spectra_each(split)
         return {
-            "flux": (2, len(self.wavelength)),
-            "nuisance": (2, len(self.nuisance_names)),
+            "flux": (each, len(self.wavelength)),
+            "nuisance": (each, len(self.nuisance_names)),
             "composition": (len(self.elements),),
         }[name]
 
     def n_bytes(self, sizes: dict[str, int]) -> int:
         """Return the size of the numbers of a set [bytes]."""
-        numbers = sum(int(np.prod(self.shape(n))) for n in ("flux", "nuisance", "composition"))
-        return 4 * numbers * sum(sizes.values()) + self.wavelength.nbytes
+        numbers = sum(
+            n_pairs * int(np.prod(self.shape(name, split)))
+            for split, n_pairs in sizes.items()
+            for name in ("flux", "nuisance", "composition")
+        )
+        return 4 * numbers + self.wavelength.nbytes

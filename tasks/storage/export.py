@@ -70,11 +70,16 @@ def export(
         If the disk is full or takes no files; nothing is left behind.
     """
     form = _format(out, form)
+    if task.card.has_stars and form != "hdf5":
+        raise DataError(
+            f"{task.name} has stars without a twin to train on, which only HDF5 holds; give OUT a "
+            "name that ends in .h5."
+        )
     _check_out(out, form, force)
     sizes = task.sizes(scale)
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
-    with_composition = tuple(split for split in SPLITS if _has_composition(task, scale, split))
+    with_composition = tuple(split for split in sizes if _has_composition(task, scale, split))
     if withhold_composition:
         if "test" not in with_composition:
             raise DataError(

@@ -8,6 +8,9 @@ a signal-to-noise ratio per pixel. ``composition`` [n, n_elements] comes with th
 ``elements``, in all splits, in none, or in all but ``test``, where it may be withheld. Numbers may
 be stored in any floating-point type, compressed or not. Links to other files and storage outside
 the file are refused.
+
+A further group ``stars`` may hold single stars of distinct compositions, with arrays [n, 1, ...] in
+place of [n, 2, ...]: methods that may not use twins are trained on them, the others on ``train``.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,8 +35,8 @@ from starbench.common.hdf5_guards import (
     require_end,
 )
 from starbench.common.text import one_line
-from starbench.tasks.base import SPLITS, Split
-from starbench.tasks.card import MAX_NUISANCES, Medium
+from starbench.tasks.base import SPLITS, STARS, Split
+from starbench.tasks.card import MAX_NUISANCES, Medium, spectra_each
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import (
     MAX_PIXELS,
@@ -61,7 +64,7 @@ class PairsFile:
     ----------
     about : About
     sizes : dict of str to int
-        Number of pairs of each split.
+        Number of pairs of each split, and of `stars` if the file has them.
     with_composition : tuple of str
         Splits that have a composition.
     unread : list of str
@@ -155,10 +158,12 @@ class PairsFile:
                 f"{self.source}: nuisance_units has {len(units)} units "
                 f"for {len(names)} nuisance_names; give one for each."
             )
+        splits = (*SPLITS, STARS) if has_name(file, STARS) else SPLITS
         self.with_composition = tuple(
-            split for split in SPLITS if has_name(self._group(file, split), "composition")
+            split for split in splits if has_name(self._group(file, split), "composition")
         )
-        if self.with_composition not in (SPLITS, SPLITS[:2], ()):
+        of_pairs = tuple(split for split in self.with_composition if split != STARS)
+        if of_pairs not in (SPLITS, SPLITS[:2], ()) or (not of_pairs and self.with_composition):
             lacking = next(s for s in SPLITS if s not in self.with_composition)
             raise DataError(
                 f"{self.source}: {lacking} has no composition, but {self.with_composition[0]} has; "
@@ -173,10 +178,10 @@ class PairsFile:
             wavelength, self._unit(dataset), self._medium(dataset), names, units, elements, snr
         )
         check_names(self.about, self.source)
-        self.sizes = {split: self._check_split(file, split) for split in SPLITS}
+        self.sizes = {split: self._check_split(file, split) for split in splits}
         fields = {"flux", "nuisance", *(("composition",) if self.with_composition else ())}
-        self.unread = sorted(set(file) - {"wavelength", *SPLITS})
-        for split in SPLITS:
+        self.unread = sorted(set(file) - {"wavelength", *splits})
+        for split in splits:
             self.unread += [f"{split}/{name}" for name in sorted(set(file[split]) - fields)]
 
     def _read_wavelength(self, file: h5py.File) -> npt.NDArray[np.float64]:
@@ -207,11 +212,10 @@ class PairsFile:
     def _check_split(self, file: h5py.File, split: str) -> int:
         """Check the shapes of a split and return its number of pairs."""
         flux = self._dataset(file[split], "flux", f"{split}/flux")
-        n_pixels = len(self.about.wavelength)
-        if flux.ndim != 3 or flux.shape[1] != 2:
-            raise DataError(
-                f"{self.source}: {split}/flux has shape {flux.shape}; give [pairs, 2, pixels]."
-            )
+        n_pixels, each = len(self.about.wavelength), spectra_each(split)
+        if flux.ndim != 3 or flux.shape[1] != each:
+            axes = "[pairs, 2, pixels]" if each == 2 else "[stars, 1, pixels]"
+            raise DataError(f"{self.source}: {split}/flux has shape {flux.shape}; give {axes}.")
         if flux.shape[2] != n_pixels:
             raise DataError(
                 f"{self.source}: {split}/flux has {flux.shape[2]} pixels, but wavelength has "
@@ -229,7 +233,7 @@ class PairsFile:
         self, file: h5py.File, split: str, field: str, n_pairs: int, names: str
     ) -> None:
         shape = self._dataset(file[split], field, f"{split}/{field}").shape
-        expected = (n_pairs, *self.about.shape(field))
+        expected = (n_pairs, *self.about.shape(field, split))
         if shape != expected:
             raise DataError(
                 f"{self.source}: {split}/{field} has shape {shape}, but the flux and the "
@@ -338,11 +342,14 @@ def write_hdf5(
         file.attrs.update(about.facts)
         if about.snr is not None:
             file.attrs["snr"] = about.snr
-        for split in SPLITS:
+        for split in sizes:
             fields = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
             places = {
                 name: file.create_dataset(
-                    f"{split}/{name}", (sizes[split], *about.shape(name)), "<f4", track_times=False
+                    f"{split}/{name}",
+                    (sizes[split], *about.shape(name, split)),
+                    "<f4",
+                    track_times=False,
                 )
                 for name in fields
             }

@@ -1,7 +1,8 @@
 """Fit the emulator to a training set and write ``emulator.safetensors`` and ``emulator.json``.
 
 ``python -m starbench.tasks.synthesis.train_emulator DIR`` with the folder that `training_set`
-filled.
+filled; ``--generator moog`` if the second generator filled it, whose emulator is
+``second-emulator.safetensors``.
 
 The spectra of the training stars are projected on their principal components, sorted by variance
 and cut into groups. Within a group all coefficients are Gaussian processes of the kernel
@@ -19,7 +20,6 @@ stars serve only for the errors in the JSON.
 
 import argparse
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ from tqdm import tqdm
 
 from starbench.common.files import atomic_path
 from starbench.tasks.apogee_giants.emulator import (
-    PATH,
     Emulator,
     gaussian,
     inputs,
     quadratic_features,
 )
 from starbench.tasks.arrays import Floats
-from starbench.tasks.synthesis import lines, training_set
+from starbench.tasks.synthesis import training_set
+from starbench.tasks.synthesis.generators import GENERATORS
 from starbench.tasks.synthesis.spectrum import LABEL_NAMES
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
 
@@ -239,9 +239,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sets", type=Path, help="folder that training_set filled")
     parser.add_argument("--seed", type=int, default=1, help="the seed given to training_set")
-    parser.add_argument("--out", type=Path, default=PATH)
+    parser.add_argument("--generator", choices=list(GENERATORS), default="pysme")
+    parser.add_argument("--out", type=Path, help="weights; by default those of the generator")
     parser.add_argument("--provisional", action="store_true", help="record this in the JSON")
     options = parser.parse_args()
+    generator = GENERATORS[options.generator]
+    out = options.out or generator.emulator
 
     torch.manual_seed(0)
     _, labels, flux = training_set.load_set(options.sets / "train")
@@ -261,13 +264,13 @@ def main() -> None:
         "training_stars": len(labels),
         "seed": options.seed,
         "settings": vars(settings),
-        "engine": f"pysme-astro {importlib.metadata.version('pysme-astro')}",
-        "line_table_sha256": hashlib.sha256(lines.PATH.read_bytes()).hexdigest(),
+        "engine": generator.engine(),
+        "line_table_sha256": hashlib.sha256(generator.lines.read_bytes()).hexdigest(),
         "held_out": {k: float(f"{v:.3g}") for k, v in error_statistics(error).items()},
     }
     for path, content in (
-        (options.out, save(tensors)),
-        (options.out.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode()),
+        (out, save(tensors)),
+        (out.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode()),
     ):
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)

@@ -2,6 +2,8 @@
 
 ``python -m starbench.tasks.synthesis.training_set --out DIR --stars 1500 --workers 2 --seed 1``
 
+``--generator moog`` synthesises with the second generator. The labels are the same for both.
+
 It makes three sets, with one file ``DIR/<set>/<index>.npz`` per star that holds ``labels`` [19] and
 ``flux`` [7214]:
 
@@ -40,7 +42,7 @@ from starbench.tasks.apogee_giants.population import (
 from starbench.tasks.arrays import Floats
 from starbench.tasks.streams import uniforms
 from starbench.tasks.synthesis.engine import EngineError
-from starbench.tasks.synthesis.spectrum import synthesise
+from starbench.tasks.synthesis.generators import GENERATORS, Synthesis
 
 TEFF_RANGE, LOGG_RANGE = (3950.0, 5050.0), (1.4, 3.1)
 SCATTER_SCALE = 1.4
@@ -115,11 +117,11 @@ def _path(out: Path, name: str, index: int) -> Path:
     return out / name / f"{index:05d}.npz"
 
 
-def _make(out: Path, name: str, index: int, labels: Floats) -> str | None:
+def _make(out: Path, name: str, index: int, labels: Floats, synthesis: Synthesis) -> str | None:
     """Synthesise and store one star; return the error, None if there was none."""
     for _ in range(ATTEMPTS):
         try:
-            flux = synthesise(labels)
+            flux = synthesis(labels)
         except EngineError as error:
             message = str(error)
             continue
@@ -152,7 +154,15 @@ class Executor(Protocol):
         """Let a worker call the function."""
 
 
-def make_sets(out: Path, stars: int, seed: int, executor: Executor, *, quiet: bool = False) -> int:
+def make_sets(
+    out: Path,
+    stars: int,
+    seed: int,
+    executor: Executor,
+    *,
+    generator: str = "pysme",
+    quiet: bool = False,
+) -> int:
     """Synthesise the stars of all sets that are missing, each as a task of its own.
 
     Stars that are finished stay when it is stopped, or a worker is lost; the same call continues.
@@ -168,6 +178,8 @@ def make_sets(out: Path, stars: int, seed: int, executor: Executor, *, quiet: bo
     executor : Executor
         Where stars are synthesised. One with a method `batch`, as submitit's, gets all in one
         batch: on SLURM a job array.
+    generator : str
+        One of `GENERATORS`.
     quiet : bool
         Draw no progress.
 
@@ -185,13 +197,14 @@ def make_sets(out: Path, stars: int, seed: int, executor: Executor, *, quiet: bo
     jobs += [("train", *star) for star in train[first:]]
     for name in ("train", "held-out", "response"):
         (out / name).mkdir(parents=True, exist_ok=True)
+    synthesis = GENERATORS[generator].synthesis()
     missing = [job for job in jobs if not _path(out, *job[:2]).exists()]
 
     failed = 0
     with (out / "failures.csv").open("w") as log:
         log.write("set,index,reason\n")
         with getattr(executor, "batch", nullcontext)():
-            pending = {executor.submit(_make, out, *job): job for job in missing}
+            pending = {executor.submit(_make, out, *job, synthesis): job for job in missing}
         try:
             done = len(jobs) - len(missing)
             for future in bar(
@@ -236,9 +249,10 @@ def main() -> None:
     parser.add_argument("--stars", type=int, default=1500, help="training stars")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1, help="seed of the training labels")
+    parser.add_argument("--generator", choices=list(GENERATORS), default="pysme")
     options = parser.parse_args()
     with ProcessPoolExecutor(options.workers) as pool:
-        make_sets(options.out, options.stars, options.seed, pool)
+        make_sets(options.out, options.stars, options.seed, pool, generator=options.generator)
 
 
 if __name__ == "__main__":

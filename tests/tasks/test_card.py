@@ -73,5 +73,25 @@ def test_a_derived_card_names_its_base_and_is_validated():
 def test_order_puts_a_task_before_its_noise_tracks_by_decreasing_snr():
     cards = [get_task(name).card for name in task_names()]
     assert sorted(cards, key=lambda card: card.order) == cards
-    assert [card.family for card in cards] == ["ideal", *["noise"] * 3]
+    assert [card.family for card in cards][:6] == ["ideal", *["noise"] * 3, *["crowding"] * 2]
     assert {card.base for card in cards} == {None, "apogee-giants"}
+
+
+def test_stars_without_twins_are_at_each_scale_or_at_none():
+    card = get_task("apogee-giants-branch").card
+    assert card.has_stars
+    assert not get_task("apogee-giants").card.has_stars
+    sizes = {scale: dict(splits) for scale, splits in card.sizes.items()}
+    del sizes["tiny"]["stars"]
+    with pytest.raises(pydantic.ValidationError, match="must have stars at each scale or at none"):
+        card.derive(sizes=sizes)
+
+
+def test_fields_of_unseen_parameters_and_label_errors_must_fit():
+    card = get_task("apogee-giants-labels").card
+    with pytest.raises(pydantic.ValidationError, match="unseen_units must have one unit for each"):
+        card.derive(unseen_units=("K",))
+    with pytest.raises(
+        pydantic.ValidationError, match="nuisance_covariance must have 2 rows of 2 numbers"
+    ):
+        card.derive(nuisance_covariance=((1.0,),))

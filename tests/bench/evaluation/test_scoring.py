@@ -7,6 +7,7 @@ import torch
 from starbench.evaluation import scoring as evaluation
 from starbench.evaluation.scoring import (
     OutputError,
+    Probes,
     checked_output,
     decoder,
     encode_split,
@@ -15,8 +16,10 @@ from starbench.evaluation.scoring import (
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import view_split
+from starbench.evaluation.views import Labels, view_split
 from starbench.methods.base import Diverged, OracleControl
+from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK
+from starbench.tasks.observation.catalogue import CatalogueLabels, LabelErrors
 from starbench.tasks.observation.noise import NoiseTrack
 
 
@@ -52,6 +55,11 @@ class Perfect:
 
     def decode(self, latent, nuisance):
         return (self._inputs(latent, nuisance) @ self.map).astype(np.float32)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(4)
 
 
 @pytest.fixture
@@ -162,6 +170,27 @@ def test_an_oracle_gets_the_composition_of_each_spectrum(toy_task):
     assert (rank_stars(Oracle(), latent[:5], split_view.labels).rank == 1).all()
 
 
+class AllSeeing(Oracle):
+    """A control that encodes the unseen parameters too."""
+
+    def encode_stars(self, flux, nuisance, composition, unseen=None):
+        return np.concatenate([composition, unseen], axis=1)
+
+    def rank_twins(self, latent, nuisance, composition, unseen=None):
+        assert np.array_equal(latent[..., composition.shape[1] :], unseen)
+        return self.own_ranks
+
+
+def test_an_oracle_gets_the_unseen_parameters_of_a_task_that_has_some(make_toy_task):
+    errors = LabelErrors(deviation=(80.0, 0.1), correlation=0.5, trend=(-40.0, 0.0))
+    split_view = view_split(CatalogueLabels(make_toy_task(), errors), "test", "tiny", "oracle", 1)
+    truth = make_toy_task().load("test", "tiny").nuisance
+    own = np.full((20, 2), 7), np.full((20, 2), 3)
+    latent = encode_split(AllSeeing(own), split_view)
+    assert np.array_equal(latent[..., 4:], truth)
+    assert (rank_stars(AllSeeing(own), latent[:20], split_view.labels).rank == 7).all()
+
+
 def test_ranks_of_a_control_are_used_unchanged(split_view):
     latent = np.repeat(split_view.labels.composition[:, None], 2, axis=1)
     rank, tied = np.full((20, 2), 7), np.full((20, 2), 3)
@@ -214,3 +243,47 @@ def test_large_shifts_need_a_nuisance_named_teff(split_view):
     assert (
         large_shift(dataclasses.replace(split_view.labels, nuisance_names=("age", "logg"))) is None
     )
+
+
+def test_probes_include_conditional_leakage_where_the_composition_is_known(rng):
+    n_train, n_test = LEAST_PAIRS_OF_NETWORK, 100
+    n = n_train + n_test
+    labels = Labels(
+        rng.uniform([4000, 1.5], [5000, 3], (n, 2, 2)).astype(np.float32),
+        rng.normal(size=(n, 3)).astype(np.float32),
+        ("Teff", "logg"),
+        ("Fe/H", "C/Fe", "N/Fe"),
+    )
+    latent = np.repeat(labels.composition[:, None], 2, axis=1)
+
+    def estimates(labels, n_train):
+        train, test = (
+            dataclasses.replace(
+                labels,
+                nuisance=labels.nuisance[part],
+                composition=None if labels.composition is None else labels.composition[part],
+            )
+            for part in (slice(n_train), slice(n - n_test, n))
+        )
+        probes = Probes(latent[:n_train], train)
+        return score(latent[n - n_test :], test, probes=probes).estimates
+
+    known = estimates(labels, n_train)
+    leaks = {name for name in known if name.startswith("conditional_leakage")}
+    assert leaks == {
+        f"conditional_leakage.{probe}.{name}"
+        for probe in ("ridge", "mlp")
+        for name in labels.nuisance_names
+    }
+    assert all(known[name].value < 0.05 for name in leaks)
+    unknown = estimates(dataclasses.replace(labels, composition=None, elements=()), 50)
+    assert {name for name in unknown if "leakage" in name or "recovery" in name} == {
+        "nuisance_leakage.ridge.Teff", "nuisance_leakage.ridge.logg"
+    }  # fmt: skip
+
+
+def test_the_distance_of_twins_needs_no_probes(rng):
+    nuisance = rng.uniform([4000, 1.5], [5000, 3], (200, 2, 2)).astype(np.float32)
+    labels = Labels(nuisance, None, ("Teff", "logg"), ())
+    scores = score(nuisance[..., :1], labels).estimates
+    assert scores["explained_twin_distance"].value > 0.98

@@ -3,7 +3,12 @@ import pytest
 import torch
 
 from starbench.metrics import METRICS, ProbeInputs, probe_estimates, resample_pairs
-from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK, mlp_predict, r2, ridge_predict
+from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK, probe_network, r2, ridge_predict
+
+
+def mlp_predict(inputs, target, seed=0):
+    network = probe_network(inputs, target, seed=seed)
+    return network.predict(inputs.whitened[1]).reshape(inputs.n_test_pairs, 2, -1)
 
 
 def value(target, prediction):
@@ -31,7 +36,7 @@ def nonlinear_figures():
     test, test_target = nonlinear(rng, 4_000)
     names = ["cosine", "product", "bent", "straight", "absent"]
     inputs = ProbeInputs(train, test)
-    return probe_estimates("nuisance_leakage", names, inputs, train_target, test_target)
+    return probe_estimates("nuisance_leakage", names, inputs, train_target, test_target).estimates
 
 
 @pytest.mark.parametrize("name", ["cosine", "product", "bent"])
@@ -149,7 +154,7 @@ def test_no_estimate_from_latents_that_are_not_finite(rng, broken):
     for train, test in ((bad, z), (z, bad)):
         figures = probe_estimates(
             "nuisance_leakage", names, ProbeInputs(train, test), target, target
-        )
+        ).estimates
         assert len(figures) == 10 and set(figures.values()) == {None}
         for predict in (ridge_predict, mlp_predict):
             with pytest.raises(ValueError, match="not finite"):
@@ -162,7 +167,7 @@ def test_no_estimate_if_the_network_s_prediction_overflows(rng):
     far[0] = 3e38
     figures = probe_estimates(
         "nuisance_leakage", list("abcde"), ProbeInputs(z * 1e-10, far), target, target
-    )
+    ).estimates
     assert all(figures[f"nuisance_leakage.mlp.{name}"] is None for name in "abcde")
     assert all(figures[f"nuisance_leakage.ridge.{name}"].value < -1e9 for name in "abcde")
 
@@ -172,7 +177,7 @@ def test_a_constant_latent_leaks_nothing(rng):
     flat = np.full_like(z, 0.1)
     figures = probe_estimates(
         "nuisance_leakage", list("abcde"), ProbeInputs(flat, flat), target, target
-    )
+    ).estimates
     for figure in figures.values():
         assert figure.value == pytest.approx(0, abs=1e-9)
 
@@ -183,7 +188,7 @@ def test_the_interval_of_a_constant_latent_holds_its_value(rng):
     flat = np.ones((400, 2, 3), np.float32)
     estimates = probe_estimates(
         "nuisance_leakage", ["Teff", "logg"], ProbeInputs(flat, flat), target, target
-    )
+    ).estimates
     for estimate in estimates.values():
         assert estimate.low < estimate.value <= estimate.high
         assert estimate.value == pytest.approx(0, abs=1e-12)
@@ -192,7 +197,9 @@ def test_the_interval_of_a_constant_latent_holds_its_value(rng):
 def test_no_estimate_for_a_target_that_does_not_vary(rng):
     z, target = nonlinear(rng, LEAST_PAIRS_OF_NETWORK)
     target[..., 1] = 2.5
-    figures = probe_estimates("nuisance_leakage", list("abcde"), ProbeInputs(z, z), target, target)
+    figures = probe_estimates(
+        "nuisance_leakage", list("abcde"), ProbeInputs(z, z), target, target
+    ).estimates
     assert [name for name, figure in figures.items() if figure is None] == [
         "nuisance_leakage.ridge.b",
         "nuisance_leakage.mlp.b",
@@ -204,7 +211,7 @@ def test_few_stars_have_no_estimate_by_the_network(rng):
     enough, few = (
         probe_estimates(
             "nuisance_leakage", list("abcde"), ProbeInputs(z[:n], z), target[:n], target
-        )
+        ).estimates
         for n in (LEAST_PAIRS_OF_NETWORK, LEAST_PAIRS_OF_NETWORK - 1)
     )
     assert set(enough) == set(few) and None not in enough.values()
@@ -222,7 +229,7 @@ def test_the_estimates_of_few_stars_do_not_follow_the_scale_of_the_latents(rng):
         figures = probe_estimates(
             "nuisance_leakage", list("abcde"), ProbeInputs(scaled[:40], scaled[40:]),
             target[:40], target[40:],
-        )  # fmt: skip
+        ).estimates  # fmt: skip
         values.append([figure.value for figure in figures.values() if figure is not None])
     np.testing.assert_allclose(values, np.tile(values[0], (4, 1)), rtol=1e-4, atol=1e-4)
 
@@ -233,7 +240,7 @@ def test_composition_is_given_once_a_pair(rng):
     names = ["Fe/H", "Mg/Fe"]
     figures = probe_estimates(
         "composition_recovery", names, ProbeInputs(z, z), composition, composition
-    )
+    ).estimates
     assert set(figures) == {
         f"composition_recovery.{probe}.{name}" for probe in ("ridge", "mlp") for name in names
     }
@@ -256,10 +263,11 @@ def test_reused_inputs_give_the_estimates_of_new_ones(rng):
     z, target = nonlinear(rng, LEAST_PAIRS_OF_NETWORK + 50)
     shared, names = ProbeInputs(z[:-50], z[-50:]), list("abcde")
     split = target[:-50], target[-50:]
-    first = probe_estimates("nuisance_leakage", names, shared, *split)
-    assert probe_estimates("nuisance_leakage", names, shared, *split) == first
+    first = probe_estimates("nuisance_leakage", names, shared, *split).estimates
+    assert probe_estimates("nuisance_leakage", names, shared, *split).estimates == first
     assert (
-        probe_estimates("nuisance_leakage", names, ProbeInputs(z[:-50], z[-50:]), *split) == first
+        probe_estimates("nuisance_leakage", names, ProbeInputs(z[:-50], z[-50:]), *split).estimates
+        == first
     )
 
 

@@ -273,6 +273,18 @@ def test_a_metric_that_one_of_them_lacks_differs():
         assert differing.name == "reconstruction_mse"
 
 
+def test_metrics_that_came_after_an_older_row_are_not_compared():
+    later = {"explained_twin_distance": 0.2, "conditional_leakage.mlp.Teff": 0.1}
+    row, again, ranks = rows(again=later)
+    compared = agreements(row, again, ranks)
+    assert {each.name for each in compared} == set(row.metrics)
+    assert all(each.agrees for each in compared)
+    # A row that has one of them was made with all.
+    partly, again, ranks = rows(explained_twin_distance=0.2, again=later)
+    (differing,) = [each for each in agreements(partly, again, ranks) if not each.agrees]
+    assert differing.name == "conditional_leakage.mlp.Teff"
+
+
 def test_metrics_of_differing_ranks_have_the_wider_tolerance():
     row, again, ranks = rows()
     moved = row.metrics[SIGNIFICANT].model_copy(

@@ -215,3 +215,34 @@ def test_a_file_system_without_a_size_is_not_called_full(monkeypatch, tmp_path):
 def test_a_folder_that_takes_no_files_is_named(task, name):
     with pytest.raises(OSError, match=rf"choose another OUT: '/proc/{name}'"):
         write(task, Path("/proc") / name)
+
+
+def test_stars_without_twins_survive_the_export(tmp_path):
+    track = get_task("apogee-giants-labels")
+    out = tmp_path / "pairs.h5"
+    export(track, "tiny", out, progress=False)
+    own = OwnData(out, cache=tmp_path)
+    own.prepare("own", progress=False)
+    assert own.sizes("own") == track.sizes("tiny")
+    assert own.training_split("nuisance") == "stars"
+    for split in track.sizes("tiny"):
+        read, made = own.load(split, "own"), track.load(split, "tiny")
+        assert np.array_equal(read.flux, made.flux)
+        assert np.array_equal(read.nuisance, made.nuisance)
+        assert np.array_equal(read.composition, made.composition)
+
+
+def test_tables_do_not_hold_stars_without_twins(tmp_path):
+    with pytest.raises(DataError, match=r"only HDF5 holds; .* ends in \.h5"):
+        export(get_task("apogee-giants-branch"), "tiny", tmp_path / "pairs", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_stars_with_two_spectra_are_refused(tmp_path):
+    out = tmp_path / "pairs.h5"
+    export(get_task("apogee-giants-branch"), "tiny", out, progress=False)
+    with h5py.File(out, "r+") as file:
+        file["stars"].move("flux", "before")
+        file["stars/flux"] = np.repeat(file["stars/before"], 2, axis=1)
+    with pytest.raises(DataError, match=r"stars/flux has shape .*give \[stars, 1, pixels\]"):
+        OwnData(out)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starbench.tasks.apogee_giants import population
-from starbench.tasks.synthesis import engine, training_set
+from starbench.tasks.synthesis import engine, spectrum, training_set
 
 HELD_OUT, RESPONSE = 220, 108
 
@@ -24,7 +24,7 @@ def build(tmp_path, monkeypatch):
             raise engine.EngineError("no pressure found")
         return np.full(3, labels[0])
 
-    monkeypatch.setattr(training_set, "synthesise", synthesise)
+    monkeypatch.setattr(spectrum, "synthesise", synthesise)
     # threads instead of processes, which would not see the formula under every start method
     monkeypatch.setattr(training_set, "ProcessPoolExecutor", ThreadPoolExecutor)
 
@@ -91,7 +91,7 @@ def test_executors_of_clusters_make_the_sets(name, build, request, monkeypatch):
 def test_an_error_of_the_executor_costs_its_star_alone(build, monkeypatch):
     folder, _, _ = build
 
-    def make(out, name, index, labels):
+    def make(out, name, index, labels, synthesis):
         raise OSError(f'worker lost:\n"{name}" {index}')
 
     monkeypatch.setattr(training_set, "_make", make)
