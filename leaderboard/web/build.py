@@ -1,7 +1,7 @@
 """Write the site: pages, figures, rows and static files, in one folder."""
 
-import io
-import zipfile
+import gzip
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -111,7 +111,7 @@ def _contents(
         drawn = _method_figures(method, pages.of_method(method), summary.tracks)
         yield from _images(drawn)
         yield f"methods/{method}.html", pages.method(method, drawn).encode()
-    yield "rows.zip", _archive(entries)
+    yield "rows.jsonl.gz", _archive(entries)
     yield "static/heat.css", style_sheet().encode()
     yield from _static(files("starbench.leaderboard.web").joinpath("static"), "static")
 
@@ -151,14 +151,16 @@ def _method_figures(
 
 
 def _archive(entries: Sequence[Entry]) -> bytes:
-    """Return a ZIP file of the rows, reproducible to the byte."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for entry in sorted(entries, key=lambda entry: entry.path.name):
-            # Without this the file would hold the time of its making.
-            name = zipfile.ZipInfo(f"rows/{entry.path.name}", (1980, 1, 1, 0, 0, 0))
-            archive.writestr(name, row_text(entry.row), zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    """Return all rows, one a line with the name of its file, as a compressed file.
+
+    Files of their own would be larger than the figures.
+    """
+    lines = [
+        json.dumps({"file": entry.path.name, **json.loads(row_text(entry.row))})
+        for entry in sorted(entries, key=lambda entry: entry.path.name)
+    ]
+    # Without this the file would hold the time of its making.
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
 
 
 def _static(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

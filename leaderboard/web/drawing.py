@@ -12,6 +12,7 @@ import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
+from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -52,6 +53,11 @@ _DASHES: tuple[Dash, ...] = (
 MAX_CURVES = 8  # with a label, in one panel
 WIDTH = 3.3  # inches, 317 pixels: a phone's screen without the margins of the page
 _HALF_WIDTH = 21  # characters of a name of which two stand side by side in a legend
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_FONT = "text{font-family:'DejaVu Sans',system-ui,sans-serif}"
+ElementTree.register_namespace("", _SVG.strip("{}"))
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 _STYLE: "dict[RcKeyType, Any]" = {
     # Drawn with the first, which ships with matplotlib and is wider than what a reader may have.
@@ -194,36 +200,86 @@ def style() -> AbstractContextManager[None]:
 
 
 def svg(figure: Figure) -> bytes:
-    """Return a figure as SVG, reproducible to the byte."""
+    """Return a figure as SVG, reproducible to the byte and without what viewers do not need."""
     image = io.BytesIO()
     with style():
         figure.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
-    rules = "".join(
-        f'[style*="{paint}: {light}"]{{{paint}:{dark}!important}}'
-        for light, dark in _DARK.items()
-        for paint in ("fill", "stroke")
+    # Parsing leaves out comments, which repeat labels: untrusted text.
+    root = ElementTree.fromstring(image.getvalue())
+    root.attrib.pop("version", None)
+    metadata = root.find(f"{_SVG}metadata")
+    if metadata is not None:
+        root.remove(metadata)
+    styles = _with_classes(root)
+    _without_shells(root)
+    sheet = root.find(f".//{_SVG}style")
+    if sheet is None:
+        raise ValueError("matplotlib's SVG has no style sheet")
+    sheet.text = f"{sheet.text}{_FONT}{_rules(styles)}"
+    return ElementTree.tostring(root, encoding="unicode").encode()
+
+
+def _with_classes(root: ElementTree.Element) -> dict[str, str]:
+    """Replace the styles of elements by classes; return each style's class."""
+    styles: dict[str, str] = {}
+    for element in root.iter():
+        # All text has the font of the sheet, and nothing is turned by no angle.
+        written = re.sub(r"font-family: [^;]*; ?", "", element.attrib.pop("style", ""))
+        if written:
+            element.set("class", styles.setdefault(written, f"s{len(styles)}"))
+        if element.get("transform", "").startswith("rotate(-0 "):
+            del element.attrib["transform"]
+        for name in ("d", "x", "y"):
+            if name in element.attrib:  # a tenth of a point is a seventh of a pixel
+                element.set(name, _rounded(element.attrib[name]))
+    return styles
+
+
+def _without_shells(root: ElementTree.Element) -> None:
+    """Drop names that nothing refers to, groups that do nothing, and space between elements."""
+    used = {
+        name
+        for element in root.iter()
+        for value in element.attrib.values()
+        for name in re.findall(r"^#(.+)$|url\(#(.+?)\)", value)
+        for name in name
+    }
+    for element in root.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)
+
+    def flat(element: ElementTree.Element) -> list[ElementTree.Element]:
+        element[:] = [inner for child in element for inner in flat(child)]
+        element.tail = None
+        if len(element):
+            element.text = None
+        return list(element) if element.tag == f"{_SVG}g" and not element.attrib else [element]
+
+    flat(root)
+
+
+def _rules(styles: dict[str, str]) -> str:
+    """Return the rules of classes, for light pages and what differs on dark ones."""
+    light = "".join(
+        f".{name}{{{written.replace(': ', ':').replace('; ', ';')}}}"
+        for written, name in styles.items()
     )
-    # Comments repeat the labels, which are untrusted text.
-    text = re.sub("<!--.*?-->\n?", "", image.getvalue().decode(), flags=re.DOTALL)
-    # A tenth of a point is a seventh of a pixel.
-    text = re.sub(r'(?<= [dxy]=")[^"]*', lambda numbers: _rounded(numbers[0]), text)
-    # One rule names the fonts, which every text repeats; nothing is turned by no angle.
-    text = re.sub(r"font-family: [^;\"]*; ?| transform=\"rotate\(-0 [^\"]*\"|(?<=\n) +", "", text)
-    sheet = (
-        "<style>text{font-family:'DejaVu Sans',system-ui,sans-serif}"
-        f"@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    dark = "".join(
+        f".{name}{{{paint}:{_DARK[colour]}}}"
+        for written, name in styles.items()
+        for paint, colour in re.findall(r"(fill|stroke): (#\w+)", written)
+        if colour in _DARK
     )
-    begin, defs, rest = text.partition("<defs>")
-    return f"{begin}{defs}{sheet}{rest}".encode()
+    return f"{light}@media (prefers-color-scheme: dark){{{dark}}}"
 
 
 def _rounded(numbers: str) -> str:
-    r"""Round the numbers of a path to one decimal, and drop the line breaks between them.
+    """Round the numbers of a path to one decimal, and drop the space beside its letters.
 
     Examples
     --------
-    >>> _rounded("M 1.25001 -0.04 \nL 3 4.96")
-    'M1.3 0L3 5'
+    >>> _rounded("M 1.25001 -0.04 L 3 4.96 z")
+    'M1.3 0L3 5z'
     """
     text = re.sub(r"-?\d+\.\d+", lambda number: f"{round(float(number[0]), 1) + 0.0:g}", numbers)
-    return re.sub(r" ?\n| (?=[A-Z])|(?<=[A-Z]) ", "", text.strip())
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", text).strip()

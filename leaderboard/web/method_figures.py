@@ -53,6 +53,7 @@ def method_profile(
             standing = best.get(track.task)
             if standing is None:
                 words.append(f"{track.short} no row")
+                axes.text(0, place, "no row", color=GREY, fontsize=7.5, va="center")
                 continue
             words.append(f"{track.short} {percent(standing.nearest)} %")
             if track.bound and track.bound.row.method != method:
@@ -84,8 +85,7 @@ def method_profile(
     return SiteFigure(
         "profile",
         "Profile over tracks",
-        "The share of stars whose twin is nearest, with its 95 % interval over seeds and pairs. "
-        "A track without a point has no row of this method.",
+        "The share of stars whose twin is nearest, with its 95 % interval over seeds and pairs.",
         (panel,),
     )
 

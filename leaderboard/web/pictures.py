@@ -156,7 +156,7 @@ def _plane(picture: Picture, x: str, y: str) -> Panel:
         told = _points(columns, x, y)
         if f"true {x}" in columns and f"true {y}" in columns:
             true = _points(columns, f"true {x}", f"true {y}")
-            axes.plot(*np.stack([true, told], axis=1), color=GREY, lw=0.5)
+            _join(axes, true, told, GREY)
             _draw(axes, true, GREY, "true")
             _draw(axes, told, HUES[0], "as methods are told")
         else:
@@ -193,8 +193,14 @@ def _points(columns: dict[str, list[list[float]]], x: str, y: str) -> Points:
 def _pairs(axes: Axes, stars: Stars, x: str, y: str, colour: str) -> None:
     points = _points(stars.columns, x, y)
     twins = points.reshape(2, -1, 2)[:, :_N_JOINED]
-    axes.plot(*twins.transpose(0, 2, 1), color=colour, lw=0.6)
+    _join(axes, twins[..., 0], twins[..., 1], colour)
     _draw(axes, points, colour, stars.title)
+
+
+def _join(axes: Axes, ones: Points, others: Points, colour: str) -> None:
+    """Join points [2, n] each with another by a line."""
+    gaps = np.full_like(ones, np.nan)
+    axes.plot(*np.stack([ones, others, gaps], axis=2).reshape(2, -1), color=colour, lw=0.6)
 
 
 def _draw(axes: Axes, points: Points, colour: str, label: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from starbench.leaderboard.pages.names import ACCESS_TITLES
-from starbench.leaderboard.statistics.columns import percent
+from starbench.leaderboard.statistics.columns import one_decimal, percent
 from starbench.leaderboard.statistics.suite import (
     SuiteLine,
     SuiteScores,
@@ -197,13 +197,18 @@ def _line(line: SuiteLine, scores: SuiteScores, names: dict[str, str]) -> HeatLi
     return HeatLine(
         row.method,
         names.get(row.settings_digest, line.group.label),
-        "" if score is None else percent(score.value),
-        "" if score is None else f"{percent(score.low)}, {percent(score.high)}",
+        "" if score is None else _score(score.value),
+        "" if score is None else f"{_score(score.low)}, {_score(score.high)}",
         None if score is None else level(score.value),
         line.rank,
         _note(line, len(tasks)),
         tuple(_cell(line.tracks.get(task), line.missing.get(task, "no rows")) for task in tasks),
     )
+
+
+def _score(value: float) -> str:
+    """Write a score in per cent, without a minus sign before zero."""
+    return one_decimal(round(100 * value, 1) + 0.0)
 
 
 def _note(line: SuiteLine, n_tracks: int) -> str:

@@ -302,6 +302,7 @@ def _curves(track: Track, of_casts: Sequence[Cast]) -> SiteFigure | None:
     def finish(axes: Axes) -> None:
         axes.set(xscale="log", xlabel="rank k", ylabel="twins within rank k")
         label_powers_of_ten(axes.xaxis)
+        axes.minorticks_off()
 
     def says(standing: Scored) -> str:
         return f"{standing.name} {percent(standing.nearest)} % at rank 1"
