@@ -188,11 +188,15 @@ def tracks() -> list[str]:
 @click.command(help=__doc__)
 @click.argument("names", metavar="[TRACK]...", nargs=-1)
 @click.option("--stars", default=1000, type=click.IntRange(10, 1000), show_default=True)
-def main(names: tuple[str, ...], stars: int) -> None:
+@click.option("--scale", default="mini", type=click.Choice(["mini", "tiny"]), show_default=True)
+def main(names: tuple[str, ...], stars: int, scale: str) -> None:
     torch.set_num_threads(1)
     lines = []
     for name in names or tracks():
-        done = fits(get_task(name), "mini", stars)
+        task = get_task(name)
+        if task.snr is None or task.forward_model() is None:
+            raise click.UsageError(f"{name} has no noise or no forward model; name another track.")
+        done = fits(task, scale, stars)
         ratios = sorted((ratio, element) for element, ratio in done.ratios().items())
         extremes = [f"{ratio:.3f} ({element})" for ratio, element in ratios[:1] + ratios[-1:]]
         lines.append([name, len(ratios), f"{done.ratio():.3f}", *extremes])
