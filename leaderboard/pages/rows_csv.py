@@ -15,6 +15,7 @@ from starbench.leaderboard.statistics.aggregate import sections
 from starbench.leaderboard.statistics.facts import metric_facts, metric_names, row_facts
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.levels import level_of
 
 # A spreadsheet that separates cells by semicolons starts a new cell at one. Quotes and blanks
 # before the sign may be dropped, and some languages read full-width signs as ASCII ones.
@@ -46,8 +47,9 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
     -------
     str
         Rows that share a ``group`` are averaged in one line of the tables; rows that share a
-        ``set`` may be compared. Each metric has the columns ``<metric>``, ``<metric>.low``,
-        ``<metric>.high`` and ``<metric>.version``, empty where a row lacks it.
+        ``set`` may be compared; ``level`` says how far a row has been checked. Each metric has the
+        columns ``<metric>``, ``<metric>.low``, ``<metric>.high`` and ``<metric>.version``, empty
+        where a row lacks it.
     """
     metrics = metric_names(entry.row for entry in entries)
     lines: list[dict[str, object]] = []
@@ -61,6 +63,7 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
                         "group": group.key,
                         "rank": judged.ranks.get(group.key),
                         "superseded": section.superseded(group),
+                        "level": level_of(entry),
                         **row_facts(entry.row),
                         **metric_facts(entry.row, metrics),
                     }

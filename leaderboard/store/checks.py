@@ -66,10 +66,17 @@ def check_rank_metrics(row: Row, ranks: Ranks, name: str, *, intervals: bool = F
             f"{name}: field `ranks_sha256` is not the digest of the ranks beside the row; "
             "restore both files as the run wrote them"
         )
+    check_rank_values(row.metrics, ranks, name, intervals=intervals)
+
+
+def check_rank_values(
+    metrics: Mapping[str, RecordedEstimate], ranks: Ranks, name: str, *, intervals: bool
+) -> None:
+    """Recompute rank metrics and refuse values that differ; see `check_rank_metrics`."""
     # Values do not depend on the resamples, so one suffices where only values are compared.
     counts = None if intervals else resample_pairs(len(ranks.rank), 1)
     for key, expected in recovery_estimates(TwinRanks(*ranks), counts=counts).items():
-        recorded = row.metrics.get(key)
+        recorded = metrics.get(key)
         if recorded is None or recorded.version != expected.version:
             continue
         if abs(recorded.value - expected.value) > _ROUNDING:

@@ -14,6 +14,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tabulate import tabulate
 
@@ -29,7 +30,7 @@ from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import make_hyperparameters
 from starbench.metrics import METRICS, TwinRanks, family, metric, recovery_estimates
 from starbench.results.ranks import Ranks
-from starbench.results.schema import RecordedEstimate, Row
+from starbench.results.schema import Hardware, RecordedEstimate, Row
 from starbench.results.text import RowError, printable
 from starbench.runs.origin import method_code
 
@@ -130,7 +131,19 @@ def compare(row: Row, ranks: Ranks, again: Row, ranks_again: Ranks) -> Reproduct
     )
 
 
-def differing_conditions(row: Row, again: Row) -> list[str]:
+class Made(Protocol):
+    """A row, or another record of a machine and its libraries."""
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine."""
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """Versions by name."""
+
+
+def differing_conditions(row: Made, again: Made) -> list[str]:
     """Return what differs between two runs of one setting and may change their rounding."""
     ours, theirs = row.hardware, again.hardware
     if not (ours.instruction_sets and ours.linear_algebra):
