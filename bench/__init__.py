@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         rows,
         run,
         score,
+        suite,
         twin_ranks,
     )
 
@@ -30,6 +31,7 @@ __all__ = [
     "rows",
     "run",
     "score",
+    "suite",
     "twin_ranks",
 ]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 
-__all__ = ["RunResult", "load_method", "load_task", "rows", "run", "score", "twin_ranks"]
+__all__ = ["RunResult", "load_method", "load_task", "rows", "run", "score", "suite", "twin_ranks"]
 
 
 @dataclass(frozen=True)
@@ -524,6 +524,40 @@ def rows() -> "pd.DataFrame":
     from starbench.leaderboard.frame import rows_frame
 
     return rows_frame()
+
+
+def suite(name: str = "giants-v1") -> "pd.DataFrame":
+    """Return the methods of the leaderboard on the tracks of a suite, with their scores.
+
+    Parameters
+    ----------
+    name : str
+        Name of the suite.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A line for each method, the information bound last. ``score`` is the mean over families of
+        the gap between chance and the information bound that the method closes, with its 95 %
+        interval ``score.low`` to ``score.high``; ``<task>`` is the share of nearest twins on a
+        track, and ``<task>.gap_closed`` the gap closed. NaN where a method lacks a track, and so a
+        score.
+
+    Raises
+    ------
+    DataError
+        If there is no such suite.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> suite = sb.suite().set_index("method")
+    >>> float(suite.loc["information-bound", "apogee-giants.gap_closed"])
+    1.0
+    """
+    from starbench.leaderboard.frame import suite_frame
+
+    return suite_frame(name)
 
 
 def _import_matplotlib() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from starbench.common.settings import SettingError as SettingError
+from starbench.tasks.forward import ForwardModel
 
 # What a method may learn from; each level includes those before it.
 LABEL_ACCESS = ("none", "nuisance", "pairs", "oracle")
@@ -275,22 +276,37 @@ class OracleControl(Method):
 
     It has label access `oracle`, cannot compete, and may define its own distance for ranking twins.
     The harness calls `encode_stars` instead of `encode`.
+
+    Attributes
+    ----------
+    forward : ForwardModel or None
+        How the task's spectra are made, which the harness sets before `fit` or `load_state`; None
+        where the task does not tell.
     """
 
     label_access = "oracle"
     control = True
+    forward: ForwardModel | None = None
 
     @abstractmethod
     def encode_stars(
-        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+        self,
+        flux: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        unseen: np.ndarray | None = None,
     ) -> np.ndarray:
         """Encode spectra of known composition.
+
+        A control without `unseen` among its arguments works on the tasks that have none.
 
         Parameters
         ----------
         flux : numpy.ndarray [n, n_pixels], float32
         nuisance : numpy.ndarray [n, n_nuisance], float32
         composition : numpy.ndarray [n, n_elements], float32
+        unseen : numpy.ndarray [n, n_unseen], float32, optional
+            As in `View`; not passed where a task has none.
 
         Returns
         -------
@@ -303,7 +319,11 @@ class OracleControl(Method):
         raise TypeError(f"{self.name} encodes stars of known composition: call `encode_stars`")
 
     def rank_twins(
-        self, latent: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+        self,
+        latent: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        unseen: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Rank every star's twin by a distance other than L1.
 
@@ -312,6 +332,8 @@ class OracleControl(Method):
         latent : numpy.ndarray [n_pairs, 2, n_latent], float32
         nuisance : numpy.ndarray [n_pairs, 2, n_nuisance], float32
         composition : numpy.ndarray [n_pairs, n_elements], float32
+        unseen : numpy.ndarray [n_pairs, 2, n_unseen], float32, optional
+            Not passed where a task has none.
 
         Returns
         -------

@@ -16,6 +16,7 @@ import torch
 
 from starbench.common import checkpoint
 from starbench.methods.base import Method, OracleControl, Silent, View, required
+from starbench.tasks.forward import ForwardModel
 
 # Rounding may change latents with the batch, because matrix products sum in another order.
 _ROUNDING = 1e-3
@@ -67,6 +68,10 @@ class Subject:
         Spectra held out from the fit; nuisance is None for label access `none`.
     composition : numpy.ndarray, optional
         Their composition, for an `OracleControl`.
+    unseen : numpy.ndarray, optional
+        Their unseen parameters, for an `OracleControl`.
+    forward : ForwardModel, optional
+        How they are made, for an `OracleControl`.
     """
 
     method: type[Method]
@@ -76,10 +81,15 @@ class Subject:
     flux: np.ndarray
     nuisance: np.ndarray | None
     composition: np.ndarray | None = None
+    unseen: np.ndarray | None = None
+    forward: ForwardModel | None = None
 
     def new(self) -> Method:
         """Return an unfitted instance."""
-        return self.method(self.hyperparameters, seed=3)
+        method = self.method(self.hyperparameters, seed=3)
+        if isinstance(method, OracleControl):
+            method.forward = self.forward
+        return method
 
     def fit(self) -> Method:
         """Return a fitted instance."""
@@ -92,7 +102,8 @@ class Subject:
         if isinstance(fitted, OracleControl):
             nuisance = required(self.nuisance, "nuisance")[rows]
             composition = required(self.composition, "composition")[rows]
-            return fitted.encode_stars(self.flux[rows], nuisance, composition)
+            unseen = {} if self.unseen is None else {"unseen": self.unseen[rows]}
+            return fitted.encode_stars(self.flux[rows], nuisance, composition, **unseen)
         return fitted.encode(
             self.flux[rows], None if self.nuisance is None else self.nuisance[rows]
         )
@@ -172,7 +183,7 @@ def fit_and_encode_do_not_change_their_input(subject: Subject, fitted: Method) -
         for field in fields(View)
     }
     arrays |= {"encode's flux": subject.flux, "encode's nuisance": subject.nuisance}
-    arrays |= {"encode's composition": subject.composition}
+    arrays |= {"encode's composition": subject.composition, "encode's unseen": subject.unseen}
     arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     before = {name: array.copy() for name, array in arrays.items()}
     subject.encode(subject.fit())

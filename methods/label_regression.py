@@ -13,6 +13,10 @@ out from the network, although not from the principal components. For noisy spec
 scatter about the truth; it misses only the bias that twins share, towards the mean composition,
 where the spectrum does not determine it.
 
+It assumes that the training set has the true composition of each star, which no survey has, and
+that its compositions are distributed like those of the stars to be encoded: towards the mean of
+that distribution the predictions of uncertain elements are drawn.
+
 References
 ----------
 Leung and Bovy (2019), MNRAS 483, 3255: abundances from spectra by a network.
@@ -23,10 +27,13 @@ from typing import final
 
 import torch
 
-from starbench.methods.base import View, option, required, required_composition
-from starbench.methods.parts.encoder import Encoder, EncoderObjective, EncoderSettings, pairs
-
-_HELD_OUT = 1024  # at most so many pairs are held out, to measure the scatter of predictions
+from starbench.methods.base import View, option, required_composition
+from starbench.methods.parts.encoder import (
+    Encoder,
+    EncoderObjective,
+    EncoderSettings,
+    held_out_pairs,
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,7 @@ class LabelRegression(Encoder):
             If the data do not hold the composition.
         """
         composition = torch.as_tensor(required_composition(train, self.name))
-        both = pairs(torch.as_tensor(required(train.twin, "row of each twin")))
-        n_held_out = min(_HELD_OUT, len(both) // 8)
-        held_out, learned = both[:n_held_out], both[n_held_out:].reshape(-1, 1)
+        held_out, learned = held_out_pairs(train)
         deviation = composition.std(0).clamp_min(1e-10)
         target = ((composition - composition.mean(0)) / deviation).to(self.device)
 
@@ -77,7 +82,7 @@ class LabelRegression(Encoder):
 
         return EncoderObjective(
             composition.shape[1],
-            learned,
+            learned.reshape(-1, 1),
             loss,
             held_out if self.hyperparameters.matching else None,
         )

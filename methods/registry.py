@@ -14,8 +14,11 @@ from starbench.results.schema import METHOD_NAME
 
 # Where the class of each name is defined; as text, so that listing the names imports nothing.
 BUILT_IN = {
+    "ada-gvae": "starbench.methods.ada_gvae:AdaGvae",
     "autoencoder": "starbench.methods.autoencoder:PlainAutoencoder",
     "beta-vae": "starbench.methods.beta_vae:BetaVae",
+    "cannon": "starbench.methods.cannon:Cannon",
+    "club": "starbench.methods.club:Club",
     "composition": "starbench.methods.controls.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
     "conditional-vae": "starbench.methods.conditional_vae:ConditionalVae",
@@ -23,6 +26,7 @@ BUILT_IN = {
     "constant-latent": "starbench.methods.controls.trivial:ConstantLatent",
     "contrastive": "starbench.methods.contrastive:Contrastive",
     "dann": "starbench.methods.dann:Dann",
+    "factor-vae": "starbench.methods.factor_vae:FactorVae",
     "factordis": "starbench.methods.factordis:FactorDis",
     "fader": "starbench.methods.fader:Fader",
     "gandalf": "starbench.methods.gandalf:Gandalf",
@@ -30,10 +34,12 @@ BUILT_IN = {
     "information-bound": "starbench.methods.controls.information_bound:InformationBound",
     "infogan": "starbench.methods.infogan:InfoGan",
     "invariant-vib": "starbench.methods.invariant_vib:InvariantVib",
+    "ivae": "starbench.methods.ivae:IdentifiableVae",
     "label-regression": "starbench.methods.label_regression:LabelRegression",
     "linear-erasure": "starbench.methods.linear_erasure:LinearErasure",
     "mmd": "starbench.methods.mmd:Mmd",
     "nuisance-latent": "starbench.methods.controls.trivial:NuisanceLatent",
+    "payne": "starbench.methods.payne:Payne",
     "pca": "starbench.methods.pca:PrincipalComponents",
     "polynomial-residual": "starbench.methods.polynomial_residual:PolynomialResidual",
     "random-latent": "starbench.methods.controls.trivial:RandomLatent",
@@ -41,6 +47,7 @@ BUILT_IN = {
     "rsca": "starbench.methods.rsca:RelevantScaledComponents",
     "swap-consistency": "starbench.methods.swap_consistency:SwapConsistency",
     "twin-by-order": "starbench.methods.controls.trivial:TwinByOrder",
+    "vicreg": "starbench.methods.vicreg:VicReg",
 }
 ENTRY_POINT_GROUP = "starbench.methods"
 

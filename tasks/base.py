@@ -17,6 +17,7 @@ from starbench.tasks.card import SPLITS as SPLITS
 from starbench.tasks.card import STARS as STARS
 from starbench.tasks.card import Card, spectra_each
 from starbench.tasks.errors import DataError
+from starbench.tasks.forward import ForwardModel
 
 if TYPE_CHECKING:
     from starbench.tasks.storage.cache import CachedPairs
@@ -189,6 +190,10 @@ class Task(ABC):
     def source(self) -> dict[str, str | int]:
         """Return what the spectra are made from besides the labels, such as a model's digest."""
         return {}
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return how spectra follow from all parameters, for oracle controls; None if not known."""
+        return None
 
     def data_file(self, scale: str) -> Path | None:
         """Return the file that holds the data of a scale, None if the task needs none."""

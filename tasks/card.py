@@ -42,6 +42,8 @@ class Card(BaseModel):
         Name of the task that this one changes.
     changes : str
         What it changes, in a phrase.
+    breaks : str
+        What the change breaks, and for whom, in some three sentences for the task's page.
     reference : str
         Where the task is described.
     licence : str
@@ -85,6 +87,7 @@ class Card(BaseModel):
     family: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     base: str | None = None
     changes: str = ""
+    breaks: str = ""
     reference: _Text
     licence: _Text
     nuisance_names: Annotated[tuple[_Text, ...], Field(min_length=1, max_length=MAX_NUISANCES)]
@@ -155,7 +158,8 @@ class Card(BaseModel):
         pydantic.ValidationError
             If a changed field does not fit.
         """
-        return Card(**{**dict(self), "base": self.name, **changes})
+        own = {"base": self.name, "changes": "", "breaks": ""}
+        return Card(**{**dict(self), **own, **changes})
 
     def then(self, effect: str, **changes: Any) -> "Card":
         """Return the card of the same task with one more effect on its spectra or labels.

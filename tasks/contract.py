@@ -14,10 +14,12 @@ from pydantic import ValidationError
 from starbench.common.plugins import in_one_line
 from starbench.tasks.base import Labels, Spectra, Split, Task
 from starbench.tasks.card import STARS, Card, spectra_each
+from starbench.tasks.forward import parameters_of
 
 SAMPLE = 128  # pairs of each split that the clauses examine
 # A stored spectrum may have been made on another machine, whose sums differ in the last bits.
 _ROUNDING = 1e-4
+_FORWARD_PAIRS = 4  # whose spectra are made by the forward model too
 _FIELDS = ("flux", "nuisance", "composition", "noiseless_flux", "unseen")
 _OPTIONAL = ("composition", "unseen")
 
@@ -302,6 +304,33 @@ def noise_is_independent(subject: Subject) -> None:
         )
 
 
+def forward_model_makes_the_spectra(subject: Subject) -> None:
+    """Check that a forward model, if the task offers one, makes the task's noiseless flux."""
+    forward = subject.task.forward_model()
+    if forward is None:
+        return
+    pairs = subject.made["test"]
+    _require(pairs.composition is not None, "a task with a forward_model must hold compositions")
+    assert pairs.composition is not None
+    each = slice(_FORWARD_PAIRS)
+    parameters = parameters_of(
+        np.concatenate(pairs.nuisance[each]),
+        np.repeat(pairs.composition[each], 2, axis=0),
+        None if pairs.unseen is None else np.concatenate(pairs.unseen[each]),
+    )
+    _require(
+        forward.model.n_parameters == parameters.shape[1],
+        f"forward_model must take the {parameters.shape[1]} columns of nuisance, composition and "
+        f"unseen, not {forward.model.n_parameters}",
+    )
+    made = forward.model.spectra(parameters)
+    flux = np.concatenate(pairs.noiseless_flux[each])
+    _require(
+        made.shape == flux.shape and bool(np.allclose(made, flux, rtol=0, atol=_ROUNDING)),
+        "forward_model must make the noiseless_flux of the task's stars",
+    )
+
+
 def stored_data_are_sound(subject: Subject) -> None:
     """Check that `problems` finds nothing wrong with data that have just been prepared."""
     for problem, _ in subject.task.problems(subject.scale, progress=False):
@@ -326,6 +355,7 @@ def clauses() -> tuple[Callable[[Subject], None], ...]:
         fingerprint_identifies_the_data,
         noise_matches_the_card,
         noise_is_independent,
+        forward_model_makes_the_spectra,
         stored_data_are_sound,
     )
 

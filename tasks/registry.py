@@ -20,6 +20,7 @@ BUILT_IN = {
     "apogee-giants-hidden": "starbench.tasks.apogee_giants.tracks:hidden",
     "apogee-giants-labels": "starbench.tasks.apogee_giants.tracks:labels",
     "apogee-giants-metallicity": "starbench.tasks.apogee_giants.tracks:metallicity",
+    "apogee-giants-mismatch": "starbench.tasks.apogee_giants.tracks:mismatch",
 }
 DEFAULT = "apogee-giants"
 ENTRY_POINT_GROUP = "starbench.tasks"

@@ -268,6 +268,13 @@ def export(
     "--seed", type=int, default=1, show_default=True, metavar="N", help="Seed of the training set."
 )
 @option(
+    "--generator",
+    type=click.Choice(["pysme", "moog"]),
+    default="pysme",
+    show_default=True,
+    help="What synthesises them: the first generator or the second.",
+)
+@option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
@@ -281,6 +288,7 @@ def synthesise(
     out: Path,
     stars: int,
     seed: int,
+    generator: str,
     workers: int | None,
     backend: str | None,
     config: Path | None,
@@ -288,30 +296,30 @@ def synthesise(
 ) -> None:
     """Synthesise the stars that the emulator is fitted to.
 
-    Needs the extra `synthesis`. With --backend each star is a task of its own. Stars that are
-    finished are not repeated, so the same command continues after it was stopped.
+    Needs the extra `synthesis`, and for moog a program that
+    `python -m starbench.tasks.synthesis.moog.install` builds. With --backend each star is a task of
+    its own. Stars that are finished are not repeated, so the same command continues after it was
+    stopped.
     """
     from concurrent.futures import ProcessPoolExecutor
-    from importlib.util import find_spec
 
     from starbench.cli.sweep import configuration
     from starbench.sweeps.backends.executors import executor_on
+    from starbench.tasks.synthesis.generators import GENERATORS
     from starbench.tasks.synthesis.training_set import make_sets
 
     if config is not None and backend is None:
         raise click.UsageError("--config needs --backend.")
     if workers is not None and backend is not None:
         raise click.UsageError("Give either --workers or --backend, not both.")
-    if find_spec("pysme") is None:
-        raise UserError(
-            "data synthesise needs PySME; install it with: pip install 'starbench[synthesis]'."
-        )
+    if missing := GENERATORS[generator].missing():
+        raise UserError(missing)
     if backend is None:
         with ProcessPoolExecutor(workers or 2) as pool:
-            failed = make_sets(out, stars, seed, pool, quiet=quiet)
+            failed = make_sets(out, stars, seed, pool, generator=generator, quiet=quiet)
     else:
         with executor_on(configuration(backend, config), out.resolve()) as executor:
-            failed = make_sets(out, stars, seed, executor, quiet=quiet)
+            failed = make_sets(out, stars, seed, executor, generator=generator, quiet=quiet)
     if failed:
         raise Failure(f"{failed} stars failed; {out / 'failures.csv'} gives the reasons.")
 

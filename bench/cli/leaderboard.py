@@ -11,6 +11,10 @@ from starbench.cli.errors import Failure, UserError
 from starbench.cli.options import cache_option, quiet_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starbench.leaderboard.statistics.suite import SuiteScores
+    from starbench.leaderboard.store.board import Entry
     from starbench.methods.base import Method
 
 ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-fc0c93bd.json"
@@ -80,7 +84,7 @@ def add(
 def build(check: bool, directory: Path | None) -> None:
     """Generate the pages from the rows.
 
-    Writes LEADERBOARD.md, leaderboard.csv and the table in README.md.
+    Writes LEADERBOARD.md, suite.csv, leaderboard.csv and the table in README.md.
     """
     from starbench.leaderboard.pages import generate
     from starbench.leaderboard.store import board
@@ -185,7 +189,8 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
 @leaderboard.command(
     loads="starbench.leaderboard.store.board",
     example="starbench leaderboard compare fader factordis\n"
-    "starbench leaderboard compare fader hsic --task apogee-giants-snr50",
+    "starbench leaderboard compare fader hsic --task apogee-giants-snr50\n"
+    "starbench leaderboard compare fader conditional-autoencoder --task giants-v1",
 )
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
@@ -194,7 +199,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     default="apogee-giants",
     show_default=True,
     metavar="TASK",
-    help="Task on which to compare them.",
+    help="Task on which to compare them, or suite.",
 )
 @option(
     "--metric",
@@ -208,17 +213,47 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     """Compare two methods on the same stars.
 
     A and B are names of methods on the leaderboard. Prints the difference of their shares with its
-    95 % interval, and the difference in five equal bins of each label; < marks the largest.
+    95 % interval, and the difference in five equal bins of each label; < marks the largest. On a
+    suite, such as giants-v1, prints the difference of their suite scores, and the gap that each
+    closes on every track.
     """
     from starbench.common.progress import stage
-    from starbench.leaderboard.pages.comparison import comparison_text
+    from starbench.leaderboard.pages.comparison import comparison_text, suite_comparison_text
     from starbench.leaderboard.statistics.compare import choose
+    from starbench.leaderboard.statistics.suite import choose_lines
     from starbench.leaderboard.store import board
     from starbench.tasks.registry import get_task
+    from starbench.tasks.suites import SUITES
 
     entries = board.load(directory or board.readable_directory(Path.cwd()))
     with stage("compare"):
-        text = comparison_text(choose(entries, a, b, task), metric, get_task(task))
+        if task in SUITES:
+            scores = _scores(entries, task)
+            text = suite_comparison_text(choose_lines(scores, a, b), scores)
+        else:
+            text = comparison_text(choose(entries, a, b, task), metric, get_task(task))
+    click.echo(text)
+
+
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard suite",
+)
+@click.argument("name", metavar="[SUITE]", default="giants-v1")
+@read_directory
+def suite(name: str, directory: Path | None) -> None:
+    """Show the methods on all tracks of a suite.
+
+    SUITE is giants-v1 by default. Prints each method's share of nearest twins on every track and,
+    where it has them all, its score with the 95 % interval.
+    """
+    from starbench.common.progress import stage
+    from starbench.leaderboard.pages.suite_table import suite_text
+    from starbench.leaderboard.store import board
+
+    entries = board.load(directory or board.readable_directory(Path.cwd()))
+    with stage("score the suite"):
+        text = suite_text(_scores(entries, name))
     click.echo(text)
 
 
@@ -448,6 +483,14 @@ def confirm(
     click.echo(f"Wrote {printable(confirmation_beside(path))}")
     if not confirmation.confirmed:
         raise Failure("The row is not confirmed: the difference lies outside its 95 % interval.")
+
+
+def _scores(entries: "Sequence[Entry]", name: str) -> "SuiteScores":
+    from starbench.leaderboard.statistics.aggregate import sections
+    from starbench.leaderboard.statistics.suite import score_suite
+    from starbench.tasks.suites import get_suite
+
+    return score_suite(get_suite(name), sections(entries))
 
 
 def _installed_method(name: str) -> "type[Method] | None":

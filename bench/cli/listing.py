@@ -96,23 +96,25 @@ def _summary(method: type[Method]) -> str:
 
 
 def tasks_table(tasks: Iterable[Task]) -> str:
-    """Return a table of tasks of at most 80 columns: name, version, noise, sizes, nuisance.
+    """Return a table of tasks of at most 80 columns: family, name, noise, size, nuisance.
 
     `describe_task` has the rest.
     """
-    lines = []
+    lines, before = [], None
     for task in tasks:
-        sizes = task.sizes(task.default_scale)
         lines.append(
             {
+                "family": "" if task.card.family == before else task.card.family,
                 "task": task.name,
-                "version": task.version,
-                "SNR": "no noise" if task.snr is None else f"{task.snr:g}",
-                "train, validation, test": " / ".join(f"{sizes[split]:,}" for split in SPLITS),
+                "SNR": "" if task.snr is None else f"{task.snr:g}",
+                "test pairs": f"{task.sizes(task.default_scale)['test']:,}",
                 "nuisance": ", ".join(task.nuisance_names),
             }
         )
-    return tabulate(lines, headers="keys", disable_numparse=True)
+        before = task.card.family
+    return tabulate(
+        lines, headers="keys", disable_numparse=True, colalign=("left", "left", "right", "right")
+    )
 
 
 def _with_units(names: tuple[str, ...], units: tuple[str, ...]) -> str:

@@ -52,7 +52,8 @@ PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "pr
     multiple=True,
     metavar="TASK",
     show_default="apogee-giants",
-    help="A name listed by `starbench tasks`, PATH.py:CLASS, or all; may be repeated.",
+    help="A name listed by `starbench tasks`, PATH.py:CLASS, a suite such as giants-v1, or all; "
+    "may be repeated.",
 )
 @data_option
 @snr_option

@@ -141,7 +141,8 @@ def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
         raise SettingError(
             f"{method.name} needs the composition of every split; choose other data."
         )
-    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch])
+    unseen = {} if view.unseen is None else {"unseen": view.unseen[batch]}
+    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch], **unseen)
 
 
 def encode_split(
@@ -193,7 +194,9 @@ def rank_stars(
     pairs = slice(len(latent))
     own = None
     if isinstance(method, OracleControl):
-        own = method.rank_twins(latent, labels.nuisance[pairs], _composition(labels)[pairs])
+        unseen = {} if labels.unseen is None else {"unseen": labels.unseen[pairs]}
+        known = labels.nuisance[pairs], _composition(labels)[pairs]
+        own = method.rank_twins(latent, *known, **unseen)
     if own is None:
         device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
         ranking = metrics.Ranking(latent, device=ranking_device(device))

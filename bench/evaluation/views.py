@@ -29,12 +29,15 @@ class Labels:
     composition : numpy.ndarray [n_pairs, n_elements], float32, or None
         [dex]; None if the data do not hold it.
     nuisance_names, elements : tuple of str
+    unseen : numpy.ndarray [n_pairs, 2, n_unseen], float32, or None
+        Parameters that no method is given, for oracle controls.
     """
 
     nuisance: np.ndarray
     composition: np.ndarray | None
     nuisance_names: tuple[str, ...]
     elements: tuple[str, ...]
+    unseen: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
         if unseen is None or not is_oracle
         else unseen.reshape(each * n_pairs, -1)[order],
     )
-    return SplitView(view, order, Labels(nuisance, composition, task.nuisance_names, task.elements))
+    labels = Labels(nuisance, composition, task.nuisance_names, task.elements, unseen)
+    return SplitView(view, order, labels)
 
 
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:

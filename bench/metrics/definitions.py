@@ -179,7 +179,7 @@ METRICS: dict[str, Metric] = {
         "Conditional leakage",
         "Held-out R^2 of what the composition leaves of a nuisance factor, predicted from the last "
         "hidden layers of the networks that predict nuisance and composition from the latent; "
-        "absent where `conditional_leakage.ridge` is, and below 320 training pairs.",
+        "absent where that by ridge regression is, and below 320 training pairs.",
         higher_is_better=False,
         later=True,
     ),

@@ -12,7 +12,7 @@ With u of both stars standardised, the function is ridge regression on
 
 their squares, and the products of every two of the components of s and |d|. All are equal when the
 stars are exchanged, as the distance is. A latent that is linear in u, of which the distance is a
-sum of |w d|, is explained to 0.99 and more (two nuisance factors, 1,000 pairs).
+sum of |w d|, is explained to 0.98 and more (two nuisance factors, 1,000 pairs).
 """
 
 import numpy as np

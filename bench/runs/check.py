@@ -46,6 +46,8 @@ def check(
             flux=test.flux[:ENCODED],
             nuisance=_first(test.nuisance),
             composition=_first(test.composition),
+            unseen=_first(test.unseen),
+            forward=task.forward_model(),
         )
     )
 

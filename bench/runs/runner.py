@@ -38,7 +38,7 @@ from starbench.evaluation.scoring import (
     score,
 )
 from starbench.evaluation.views import SplitView, view_split
-from starbench.methods.base import Diverged, Method
+from starbench.methods.base import Diverged, Method, OracleControl
 from starbench.results.example import Example, write_example
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import Row, read_row, write_row
@@ -195,7 +195,10 @@ class _Job:
     folder: RunFolder
 
     def make(self) -> Method:
-        return self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
+        method = self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
+        if isinstance(method, OracleControl):
+            method.forward = self.task.forward_model()
+        return method
 
     def view(self, split: str) -> SplitView:
         """Return a split with the labels that the method may see."""

@@ -9,6 +9,7 @@ from starbench.methods.base import LABEL_ACCESS, Method
 from starbench.methods.registry import get_method, method_names
 from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task, task_names
+from starbench.tasks.suites import SUITES
 
 ALL = "all"
 CONTROLS = "controls"
@@ -25,17 +26,28 @@ def expand_methods(words: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> expand_methods(["pca", "pairs"])
-    ['pca', 'contrastive', 'rsca', 'swap-consistency']
+    ['pca', 'ada-gvae', 'contrastive', 'rsca', 'swap-consistency', 'vicreg']
     """
     return _expand(words, _methods_of)
 
 
 def expand_tasks(words: Iterable[str]) -> list[str]:
-    """Return the tasks of names and groups, each once; ``all`` is the only group."""
-    return _expand(
-        words,
-        lambda word: list(_loaded(task_names(), get_task, DataError)) if word == ALL else None,
-    )
+    """Return the tasks of names and groups, each once.
+
+    The groups are ``all``, and each suite, which stands for its tracks.
+
+    Examples
+    --------
+    >>> expand_tasks(["giants-v1"])[:2]
+    ['apogee-giants', 'apogee-giants-snr100']
+    """
+
+    def members(word: str) -> list[str] | None:
+        if word == ALL:
+            return list(_loaded(task_names(), get_task, DataError))
+        return list(SUITES[word].tasks) if word in SUITES else None
+
+    return _expand(words, members)
 
 
 def _expand(words: Iterable[str], members: Callable[[str], list[str] | None]) -> list[str]:

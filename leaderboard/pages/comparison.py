@@ -1,11 +1,13 @@
-"""The text of ``starbench leaderboard compare``: two methods on the same stars."""
+"""The text of ``starbench leaderboard compare``: two methods on one track, or on a suite."""
 
 import numpy as np
+from tabulate import tabulate
 
 from starbench.leaderboard.statistics.aggregate import Group
-from starbench.leaderboard.statistics.compare import compare_ranks, ranks_of
+from starbench.leaderboard.statistics.compare import Comparison, compare_ranks, ranks_of
 from starbench.leaderboard.statistics.resampling import found_stars
 from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
+from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, compare_lines
 from starbench.leaderboard.store.task import BoardTask
 
 
@@ -30,9 +32,7 @@ def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -
         f"{metric} on {row.task}",
         f"A, {a}: {100 * compared.share_a:.2f} % ({_seeds(compared.seeds_a)})",
         f"B, {b}: {100 * compared.share_b:.2f} % ({_seeds(compared.seeds_b)})",
-        f"difference: {100 * compared.difference:+.2f} points, 95 % interval "
-        f"{100 * compared.low:+.2f} to {100 * compared.high:+.2f}"
-        + ("" if compared.separable else ": statistically tied"),
+        _difference(compared),
     ]
     if (row.task_version, row.data_fingerprint) != (task.version, task.fingerprint(row.scale)):
         lines.append(
@@ -50,6 +50,51 @@ def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -
         strata_table(strata(stars_a, stars_b, labels)),
     ]
     return "\n".join(lines)
+
+
+def suite_comparison_text(chosen: tuple[SuiteLine, SuiteLine], scores: SuiteScores) -> str:
+    """Return the difference of two suite scores with its interval, and the gap closed by track.
+
+    Parameters
+    ----------
+    chosen : pair of SuiteLine
+        As `choose_lines` returns them.
+    scores : SuiteScores
+    """
+    a, b = chosen
+    compared = compare_lines(a, b)
+    lines = [
+        f"score on {scores.suite.name}",
+        *(
+            f"{name}, {line.row.method}: {100 * share:.2f} % ({_seeds(line.n_seeds)})"
+            for name, line, share in (("A", a, compared.share_a), ("B", b, compared.share_b))
+        ),
+        _difference(compared),
+    ]
+    if a.row.label_access != b.row.label_access:
+        lines.append(
+            f"A has label access {a.row.label_access} and B {b.row.label_access}: what they may "
+            "learn from differs."
+        )
+    gaps = []
+    for track in scores.suite.tracks:
+        closed = [100 * (line.tracks[track.task].gap_closed or 0.0) for line in chosen]
+        numbers = (*(f"{gap:.1f}" for gap in closed), f"{closed[0] - closed[1]:+.1f}")
+        gaps.append([track.task, track.family, *numbers])
+    headers = ["Track", "Family", "A [%]", "B [%]", "A - B"]
+    align = ["left", "left", "right", "right", "right"]
+    gap_table = tabulate(gaps, headers=headers, colalign=align, disable_numparse=True)
+    return "\n".join(
+        [*lines, "\nThe gap between chance and the bound that each closes:\n", gap_table]
+    )
+
+
+def _difference(compared: Comparison) -> str:
+    return (
+        f"difference: {100 * compared.difference:+.2f} points, 95 % interval "
+        f"{100 * compared.low:+.2f} to {100 * compared.high:+.2f}"
+        + ("" if compared.separable else ": statistically tied")
+    )
 
 
 def _seeds(count: int) -> str:

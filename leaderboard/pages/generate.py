@@ -1,4 +1,4 @@
-"""The generated files: LEADERBOARD.md, leaderboard.csv and the README's table.
+"""The generated files: LEADERBOARD.md, suite.csv, leaderboard.csv and the README's table.
 
 They depend on the rows alone, neither on date and machine nor on the order of files.
 """
@@ -9,26 +9,32 @@ from pathlib import Path
 from starbench.common.files import atomic_path
 from starbench.leaderboard.pages.leaderboard_page import CSV, leaderboard_page
 from starbench.leaderboard.pages.readme import readme_part, with_table
-from starbench.leaderboard.pages.rows_csv import rows_csv
+from starbench.leaderboard.pages.rows_csv import rows_csv, suite_csv
 from starbench.leaderboard.statistics.aggregate import sections
 from starbench.leaderboard.statistics.judgement import judge
+from starbench.leaderboard.statistics.suite import score_suite
 from starbench.leaderboard.store.board import Entry
 from starbench.results.text import printable
+from starbench.tasks.suites import get_suite
 
 PAGE = "LEADERBOARD.md"
+SUITE_CSV = "suite.csv"
 
 
 def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:
-    """Return the contents of LEADERBOARD.md, the CSV, and the README if the checkout has one."""
-    judged = judge(sections(entries))
+    """Return the contents of LEADERBOARD.md, the CSVs, and the README if the checkout has one."""
+    all_sections = sections(entries)
+    judged = judge(all_sections)
+    scores = score_suite(get_suite(), all_sections)
     contents = {
-        directory / PAGE: leaderboard_page(entries, judged),
+        directory / PAGE: leaderboard_page(entries, judged, scores),
+        directory / SUITE_CSV: suite_csv(scores),
         directory / CSV: rows_csv(entries, judged),
     }
     readme = directory.parent / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
-        contents[readme] = with_table(text, readme_part(entries, judged), printable(readme))
+        contents[readme] = with_table(text, readme_part(scores), printable(readme))
     return contents
 
 

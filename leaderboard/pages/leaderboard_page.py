@@ -10,11 +10,13 @@ from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import ACCESS_TITLES
 from starbench.leaderboard.pages.notes import seeds_note
+from starbench.leaderboard.pages.suite_table import suite_section
 from starbench.leaderboard.pages.tables import Lines, table, with_interval
 from starbench.leaderboard.pages.verdict_text import verdict_section
 from starbench.leaderboard.statistics.aggregate import Group, Section, sections
-from starbench.leaderboard.statistics.columns import COLUMNS
+from starbench.leaderboard.statistics.columns import COLUMNS, Column
 from starbench.leaderboard.statistics.judgement import Judgement
+from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.levels import level_of
 from starbench.leaderboard.store.published import Published, published_results
@@ -23,6 +25,7 @@ from starbench.metrics import METRICS
 from starbench.results.schema import Row
 
 CSV = "leaderboard.csv"
+HOW_TITLE = "## How to read the tables of tracks"
 
 _HOW_TO_READ = """\
 Methods are scored on the test split of a task: 12,500 pairs of spectra ("twins") that share their
@@ -38,8 +41,9 @@ Rank: 1 + the number of methods in the table that find significantly more neares
 stars, that is, for which the 95 % interval of the difference lies above 0. A method with
 several settings counts once. Ties are not transitive: if b is statistically tied with a and with c,
 but a is significantly better than c, the ranks of a, b and c are 1, 1 and 2. There are no ranks for
-controls, published values, older versions of a method, and methods with more diverged than scored
-runs.
+controls, published values, older versions of a method, methods with more diverged than scored runs,
+and methods with fewer than three seeds, whose interval omits or hardly knows the scatter between
+seeds.
 
 Controls calibrate the scale and are not ranked. They show the share found by chance
 (`random-latent`, `constant-latent`, `nuisance-latent`, `twin-by-order`), from the spectrum itself
@@ -48,7 +52,11 @@ that any latent of noisy spectra can reach if the generator is known, and Teff a
 unknown with `nuisance_known = False`."""
 
 
-def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
+def leaderboard_page(
+    entries: Sequence[Entry],
+    judged: Judgement | None = None,
+    scores: SuiteScores | None = None,
+) -> str:
     """Return LEADERBOARD.md.
 
     Parameters
@@ -57,6 +65,8 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
         In any order.
     judged : Judgement, optional
         From the ranks beside the rows; without it the page has no ranks and verdicts.
+    scores : SuiteScores, optional
+        Of the suite that the page opens with, from the ranks beside the rows.
     """
     judged = judged or Judgement()
     all_sections, published = sections(entries), published_results()
@@ -67,6 +77,8 @@ def leaderboard_page(entries: Sequence[Entry], judged: Judgement | None = None) 
     parts = [
         "# Leaderboard",
         "<!-- Generated from the rows by `starbench leaderboard build`; do not edit. -->",
+        *([] if scores is None else suite_section(scores)),
+        HOW_TITLE,
         _HOW_TO_READ,
         CEILING,
         REPRESENTATION,
@@ -92,7 +104,7 @@ def _task_part(
 ) -> list[str]:
     parts = [f"## {markdown(task)}"]
     if not task_sections:
-        parts += ["No rows yet.", *_tables((), judged, published)]
+        parts += ["No rows yet.", *_tables((), _columns(()), judged, published)]
     for number, section in enumerate(task_sections):
         facts = [f"Task version {section.task_version}", f"scale {section.scale}"]
         facts.append(f"data `{section.data_fingerprint}`")
@@ -102,19 +114,23 @@ def _task_part(
         if len(task_sections) > 1:
             parts.append(f"### Comparable rows, set {number + 1} of {len(task_sections)}")
             line += " Not comparable with the other sets."
-        current = [group for group in section.groups if not section.superseded(group)]
         # Published values belong to the task, so they appear once, beside the newest rows.
-        parts += [line, *_tables(current, judged, published if number == 0 else ())]
+        columns, lines = _columns(section.groups), published if number == 0 else ()
+        current = [group for group in section.groups if not section.superseded(group)]
+        parts += [line, *_tables(current, columns, judged, lines)]
         parts += _superseded(section, judged)
     return parts
 
 
 def _tables(
-    groups: Sequence[Group], judged: Judgement, published: Sequence[Published]
+    groups: Sequence[Group],
+    columns: Sequence[Column],
+    judged: Judgement,
+    published: Sequence[Published],
 ) -> list[str]:
     """Return a table for each label access that has lines."""
     parts = []
-    lines_of = Lines(COLUMNS, judged)
+    lines_of = Lines(columns, judged)
     for access, title in ACCESS_TITLES.items():
         of_access = [group for group in groups if group.row.label_access == access]
         lines = lines_of.of(of_access, [line for line in published if line.label_access == access])
@@ -125,11 +141,17 @@ def _tables(
     return parts
 
 
+def _columns(groups: Sequence[Group]) -> list[Column]:
+    """Return the columns of a section, without later metrics that no row of it has."""
+    known = {key for group in groups for key in (*group.mean, *group.partial)}
+    return [column for column in COLUMNS if column.key in known or not column.later]
+
+
 def _superseded(section: Section, judged: Judgement) -> list[str]:
     groups = [group for group in section.groups if section.superseded(group)]
     if not groups:
         return []
-    lines_of = Lines(COLUMNS, judged)
+    lines_of = Lines(_columns(section.groups), judged)
     return [
         "#### Superseded",
         "Older versions of the methods above, of every label access. They are not ranked.",
@@ -190,7 +212,12 @@ def _by_group(entry: Entry) -> tuple[object, ...]:
 def _single_rows(entries: Sequence[Entry]) -> list[str]:
     if not entries:
         return []
-    columns = [column for column in COLUMNS if column.key in METRICS]
+    known = {name for entry in entries for name in entry.row.metrics}
+    columns = [
+        column
+        for column in COLUMNS
+        if column.key in METRICS and (column.key in known or not column.later)
+    ]
     lines = []
     for entry in sorted(entries, key=_by_group):
         row, hardware = entry.row, entry.row.hardware

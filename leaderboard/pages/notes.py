@@ -6,6 +6,7 @@ from itertools import groupby
 
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.statistics.aggregate import Group
+from starbench.leaderboard.statistics.verdict import MIN_SEEDS
 
 
 def ranges(seeds: Iterable[int]) -> str:
@@ -25,14 +26,14 @@ def ranges(seeds: Iterable[int]) -> str:
 
 
 def seeds_note(groups: Sequence[Group], ranked: Sequence[Group]) -> str:
-    """Say which ranked methods have other seeds than most, and what a single seed omits.
+    """Say which ranked methods have other seeds than most, and which have too few for a rank.
 
-    Empty where all have the same seeds, more than one.
+    Empty where all have the same seeds, enough of them.
 
     Parameters
     ----------
     groups : sequence of Group
-        All lines of the table, so that names are distinct.
+        All lines of the table.
     ranked : sequence of Group
         Those with a rank.
     """
@@ -47,10 +48,14 @@ def seeds_note(groups: Sequence[Group], ranked: Sequence[Group]) -> str:
             for group, seeds in zip(ranked, seeds_of, strict=True)
             if seeds != usual
         ]
-        text = f"only seed {usual[0]}" if len(usual) == 1 else f"seeds {ranges(usual)}"
-        sentences.append(f"Unequal seeds: {share} {text}, but {'; '.join(exceptions)}.")
-    if any(len(seeds) == 1 for seeds in seeds_of):
         sentences.append(
-            "The interval and rank of a method with one seed omit the scatter between seeds."
+            f"Unequal seeds: {share} seeds {ranges(usual)}, but {'; '.join(exceptions)}."
         )
+    competing = [group for group in groups if group.entries and not group.row.control]
+    few = [group for group in competing if len(group.entries) < MIN_SEEDS]
+    if few:
+        names = ", ".join(method_name(group, groups) for group in few)
+        sentences.append(f"Without a rank, as they have fewer than three seeds: {names}.")
+    if any(len(group.entries) == 1 for group in few):
+        sentences.append("The interval of a method with one seed omits the scatter between seeds.")
     return " ".join(sentences)

@@ -1,141 +1,87 @@
-"""The README's table: the best methods of each label access, with noise and without."""
+"""The README's table: the best methods of each label access on the tracks of the suite."""
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from textwrap import fill
 
 from starbench.leaderboard.pages.names import method_name
+from starbench.leaderboard.pages.suite_table import (
+    bound_cells,
+    families,
+    headings,
+    suite_cells,
+)
 from starbench.leaderboard.pages.tables import published_name, table
-from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group, Section, sections
-from starbench.leaderboard.statistics.columns import COLUMNS
-from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement
+from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER
+from starbench.leaderboard.statistics.columns import percent
+from starbench.leaderboard.statistics.judgement import RANKED_BY
+from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, missing_tracks
 from starbench.leaderboard.statistics.verdict import BOUND
-from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import published_results
-from starbench.metrics import METRICS
 from starbench.results.text import RowError
 
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
-TASKS = {"apogee-giants": "no noise", "apogee-giants-snr50": "SNR 50"}
 BEST = {"nuisance": 4, "none": 2, "pairs": 2, "oracle": 1}  # number of methods of each label access
 PUBLISHED = ("fader", "fader (Teff, log g)")  # lines of published.csv for reference
-SWAPPED = "swapped_reconstruction_mse"
-COLUMN = {column.key: column for column in COLUMNS}
 
+_WIDTH = 100
 _NOTE = """\
-"Nearest" is the share of 25,000 stars whose twin is the nearest star, a mean over seeds with its
-95 % interval over seeds and pairs (over pairs only for a single seed). "Swapped MSE" is the squared
-error of reconstructions from the twin's latent, without noise. The methods are the best of each
-label access at SNR 50. The full board is
-[leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
-[leaderboard/leaderboard.csv](leaderboard/leaderboard.csv)."""
+Share of stars whose twin is the nearest star [%], a mean over seeds, on each track of the suite
+`{suite}` ({families}). The last line is the most that any latent can find. The score is the mean
+over families of the gap between chance and that bound which a method closes, with its 95 % interval
+over seeds and pairs. The methods are the best of each label access;{without} published values are
+of other spectra. The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and
+all numbers are in [suite.csv](leaderboard/suite.csv) and
+[leaderboard.csv](leaderboard/leaderboard.csv)."""
 
-Track: TypeAlias = dict[str, Group]
 
-
-def readme_part(entries: Sequence[Entry], judged: Judgement | None = None) -> str:
+def readme_part(scores: SuiteScores) -> str:
     """Return the generated part of the README: a table of at most twelve lines and a note.
 
     Parameters
     ----------
-    entries : sequence of Entry
-        In any order.
-    judged : Judgement, optional
-        From the ranks beside the rows; without it the table has no intervals.
+    scores : SuiteScores
     """
-    judged = judged or Judgement()
-    tracks = _tracks(entries)
-    lines = []
+    lines, shown = [], []
     for access in ACCESS_ORDER:
-        lines += [_line(tracks, digest, judged) for digest in _best_settings(tracks, access)]
-        lines += _published_lines(access)
-    nearest = METRICS[RANKED_BY].label
-    shares = [f"{nearest}, {noise} [%]" for noise in TASKS.values()]
-    header = ("Method", "Label access", *shares, METRICS[SWAPPED].label)
-    return f"{table(header, 'llrrr', lines)}\n\n{_NOTE}"
+        best = _best(scores, access)
+        shown += best
+        groups = [line.group for line in scores.of_access(access)]
+        lines += [
+            (method_name(line.group, groups), access, *suite_cells(line, scores)) for line in best
+        ]
+        lines += _published_lines(scores, access)
+    lines.append((f"{BOUND} *(control)*", "oracle", *bound_cells(scores)))
+    header = ("Method", "Label access", *headings(scores))
+    without = " those without a score lack tracks;" if any(map(missing_tracks, shown)) else ""
+    note = _NOTE.format(suite=scores.suite.name, families=families(scores), without=without)
+    wrapped = fill(note, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return f"{table(header, 'll' + 'r' * (len(header) - 2), lines)}\n\n{wrapped}"
 
 
-def _tracks(entries: Sequence[Entry]) -> list[Track]:
-    """Return the scored, current groups of each task by the digest of their settings."""
-    newest: dict[str, Section] = {}
-    for section in sections(entries):
-        newest.setdefault(section.task, section)
-    return [
-        {
-            group.row.settings_digest: group
-            for group in (newest[task].groups if task in newest else ())
-            if group.entries and not newest[task].superseded(group)
-        }
-        for task in TASKS
-    ]
+def _best(scores: SuiteScores, access: str) -> list[SuiteLine]:
+    """Return the best methods of a label access, each with its best settings."""
+    by_method: dict[str, SuiteLine] = {}
+    for line in scores.of_access(access):
+        if not line.row.control:
+            by_method.setdefault(line.row.method, line)
+    return list(by_method.values())[: BEST[access]]
 
 
-def _best_settings(tracks: Sequence[Track], access: str) -> list[str]:
-    """Return the digests of the best methods' settings, the best first, and of the bound's."""
-    groups = {
-        digest: group
-        for track in tracks
-        for digest, group in track.items()
-        if group.row.label_access == access
-    }
-
-    def best_first(digest: str) -> tuple[float, ...]:
-        shares = (track[digest].mean[RANKED_BY] if digest in track else -1.0 for track in tracks)
-        return tuple(-share for share in reversed(list(shares)))
-
-    digests = sorted(groups, key=lambda digest: (*best_first(digest), digest))
-    by_method: dict[str, str] = {}
-    for digest in digests:
-        by_method.setdefault(groups[digest].row.method, digest)
-    competing = [digest for digest in by_method.values() if not groups[digest].row.control]
-    bound = [digest for method, digest in by_method.items() if method == BOUND]
-    return competing[: BEST[access]] + bound
-
-
-def _line(tracks: Sequence[Track], digest: str, judged: Judgement) -> tuple[str, ...]:
-    groups = [track.get(digest) for track in tracks]
-    group = next(each for each in groups if each is not None)
-    of_task = [other for track in tracks for other in track.values()
-               if other.row.task == group.row.task]  # fmt: skip
-    return (
-        method_name(group, of_task),
-        group.row.label_access,
-        *(_cell(each, RANKED_BY, judged) for each in groups),
-        _cell(groups[0], SWAPPED, judged),
-    )
-
-
-def _cell(group: Group | None, key: str, judged: Judgement) -> str:
-    if group is None or key not in group.mean:
-        return ""
-    interval = judged.intervals.get(group.key, {}).get(key)
-    formatted = COLUMN[key].formatted(group.mean[key], interval=interval)
-    return rf"{formatted.value} \[{formatted.interval}\]" if interval else formatted.value
-
-
-def _published_lines(access: str) -> list[tuple[str, ...]]:
+def _published_lines(scores: SuiteScores, access: str) -> list[tuple[str, ...]]:
+    tasks = scores.suite.tasks
     lines = []
     for method in PUBLISHED:
         by_task = {
             line.task: line
             for line in published_results()
-            if line.method == method and line.label_access == access
+            if line.method == method and line.label_access == access and line.task in tasks
         }
-        if first := by_task.get(next(iter(TASKS))):
-            shares = [by_task[task].values.get(RANKED_BY) if task in by_task else None
-                      for task in TASKS]  # fmt: skip
-            lines.append(
-                (
-                    published_name(first),
-                    access,
-                    *(_published_cell(RANKED_BY, share) for share in shares),
-                    _published_cell(SWAPPED, first.values.get(SWAPPED)),
-                )
-            )
+        if not by_task:
+            continue
+        shares = [by_task[task].values.get(RANKED_BY) if task in by_task else None
+                  for task in tasks]  # fmt: skip
+        cells = ["" if share is None else percent(share) for share in shares]
+        lines.append((published_name(next(iter(by_task.values()))), access, "", *cells))
     return lines
-
-
-def _published_cell(key: str, value: float | None) -> str:
-    return "" if value is None else COLUMN[key].write(value)
 
 
 def with_table(readme: str, content: str, name: str = "README.md") -> str:

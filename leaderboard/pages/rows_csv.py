@@ -1,4 +1,4 @@
-"""leaderboard.csv: every row with every metric, for a spreadsheet or a data frame.
+"""leaderboard.csv, every row with every metric, and suite.csv, every method on every track.
 
 A spreadsheet reads a cell that begins with = + - or @ as a formula, and in untrusted text a formula
 could fetch or send data. Such text is prefixed with an apostrophe, which makes a spreadsheet
@@ -9,11 +9,17 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starbench.leaderboard.statistics.aggregate import sections
-from starbench.leaderboard.statistics.facts import metric_facts, metric_names, row_facts
+from starbench.leaderboard.statistics.facts import (
+    metric_facts,
+    metric_names,
+    row_facts,
+    suite_facts,
+)
 from starbench.leaderboard.statistics.judgement import Judgement
+from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.levels import level_of
 
@@ -68,6 +74,15 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
                         **metric_facts(entry.row, metrics),
                     }
                 )
+    return _csv(lines)
+
+
+def suite_csv(scores: SuiteScores) -> str:
+    """Return a suite as CSV, one method per line, in the order of LEADERBOARD.md."""
+    return _csv(suite_facts(scores))
+
+
+def _csv(lines: Sequence[Mapping[str, object]]) -> str:
     text = io.StringIO()
     if lines:
         writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")

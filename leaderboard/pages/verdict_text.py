@@ -18,8 +18,8 @@ _HOW = """\
 A method's share is the fraction of stars whose twin is nearest, mean over seeds. Points are
 differences of shares; brackets are their 95 % interval over all possible seeds and over pairs, the
 same pairs for both methods, without a correction for the number of methods. Methods whose interval
-contains 0 are statistically tied. Controls are excluded, and of each method only the newest version
-competes."""
+contains 0 are statistically tied. Methods with at least three seeds compete, each in its newest
+version; controls do not."""
 
 
 def verdict_section(verdicts: Mapping[str, Verdict]) -> list[str]:
@@ -46,7 +46,8 @@ def _sentences(verdict: Verdict) -> str:
     best = f"On {markdown(verdict.task)}, **{names[0]}**"
     share = f"{percent(verdict.shares[0])} %"
     if len(names) == 1:
-        return f"{best} is the only method, with {share} ({_count(verdict.groups[0])})."
+        count = _count(verdict.groups[0])
+        return f"{best} is the only method that competes, with {share} ({count})."
     lead = f"{_points(verdict.comparisons[0, 1])} above {names[1]} ({_seeds(verdict.groups[:2])})"
     if verdict.tied:
         tied = [
@@ -83,22 +84,18 @@ def _behind(verdict: Verdict, place: int) -> str:
 
 
 def _count(group: Group) -> str:
-    count = "one seed" if len(group.entries) == 1 else f"{len(group.entries)} seeds"
+    count = f"{len(group.entries)} seeds"
     return count + (f", {len(group.diverged)} more diverged" if group.diverged else "")
 
 
 def _seeds(groups: Sequence[Group]) -> str:
-    """Say how many seeds two methods have, and what the interval omits with a single one."""
+    """Say how many seeds two methods have."""
     counts = [len(group.entries) for group in groups]
     if any(group.diverged for group in groups):
-        text = " and ".join(map(_count, groups))
-    elif set(counts) == {1}:
-        return "one seed each: the interval is over pairs only"
-    elif len(set(counts)) == 1:
+        return " and ".join(map(_count, groups))
+    if len(set(counts)) == 1:
         return f"{counts[0]} seeds each"
-    else:
-        text = f"{counts[0]} and {counts[1]} seeds"
-    return text + ": the interval omits the spread over seeds of one" if 1 in counts else text
+    return f"{counts[0]} and {counts[1]} seeds"
 
 
 def _swapped(verdict: Verdict, names: Sequence[str]) -> str:

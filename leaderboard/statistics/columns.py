@@ -109,6 +109,8 @@ class Column:
     higher_is_better : bool
     meaning : str
         What the column shows, in Markdown.
+    later : bool
+        Whether rows of the first release lack it.
     """
 
     key: str
@@ -116,6 +118,7 @@ class Column:
     write: Callable[[float], str]
     higher_is_better: bool
     meaning: str
+    later: bool = False
 
     @property
     def heading(self) -> str:
@@ -154,18 +157,19 @@ def _format(metric: Metric) -> tuple[str, Callable[[float], str]]:
 def _metric_column(key: str) -> Column:
     metric = METRICS[key]
     unit, write = _format(metric)
-    return Column(key, metric.label + unit, write, metric.higher_is_better, f"`{key}`.")
+    meaning, title = f"`{key}`.", metric.label + unit
+    return Column(key, title, write, metric.higher_is_better, meaning, metric.later)
 
 
 def _summary_column(key: str, family: str, summary: str) -> Column:
     metric = METRICS[family]
     unit, write = _format(metric)
-    return Column(
-        key, metric.label + unit, write, metric.higher_is_better, f"`{family}`, {summary}."
-    )
+    meaning, title = f"`{family}`, {summary}.", metric.label + unit
+    return Column(key, title, write, metric.higher_is_better, meaning, metric.later)
 
 
 LEAKAGE, RECOVERY = "nuisance_leakage.mlp", "composition_recovery.mlp"
+CONDITIONAL = "conditional_leakage.mlp"
 
 COLUMNS = (
     _metric_column("doppelganger_free"),
@@ -174,6 +178,8 @@ COLUMNS = (
     _metric_column("reconstruction_mse"),
     _metric_column("swapped_reconstruction_mse"),
     _summary_column("leakage", LEAKAGE, "the largest over the nuisance factors"),
+    _summary_column("conditional_leakage", CONDITIONAL, "the largest over the nuisance factors"),
+    _metric_column("explained_twin_distance"),
     _summary_column("recovery", RECOVERY, "the mean over the abundances"),
     Column(
         "minutes",
@@ -204,10 +210,10 @@ def column_values(values: Mapping[str, float]) -> dict[str, float]:
     {'leakage': 0.125}
     """
     by_column = {column.key: values[column.key] for column in COLUMNS if column.key in values}
-    leakage, recovery = (_of_probes(values, network) for network in (LEAKAGE, RECOVERY))
-    if leakage:
-        by_column["leakage"] = max(leakage)
-    if recovery:
+    for key, network in (("leakage", LEAKAGE), ("conditional_leakage", CONDITIONAL)):
+        if leakage := _of_probes(values, network):
+            by_column[key] = max(leakage)
+    if recovery := _of_probes(values, RECOVERY):
         # Sorted, so that the last digit of the sum does not depend on the order in the file.
         by_column["recovery"] = sum(sorted(recovery)) / len(recovery)
     return by_column

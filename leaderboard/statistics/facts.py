@@ -1,7 +1,9 @@
-"""A row as named values, for leaderboard.csv and the data frame of all rows."""
+"""Rows and suites as named values, for the CSV files and the data frames."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from starbench.leaderboard.statistics.suite import SuiteScores, TrackScore
+from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.metrics import METRICS, family
 from starbench.results.schema import Row
 
@@ -71,3 +73,65 @@ def metric_facts(row: Row, names: Sequence[str]) -> dict[str, object]:
                               (".version", "version")):  # fmt: skip
             values[name + suffix] = None if estimate is None else getattr(estimate, field)
     return values
+
+
+def suite_facts(scores: SuiteScores) -> list[dict[str, object]]:
+    """Return the methods of a suite as named values, the information bound last.
+
+    Parameters
+    ----------
+    scores : SuiteScores
+
+    Returns
+    -------
+    list of dict
+        ``score`` with the ends ``score.low`` and ``score.high`` of its interval, and for each
+        family ``family.<name>``, are means of the gap closed, None without a score. For each track
+        ``<task>`` is the share of nearest twins and ``<task>.gap_closed`` the gap closed, None
+        where they are missing.
+    """
+    lines: list[dict[str, object]] = []
+    for line in scores.lines:
+        row, score = line.row, line.score
+        lines.append(
+            {
+                "suite": scores.suite.name,
+                "method": row.method,
+                "method_version": row.method_version,
+                "settings_digest": row.settings_digest,
+                "overrides": row.overrides,
+                "label_access": row.label_access,
+                "control": row.control,
+                "seeds": line.n_seeds,
+                "rank": line.rank,
+                "score": score and score.value,
+                "score.low": score and score.low,
+                "score.high": score and score.high,
+                **{
+                    f"family.{family}": score and score.families[family]
+                    for family in scores.suite.families
+                },
+                **_track_facts(scores, line.tracks),
+            }
+        )
+    if scores.bound:
+        row = next(iter(scores.bound.values())).group.row
+        known = {
+            "suite": scores.suite.name,
+            "method": BOUND,
+            "label_access": row.label_access,
+            "control": row.control,
+            **_track_facts(scores, scores.bound),
+        }
+        names = lines[0] if lines else known
+        lines.append({name: known.get(name) for name in names})
+    return lines
+
+
+def _track_facts(scores: SuiteScores, tracks: Mapping[str, TrackScore]) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    for task in scores.suite.tasks:
+        of_track = tracks.get(task)
+        facts[task] = of_track and of_track.share
+        facts[f"{task}.gap_closed"] = of_track and of_track.gap_closed
+    return facts

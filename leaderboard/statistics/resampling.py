@@ -95,7 +95,9 @@ def resample(found: Floats) -> Resampled:
     return resample_all([found])[0]
 
 
-def mean_over_all_seeds(by_seed: Floats, draws: np.random.Generator) -> Floats:
+def mean_over_all_seeds(
+    by_seed: Floats, draws: np.random.Generator, degrees: float | None = None
+) -> Floats:
     """Draw within each resample the mean share over all possible seeds [n_resamples].
 
     Parameters
@@ -103,6 +105,8 @@ def mean_over_all_seeds(by_seed: Floats, draws: np.random.Generator) -> Floats:
     by_seed : numpy.ndarray [n_resamples, n_seeds]
         With a single seed the result is that seed's share.
     draws : numpy.random.Generator
+    degrees : float, optional
+        Degrees of freedom of Student's t, by default n_seeds - 1.
     """
     n_resamples, n_seeds = by_seed.shape
     mean: Floats = by_seed.mean(axis=1)
@@ -113,7 +117,8 @@ def mean_over_all_seeds(by_seed: Floats, draws: np.random.Generator) -> Floats:
     slope = np.divide(error, mean * (1 - mean), out=np.zeros(n_resamples), where=inside)
     odds = np.divide(mean, 1 - mean, out=np.ones(n_resamples), where=inside)
     # With one degree of freedom some draws of Student's t overflow exp.
-    shift = np.exp(np.clip(slope * draws.standard_t(n_seeds - 1, n_resamples), -50, 50))
+    t = draws.standard_t(n_seeds - 1 if degrees is None else degrees, n_resamples)
+    shift = np.exp(np.clip(slope * t, -50, 50))
     return np.where(inside, odds * shift / (1 + odds * shift), mean)
 
 

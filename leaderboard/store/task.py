@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task
 
@@ -60,11 +61,18 @@ def task_facts(name: str) -> TaskFacts:
     >>> task_facts("apogee-giants-snr50")
     TaskFacts(base='apogee-giants', snr=50.0)
     """
-    try:
-        card = get_task(name).card
-    except DataError:
+    card = card_of(name)
+    if card is None:
         return TaskFacts(name, math.inf)
     return TaskFacts(card.base or card.name, math.inf if card.snr is None else card.snr)
+
+
+def card_of(name: str) -> Card | None:
+    """Return the card of a task, None where it is not installed here."""
+    try:
+        return get_task(name).card
+    except DataError:
+        return None
 
 
 def task_order(name: str) -> tuple[str, float, str]:

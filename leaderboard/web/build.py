@@ -1,6 +1,8 @@
 """Write the site: pages, figures, rows and static files, in one folder."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -11,14 +13,24 @@ from starbench.leaderboard.store.published import published_results
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace
 from starbench.leaderboard.web.drawing import SiteFigure
-from starbench.leaderboard.web.figures import comparisons
+from starbench.leaderboard.web.heat import style_sheet
 from starbench.leaderboard.web.method_figures import (
-    method_recovery,
+    method_profile,
     method_spectra,
     method_training,
 )
-from starbench.leaderboard.web.model import Progress, Scored, Standing, no_progress, tracks
+from starbench.leaderboard.web.model import (
+    Progress,
+    Scored,
+    Standing,
+    Track,
+    no_progress,
+    summarise,
+)
 from starbench.leaderboard.web.pages import Pages
+from starbench.leaderboard.web.pictures import track_picture
+from starbench.leaderboard.web.track_figures import casts, noise_figure, track_figures
+from starbench.results.example import Example
 from starbench.results.schema import row_text
 from starbench.results.text import RowError, printable
 from starbench.runs.diagnostics import declared_diagnostics
@@ -83,47 +95,72 @@ def _contents(
     entries: Sequence[Entry], get_task: Callable[[str], BoardTask], progress: Progress
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the path and the bytes of every file."""
-    all_tracks = tracks(entries, get_task, progress)
-    pages = Pages(all_tracks, published_results())
-    yield "index.html", pages.index().encode()
-    drawn = [figure for draw in progress(comparisons(all_tracks)) if (figure := draw()) is not None]
-    for figure in drawn:
-        yield f"figures/{figure.name}.svg", figure.image
-    yield "figures.html", pages.comparison(drawn).encode()
-    names = {track.task: track.nuisance_names for track in all_tracks}
+    summary = summarise(entries, get_task, progress)
+    pages = Pages(summary, published_results())
+    of_casts = casts(summary.tracks)
+    noise = noise_figure(summary.tracks, of_casts)
+    drawn = [noise] if noise else []
+    yield from _images(drawn)
+    yield "index.html", pages.index(drawn).encode()
+    yield "results.html", pages.results().encode()
+    for track in progress(summary.tracks):
+        pictures, drawn = track_picture(track), track_figures(track, of_casts)
+        yield from _images([*pictures, *drawn])
+        yield f"tracks/{track.task}.html", pages.track(track, pictures, drawn).encode()
     for method in progress(pages.methods):
-        drawn = _method_figures(method, pages.of_method(method), names)
-        for figure in drawn:
-            yield f"figures/{figure.name}.svg", figure.image
+        drawn = _method_figures(method, pages.of_method(method), summary.tracks)
+        yield from _images(drawn)
         yield f"methods/{method}.html", pages.method(method, drawn).encode()
-    for entry in entries:
-        yield f"rows/{entry.path.name}", row_text(entry.row).encode()
+    yield "rows.jsonl.gz", _archive(entries)
+    yield "static/heat.css", style_sheet().encode()
     yield from _static(files("starbench.leaderboard.web").joinpath("static"), "static")
 
 
+def _images(figures: Iterable[SiteFigure]) -> Iterator[tuple[str, bytes]]:
+    for figure in figures:
+        for panel in figure.panels:
+            yield f"figures/{panel.name}.svg", panel.image
+
+
 def _method_figures(
-    method: str, standings: Sequence[Standing], names: Mapping[str, Sequence[str]]
+    method: str, standings: Sequence[Standing], tracks: Sequence[Track]
 ) -> list[SiteFigure]:
     """Draw a method's figures, on each track for its best current settings."""
     best: dict[str, Scored] = {}
     for standing in standings:
         if standing.current and isinstance(standing, Scored):
             best.setdefault(standing.row.task, standing)
-    runs: dict[str, list[Trace]] = {
-        task: [read_trace(entry.path) for entry in standing.group.entries]
-        for task, standing in best.items()
-    }
-    examples = {
-        task: next(trace.example for trace in traces if trace.example is not None)
-        for task, traces in runs.items()
-        if any(trace.example is not None for trace in traces)
-    }
+    runs: dict[str, list[Trace]] = {}
+    examples: dict[str, Example] = {}
+    for track in tracks:
+        if track.task not in best:
+            continue
+        traces = [read_trace(entry.path) for entry in best[track.task].group.entries]
+        runs.setdefault(track.family, []).extend(traces)
+        # The first track of each family: eleven spectra of one method would be mostly alike.
+        first = next(each.task for each in tracks if each.family == track.family)
+        stars = [trace.example for trace in traces if trace.example is not None]
+        if stars and track.task == first:
+            examples[track.task] = stars[0]
     figures = (
-        method_recovery(method, list(best.values())),
+        method_profile(method, tracks, best),
         method_training(method, runs, declared_diagnostics(method)),
-        method_spectra(method, examples, names),
+        method_spectra(method, examples, {track.task: track.nuisance_names for track in tracks}),
     )
     return [figure for figure in figures if figure is not None]
+
+
+def _archive(entries: Sequence[Entry]) -> bytes:
+    """Return all rows, one a line with the name of its file, as a compressed file.
+
+    Files of their own would be larger than the figures.
+    """
+    lines = [
+        json.dumps({"file": entry.path.name, **json.loads(row_text(entry.row))})
+        for entry in sorted(entries, key=lambda entry: entry.path.name)
+    ]
+    # Without this the file would hold the time of its making.
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
 
 
 def _static(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

@@ -1,19 +1,20 @@
 """The style of the site's figures, and their output as SVG for light and dark pages.
 
-A figure is drawn once, in colours for a light page; a style sheet inside the SVG replaces them
-where the reader prefers a dark one. Text is drawn as outlines, so that it needs no font.
+A figure is a set of panels as wide as a phone, which a page lays out side by side where it has the
+room. A panel is drawn once, in colours for a light page; a style sheet inside the SVG replaces them
+where the reader prefers a dark one. Text stays text, in the reader's own font: outlines of it would
+be larger than all the curves.
 """
 
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from xml.etree import ElementTree
 
 import matplotlib
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ _PAIRS = {
 }
 HUES = list(_PAIRS)
 _DARK = {INK: "#e8ebee", GREY: "#9aa5af", FAINT: "#3a424a", **_PAIRS}
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Dash, ...] = (
     "-",
     (0, (5, 1.5)),
@@ -46,17 +47,27 @@ _DASHES: tuple[Dash, ...] = (
     (0, (5, 1.5, 1.2, 1.5)),
     (0, (9, 2)),
     (0, (2, 3)),
+    "-",
+    (0, (5, 1.5)),
 )
+MAX_CURVES = 8  # with a label, in one panel
+WIDTH = 3.3  # inches, 317 pixels: a phone's screen without the margins of the page
+_HALF_WIDTH = 21  # characters of a name of which two stand side by side in a legend
+
+_SVG = "{http://www.w3.org/2000/svg}"
+_FONT = "text{font-family:'DejaVu Sans',system-ui,sans-serif}"
+ElementTree.register_namespace("", _SVG.strip("{}"))
+ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 _STYLE: "dict[RcKeyType, Any]" = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib
-    "font.size": 9,
+    # Drawn with the first, which ships with matplotlib and is wider than what a reader may have.
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.size": 8.5,
     "text.color": INK,
     "text.parse_math": False,  # names in labels are untrusted text
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
-    "axes.titlesize": 9.5,
+    "axes.titlesize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -72,10 +83,10 @@ _STYLE: "dict[RcKeyType, Any]" = {
     "figure.facecolor": "none",
     "savefig.facecolor": "none",
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4.5,
-    "svg.fonttype": "path",
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "svg.fonttype": "none",
     "svg.hashsalt": "starbench",  # otherwise identifiers in the SVG are random
     "path.simplify": True,
 }
@@ -95,21 +106,20 @@ class Look:
 
 
 @dataclass(frozen=True)
-class SiteFigure:
-    """A figure for a page.
+class Panel:
+    """A part of a figure, in a file of its own.
 
     Attributes
     ----------
     name : str
         Of its file, without the extension.
-    title, caption, alt : str
+    alt : str
+        What it shows, for readers who do not see it.
     image : bytes
         SVG.
     """
 
     name: str
-    title: str
-    caption: str
     alt: str
     image: bytes
 
@@ -127,20 +137,39 @@ class SiteFigure:
     def _size(self) -> tuple[int, int]:
         box = re.search(rb'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', self.image)
         if box is None:
-            raise ValueError(f"the SVG of the figure {self.name} has no viewBox")
+            raise ValueError(f"the SVG of the panel {self.name} has no viewBox")
         return round(float(box[1]) / 0.75), round(float(box[2]) / 0.75)  # from points
 
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
-    """Return a distinct look for each name; from the 37th on they repeat."""
-    return {
-        name: Look(
-            HUES[place % len(HUES)],
-            _MARKERS[place // len(HUES) % len(_MARKERS)],
-            _DASHES[place // len(HUES) % len(_DASHES)],
-        )
-        for place, name in enumerate(names)
-    }
+@dataclass(frozen=True)
+class SiteFigure:
+    """A figure for a page: panels with one title and one caption.
+
+    Attributes
+    ----------
+    name : str
+        Of its place on the page.
+    title, caption : str
+    panels : tuple of Panel
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+
+
+def look(place: int) -> Look:
+    """Return the look of a curve by its place in a panel; the first eight are distinct."""
+    return Look(
+        HUES[place % len(HUES)], _MARKERS[place % len(_MARKERS)], _DASHES[place % len(_DASHES)]
+    )
+
+
+def panel_axes(height: float) -> tuple[Figure, Axes]:
+    """Return the figure of one panel, `height` inches high, and its axes."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def label_powers_of_ten(axis: Axis) -> None:
@@ -153,19 +182,16 @@ def label_powers_of_ten(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def legend(
-    figure: Figure,
-    grid: Iterable[Axes],
-    *,
-    loc: Literal["outside lower center", "outside upper center"] = "outside lower center",
-    ncols: int = 3,
-) -> None:
-    """Draw one legend for all panels, each label once."""
-    handles: dict[str, Artist] = {}
-    for axes in grid:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    figure.legend(list(handles.values()), list(handles), loc=loc, ncols=ncols)
+def legend(figure: Figure, axes: Axes) -> None:
+    """Draw a legend below a panel: two columns where the names are short enough."""
+    handles, labels = axes.get_legend_handles_labels()
+    distinct = dict(zip(labels, handles, strict=True))
+    short = all(len(label) <= _HALF_WIDTH for label in distinct)
+    figure.legend(
+        list(distinct.values()), list(distinct), loc="outside lower left", ncols=2 if short else 1,
+        handlelength=2.4, columnspacing=1.0, borderpad=0.0, labelspacing=0.35,
+        markerscale=1.3,
+    )  # fmt: skip
 
 
 def style() -> AbstractContextManager[None]:
@@ -174,17 +200,86 @@ def style() -> AbstractContextManager[None]:
 
 
 def svg(figure: Figure) -> bytes:
-    """Return a figure as SVG, reproducible to the byte."""
+    """Return a figure as SVG, reproducible to the byte and without what viewers do not need."""
     image = io.BytesIO()
     with style():
         figure.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
-    rules = "".join(
-        f'[style*="{paint}: {light}"]{{{paint}:{dark}!important}}'
-        for light, dark in _DARK.items()
-        for paint in ("fill", "stroke")
+    # Parsing leaves out comments, which repeat labels: untrusted text.
+    root = ElementTree.fromstring(image.getvalue())
+    root.attrib.pop("version", None)
+    metadata = root.find(f"{_SVG}metadata")
+    if metadata is not None:
+        root.remove(metadata)
+    styles = _with_classes(root)
+    _without_shells(root)
+    sheet = root.find(f".//{_SVG}style")
+    if sheet is None:
+        raise ValueError("matplotlib's SVG has no style sheet")
+    sheet.text = f"{sheet.text}{_FONT}{_rules(styles)}"
+    return ElementTree.tostring(root, encoding="unicode").encode()
+
+
+def _with_classes(root: ElementTree.Element) -> dict[str, str]:
+    """Replace the styles of elements by classes; return each style's class."""
+    styles: dict[str, str] = {}
+    for element in root.iter():
+        # All text has the font of the sheet, and nothing is turned by no angle.
+        written = re.sub(r"font-family: [^;]*; ?", "", element.attrib.pop("style", ""))
+        if written:
+            element.set("class", styles.setdefault(written, f"s{len(styles)}"))
+        if element.get("transform", "").startswith("rotate(-0 "):
+            del element.attrib["transform"]
+        for name in ("d", "x", "y"):
+            if name in element.attrib:  # a tenth of a point is a seventh of a pixel
+                element.set(name, _rounded(element.attrib[name]))
+    return styles
+
+
+def _without_shells(root: ElementTree.Element) -> None:
+    """Drop names that nothing refers to, groups that do nothing, and space between elements."""
+    used = {
+        name
+        for element in root.iter()
+        for value in element.attrib.values()
+        for name in re.findall(r"^#(.+)$|url\(#(.+?)\)", value)
+        for name in name
+    }
+    for element in root.iter():
+        if element.get("id") not in used:
+            element.attrib.pop("id", None)
+
+    def flat(element: ElementTree.Element) -> list[ElementTree.Element]:
+        element[:] = [inner for child in element for inner in flat(child)]
+        element.tail = None
+        if len(element):
+            element.text = None
+        return list(element) if element.tag == f"{_SVG}g" and not element.attrib else [element]
+
+    flat(root)
+
+
+def _rules(styles: dict[str, str]) -> str:
+    """Return the rules of classes, for light pages and what differs on dark ones."""
+    light = "".join(
+        f".{name}{{{written.replace(': ', ':').replace('; ', ';')}}}"
+        for written, name in styles.items()
     )
-    # Comments repeat the labels, which are untrusted text.
-    text = re.sub("<!--.*?-->\n?", "", image.getvalue().decode(), flags=re.DOTALL)
-    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
-    begin, defs, rest = text.partition("<defs>")
-    return f"{begin}{defs}{sheet}{rest}".encode()
+    dark = "".join(
+        f".{name}{{{paint}:{_DARK[colour]}}}"
+        for written, name in styles.items()
+        for paint, colour in re.findall(r"(fill|stroke): (#\w+)", written)
+        if colour in _DARK
+    )
+    return f"{light}@media (prefers-color-scheme: dark){{{dark}}}"
+
+
+def _rounded(numbers: str) -> str:
+    """Round the numbers of a path to one decimal, and drop the space beside its letters.
+
+    Examples
+    --------
+    >>> _rounded("M 1.25001 -0.04 L 3 4.96 z")
+    'M1.3 0L3 5z'
+    """
+    text = re.sub(r"-?\d+\.\d+", lambda number: f"{round(float(number[0]), 1) + 0.0:g}", numbers)
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", text).strip()

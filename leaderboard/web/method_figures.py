@@ -1,4 +1,4 @@
-"""The figures of a method's page: recovery on each track, training, and one star's spectra."""
+"""The figures of a method's page: its profile over tracks, training, and one star's spectra."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,13 +11,16 @@ from starbench.leaderboard.web.drawing import (
     GREY,
     HUES,
     INK,
+    WIDTH,
+    Panel,
     SiteFigure,
     label_powers_of_ten,
     legend,
+    panel_axes,
     style,
     svg,
 )
-from starbench.leaderboard.web.model import Scored
+from starbench.leaderboard.web.model import Scored, Track
 from starbench.methods.base import Diagnostic
 from starbench.results.example import Example
 from starbench.results.history import MEASURE
@@ -25,42 +28,65 @@ from starbench.runs.panels import draw_star, history_panels, rms_residuals, seri
 
 _USUAL = {MEASURE, "reconstruction_mse", "loss"}
 _TRUE, _OWN, _SWAPPED = INK, HUES[0], HUES[1]
+_BEST = HUES[1]
 
 
-def method_recovery(method: str, standings: Sequence[Scored]) -> SiteFigure | None:
-    """Draw the share of twins found against rank, a curve for each track.
+def method_profile(
+    method: str, tracks: Sequence[Track], best: Mapping[str, Scored]
+) -> SiteFigure | None:
+    """Draw a method's share of nearest twins on each track, beside the best and the bound.
 
     Parameters
     ----------
     method : str
-    standings : sequence of Scored
-        One per track.
+    tracks : sequence of Track
+        In the order of the suite.
+    best : mapping of str to Scored
+        The method's best current settings by task.
     """
-    if not standings:
+    if not best:
         return None
     with style():
-        figure = Figure(figsize=(6.6, 3.6), layout="constrained")
-        axes = figure.subplots()
-        for standing, colour, marker in zip(standings, HUES * len(standings),
-                                            "os^DvP" * len(standings), strict=False):  # fmt: skip
-            curve = standing.curve
-            axes.fill_between(curve.k, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
-            axes.plot(curve.k, curve.share, color=colour, marker=marker, label=standing.row.task)
-        axes.set(xscale="log", xlabel="rank k", ylabel="twins within rank k", ylim=(0, 1.02))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        label_powers_of_ten(axes.xaxis)
-        axes.legend(loc="lower right")
-    shares = "; ".join(
-        f"{percent(float(standing.curve.share[0]))} % nearest on {standing.row.task}"
-        for standing in standings
-    )
+        figure, axes = panel_axes(0.95 + 0.24 * len(tracks))
+        words = []
+        for place, track in enumerate(tracks):
+            standing = best.get(track.task)
+            if standing is None:
+                words.append(f"{track.short} no row")
+                axes.text(0, place, "no row", color=GREY, fontsize=7.5, va="center")
+                continue
+            words.append(f"{track.short} {percent(standing.nearest)} %")
+            if track.bound and track.bound.row.method != method:
+                axes.plot(track.bound.nearest, place, marker="|", ms=9, color=GREY, ls="none",
+                          label="information bound")  # fmt: skip
+            rivals = [
+                each
+                for each in track.best_first(competing=True)
+                if each.row.label_access == standing.row.label_access
+            ]
+            if rivals:
+                axes.plot(rivals[0].nearest, place, marker="D", ms=5.5, color=_BEST, ls="none",
+                          mfc="none", label="best of its label access")  # fmt: skip
+            axes.plot(standing.interval, (place, place), color=HUES[0], lw=1.4)
+            axes.plot(standing.nearest, place, color=HUES[0], marker="o", ls="none", label=method)
+        axes.set_yticks(range(len(tracks)), [track.short for track in tracks])
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlim=(-0.03, 1.03), ylim=(len(tracks) - 0.5, -0.5),
+                 xlabel="nearest twins")  # fmt: skip
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        legend(figure, axes)
+        panel = Panel(
+            f"{method}-profile",
+            f"Dot chart: share of nearest twins that {method} finds on each track. "
+            + "; ".join(words)
+            + ".",
+            svg(figure),
+        )
     return SiteFigure(
-        f"{method}-recovery",
-        "Recovery against rank",
-        "The share of stars whose twin is among the k nearest, mean over seeds; the band is the "
-        "95 % interval over seeds and pairs.",
-        f"Line chart: share of twins that {method} finds against rank k. {shares}.",
-        svg(figure),
+        "profile",
+        "Profile over tracks",
+        "The share of stars whose twin is nearest, with its 95 % interval over seeds and pairs.",
+        (panel,),
     )
 
 
@@ -73,7 +99,7 @@ def method_training(
     ----------
     method : str
     runs : mapping of str to sequence of Trace
-        By task.
+        By the name of what shares a colour; at most eight.
     diagnostics : sequence of Diagnostic
         As the method declares them; without any, everything that the histories hold is drawn.
     """
@@ -86,41 +112,44 @@ def method_training(
     panels = history_panels(names, diagnostics)
     if not panels:
         return None
-    with style():
-        figure = Figure(figsize=(6.6, 0.7 + 1.7 * len(panels)), layout="constrained")
-        grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, panel in zip(grid, panels, strict=True):
+    n_fits = sum(bool(trace.history) for traces in runs.values() for trace in traces)
+    images = []
+    for place, panel in enumerate(panels, 1):
+        title = " ".join(panel.label.split())
+        with style():
+            figure, axes = panel_axes(1.9)
             drawn: list[float] = []
-            for (task, traces), colour in zip(runs.items(), HUES * len(runs), strict=False):
+            for (name, traces), colour in zip(runs.items(), HUES * len(runs), strict=False):
                 for number, trace in enumerate(traces):
-                    for name in panel.quantities:
-                        epochs, values = series(trace.history, name)
+                    for quantity in panel.quantities:
+                        epochs, values = series(trace.history, quantity)
                         drawn += values
                         if epochs:
                             axes.plot(
-                                epochs, values, color=colour, lw=0.9,
-                                marker="o" if name == MEASURE else None, ms=2.5,
-                                label=task,
+                                epochs, values, color=colour, lw=0.8,
+                                marker="o" if quantity == MEASURE else None, ms=2.5,
+                                label=name,
                             )  # fmt: skip
-                    for name in panel.references if number == 0 else ():
-                        axes.plot(*series(trace.history, name), color=GREY, lw=0.9, ls="--")
+                    for quantity in panel.references if number == 0 else ():
+                        axes.plot(*series(trace.history, quantity), color=GREY, lw=0.9, ls="--")
             if panel.scale(axes, drawn):
                 label_powers_of_ten(axes.yaxis)
-        grid[-1].set_xlabel("epoch")
-        grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend(figure, grid, loc="outside upper center", ncols=2)
-    n_fits = sum(bool(trace.history) for traces in runs.values() for trace in traces)
+            axes.set_ylabel("")
+            axes.set_title(title, loc="left")
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            legend(figure, axes)
+            images.append(
+                Panel(
+                    f"{method}-training-{place}",
+                    f"Line chart over epochs of {n_fits} fits of {method}: {title}.",
+                    svg(figure),
+                )
+            )
     caption = "What each fit reported over its epochs, a line for each seed."
     if any(panel.references for panel in panels):
         caption += " A dashed line is the reference of its panel, such as its value at chance."
-    return SiteFigure(
-        f"{method}-training",
-        "Training",
-        caption,
-        f"Line charts over epochs of {n_fits} fits of {method}: "
-        f"{', '.join(' '.join(panel.label.split()) for panel in panels)}.",
-        svg(figure),
-    )
+    return SiteFigure("training", "Training", caption, tuple(images))
 
 
 def method_spectra(
@@ -138,12 +167,11 @@ def method_spectra(
     """
     if not examples:
         return None
-    with style():
-        figure = Figure(figsize=(8.6, 0.5 + 2.5 * len(examples)), layout="constrained")
-        grid = figure.subplots(
-            2 * len(examples), 1, squeeze=False, height_ratios=(2, 1) * len(examples)
-        )[:, 0]
-        for (task, star), top, bottom in zip(examples.items(), grid[::2], grid[1::2], strict=True):
+    panels = []
+    for task, star in examples.items():
+        with style():
+            figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+            top, bottom = figure.subplots(2, 1, height_ratios=(2, 1), sharex=True)
             draw_star(
                 top,
                 (bottom, bottom),
@@ -152,28 +180,32 @@ def method_spectra(
                 (_TRUE, _OWN, _SWAPPED),
                 ("true", "reconstructed", "from the twin's latent"),
             )
-            top.set_title(f"{task}: {_star(star, names.get(task, ()))}", loc="left", fontsize=8)
+            top.set_title(task, loc="left")
             top.set_ylabel("flux")
             bottom.set_ylabel("residual")
-            top.tick_params(labelbottom=False)
-            for axes in (top, bottom):
-                axes.set_xlim(*star.wavelength[[0, -1]])
-        grid[-1].set_xlabel("vacuum wavelength [Å]")
-        legend(figure, grid, loc="outside upper center")
-    residuals = {
-        task: [scientific(rms) for rms in rms_residuals(star)] for task, star in examples.items()
-    }
-    residual_text = "; ".join(
-        f"on {task}, root mean square residual {own}, swapped {swapped}"
-        for task, (own, swapped) in residuals.items()
+            bottom.set_xlim(*star.wavelength[[0, -1]])
+            bottom.set_xlabel("vacuum wavelength [Å]")
+            figure.align_ylabels()
+            legend(figure, top)
+            own, swapped = map(scientific, rms_residuals(star))
+            panels.append(
+                Panel(
+                    f"{method}-spectra-{task}",
+                    f"Spectrum and residuals on {task} by {method}, "
+                    f"{_star(star, names.get(task, ()))}: root mean square residual {own}, "
+                    f"swapped {swapped}.",
+                    svg(figure),
+                )
+            )
+    stars = "; ".join(
+        f"{task}: {_star(star, names.get(task, ()))}" for task, star in examples.items()
     )
     return SiteFigure(
-        f"{method}-spectra",
+        "spectra",
         "One star",
         "The test star of median swapped error, in the 300 pixels where its spectrum varies most: "
-        "true, reconstructed from its own latent, and from its twin's.",
-        f"Spectra and residuals of one star per track, by {method}: {residual_text}.",
-        svg(figure),
+        f"true, reconstructed from its own latent, and from its twin's. {stars}.",
+        tuple(panels),
     )
 
 

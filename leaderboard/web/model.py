@@ -9,14 +9,20 @@ import numpy.typing as npt
 
 from starbench.leaderboard.statistics.aggregate import Group, Section, sections
 from starbench.leaderboard.statistics.compare import ranks_of
-from starbench.leaderboard.statistics.judgement import judge
+from starbench.leaderboard.statistics.judgement import Judgement, judge
+from starbench.leaderboard.statistics.suite import SuiteScores, score_suite
+from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
-from starbench.leaderboard.store.task import BoardTask, task_order
+from starbench.leaderboard.store.task import BoardTask, card_of, task_order
 from starbench.leaderboard.web.numbers import Curve, nearest, recovery_curve
 from starbench.results.schema import Row
+from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
+from starbench.tasks.registry import BUILT_IN
+from starbench.tasks.suites import get_suite
 
-LABEL_LENGTH = 44  # of a name in a figure's legend
+LABEL_LENGTH = 36  # of a name in a legend
+AXIS_LENGTH = 24  # of a name beside an axis
 
 T = TypeVar("T")
 
@@ -78,6 +84,16 @@ class Scored(Standing):
     n_stars: int
     found: npt.NDArray[np.float64]
 
+    @property
+    def nearest(self) -> float:
+        """The share of stars whose twin is nearest, mean over seeds."""
+        return float(self.curve.share[0])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of that share over seeds and pairs."""
+        return float(self.curve.low[0]), float(self.curve.high[0])
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -88,6 +104,8 @@ class Track:
     task : str
     standings : tuple of Standing
         The newest section first, and within it the best first.
+    card : Card or None
+        None where the task is not installed here.
     nuisance : numpy.ndarray [n_pairs, 2, n_nuisance] or None
         Of the stars of the newest section; None where this starbench cannot draw them.
     nuisance_names : tuple of str
@@ -95,8 +113,29 @@ class Track:
 
     task: str
     standings: tuple[Standing, ...]
+    card: Card | None = None
     nuisance: np.ndarray | None = None
     nuisance_names: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The family on the card; ``other`` without a card."""
+        return self.card.family if self.card else "other"
+
+    @property
+    def short(self) -> str:
+        """Its name without that of the track it is based on."""
+        base = self.card.base if self.card else None
+        return self.task.removeprefix(f"{base}-") if base else self.task
+
+    @property
+    def bound(self) -> Scored | None:
+        """The information bound with the highest share."""
+        return max(
+            (each for each in self.current if each.row.method == BOUND),
+            key=lambda each: each.nearest,
+            default=None,
+        )
 
     @property
     def current(self) -> list[Scored]:
@@ -107,16 +146,33 @@ class Track:
         """Return the current groups by their share of nearest twins, optionally no controls."""
         return sorted(
             (each for each in self.current if not (competing and each.row.control)),
-            key=lambda each: (-each.curve.share[0], each.name),
+            key=lambda each: (-each.nearest, each.name),
         )
 
 
-def tracks(
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """All that the site shows of a leaderboard's rows.
+
+    Attributes
+    ----------
+    tracks : tuple of Track
+        Those of the suite first, then the others of starbench and those that only rows name.
+    judged : Judgement
+    suite : SuiteScores
+    """
+
+    tracks: tuple[Track, ...]
+    judged: Judgement
+    suite: SuiteScores
+
+
+def summarise(
     entries: Sequence[Entry],
     get_task: Callable[[str], BoardTask],
     progress: Progress = no_progress,
-) -> list[Track]:
-    """Summarise the rows of a leaderboard by track.
+) -> Summary:
+    """Summarise the rows of a leaderboard.
 
     Parameters
     ----------
@@ -125,21 +181,17 @@ def tracks(
         From a task's name to the task, whose test stars are drawn without their spectra.
     progress : callable
         Wraps what takes time, such as a progress bar.
-
-    Returns
-    -------
-    list of Track
-        A task before its noise tracks, and those by decreasing SNR.
     """
     all_sections = sections(entries)
     ranks: dict[str, npt.NDArray[np.int64]] = {}
 
     def read(groups: Sequence[Group]) -> list[npt.NDArray[np.int64]]:
-        of_groups = ranks_of(groups)
-        ranks.update(zip((group.key for group in groups), of_groups, strict=True))
-        return of_groups
+        new = [group for group in groups if group.key not in ranks]
+        ranks.update(zip((group.key for group in new), ranks_of(new), strict=True))
+        return [ranks[group.key] for group in groups]
 
     judged = judge(all_sections, read)
+    scores = score_suite(get_suite(), all_sections, read)
     by_task: dict[str, list[Section]] = {}
     for section in all_sections:
         by_task.setdefault(section.task, []).append(section)
@@ -162,10 +214,20 @@ def tracks(
         if group.key in ranks:
             standing = _scored(standing, ranks[group.key])
         standings.setdefault(section.task, []).append(standing)
-    return [
-        Track(task, tuple(standings[task]), *_stars(by_task[task][0], get_task))
-        for task in sorted(by_task, key=task_order)
-    ]
+    others = sorted({*BUILT_IN, *by_task} - set(scores.suite.tasks), key=task_order)
+    return Summary(
+        tuple(
+            Track(
+                task,
+                tuple(standings.get(task, ())),
+                card_of(task),
+                *(_stars(by_task[task][0], get_task) if task in by_task else ()),
+            )
+            for task in (*scores.suite.tasks, *others)
+        ),
+        judged,
+        scores,
+    )
 
 
 def _scored(standing: Standing, ranks: npt.NDArray[np.int64]) -> Scored:
@@ -196,9 +258,9 @@ def _stars(
     return nuisance, tuple(task.nuisance_names)
 
 
-def legend_name(name: str) -> str:
-    """Return a name for figures: of bounded length, in characters that their font has."""
+def legend_name(name: str, length: int = LABEL_LENGTH) -> str:
+    """Return a name for figures: of bounded length, in characters that every font has."""
     text = "".join(
         character if character.isascii() and character.isprintable() else "?" for character in name
     )
-    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 3] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."

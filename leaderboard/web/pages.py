@@ -1,6 +1,6 @@
 """The pages of the site, rendered from templates that escape all text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -16,16 +16,22 @@ from starbench.leaderboard.statistics.columns import (
     Column,
     column_values,
     column_values_of_row,
+    percent,
+    two_decimals,
 )
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import Published
-from starbench.leaderboard.store.task import task_order
 from starbench.leaderboard.web.drawing import SiteFigure
-from starbench.leaderboard.web.model import Scored, Standing, Track
+from starbench.leaderboard.web.heat import level
+from starbench.leaderboard.web.maps import element_map
+from starbench.leaderboard.web.model import Scored, Standing, Summary, Track
+from starbench.leaderboard.web.suite import FAMILY_TITLES, heat_map, suite_verdicts
+from starbench.leaderboard.web.verdicts import verdict_lines
 from starbench.metrics import METRICS
 from starbench.metrics.recovery import PER_MILLE
 from starbench.results.schema import Row
+from starbench.tasks.card import FAMILIES
 
 _RULES = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -59,9 +65,9 @@ class Line:
     ----------
     method : str
         Empty for published values.
-    name, note, track, access, kind : str
-        `note` is the source of published values; `kind` is empty, ``"control"`` or
-        ``"published"``.
+    name, note, task, track, access, kind : str
+        `note` is the source of published values; `track` is the task and whether its rows are old;
+        `kind` is empty, ``"control"`` or ``"published"``.
     rank : int or None
         None for controls, published values and older versions.
     seeds : str
@@ -72,6 +78,7 @@ class Line:
     method: str
     name: str
     note: str
+    task: str
     track: str
     access: str
     kind: str
@@ -86,12 +93,13 @@ class Pages:
 
     Parameters
     ----------
-    tracks : sequence of Track
+    summary : Summary
     published : sequence of Published
     """
 
-    def __init__(self, tracks: Sequence[Track], published: Sequence[Published]):
-        self._tracks = tracks
+    def __init__(self, summary: Summary, published: Sequence[Published]):
+        self._tracks = summary.tracks
+        self._summary = summary
         self._published = published
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_template),
@@ -100,9 +108,11 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["percent"] = percent
         self._templates.globals |= {
             "columns": [
                 {
+                    "key": column.key,
                     "title": column.title,
                     "meaning": _meaning(column),
                     "higher": column.higher_is_better,
@@ -110,6 +120,7 @@ class Pages:
                 for column in COLUMNS
             ],
             "access_titles": ACCESS_TITLES,
+            "families": FAMILY_TITLES,
             "rules": _RULES,
             "representation": REPRESENTATION,
             "ceiling": CEILING,
@@ -121,21 +132,65 @@ class Pages:
         """Names of the methods, each of which has a page."""
         return sorted({each.row.method for track in self._tracks for each in track.standings})
 
-    def index(self) -> str:
+    def index(self, figures: Sequence[SiteFigure]) -> str:
+        """Return the first page: the suite, the verdicts, and where to go from there."""
+        heat, decided = heat_map(self._summary), suite_verdicts(self._summary)
+        return self._render(
+            "index.html",
+            root="",
+            heat=heat,
+            suite_verdicts=decided,
+            unranked=[
+                part.title
+                for part in heat.parts
+                if part.competing and part.title not in {each.access for each in decided}
+            ],
+            verdicts=verdict_lines(self._summary),
+            all_tracks=[track for track in self._tracks if track.standings],
+            suite=self._summary.suite.suite,
+            remarks=self._summary.suite.remarks,
+            tracks=self._by_family(),
+            methods=self._methods_by_access(),
+            figures=figures,
+        )
+
+    def results(self) -> str:
         """Return the page with the table of all tracks."""
         lines = [line(each) for track in self._tracks for each in track.standings]
         lines += [_published_line(each) for each in self._published]
-        lines.sort(key=_place)
-        track_names = sorted({each.track for each in lines}, key=task_order)
+        places = {track.task: place for place, track in enumerate(self._tracks)}
+        lines.sort(key=lambda each: (places.get(each.task, len(places)), _place(each)))
         accesses = [name for name in ACCESS_TITLES if any(each.access == name for each in lines)]
         return self._render(
-            "index.html", root="", lines=lines, tracks=track_names, accesses=accesses,
-            methods=self.methods, n_rows=sum(len(each.rows) for each in lines),
+            "results.html", root="", lines=lines,
+            tracks=list(dict.fromkeys(each.track for each in lines)), accesses=accesses,
+            n_rows=sum(len(each.rows) for each in lines),
         )  # fmt: skip
 
-    def comparison(self, figures: Sequence[SiteFigure]) -> str:
-        """Return the page of the figures that compare methods."""
-        return self._render("figures.html", root="", figures=figures)
+    def track(
+        self, track: Track, pictures: Sequence[SiteFigure], figures: Sequence[SiteFigure]
+    ) -> str:
+        """Return the page of a track."""
+        lines = [line(each) for each in track.standings if each.current or not each.group.entries]
+        lines += [_published_line(each) for each in self._published if each.task == track.task]
+        lines.sort(key=_place)
+        return self._render(
+            "track.html",
+            root="../",
+            track=track,
+            verdicts=verdict_lines(self._summary, track.task),
+            tables={
+                title: members
+                for access, title in ACCESS_TITLES.items()
+                if (members := [each for each in lines if each.access == access])
+            },
+            older=any(not each.current and each.group.entries for each in track.standings),
+            elements=element_map(track),
+            level=level,
+            two_decimals=two_decimals,
+            pictures=pictures,
+            figures=figures,
+        )
 
     def method(self, method: str, figures: Sequence[SiteFigure]) -> str:
         """Return the page of a method."""
@@ -157,9 +212,14 @@ class Pages:
             }
             for digest, members in ordered
         ]
+        scores = [
+            heat for of_access in heat_map(self._summary).parts for heat in of_access.lines
+            if heat.method == method
+        ]  # fmt: skip
         return self._render(
-            "method.html", root="../", row=standings[0].row, settings=settings, figures=figures
-        )
+            "method.html", root="../", row=standings[0].row, settings=settings, scores=scores,
+            tracks=heat_map(self._summary).tracks, figures=figures,
+        )  # fmt: skip
 
     def of_method(self, method: str) -> list[Standing]:
         """Return the standings of a method, in the order of the tracks."""
@@ -167,6 +227,24 @@ class Pages:
             each for track in self._tracks for each in track.standings
             if each.row.method == method
         ]  # fmt: skip
+
+    def _by_family(self) -> dict[str, list[Track]]:
+        """Return the tracks by family, in the order of `FAMILIES`, unknown families last."""
+        names = dict.fromkeys([*FAMILIES, *(track.family for track in self._tracks)])
+        by_family = {
+            name: [track for track in self._tracks if track.family == name] for name in names
+        }
+        return {name: members for name, members in by_family.items() if members}
+
+    def _methods_by_access(self) -> dict[str, list[str]]:
+        """Return the names of the competing methods by label access, and of the controls."""
+        rows = [each.row for track in self._tracks for each in track.standings]
+        names: Mapping[str, set[str]] = {
+            title: {row.method for row in rows if row.label_access == access and not row.control}
+            for access, title in ACCESS_TITLES.items()
+        }
+        names = {**names, "Controls": {row.method for row in rows if row.control}}
+        return {title: sorted(members) for title, members in names.items() if members}
 
     def _render(self, template: str, **context: Any) -> str:
         return self._templates.get_template(template).render(context)
@@ -180,6 +258,7 @@ def line(standing: Standing) -> Line:
         row.method,
         standing.name,
         "",
+        row.task,
         row.task + older,
         row.label_access,
         "control" if row.control else "",
@@ -215,6 +294,7 @@ def _published_line(line: Published) -> Line:
         line.method,
         f"{line.source}; {line.gallery_size:,} stars",
         line.task,
+        line.task,
         line.label_access,
         "published",
         None,
@@ -232,10 +312,10 @@ def _published_line(line: Published) -> Line:
 
 
 def _place(line: Line) -> tuple[object, ...]:
-    """Sort lines like LEADERBOARD.md: by track and label access, the best first."""
+    """Sort the lines of a track like LEADERBOARD.md: by label access, the best first."""
     nearest = line.cells[0].order if line.cells[0].text else None
     return (
-        task_order(line.track),
+        line.track,
         list(ACCESS_TITLES).index(line.access),
         rank_order(line.kind == "control", nearest, line.name),
     )
@@ -263,7 +343,7 @@ def _run(entry: Entry) -> dict[str, Any]:
     first = COLUMNS[0]
     return {
         "row": row,
-        "file": entry.path.name,
+        "name": entry.path.stem,
         "nearest": with_interval(row.metrics.get(first.key), first),
         "minutes": f"{values['minutes']:.1f}" if "minutes" in values else "",
         "load": _load_in_words(row),

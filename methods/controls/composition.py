@@ -32,7 +32,11 @@ class Composition(OracleControl):
         required_composition(train, self.name)
 
     def encode_stars(
-        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+        self,
+        flux: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        unseen: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the composition [n, n_elements] [dex]."""
         return composition.astype(np.float32)

@@ -1,7 +1,7 @@
 """The information bound: the most that any method can find on a noisy track.
 
 A spectrum is f(a, u) + n, with the emulator f of composition a and nuisance u, and noise of
-variance s^2 in every pixel. With J = df/da at the star's true labels, the Fisher information is
+variance s^2 in every pixel. With J = df/da at the star's true parameters, the Fisher information is
 
     F = J^T J / s^2,
 
@@ -11,13 +11,22 @@ and no unbiased estimate of a has a covariance below C = F^-1 (Rao 1945, Bull. C
 is fitted as well, without a prior; F is then F_aa - F_au F_uu^-1 F_ua, the inverse of the
 composition's block of the inverse.
 
+What methods have unknown is unknown here: the forward model f is the task's
+(`starbench.tasks.forward`), and its unseen parameters v, such as the true nuisance where labels
+have errors, or the width of lines, are fitted along with the composition. The task also states what
+is known besides the flux, as residuals r = S (u, a, v) + o of a normal distribution N(0, K): the
+errors of the labels given the true nuisance, the prior of an instrument's parameters, the scatter
+of a nuisance that depends on the composition. They add S^T K^-1 S to the information of (u, a, v)
+before v is marginalised. Uniform priors are replaced by Gaussians of their mean and variance.
+
 This control attains the bound. Its estimate is the least-squares fit of f, linearised about the
 truth, to the same spectrum that the methods get,
 
     x = a + F^-1 J^T (spectrum - f(a, u)) / s^2,        x ~ N(a, C) over the noise,
 
-so nothing is drawn at random, and its ranks can be compared with those of methods star by star.
-The prior on a is N(mu, P), with mean and covariance of the train split. The posterior is N(m, V),
+and to the same labels, so nothing is drawn at random, and its ranks can be compared with those of
+methods star by star. The prior on a is N(mu, P), with mean and covariance of the train split. The
+posterior is N(m, V),
 
     V = (P^-1 + F)^-1,        m = mu + V F (x - mu).
 
@@ -52,12 +61,15 @@ from starbench.methods.base import (
     required,
     required_composition,
 )
+from starbench.tasks.forward import ForwardModel, parameters_of
 
 # Information of every spectrum on an element, as a share of the prior's, so that an element without
 # a line has a finite error.
 _LEAST_INFORMATION = 1e-9
 _STARS_FOR_AXES = 256
 _STARS_CHECKED = 64
+_STARS_AT_ONCE = 1024
+_NUMBERS_AT_ONCE = 1 << 19  # coordinates of these stars, of which a star may have thousands
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,8 @@ class Settings:
 
 def fisher_information(tangents: np.ndarray, noise: float) -> np.ndarray:
     """Return the Fisher information [n, m, m] of tangents [n, k, m] at a noise per pixel."""
+    # Elements differ in information by more than float32 resolves.
+    tangents = tangents.astype(np.float64, copy=False)
     information: np.ndarray = tangents.transpose(0, 2, 1) @ tangents / noise**2
     return information
 
@@ -119,15 +133,15 @@ class InformationBound(OracleControl):
     axes: np.ndarray
     _noise: float
     _mean: np.ndarray
-    _nuisance_scale: np.ndarray
+    _scale: np.ndarray
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Take the prior from the train split, and check that the emulator made its spectra.
+        """Take the prior from the train split, and check how the spectra are made.
 
         Raises
         ------
         SettingError
-            If the data do not hold the composition, or noisy spectra do not fit the emulator.
+            If the data do not hold the composition, or noisy spectra do not fit the forward model.
         """
         composition = required_composition(train, self.name).astype(np.float64)
         self._noise = train.noise or 0.0
@@ -137,35 +151,64 @@ class InformationBound(OracleControl):
         # The floor makes a basis even of a composition that never varies.
         self.axes = vectors * np.sqrt(np.maximum(values, 1e-12))
         nuisance = required(train.nuisance, "nuisance")
-        self._nuisance_scale = nuisance.std(axis=0, dtype=np.float64)
+        others = nuisance if train.unseen is None else np.hstack([nuisance, train.unseen])
+        self._scale = others.std(axis=0, dtype=np.float64)
         if not self._noise:
             return
-        self._check_spectra(train.flux, nuisance, required_composition(train, self.name))
+        self._check_spectra(validation)
         stars = slice(_STARS_FOR_AXES)
-        information, _ = self.information(nuisance[stars], composition[stars])
+        unseen = None if train.unseen is None else train.unseen[stars]
+        information, _ = self.information(nuisance[stars], composition[stars], unseen)
         # With the most informative axes first, the ranking can exclude strangers early.
         self.axes = self.axes @ np.linalg.eigh(information.mean(axis=0))[1][:, ::-1]
 
-    def _check_spectra(
-        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
-    ) -> None:
-        from starbench.methods.controls.generator import generator
+    @property
+    def _forward(self) -> ForwardModel:
+        """The task's forward model; for pairs of users, that of the shipped emulator."""
+        if self.forward is None:
+            from starbench.tasks.apogee_giants.generator import generator
 
+            self.forward = ForwardModel(generator())
+        return self.forward
+
+    def _check_spectra(self, view: View) -> None:
         stars = slice(_STARS_CHECKED)
-        labels = np.concatenate([nuisance[stars], composition[stars]], axis=1)
-        emulator = generator()
-        message = f"on noisy data {self.name} needs spectra of starbench's own emulator"
-        if flux.shape[1] != emulator.n_pixels or labels.shape[1] != emulator.n_labels:
+        parameters = parameters_of(
+            required(view.nuisance, "nuisance")[stars],
+            required_composition(view, self.name)[stars],
+            None if view.unseen is None else view.unseen[stars],
+        )
+        model = self._forward.model
+        flux = view.flux[stars]
+        message = f"on noisy data {self.name} needs spectra of the task's forward model, or of "
+        message += "starbench's own emulator"
+        if flux.shape[1] != model.n_pixels or parameters.shape[1] != model.n_parameters:
             raise SettingError(f"{message}; these have other pixels or labels.")
         try:
-            deviation = (flux[stars] - emulator.spectra(labels)).std() / self._noise
+            deviation = (flux - model.spectra(parameters)).std() / self._noise
         except ValueError as error:
             raise SettingError(f"{message}; {error}") from None
         if not 0.95 < deviation < 1.05:
             raise SettingError(f"{message}; these deviate by {deviation:.2f} times their noise.")
 
+    def _directions(self, n_nuisance: int) -> np.ndarray:
+        """Return the steps [m, p] in the parameters of those fitted: y, then the others, scaled."""
+        d, n_unseen = len(self._mean), len(self._scale) - n_nuisance
+        fitted = np.zeros((d + len(self._scale), n_nuisance + d + n_unseen))
+        fitted[:d, n_nuisance : n_nuisance + d] = self.axes.T
+        own = [*range(n_nuisance), *range(n_nuisance + d, fitted.shape[1])]
+        fitted[np.arange(d, len(fitted)), own] = self._scale
+        if self.hyperparameters.nuisance_known:
+            fitted = np.delete(fitted, np.arange(d, d + n_nuisance), axis=0)
+        return fitted
+
     def information(
-        self, nuisance: np.ndarray, composition: np.ndarray, flux: np.ndarray | None = None
+        self,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        unseen: np.ndarray | None = None,
+        *,
+        flux: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the Fisher information of the spectra of stars on y.
 
@@ -173,6 +216,7 @@ class InformationBound(OracleControl):
         ----------
         nuisance : numpy.ndarray [n, n_nuisance]
         composition : numpy.ndarray [n, n_elements]
+        unseen : numpy.ndarray [n, n_unseen], optional
         flux : numpy.ndarray [n, n_pixels], optional
 
         Returns
@@ -182,36 +226,38 @@ class InformationBound(OracleControl):
         score : numpy.ndarray [n, n_elements], float64
             Information times the deviation of the estimate x from the truth; 0 without flux.
         """
-        from starbench.methods.controls.generator import generator
-
-        emulator, d = generator(), len(self._mean)
-        n_nuisance = len(self._nuisance_scale)
-        directions = np.zeros((d + n_nuisance, n_nuisance + d))
-        directions[:d, n_nuisance:] = self.axes.T
-        directions[d:, :n_nuisance] = np.diag(self._nuisance_scale)
-        if self.hyperparameters.nuisance_known:
-            directions = directions[:d]
-        labels = np.concatenate([nuisance, composition], axis=1).astype(np.float64)
-        information = np.empty((len(labels), len(directions), len(directions)))
-        score = np.zeros((len(labels), len(directions)))
-        for start in range(0, len(labels), 1024):
-            part = slice(start, start + 1024)
-            coordinates, tangents = emulator.tangents(labels[part], directions)
+        forward, d = self._forward, len(self._mean)
+        directions = self._directions(nuisance.shape[1])
+        parameters = parameters_of(nuisance, composition, unseen)
+        information = np.empty((len(parameters), len(directions), len(directions)))
+        score = np.zeros((len(parameters), len(directions)))
+        at_once = min(_STARS_AT_ONCE, _NUMBERS_AT_ONCE // forward.model.n_coordinates)
+        for start in range(0, len(parameters), at_once):
+            part = slice(start, start + at_once)
+            coordinates, tangents = forward.model.tangents(parameters[part], directions)
             information[part] = fisher_information(tangents, self._noise)
             if flux is not None:
-                residual = emulator.project(flux[part]) - coordinates
+                residual = forward.model.project(flux[part]) - coordinates
                 score[part] = np.einsum("nki,nk->ni", tangents, residual) / self._noise**2
-        if not self.hyperparameters.nuisance_known:
+        if forward.constraint is not None:
+            information += forward.constraint.information(directions)
+            if flux is not None:
+                score += forward.constraint.score(parameters, directions)
+        if len(directions) > d:
             information, score = marginal(information, score, d)
         return information + _LEAST_INFORMATION * np.eye(d), score
 
     def encode_stars(
-        self, flux: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+        self,
+        flux: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        unseen: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the maximum a posteriori composition [n, n_elements] [dex] of each spectrum."""
         if not self._noise:
             return composition.astype(np.float32)
-        information, score = self.information(nuisance, composition, flux)
+        information, score = self.information(nuisance, composition, unseen, flux=flux)
         truth = np.linalg.solve(self.axes, (composition - self._mean).T).T
         score = score + np.einsum("nij,nj->ni", information, truth)
         y = np.linalg.solve(information + np.eye(truth.shape[1]), score[..., None])[..., 0]
@@ -219,7 +265,11 @@ class InformationBound(OracleControl):
         return estimate.astype(np.float32)
 
     def rank_twins(
-        self, latent: np.ndarray, nuisance: np.ndarray, composition: np.ndarray
+        self,
+        latent: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        unseen: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Rank twins by the likelihood ratio; by L1 without noise."""
         if not self._noise:
@@ -228,7 +278,9 @@ class InformationBound(OracleControl):
 
         n = 2 * len(latent)
         information, _ = self.information(
-            nuisance.reshape(n, -1), np.repeat(composition, 2, axis=0)
+            nuisance.reshape(n, -1),
+            np.repeat(composition, 2, axis=0),
+            None if unseen is None else unseen.reshape(n, -1),
         )
         y = np.linalg.solve(self.axes, (latent.reshape(n, -1) - self._mean).T).T
         return matched_ranks(y, information)
@@ -238,12 +290,12 @@ class InformationBound(OracleControl):
         return {
             "mean": torch.from_numpy(self._mean),
             "axes": torch.from_numpy(np.ascontiguousarray(self.axes)),
-            "nuisance_scale": torch.from_numpy(self._nuisance_scale),
+            "scale": torch.from_numpy(self._scale),
             "noise": torch.tensor(self._noise, dtype=torch.float64),
         }
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what `state` returned."""
         self._mean, self.axes = state["mean"].numpy(), state["axes"].numpy()
-        self._nuisance_scale = state["nuisance_scale"].numpy()
+        self._scale = state["scale"].numpy()
         self._noise = float(state["noise"])

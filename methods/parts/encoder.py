@@ -36,6 +36,7 @@ from starbench.methods.parts.training import (
 )
 
 _ROWS = 4096  # spectra encoded at a time
+_HELD_OUT = 1024  # at most so many pairs are held out, to measure the scatter between twins
 
 
 @dataclass(frozen=True)
@@ -237,3 +238,10 @@ def pairs(twin: torch.Tensor) -> torch.Tensor:
     rows = torch.arange(len(twin))
     first = rows[rows < twin]
     return torch.stack([first, twin[first]], 1)
+
+
+def held_out_pairs(train: View) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the rows of pairs [n, 2] held out from a fit, an eighth at most, and of the rest."""
+    both = pairs(torch.as_tensor(required(train.twin, "row of each twin")))
+    n_held_out = min(_HELD_OUT, len(both) // 8)
+    return both[:n_held_out], both[n_held_out:]

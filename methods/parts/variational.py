@@ -22,6 +22,7 @@ ICML, eq. 6.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -35,7 +36,7 @@ from starbench.methods.parts.settings import AutoencoderSettings
 from starbench.methods.parts.training import ramp
 
 DIAGNOSTIC = Diagnostic("divergence", "divergence from the prior")
-_LOG_VARIANCE = (-18.0, 4.0)  # from practically a point to seven times wider than the prior
+LOG_VARIANCE = (-18.0, 4.0)  # from practically a point to seven times wider than the prior
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,20 @@ class Posterior:
         return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
+class PosteriorNetworks(Networks):
+    """Networks whose encoder gives posteriors; a subclass defines both."""
+
+    @abstractmethod
+    def posterior(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> Posterior:
+        """Return the posteriors of the latents of inputs [n, n_inputs]."""
+
+    def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
+        """Return the means of the posteriors; see `Networks.encode`."""
+        return self.posterior(inputs, nuisance).mean
+
+
 @final
-class VariationalNetworks(Networks):
+class VariationalNetworks(PosteriorNetworks):
     """Perceptrons with the nuisance as a further input; the encoder returns posteriors.
 
     Parameters
@@ -92,11 +105,7 @@ class VariationalNetworks(Networks):
     def posterior(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> Posterior:
         """Return the posteriors of the latents of inputs [n, n_inputs]."""
         mean, log_variance = self.encoder(torch.cat([inputs, nuisance], 1)).chunk(2, dim=1)
-        return Posterior(mean, log_variance.clamp(*_LOG_VARIANCE))
-
-    def encode(self, inputs: torch.Tensor, nuisance: torch.Tensor) -> torch.Tensor:
-        """Return the means of the posteriors; see `Networks.encode`."""
-        return self.posterior(inputs, nuisance).mean
+        return Posterior(mean, log_variance.clamp(*LOG_VARIANCE))
 
 
 class PosteriorPenalty(ABC):
@@ -123,28 +132,32 @@ class EvidenceBound(Objective):
 
     Parameters
     ----------
-    networks : VariationalNetworks
+    networks : PosteriorNetworks
     error : ReconstructionError
     settings : VariationalSettings
     penalty : PosteriorPenalty, optional
+    infer : callable, optional
+        Returns the posteriors of a batch; those of its own spectra if not given.
     """
 
-    networks: VariationalNetworks
+    networks: PosteriorNetworks
 
     def __init__(
         self,
-        networks: VariationalNetworks,
+        networks: PosteriorNetworks,
         error: ReconstructionError,
         settings: VariationalSettings,
         penalty: PosteriorPenalty | None = None,
+        infer: Callable[[PosteriorNetworks, Batch], Posterior] | None = None,
     ) -> None:
         super().__init__(networks)
         self.error, self._settings, self._penalty = error, settings, penalty
+        self._infer = infer or _own_posterior
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Return the loss of a batch; see `Objective.loss`."""
         settings = self._settings
-        posterior = self.networks.posterior(batch.inputs, batch.nuisance)
+        posterior = self._infer(self.networks, batch)
         drawn = posterior.draw(batch.generator())
         squared, flux_mse = self.error(self.networks.decode(drawn, batch.nuisance), batch)
         error = 0.5 * squared.mean().log()
@@ -157,3 +170,7 @@ class EvidenceBound(Objective):
         return loss, {
             "reconstruction_mse": flux_mse, "loss": loss, "divergence": divergence, **watched
         }  # fmt: skip
+
+
+def _own_posterior(networks: PosteriorNetworks, batch: Batch) -> Posterior:
+    return networks.posterior(batch.inputs, batch.nuisance)

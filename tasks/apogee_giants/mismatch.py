@@ -13,6 +13,7 @@ from functools import cached_property
 from starbench.tasks.arrays import Floats, Labels
 from starbench.tasks.base import Split, Task
 from starbench.tasks.card import Card
+from starbench.tasks.forward import ForwardModel
 
 
 class ModelPairs(Task):
@@ -46,6 +47,10 @@ class ModelPairs(Task):
             **self.survey.source(),
             **{f"model_{name}": value for name, value in self.model.source().items()},
         }
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return the survey's forward model."""
+        return self.survey.forward_model()
 
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs of the survey or, in the split ``train``, of the model."""

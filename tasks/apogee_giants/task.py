@@ -19,6 +19,7 @@ from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.card import Card
 from starbench.tasks.drawn import DrawnTask
 from starbench.tasks.errors import DataError
+from starbench.tasks.forward import ForwardModel
 from starbench.tasks.storage.cache import CachedPairs
 from starbench.tasks.storage.chunks import Damaged
 from starbench.tasks.streams import uniforms
@@ -27,6 +28,9 @@ CARD = Card(
     name="apogee-giants",
     version=1,
     family="ideal",
+    breaks="Nothing. Spectra have no noise, labels have no errors, and Teff and log g are drawn "
+    "independently of the composition. A method that removes what Teff and log g do to a spectrum "
+    "finds every twin, so the track shows what a method can do when all its assumptions hold.",
     reference="Red giants as in de Mijolla et al. (2021), newly synthesised",
     licence="BSD-3-Clause",
     nuisance_names=population.NUISANCE_NAMES,
@@ -123,6 +127,14 @@ class ApogeeGiants(DrawnTask):
     def source(self) -> dict[str, str | int]:
         """Return the digest of the emulator."""
         return {"emulator_sha256": self.emulator.sha256}
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return the emulator with its derivatives; None for one that has none."""
+        from starbench.tasks.apogee_giants import emulator, generator  # load torch
+
+        if not isinstance(self.emulator, emulator.Emulator):
+            return None
+        return ForwardModel(generator.Generator(self.emulator))
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels]:
         """Draw the labels of a whole split without building its data.

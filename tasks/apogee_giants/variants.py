@@ -23,18 +23,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from starbench.common.progress import stage
 from starbench.tasks.apogee_giants import population
+from starbench.tasks.apogee_giants.breaks import BREAKS
 from starbench.tasks.apogee_giants.task import CARD as IDEAL
-from starbench.tasks.apogee_giants.task import Emulator
 from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.card import spectra_each
 from starbench.tasks.drawn import DrawnTask
 from starbench.tasks.errors import DataError
+from starbench.tasks.forward import Constraint, ForwardModel
 from starbench.tasks.streams import cut_normal, uniforms
+
+if TYPE_CHECKING:
+    from starbench.tasks.apogee_giants.emulator import Emulator
 
 SECOND_EMULATOR = Path(__file__).resolve().parents[1] / "assets" / "second-emulator.safetensors"
 """Weights of the emulator of the second generator; see ``starbench/tasks/synthesis``."""
@@ -99,6 +104,21 @@ def draw_branch(uniform: Floats, each: int) -> tuple[Floats, Floats]:
     return nuisance, composition
 
 
+def branch_constraint() -> Constraint:
+    """Return what Teff and log g tell of [Fe/H] on the giant branch.
+
+    The Gaussian is not cut at the range of Teff, and so tells slightly more than the track's.
+    """
+    slopes = np.zeros(len(population.NUISANCE_NAMES) + len(population.COMPOSITION_NAMES))
+    with_logg, with_feh = BRANCH_SLOPES
+    slopes[:3] = 1, -with_logg, -with_feh
+    return Constraint(
+        slopes[None],
+        np.array([with_logg * BRANCH_LOGG - BRANCH_TEFF]),
+        np.array([[BRANCH_SCATTER**2]]),
+    )
+
+
 def draw_metallicity(uniform: Floats, each: int) -> tuple[Floats, Floats]:
     """Draw stars whose [Fe/H] is a nuisance: Teff, log g, [Fe/H], and sixteen [X/Fe]."""
     variates, of_composition = _split_variates(uniform, each, 3)
@@ -118,17 +138,20 @@ class Population:
     ----------
     draw : Draw
     nuisance_names, nuisance_units, elements : tuple of str
+    constraint : Constraint, optional
+        How the nuisance depends on the composition, if it does.
     """
 
     draw: Draw
     nuisance_names: tuple[str, ...] = population.NUISANCE_NAMES
     nuisance_units: tuple[str, ...] = population.NUISANCE_UNITS
     elements: tuple[str, ...] = population.COMPOSITION_NAMES
+    constraint: Constraint | None = None
 
 
 IDEAL_POPULATION = Population(draw_ideal)
 DENSE = Population(draw_dense)
-BRANCH = Population(draw_branch)
+BRANCH = Population(draw_branch, constraint=branch_constraint())
 METALLICITY = Population(
     draw_metallicity,
     (*population.NUISANCE_NAMES, "Fe/H"),
@@ -171,6 +194,7 @@ class GiantsVariant(DrawnTask):
             version=1,
             family=family,
             changes=changes,
+            breaks=BREAKS.get(name, ""),
             nuisance_names=population.nuisance_names,
             nuisance_units=population.nuisance_units,
             elements=population.elements,
@@ -179,7 +203,7 @@ class GiantsVariant(DrawnTask):
         )
 
     @cached_property
-    def emulator(self) -> Emulator:
+    def emulator(self) -> "Emulator":
         """The emulator that makes the spectra.
 
         Raises
@@ -216,3 +240,9 @@ class GiantsVariant(DrawnTask):
     def source(self) -> dict[str, str | int]:
         """Return the digest of the emulator."""
         return {"emulator_sha256": self.emulator.sha256}
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return the emulator with its derivatives, and how the nuisance depends on chemistry."""
+        from starbench.tasks.apogee_giants.generator import Generator  # loads torch
+
+        return ForwardModel(Generator(self.emulator), self.population.constraint)

@@ -13,6 +13,7 @@ import numpy as np
 from starbench.tasks.arrays import Floats, Labels
 from starbench.tasks.base import Split, Task
 from starbench.tasks.card import spectra_each
+from starbench.tasks.forward import Constraint, ForwardModel, Rearranged
 from starbench.tasks.observation.observed import Observed
 from starbench.tasks.streams import cut_normal, uniforms
 
@@ -91,6 +92,8 @@ class CatalogueLabels(Observed):
         )
         if base.elements[:1] != ("Fe/H",):
             raise ValueError(f"the first element of {base.name} must be Fe/H")
+        if base.card.unseen_names:
+            raise ValueError(f"{base.name} must not have unseen parameters of its own")
         self.errors = errors
 
     def stated(self, split: str, start: int, nuisance: Labels, composition: Labels) -> Floats:
@@ -124,3 +127,17 @@ class CatalogueLabels(Observed):
         assert composition is not None  # by the constructor's condition
         true = composition.astype(np.float32)
         return self.stated(split, 0, nuisance, true).astype(np.float32), composition
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return the base's forward model at the true nuisance, of which the catalogue's tells."""
+        base = self.base.forward_model()
+        if base is None:
+            return None
+        n, d = len(self.nuisance_names), len(self.elements)
+        p = n + d + n
+        columns = np.concatenate([np.arange(n + d, p), np.arange(n, n + d)])
+        # stated - true - trend [Fe/H] ~ N(0, covariance)
+        slopes = np.concatenate([np.eye(n), np.zeros((n, d)), -np.eye(n)], axis=1)
+        slopes[:, n] = -np.array(self.errors.trend)
+        constraint = Constraint(slopes, np.zeros(n), self.errors.covariance)
+        return base.extended(Rearranged(base.model, columns, p), columns, constraint)

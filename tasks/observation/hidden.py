@@ -5,18 +5,21 @@ from dataclasses import replace
 import numpy as np
 
 from starbench.common.parallel import in_parts
-from starbench.tasks.arrays import Floats, Spectra
+from starbench.tasks.arrays import Floats
 from starbench.tasks.base import Split, Task
-from starbench.tasks.observation import instrument
+from starbench.tasks.forward import Constraint, ForwardModel, LinearBasis
 from starbench.tasks.observation.observed import Observed
+from starbench.tasks.observation.recorded import (
+    MACROTURBULENCE,
+    N_DETECTORS,
+    RESOLVING_POWER,
+    RecordedSpectra,
+    recorded,
+)
 from starbench.tasks.streams import cut_normal, uniforms
 
-RESOLVING_POWER = (19_000.0, 22_500.0)  # range, uniform; the spectra are made at the larger one
-MACROTURBULENCE = (3.0, 6.0)  # range [km/s], uniform; the spectra are made at the smaller one
 VELOCITY = 0.4  # standard deviation of what the correction of the velocity leaves [km/s]
 CONTINUUM = 0.003  # standard deviation of level and tilt on each detector
-
-N_DETECTORS = 3
 
 _PART = 16  # spectra that are worth a thread
 _CUT = 4.0  # standard deviations at which the Gaussians end
@@ -27,7 +30,7 @@ class HiddenInstrument(Observed):
     """A task whose spectra differ in line width, velocity and continuum, without labels of them.
 
     Each spectrum has its own resolving power, macroturbulence, residual velocity, and on each
-    detector an error of the continuum's level and tilt: the parameters of `observed`, drawn for
+    detector an error of the continuum's level and tilt: the parameters of `recorded`, drawn for
     spectrum ``h`` of pair ``i`` from item ``i`` of the stream ``<track>/<version>/<split>/hidden``.
 
     Parameters
@@ -74,29 +77,23 @@ class HiddenInstrument(Observed):
         flux = flux.reshape(n, each, n_pixels)
         return replace(piece, flux=flux, noiseless_flux=flux, unseen=unseen)
 
+    def forward_model(self) -> ForwardModel | None:
+        """Return the base's forward model, recorded with parameters of which a prior is known.
+
+        The prior of each is a Gaussian of its mean and variance, also of the two uniform ones.
+        """
+        base = self.base.forward_model()
+        if base is None or not isinstance(base.model, LinearBasis):
+            return None
+        model = RecordedSpectra(base.model, self.wavelength)
+        low, high = np.array([RESOLVING_POWER, MACROTURBULENCE]).T
+        rest = [VELOCITY, *[CONTINUUM] * (2 * N_DETECTORS)]
+        mean = np.concatenate([(low + high) / 2, np.zeros(len(rest))])
+        deviation = np.concatenate([(high - low) / np.sqrt(12), rest])
+        own = np.arange(base.model.n_parameters)
+        slopes = np.eye(model.n_parameters)[len(own) :]
+        return base.extended(model, own, Constraint(slopes, -mean, np.diag(deviation**2)))
+
 
 def _names(parameter: str) -> tuple[str, ...]:
     return tuple(f"{parameter} {i + 1}" for i in range(N_DETECTORS))
-
-
-def recorded(flux: Spectra, wavelength: Floats, parameters: Spectra) -> Spectra:
-    """Return spectra [n, n_pixels] as an instrument of some parameters records them.
-
-    Parameters
-    ----------
-    flux : numpy.ndarray [n, n_pixels], float32
-        Of the largest resolving power and the smallest macroturbulence.
-    wavelength : numpy.ndarray [n_pixels]
-        Of `N_DETECTORS` detectors.
-    parameters : numpy.ndarray [n, 3 + 2 N_DETECTORS]
-        Resolving power, macroturbulence [km/s], velocity [km/s], then level and tilt of the
-        continuum on each detector.
-    """
-    values = parameters.astype(np.float64)
-    deviation = np.hypot(
-        instrument.resolution_deviation(values[:, 0], RESOLVING_POWER[1]),
-        instrument.macroturbulence_deviation(values[:, 1], MACROTURBULENCE[0]),
-    )
-    changed = instrument.broadened(flux, wavelength, deviation, values[:, 2])
-    level, tilt = np.split(values[:, 3:], 2, axis=1)
-    return instrument.recontinued(changed, wavelength, level, tilt)

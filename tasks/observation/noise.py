@@ -51,6 +51,10 @@ class NoiseTrack(Observed):
                 name=f"{base.name}-snr{snr:g}",
                 family="noise",
                 changes=f"adds Gaussian noise of SNR {snr:g} per pixel",
+                breaks=f"Each pixel has Gaussian noise of 1/{snr:g} of the continuum. Elements "
+                "with few and weak lines drown in it, so that stars of similar composition cannot "
+                "all be told apart. A latent has to weight what it holds by its signal to noise, "
+                "and to hold as little of the noise as it can.",
                 reference=f"{base.reference}, at SNR {snr:g} per pixel",
                 snr=float(snr),
             ),

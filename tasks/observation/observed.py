@@ -8,6 +8,7 @@ from functools import cached_property
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card
+from starbench.tasks.forward import ForwardModel
 from starbench.tasks.storage.cache import CachedPairs
 
 
@@ -15,7 +16,8 @@ class Observed(Task):
     """A task that changes the pairs of another one as they are read, and so takes no disk.
 
     Subclasses write `observe`. One that changes labels too overrides `labels_on_disk` and
-    `drawn_labels` to match.
+    `drawn_labels` to match. One that changes the noiseless flux or the parameters overrides
+    `forward_model`.
 
     Parameters
     ----------
@@ -53,6 +55,10 @@ class Observed(Task):
     def source(self) -> dict[str, str | int]:
         """Return what the base's spectra are made from."""
         return self.base.source()
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return the base's forward model."""
+        return self.base.forward_model()
 
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs of the base and observe it."""

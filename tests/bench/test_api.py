@@ -9,7 +9,7 @@ import pytest
 import starbench as sb
 from starbench import api
 from starbench.common.settings import SettingError
-from starbench.metrics import probes
+from starbench.metrics import network
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.errors import DataError
@@ -17,8 +17,8 @@ from starbench.tasks.errors import DataError
 
 @pytest.fixture(autouse=True)
 def short_probes(monkeypatch):
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)
+    monkeypatch.setattr(network, "_EPOCHS", 2)
 
 
 @pytest.fixture
@@ -231,3 +231,11 @@ def test_the_shipped_rows_are_a_table():
     rows = sb.rows()
     assert {"fader", "pca"} <= set(rows["method"])
     assert rows["doppelganger_free"].between(0, 1).sum() > 50
+
+
+def test_the_suite_is_a_table_that_ends_with_the_bound():
+    suite = sb.suite()
+    assert suite.iloc[-1].method == "information-bound"
+    fader = suite[suite.method == "fader"].iloc[0]
+    assert fader["apogee-giants"] == pytest.approx(0.9991, abs=5e-5)
+    assert fader["apogee-giants-snr50.gap_closed"] == pytest.approx(0.5019 / 0.8891, abs=1e-3)

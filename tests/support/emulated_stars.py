@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from starbench.methods.controls.generator import generator
 from starbench.tasks import streams
 from starbench.tasks.apogee_giants import population
+from starbench.tasks.apogee_giants.generator import generator
 
 N_PAIRS = 150
 

@@ -8,6 +8,7 @@ from support.toy_task import ToyTask
 
 from starbench.tasks.contract import check_task, clauses
 from starbench.tasks.example import MyTask
+from starbench.tasks.forward import ForwardModel
 from starbench.tasks.observation.noise import NoiseTrack
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task, task_names
@@ -117,6 +118,23 @@ class Faulty(Sound):
         yield "the file is damaged", None
 
 
+class Dark:
+    """A spectral model without light."""
+
+    def __init__(self, n_parameters):
+        self.n_parameters = n_parameters
+
+    def spectra(self, parameters):
+        return np.zeros((len(parameters), 60), np.float32)
+
+
+class WithForwardModel(Sound):
+    n_parameters = 6
+
+    def forward_model(self):
+        return ForwardModel(Dark(self.n_parameters))
+
+
 class LoudNoise(NoiseTrack):
     def observe(self, split, rows, piece):
         pairs = super().observe(split, rows, piece)
@@ -179,6 +197,7 @@ BROKEN = {
     "fingerprint_identifies_the_data": OneFingerprint,
     "noise_matches_the_card": edited(unstated_noise),
     "noise_is_independent": lambda: SharedNoise(Sound(), 50),
+    "forward_model_makes_the_spectra": WithForwardModel,
     "stored_data_are_sound": Faulty,
 }
 
@@ -192,6 +211,16 @@ def test_every_clause_has_a_task_that_breaks_it():
 @pytest.mark.parametrize("clause", BROKEN)
 def test_a_broken_task_fails_exactly_its_clause(clause):
     assert set(breaches(BROKEN[clause]())) == {clause}
+
+
+def test_a_forward_model_of_other_parameters_is_named():
+    class OneMore(WithForwardModel):
+        n_parameters = 7
+
+    (problem,) = breaches(OneMore()).values()
+    assert problem == (
+        "forward_model must take the 6 columns of nuisance, composition and unseen, not 7"
+    )
 
 
 def test_noise_of_another_size_than_stated_is_named():

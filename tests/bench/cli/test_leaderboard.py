@@ -1,6 +1,7 @@
 """`starbench leaderboard` as a user types it: what it says, what it writes, how it exits."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -11,7 +12,8 @@ from support.rows import FakeTask
 from starbench.cli.main import main
 from starbench.leaderboard.pages.readme import BEGIN, END
 from starbench.metrics import twin_ranks
-from starbench.tasks import registry
+from starbench.tasks import registry, suites
+from starbench.tasks.suites import get_suite
 
 
 @pytest.fixture
@@ -33,11 +35,14 @@ def starbench(*arguments):
 def test_add_build_check_and_verify(checkout, make_run):
     code, output = starbench("build", "--check")
     assert code == 1
-    assert "Out of date: LEADERBOARD.md, leaderboard.csv, README.md; run" in output
+    assert "Out of date: LEADERBOARD.md, suite.csv, leaderboard.csv, README.md; run" in output
     code, output = starbench("add", make_run(seed=0), make_run(seed=1))
     assert code == 0
     assert output.count("added apogee-giants-v1__fader__seed") == 2
-    assert starbench("build") == (0, "2 rows; wrote LEADERBOARD.md, leaderboard.csv, README.md\n")
+    assert starbench("build") == (
+        0,
+        "2 rows; wrote LEADERBOARD.md, suite.csv, leaderboard.csv, README.md\n",
+    )
     assert starbench("build") == (0, "2 rows; no change\n")
     assert starbench("build", "--check") == (0, "up to date with 2 rows\n")
     assert "fader" in (checkout.parent / "README.md").read_text()
@@ -153,3 +158,35 @@ def test_outside_a_checkout_build_asks_for_a_directory(checkout, monkeypatch, tm
     assert "not inside a checkout of starbench; change into one, or give --directory" in output
     assert starbench("build", "--directory", checkout)[0] == 0
     assert (checkout / "LEADERBOARD.md").exists()
+
+
+def test_the_suite_is_shown_and_methods_are_compared_on_it(checkout, add, make_run, monkeypatch):
+    suite = replace(get_suite(), tracks=get_suite().tracks[:2])
+    monkeypatch.setitem(suites.SUITES, suite.name, suite)
+    shares = {"fader": 0.9, "baseline": 0.2, "information-bound": 1.1}
+    for task in suite.tasks:
+        runs = [
+            make_run(task=task, method=method, seed=seed, nearest=share)
+            for method, share in shares.items()
+            for seed in range(3)
+        ]
+        add(*runs, task=FakeTask(name=task))
+    add(make_run(method="partial"))
+    code, output = starbench("suite")
+    assert code == 0
+    lines = [line.split() for line in output.splitlines()]
+    assert [line[:4] for line in lines if line[:1] in (["1"], ["2"])] == [
+        ["1", "fader", "nuisance", "3"], ["2", "baseline", "nuisance", "3"]
+    ]  # fmt: skip
+    code, output = starbench("compare", "fader", "baseline", "--task", suite.name)
+    assert code == 0 and "difference: +" in output and "statistically tied" not in output
+    assert sum(line.startswith(suite.tasks[0]) for line in output.splitlines()) == 2
+    code, output = starbench("compare", "fader", "partial", "--task", suite.name)
+    assert code == 2
+    assert (
+        "partial has no score on giants-v1 (no rows on apogee-giants-snr100); choose from "
+        "baseline, fader" in output
+    )
+    assert "no rows of it" in starbench("compare", "nobody", "fader", "--task", suite.name)[1]
+    code, output = starbench("suite", "stars-v9")
+    assert code == 2 and "There is no suite 'stars-v9'; choose one of giants-v1." in output

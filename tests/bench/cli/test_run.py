@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from starbench.cli.main import main
 from starbench.common import files
-from starbench.metrics import probes
+from starbench.metrics import network
 from starbench.results.schema import read_row
 from starbench.runs.run_folder import RunFolder
 
@@ -43,8 +43,8 @@ def pairs_file(tmp_path_factory, make_toy_task):
 
 @pytest.fixture
 def short_probes(monkeypatch):
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)
+    monkeypatch.setattr(network, "_EPOCHS", 2)
 
 
 @pytest.fixture
@@ -295,9 +295,9 @@ def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, s
 SHORT = """
 import sys
 from starbench.cli.main import main
-from starbench.metrics import probes
+from starbench.metrics import network
 
-probes._MIN_STEPS, probes._EPOCHS = 20, 2
+network._MIN_STEPS, network._EPOCHS = 20, 2
 main(sys.argv[1:])
 """
 
@@ -324,8 +324,8 @@ def uninterrupted(pairs_file, toy_file, tmp_path_factory):
     """The row of a run with the settings `SLOW`."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probes, "_MIN_STEPS", 20)
-        patch.setattr(probes, "_EPOCHS", 2)
+        patch.setattr(network, "_MIN_STEPS", 20)
+        patch.setattr(network, "_EPOCHS", 2)
         result = invoke("run", "--method", f"{toy_file}:Linear", "--data", pairs_file, "--out",
                         folder / "runs", "--device", "cpu", "--threads", "1", *SLOW)  # fmt: skip
     assert result.exit_code == 0, result.output

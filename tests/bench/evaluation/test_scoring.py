@@ -19,6 +19,7 @@ from starbench.evaluation.scoring import (
 from starbench.evaluation.views import Labels, view_split
 from starbench.methods.base import Diverged, OracleControl
 from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK
+from starbench.tasks.observation.catalogue import CatalogueLabels, LabelErrors
 from starbench.tasks.observation.noise import NoiseTrack
 
 
@@ -167,6 +168,27 @@ def test_an_oracle_gets_the_composition_of_each_spectrum(toy_task):
     assert (rank_stars(Oracle(), latent, split_view.labels).rank == 1).all()
     # the selection ranks the first pairs alone
     assert (rank_stars(Oracle(), latent[:5], split_view.labels).rank == 1).all()
+
+
+class AllSeeing(Oracle):
+    """A control that encodes the unseen parameters too."""
+
+    def encode_stars(self, flux, nuisance, composition, unseen=None):
+        return np.concatenate([composition, unseen], axis=1)
+
+    def rank_twins(self, latent, nuisance, composition, unseen=None):
+        assert np.array_equal(latent[..., composition.shape[1] :], unseen)
+        return self.own_ranks
+
+
+def test_an_oracle_gets_the_unseen_parameters_of_a_task_that_has_some(make_toy_task):
+    errors = LabelErrors(deviation=(80.0, 0.1), correlation=0.5, trend=(-40.0, 0.0))
+    split_view = view_split(CatalogueLabels(make_toy_task(), errors), "test", "tiny", "oracle", 1)
+    truth = make_toy_task().load("test", "tiny").nuisance
+    own = np.full((20, 2), 7), np.full((20, 2), 3)
+    latent = encode_split(AllSeeing(own), split_view)
+    assert np.array_equal(latent[..., 4:], truth)
+    assert (rank_stars(AllSeeing(own), latent[:20], split_view.labels).rank == 7).all()
 
 
 def test_ranks_of_a_control_are_used_unchanged(split_view):

@@ -13,7 +13,7 @@ from starbench.cli.main import main
 from starbench.common import sources
 from starbench.common.sources import code_digest, source_digest
 from starbench.methods.registry import get_method
-from starbench.metrics import probes
+from starbench.metrics import network
 from starbench.results.schema import read_row
 from starbench.runs import fitting, runner
 from starbench.runs.draft import Identity
@@ -72,8 +72,8 @@ def load(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(toy_task, tmp_path, monkeypatch):
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)
+    monkeypatch.setattr(network, "_EPOCHS", 2)
 
     def run(method, seed=0, force=True):
         options = {"scale": "tiny", "device": "cpu", "out": tmp_path / "runs", "quiet": True}
@@ -217,8 +217,8 @@ def test_the_row_names_the_code_and_its_command_repeats_the_run(
     load, pairs_file, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)
+    monkeypatch.setattr(network, "_EPOCHS", 2)
     load("named")
     pairs = pairs_file("my pairs.h5", n=(30, 20, 20))
     options = ["--data", str(pairs), "--snr", "50", "--threads", "1", "--quiet", "--out"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from starbench.methods.base import SettingError
-from starbench.metrics import probes
+from starbench.metrics import network
 from starbench.results.schema import read_row
 from starbench.runs import predictions, runner
 from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
@@ -17,8 +17,8 @@ TITLE = {"method_name": "mine", "label_access": "nuisance", "reference": "tests"
 
 @pytest.fixture
 def finished(toy_task, linear, tmp_path, monkeypatch):
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)
+    monkeypatch.setattr(network, "_EPOCHS", 2)
     return runner.run(toy_task, linear, scale="tiny", device="cpu", out=tmp_path, quiet=True)
 
 

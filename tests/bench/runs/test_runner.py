@@ -13,7 +13,7 @@ import pytest
 from starbench.common import checkpoint, provenance
 from starbench.common.signals import Terminated
 from starbench.methods.base import SettingError
-from starbench.metrics import probes
+from starbench.metrics import network
 from starbench.results.history import MEASURE, read_history
 from starbench.results.ranks import ranks_digest, read_ranks
 from starbench.results.schema import read_row
@@ -26,8 +26,8 @@ from starbench.runs.run_folder import RunFolder, RunFolderBusy
 @pytest.fixture
 def run(toy_task, linear, tmp_path, monkeypatch):
     """Run the small method on the toy task; settings by keyword."""
-    monkeypatch.setattr(probes, "_MIN_STEPS", 20)  # their figures are other tests' business
-    monkeypatch.setattr(probes, "_EPOCHS", 2)
+    monkeypatch.setattr(network, "_MIN_STEPS", 20)  # their figures are other tests' business
+    monkeypatch.setattr(network, "_EPOCHS", 2)
 
     def run(
         out=tmp_path, method=linear, force=False, seed=0, task=toy_task, threads=None, **settings

@@ -7,6 +7,7 @@ from starbench.methods.registry import get_method, method_names
 from starbench.sweeps.groups import expand_methods, expand_tasks
 from starbench.sweeps.plan import PlannedRun, combinations, make_plan, read_plan, write_plan
 from starbench.tasks.registry import task_names
+from starbench.tasks.suites import get_suite
 
 
 def test_a_plan_survives_its_file(tmp_path):
@@ -79,3 +80,4 @@ def test_groups_hold_every_method_once():
 def test_all_tasks_are_those_of_the_list():
     assert expand_tasks(["all"]) == task_names()
     assert expand_tasks(["b", "a", "b"]) == ["b", "a"]
+    assert expand_tasks(["giants-v1", "apogee-giants"]) == list(get_suite("giants-v1").tasks)

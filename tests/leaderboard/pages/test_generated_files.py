@@ -8,8 +8,10 @@ import json
 import re
 import shutil
 import string
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,25 +21,47 @@ from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.generate import build, differing
 from starbench.leaderboard.pages.leaderboard_page import leaderboard_page
 from starbench.leaderboard.pages.readme import BEGIN, END, readme_part, with_table
+from starbench.leaderboard.pages.rows_csv import suite_csv
 from starbench.leaderboard.pages.terminal import WIDTH, table_for_run
+from starbench.leaderboard.statistics.aggregate import sections
 from starbench.leaderboard.statistics.columns import one_decimal, percent, scientific, two_decimals
+from starbench.leaderboard.statistics.suite import score_suite
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.board import Entry, file_name, load
 from starbench.leaderboard.store.published import published_results
 from starbench.metrics import METRICS
+from starbench.results.ranks import ranks_digest
 from starbench.results.schema import parse_row
 from starbench.results.text import RowError
+from starbench.tasks.suites import get_suite
 
 HOSTILE = (
     "<script>alert('x')</script> | <img src=x onerror=y> [a](http://evil) `b` $c$ @d **e** www.f"
 )
 
 
+RANKS = {}  # by digest
+SUITE = replace(get_suite(), tracks=get_suite().tracks[:4])  # whatever joins it later
+TASKS = SUITE.tasks
+
+
 def entry(**fields):
     rank, tied = draw_ranks(fields.get("seed", 0), fields.pop("nearest", 0.5))
+    RANKS[ranks_digest(rank)] = rank
     change = fields.pop("change", lambda content: content)
     row = parse_row(json.dumps(change(row_content(rank, tied, **fields))))
     return Entry(row, Path("rows") / file_name(row))
+
+
+def scores_of(entries):
+    """Score the suite with the ranks from which the rows' metrics were made."""
+
+    def read(groups):
+        return [
+            np.stack([RANKS[entry.row.ranks_sha256] for entry in group.entries]) for group in groups
+        ]
+
+    return score_suite(SUITE, sections(entries), read)
 
 
 def cells(line):
@@ -104,6 +128,25 @@ def test_a_leaderboard_without_rows_shows_the_published_values():
         assert f"\n## {task}\n" in page
     # By decreasing SNR.
     assert page.index("-snr100") < page.index("-snr50") < page.index("-snr30")
+
+
+def test_later_metrics_have_columns_where_a_row_has_them():
+    later = {
+        "explained_twin_distance": 0.25,
+        "conditional_leakage.mlp.Teff": 0.125,
+        "conditional_leakage.mlp.logg": 0.0625,
+    }
+    newer = {"task": "apogee-giants-snr50", "figures": later}
+    page = leaderboard_page([entry(), entry(**newer), entry(seed=1, **newer)])
+    by_task = {part.split("\n")[0]: part for part in page.split("\n## ")}
+    titles = {"Conditional leakage", "Explained twin distance"}
+    without, among = (tables(by_task[task])[0][0] for task in ("apogee-giants", newer["task"]))
+    assert not titles & set(without) and titles < set(among)
+    values = dict(zip(among[1:], line_of(by_task[newer["task"]], "fader"), strict=True))
+    assert values["Conditional leakage"] == "0.12 ± 0.00"  # the larger of the two
+    assert values["Explained twin distance"] == "0.25 ± 0.00"
+    assert "Explained twin distance" in tables(page)[-1][0], "single rows"
+    assert "Explained twin distance" not in tables(leaderboard_page([entry()]))[-1][0]
 
 
 def test_the_board_says_what_its_names_and_its_bound_are():
@@ -249,7 +292,7 @@ def test_a_long_label_is_cut():
 
 def test_a_row_cannot_end_the_generated_part_of_the_readme():
     sets = {"name": END}
-    table = readme_part([entry(hyperparameters=sets, overrides=sets)])
+    table = readme_part(scores_of([entry(hyperparameters=sets, overrides=sets)]))
     assert END not in table
     once = with_table(f"before {BEGIN} old {END} after", table)
     assert with_table(once, "| new |") == with_table(f"before {BEGIN} {END} after", "| new |")
@@ -263,8 +306,10 @@ def test_hostile_text_is_displayed_literally():
         entry(reference=HOSTILE, hyperparameters=sets, overrides=sets, hardware=hardware),
         entry(seed=1, change=lambda c: {**diverged(c), "message": HOSTILE}),
     ]
-    harmless, page = leaderboard_page([entry(), entries[1]]), leaderboard_page(entries)
-    for text in (page, readme_part(entries)):
+    harmless, page = (
+        leaderboard_page(each, scores=scores_of(each)) for each in ([entry(), entries[1]], entries)
+    )
+    for text in (page, readme_part(scores_of(entries))):
         assert "<script" not in text
         assert "<img" not in text
         assert not re.search(r"(?<!\\)\]\(http", text)
@@ -294,29 +339,90 @@ def make_board(add, make_run):
     add(make_run(method="conditional-autoencoder", nearest=0.1))
 
 
-def test_the_readme_shows_the_best_methods_on_both_tracks():
-    entries = []
-    for task, drop in (("apogee-giants", 0.0), ("apogee-giants-snr50", 0.3)):
-        for number in range(6):
-            nearest = 0.9 - 0.1 * number - drop
-            entries.append(entry(method=f"method-{number}", task=task, nearest=nearest))
-        entries.append(entry(method="information-bound", label_access="oracle", control=True,
-                             task=task, nearest=1.0))  # fmt: skip
-        entries.append(entry(method="composition", label_access="oracle", control=True, task=task))
-    entries.append(entry(method="method-0", task="apogee-giants", hyperparameters={"n_latent": 5}))
-    (table,) = tables(readme_part(entries))
-    assert table[0] == ["Method", "Label access", "Nearest, no noise [%]", "Nearest, SNR 50 [%]",
-                        "Swapped MSE"]  # fmt: skip
+def suite_entries(method, nearest, tasks=TASKS, seeds=(0, 1, 2), **fields):
+    return [
+        entry(task=task, method=method, seed=seed, nearest=nearest - 0.1 * number, **fields)
+        for number, task in enumerate(tasks)
+        for seed in seeds
+    ]
+
+
+@pytest.fixture(scope="module")
+def suite_board():
+    control = {"label_access": "oracle", "control": True}
+    return [
+        *(each for number in range(6) for each in suite_entries(f"m-{number}", 0.9 - number / 20)),
+        *suite_entries("partial", 0.95, TASKS[:2]),
+        *suite_entries("hasty", 0.99, seeds=[0]),
+        *suite_entries("information-bound", 1.3, seeds=[0], **control),
+        *suite_entries("composition", 1.3, TASKS[:1], seeds=[0], **control),
+        *suite_entries("twins", 0.8, label_access="pairs"),
+    ]
+
+
+def test_the_readme_shows_the_best_methods_on_the_tracks_of_the_suite(suite_board):
+    scores = scores_of(suite_board)
+    part = readme_part(scores)
+    (table,) = tables(part)
+    assert table[0] == ["Method", "Label access", "Score [%]", "apogee-giants", "-snr100", "-snr50",
+                        "-snr30"]  # fmt: skip
     names = [line[0] for line in table[1:]]
     assert [name.split(" (")[0] for name in names] == [
-        "method-0 v1 `" + entries[0].row.settings_digest[:8] + "`",
-        "method-1", "method-2", "method-3", "*fader*", "*fader",
-        "information-bound *(control)*",
+        "hasty", "m-0", "m-1", "m-2", "*fader*", "*fader", "twins", "information-bound *(control)*"
     ]  # fmt: skip
     assert len(names) <= 12
-    nearest = entries[1].row.metrics["doppelganger_free"].value
-    assert table[2] == ["method-1", "nuisance", percent(nearest), percent(
-        entries[9].row.metrics["doppelganger_free"].value), ""]  # fmt: skip
+    first = next(line for line in scores.lines if line.row.method == "m-0")
+    assert table[2][2] == rf"{percent(first.score.value)} \[{percent(first.score.low)}, " + (
+        rf"{percent(first.score.high)}\]"
+    )
+    assert table[2][3:] == [percent(first.tracks[task].share) for task in TASKS]
+    assert table[-1][2:] == ["", *(percent(scores.bound[task].share) for task in TASKS)]
+    assert all(len(line) <= 100 for line in part.splitlines() if not line.startswith("|"))
+    assert "lack tracks" not in part
+    fewer = [each for each in suite_board if each.row.method in ("partial", "information-bound")]
+    assert "those without a score lack tracks" in " ".join(readme_part(scores_of(fewer)).split())
+
+
+def test_the_board_opens_with_the_suite(suite_board):
+    page = leaderboard_page(suite_board, scores=scores_of(suite_board))
+    table = tables(page)[0]
+    assert page.index("## The suite giants-v1") < page.index("## How to read")
+    lines = {line[1]: line for line in table[1:]}
+    assert lines["m-0"][0] == "1" and lines["m-0"][3] == "3"
+    assert lines["hasty"][0] == "" and lines["hasty"][4], "a score and no rank"
+    assert lines["partial"][4:] == ["", *lines["partial"][5:7], "", ""]
+    assert table[-1][1] == "information-bound *(control)*"
+    assert "\nWithout a rank, as they have fewer than three seeds: hasty.\n" in page
+    assert "\n- no rows on apogee-giants-snr50 and apogee-giants-snr30: partial\n" in page, (
+        "controls need no score"
+    )
+
+
+def test_the_board_says_which_rows_of_a_track_do_not_count(suite_board):
+    other = suite_entries("m-0", 0.5, TASKS[1:2], task_version=2)
+    page = leaderboard_page(suite_board, scores=scores_of([*suite_board, *other]))
+    assert (
+        "\nRows of apogee-giants-snr100 version 2 do not count, as giants-v1 has version 1.\n"
+        in page
+    )
+
+
+def test_the_suite_as_csv_reads_back(suite_board):
+    scores = scores_of(suite_board)
+    lines = {line["method"]: line for line in csv.DictReader(io.StringIO(suite_csv(scores)))}
+    assert list(lines)[-1] == "information-bound" and len(lines) == len(scores.lines) + 1
+    for line in scores.lines:
+        written = lines[line.row.method]
+        assert written["rank"] == ("" if line.rank is None else str(line.rank))
+        assert written["score"] == ("" if line.score is None else repr(line.score.value))
+        for task in TASKS:
+            track = line.tracks.get(task)
+            assert written[task] == ("" if track is None else repr(track.share))
+            assert written[f"{task}.gap_closed"] == (
+                "" if track is None else repr(track.gap_closed)
+            )
+    assert lines["information-bound"][f"{TASKS[0]}.gap_closed"] == "1.0"
+    assert suite_csv(scores_of([])) == ""
 
 
 def test_building_is_reproducible_to_the_byte(add, make_run, directory):
@@ -325,10 +431,14 @@ def test_building_is_reproducible_to_the_byte(add, make_run, directory):
     readme.write_text(f"# starbench\n\n{BEGIN}\n{END}\n\nThe end.\n")
     assert {path.name for path in build(load(directory), directory)} == {
         "LEADERBOARD.md",
+        "suite.csv",
         "leaderboard.csv",
         "README.md",
     }
-    written = (directory / "LEADERBOARD.md", directory / "leaderboard.csv", readme)
+    written = (
+        *(directory / name for name in ("LEADERBOARD.md", "suite.csv", "leaderboard.csv")),
+        readme,
+    )
     first = {path: path.read_bytes() for path in written}
     assert build(load(directory), directory) == []
     assert differing(load(directory), directory) == {}

@@ -1,6 +1,7 @@
 """Ranks and intervals from synthetic ranks of known order, ties and spread."""
 
 import itertools
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,16 +75,21 @@ def test_equal_methods_share_a_rank_and_one_two_points_worse_ranks_lower(add_met
     add_method("fader", 0.50, range(5))
     add_method("copy", 0.50, range(5), draw=range(5, 10))
     add_method("worse", 0.48, range(5), draw=range(10, 15))
-    add_method("cheat", 0.99, range(2), control=True)
-    add_method("sees-pairs", 0.70, range(2), label_access="pairs")
+    add_method("cheat", 0.99, range(3), control=True)
+    add_method("hasty", 0.99, range(2))
+    add_method("sees-pairs", 0.70, range(3), label_access="pairs")
     ranks, judgement, _ = judged(directory)
     # Two methods are better than the third, so that its rank is 3.
-    assert ranks == {"fader": 1, "copy": 1, "worse": 3, "cheat": None, "sees-pairs": 1}
+    assert ranks == {
+        "fader": 1, "copy": 1, "worse": 3, "cheat": None, "hasty": None, "sees-pairs": 1
+    }  # fmt: skip
     assert set(judgement.verdicts) == {"nuisance", "pairs"}
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
     for method, rank in (("fader", "1"), ("copy", "1"), ("worse", "3"), ("cheat *(control)*", "")):
         assert f"\n| {rank} | {method} | [" in page
+    assert re.search(r"\n\|  \| hasty \| \[2\]\(#[^)]*\) \| 9[89]\.", page)
+    assert "\nWithout a rank, as they have fewer than three seeds: hasty.\n" in page
 
 
 def test_the_interval_covers_seeds_and_pairs(add_method, directory):
@@ -178,9 +184,9 @@ def test_a_rank_counts_the_methods_that_are_significantly_better(drawn):
 
 
 def test_older_versions_have_a_table_without_ranks(add_method, directory):
-    add_method("fader", 0.9, range(2), method_version=1)
-    add_method("fader", 0.5, range(2), method_version=2)
-    add_method("other", 0.6, range(2))
+    add_method("fader", 0.9, range(3), method_version=1)
+    add_method("fader", 0.5, range(3), method_version=2)
+    add_method("other", 0.6, range(3))
     (section,) = sections(load(directory))
     judgement = judge([section])
     ranks = {
@@ -201,18 +207,17 @@ def test_older_versions_have_a_table_without_ranks(add_method, directory):
 def test_unequal_seeds_are_noted(add_method, directory):
     add_method("fader", 0.5, range(3))
     add_method("second", 0.4, range(3))
-    add_method("short", 0.3, [0, 2])
+    add_method("long", 0.3, [0, 1, 2, 4])
     add_method("cheat", 0.9, [0], control=True)
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
-    assert "\nUnequal seeds: most have seeds 0-2, but short has 0, 2.\n" in page
-    assert "a method with one seed" not in page, "a control is not ranked"
+    assert "\nUnequal seeds: most have seeds 0-2, but long has 0-2, 4.\n" in page
+    assert "Without a rank" not in page, "a control is not ranked"
     add_method("single", 0.2, [4])
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
-    assert (
-        "but short has 0, 2; single has 4. The interval and rank of a method with one seed" in page
-    )
+    assert "long has 0-2, 4. Without a rank, as they have fewer than three seeds: single." in page
+    assert "The interval of a method with one seed omits the scatter between seeds." in page
 
 
 @given(st.sets(st.integers(0, 60)))

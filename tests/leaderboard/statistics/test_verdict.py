@@ -123,11 +123,11 @@ def test_the_order_of_the_rows_does_not_matter(rows):
 
 
 def test_controls_other_label_access_and_older_versions_do_not_compete(rows):
-    rows.add(found_by_seed(0.99, range(2)), "cheat", control=True)
-    rows.add(found_by_seed(0.98, range(2)), "sees-pairs", label_access="pairs")
-    rows.add(found_by_seed(0.9, range(2)), "fader", method_version=1)
-    rows.add(found_by_seed(0.5, range(2)), "fader", method_version=2)
-    rows.add(found_by_seed(0.6, range(2)), "other", method_version=1)
+    rows.add(found_by_seed(0.99, range(3)), "cheat", control=True)
+    rows.add(found_by_seed(0.98, range(3)), "sees-pairs", label_access="pairs")
+    rows.add(found_by_seed(0.9, range(3)), "fader", method_version=1)
+    rows.add(found_by_seed(0.5, range(3)), "fader", method_version=2)
+    rows.add(found_by_seed(0.6, range(3)), "other", method_version=1)
     decided = rows.verdict()
     assert [(group.row.method, group.row.method_version) for group in decided.groups] == [
         ("other", 1),
@@ -156,44 +156,44 @@ def halves(*shares):
 
 
 def test_the_sentence_names_the_best_and_its_lead(rows):
-    rows.add(halves(0.8, 0.8), "second").add(halves(0.9, 0.9), "first")
+    rows.add(halves(0.8, 0.8, 0.8), "second").add(halves(0.9, 0.9, 0.9), "first")
     # 100 of 1,000 pairs differ, all for the first: sqrt(0.1 * 0.9 / 1000) = 0.95 points.
     text = rows.text()
     assert text.startswith(
         "On apogee-giants, **first** is significantly better than the other method: 90.0 %, "
         "10.00 points [8."
     )
-    assert text.endswith("] above second (2 seeds each).")
+    assert text.endswith("] above second (3 seeds each).")
     comparison = rows.verdict().comparisons[0, 1]
     assert comparison.high - comparison.low == pytest.approx(2 * 1.96 * 0.0095, rel=0.1)
 
 
-def test_the_sentence_says_that_each_has_one_seed(rows):
-    rows.add(halves(0.8), "second").add(halves(0.9), "first")
-    assert "above second (one seed each: the interval is over pairs only)." in rows.text()
-
-
 def test_the_sentence_says_that_the_seeds_are_unequal(rows):
-    rows.add(halves(0.8, 0.8, 0.8), "second").add(halves(0.9, 0.9), "first")
-    rows.add(halves(0.9), "third")
-    text = rows.text()
-    assert "(2 and 1 seeds: the interval omits the spread over seeds of one); statis" in text
-    assert "above third" in text and "; statistically tied with it: third." in text
+    rows.add(halves(0.8, 0.8, 0.8), "second").add(halves(0.9, 0.9, 0.9, 0.9), "first")
+    assert rows.text().endswith("above second (4 and 3 seeds).")
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_a_method_with_fewer_than_three_seeds_neither_competes_nor_beats_another(rows, n_seeds):
+    rows.add(halves(*[0.99] * n_seeds), "hasty").add(halves(0.8, 0.8, 0.8), "patient")
+    decided = rows.verdict()
+    assert [group.row.method for group in decided.groups] == ["patient"]
+    assert decided.ranks == (1,)
 
 
 def test_the_sentence_names_tied_methods_with_their_difference(rows):
-    rows.add(halves(0.9, 0.9), "a").add(halves(0.7, 0.9), "b").add(halves(0.8), "c")
-    rows.add(halves(0.5, 0.9), "d")
+    rows.add(halves(0.9, 0.9, 0.9), "a").add(halves(0.7, 0.8, 0.9), "b")
+    rows.add(halves(0.79, 0.79, 0.79), "c").add(halves(0.5, 0.7, 0.9), "d")
     text = rows.text()
-    # c has b's share, but one seed: ten points behind, its interval over pairs alone excludes 0.
+    # c is above d, but its seeds agree, so that eleven points are significant.
     assert "statistically tied with it: b, d (20.00 points [" in text
-    assert text.endswith("], 2 seeds).")
+    assert text.endswith("], 3 seeds).")
 
 
 def test_where_the_share_saturates_the_sentence_gives_the_swapped_mse(rows):
     figures = {"swapped_reconstruction_mse": 2e-6}
-    rows.add(halves(0.999, 0.999), "first", figures=figures)
-    rows.add(halves(0.998, 1.0), "no-decoder").add(halves(0.6, 0.6), "far")
+    rows.add(halves(0.999, 0.999, 0.999), "first", figures=figures)
+    rows.add(halves(0.998, 0.999, 1.0), "no-decoder").add(halves(0.6, 0.6, 0.6), "far")
     assert rows.text().endswith(
         "tied with it: no-decoder. At such high shares the swapped MSE separates methods better: "
         "first 2.0e-6, no-decoder has no decoder."
@@ -202,13 +202,16 @@ def test_where_the_share_saturates_the_sentence_gives_the_swapped_mse(rows):
 
 
 def test_the_sentence_for_a_single_method_names_no_rival(rows):
-    rows.add(halves(0.999), "only")
-    assert rows.text() == "On apogee-giants, **only** is the only method, with 99.9 % (one seed)."
+    rows.add(halves(0.999, 0.999, 0.999), "only")
+    assert rows.text() == (
+        "On apogee-giants, **only** is the only method that competes, with 99.9 % (3 seeds)."
+    )
 
 
 def test_text_from_rows_is_escaped(rows):
     sets = {"note": HOSTILE}
-    rows.add(halves(0.9), "a", hyperparameters=sets, overrides=sets).add(halves(0.8), "b")
+    rows.add(halves(*[0.9] * 3), "a", hyperparameters=sets, overrides=sets)
+    rows.add(halves(*[0.8] * 3), "b")
     text = rows.text()
     assert r"&lt;img src=x onerror=y&gt; \[a\](http&#58;//evil) \*\*e\*\*" in text
     assert "<img" not in text and "[a](" not in text and " **e**" not in text
@@ -216,8 +219,8 @@ def test_text_from_rows_is_escaped(rows):
 
 def test_settings_of_one_label_are_named_with_their_digest(rows):
     for latent, share in ((5, 0.9), (6, 0.8)):
-        rows.add(halves(share), "fader", hyperparameters={"n_latent": latent})
-    digests = [row.row.settings_digest[:8] for row in rows.entries]
+        rows.add(halves(*[share] * 3), "fader", hyperparameters={"n_latent": latent})
+    digests = [rows.entries[place].row.settings_digest[:8] for place in (0, 3)]
     text = rows.text()
     assert f"**fader v1 `{digests[0]}`** is sig" in text
     assert f"above fader v1 `{digests[1]}` (" in text
@@ -230,13 +233,14 @@ def test_the_page_has_the_verdict_of_each_track_with_rows(add, make_run, directo
     add(*(make_run(seed=seed, nearest=0.9) for seed in range(4)))
     add(*(make_run(seed=seed, nearest=0.1, method="baseline") for seed in range(4)))
     other = "apogee-giants-snr50"
-    add(make_run(task=other, method="baseline"), task=FakeTask(name=other))
+    for seed in range(3):
+        add(make_run(task=other, seed=seed, method="baseline"), task=FakeTask(name=other))
     entries = load(directory)
     build(entries, directory)
     page = (directory / "LEADERBOARD.md").read_text()
     section = page.partition(TITLE)[2].partition("\n## ")[0]
     assert "On apogee-giants, **fader** is significantly better than the other method: " in section
-    assert f"On {other}, **baseline** is the only method" in section
+    assert f"On {other}, **baseline** is the only method that competes, with " in section
     assert "snr100" not in section
     assert page.index(TITLE) < page.index("\n## apogee-giants\n")
     expected = verdicts(sections(entries))
@@ -245,10 +249,10 @@ def test_the_page_has_the_verdict_of_each_track_with_rows(add, make_run, directo
 
 
 def test_the_verdict_is_of_the_newest_section_with_a_competing_method(add, make_run, directory):
-    add(make_run(seed=0, nearest=0.9))
+    add(*(make_run(seed=seed, nearest=0.9) for seed in range(3)))
     newer = {"task_version": 2, "data_fingerprint": "new-full"}
     task = FakeTask(version=2, data="new")
     add(make_run(seed=0, method="cheat", control=True, **newer), task=task)
     assert verdicts(sections(load(directory)))["apogee-giants"].groups[0].row.task_version == 1
-    add(make_run(seed=1, nearest=0.2, **newer), task=task)
+    add(*(make_run(seed=seed, nearest=0.2, **newer) for seed in range(3)), task=task)
     assert verdicts(sections(load(directory)))["apogee-giants"].groups[0].row.task_version == 2

@@ -1,8 +1,11 @@
 """The site: reproducible to the byte, text from rows displayed literally, pages small."""
 
+import gzip
 import html
+import json
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,7 +16,12 @@ from support.rows import FakeTask, diverged, draw_ranks
 from starbench.cli.main import main
 from starbench.leaderboard.store import board
 from starbench.leaderboard.web.build import build_site
+from starbench.leaderboard.web.heat import LEVELS, style_sheet
+from starbench.leaderboard.web.model import summarise
 from starbench.leaderboard.web.numbers import by_shift, over_plane, recovery_curve
+from starbench.leaderboard.web.pictures import read_picture
+from starbench.leaderboard.web.track_figures import casts
+from starbench.results.schema import parse_row
 from starbench.results.text import RowError
 from starbench.tasks import registry
 from starbench.tasks.errors import DataError
@@ -77,12 +85,20 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
     sizes = build(directory, out, get_task)
     pages = {path.relative_to(out).as_posix(): path.read_text() for path in out.rglob("*.html")}
     methods = ("fader", "no-decoder", "all-diverged", "information-bound", "hostile")
-    assert set(pages) == {"index.html", "figures.html", *(f"methods/{m}.html" for m in methods)}
+    assert set(pages) == {
+        "index.html", "results.html", *(f"methods/{m}.html" for m in methods),
+        *(f"tracks/{task}.html" for task in registry.BUILT_IN),
+    }  # fmt: skip
 
-    # Every link is to a file of the site.
+    # Every link is to a file of the site, and to a place on it.
     for name, text in pages.items():
-        for link in re.findall(r'(?:href|src)="([^"#]+)', text):
-            assert (out / name).parent.joinpath(link).resolve().is_file(), (name, link)
+        identifiers = [attributes["id"] for _, attributes in tags(text) if "id" in attributes]
+        assert len(set(identifiers)) == len(identifiers), name
+        for link, _, place in re.findall(r'(?:href|src)="([^"#]*)(#?)([^"]*)"', text):
+            path = (out / name).parent.joinpath(link).resolve() if link else out / name
+            assert path.is_file(), (name, link)
+            if place and "=" not in place:
+                assert f' id="{place}"' in path.read_text(), (name, link, place)
 
     # Everything is local, nothing is inline, and untrusted text is only text.
     for text in pages.values():
@@ -95,13 +111,13 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
             assert re.search(r'alt="[^"]{20,}"', image)
     assert pages["methods/hostile.html"].count(str(escape(SCRIPT))) >= 3
     for path in (out / "figures").iterdir():
-        assert "<script" not in path.read_text() and "alert" not in path.read_text()
+        check_image(path.read_text())
 
     # Figures and files.
     drawn = {path.stem for path in (out / "figures").iterdir()}
-    assert {"recovery", "snr", "leakage", "swapped", "shift", "fader-recovery"} <= drawn
-    assert {"elements-apogee-giants", "plane-apogee-giants"} <= drawn
-    assert "all-diverged-recovery" not in drawn
+    kinds = ("picture", "nearest", "recovery-1", "leakage", "swapped", "shift-1", "plane")
+    assert {f"apogee-giants-{kind}" for kind in kinds} | {"snr-1", "fader-profile"} <= drawn
+    assert "all-diverged-profile" not in drawn
     assert "1 diverged" in pages["methods/all-diverged.html"]
     assert "loss | is NaN" in pages["methods/all-diverged.html"]
     assert "starbench run --method fader" in pages["methods/fader.html"]
@@ -109,9 +125,84 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
     heaviest = max(sum(size for name, size in sizes.items() if name.startswith(kind))
                    for kind in ("figures/", "static/"))  # fmt: skip
     assert heaviest + max(map(len, pages.values())) < 5_000_000
-    assert len((out / "index.html").read_bytes()) + sum(
-        size for name, size in sizes.items() if name.startswith("static/")
-    ) < 1_000_000  # fmt: skip
+    check_first_page(pages["index.html"])
+    check_track(pages["tracks/apogee-giants-snr50.html"])
+    lines = [json.loads(line) for line in gzip.decompress((out / "rows.jsonl.gz").read_bytes())
+             .splitlines()]  # fmt: skip
+    assert [line.pop("file") for line in lines] == sorted(
+        entry.path.name for entry in board.load(directory)
+    )
+    assert all(parse_row(json.dumps(line)) for line in lines)
+
+
+def check_image(text):
+    """It is drawing and text, nothing that acts or fetches."""
+    for element in ElementTree.fromstring(text).iter():
+        tag = element.tag.rpartition("}")[2]
+        assert tag not in ("script", "foreignObject", "a", "b", "img")
+        for name, value in element.attrib.items():
+            assert not name.startswith("on")
+            assert not name.endswith("href") or value.startswith(("#", "data:image/png"))
+
+
+def check_first_page(page):
+    """It opens with the verdict and the suite, and says what is missing."""
+    heat = page[page.index('<table class="heatmap') : page.index("</table>")]
+    assert ">ideal</th>" in heat and ">noise</th>" in heat
+    assert "information bound" in heat
+    assert "2 of 4 tracks" in heat and "no rows" in heat
+    assert re.search(r'<td class="heat h\d+">\d', heat)
+    assert "No method has a score yet" in page
+    assert page.index('id="verdict"') < page.index('id="suite"') < page.index('id="tracks"')
+
+
+def check_track(page):
+    """It says what it breaks, with a picture."""
+    card = registry.get_task("apogee-giants-snr50").card
+    assert str(escape(card.breaks)) in page and card.breaks.count(". ") >= 2
+    assert "apogee-giants-snr50-picture.svg" in page
+    assert "Test pair 0" in page
+
+
+def test_a_panel_has_at_most_eight_named_curves(add, make_run, directory, get_task):
+    names = [f"m{number:02}" for number in range(11)]
+    add(*(make_run(method=name, nearest=0.9 - 0.08 * n) for n, name in enumerate(names)))
+    summary = summarise(board.load(directory), get_task)
+    members = [list(cast.looks) for cast in casts(summary.tracks)]
+    assert [len(names) for names in members] == [6, 5]
+    assert sorted(members[0] + members[1]) == names and members[0][0] == "m00"
+    assert all(len(set(cast.looks.values())) == len(cast.looks) for cast in casts(summary.tracks))
+
+
+def test_colours_have_contrast_and_grow_darker_or_lighter():
+    light, _, dark = style_sheet().partition("@media")
+    for sheet in (light, dark):
+        rules = re.findall(r"background: #(\w+); color: #(\w+)", sheet)
+        pairs = [[luminance(colour) for colour in rule] for rule in rules]
+        assert len(pairs) == LEVELS
+        for page, ink in pairs:
+            assert (max(page, ink) + 0.05) / (min(page, ink) + 0.05) >= 4.5
+        grounds = [ground for ground, _ in pairs]
+        assert grounds in (sorted(grounds), sorted(grounds, reverse=True))
+
+
+def luminance(colour):
+    """Return the relative luminance of a colour as in WCAG 2."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+              for part in parts]  # fmt: skip
+    return linear[0] * 0.2126 + linear[1] * 0.7152 + linear[2] * 0.0722
+
+
+def test_the_pictures_are_of_the_tracks_of_this_version():
+    for name in registry.BUILT_IN:
+        task = registry.get_task(name)
+        picture = read_picture(name, task.version)
+        assert picture is not None, f"run python -m starbench.leaderboard.web.make_pictures {name}"
+        assert read_picture(name, task.version + 1) is None
+        flux = task.make("test", picture.pair, picture.pair + 1).flux[0]
+        places = np.searchsorted(task.wavelength, np.array(picture.wavelength) - 0.01)
+        assert flux[:, places] == pytest.approx(np.array(picture.after.flux), abs=2e-4)
 
 
 def test_the_site_is_reproducible_to_the_byte(rows, directory, get_task, tmp_path):
@@ -127,7 +218,9 @@ def test_the_site_is_reproducible_to_the_byte(rows, directory, get_task, tmp_pat
 
 def test_an_empty_leaderboard_has_a_site(directory, get_task, tmp_path):
     build(directory, tmp_path / "site", get_task)
-    assert "No rows to draw yet." in (tmp_path / "site" / "figures.html").read_text()
+    assert "No method has a score yet" in (tmp_path / "site" / "index.html").read_text()
+    track = tmp_path / "site" / "tracks" / "apogee-giants-snr50.html"
+    assert "No method has a rank yet." in track.read_text()
 
 
 def test_a_folder_with_other_files_is_refused(directory, get_task, tmp_path):
@@ -151,8 +244,8 @@ def test_labels_of_other_data_are_not_drawn(add, make_run, directory, get_task, 
     add(make_run())
     build(directory, tmp_path / "site", lambda name: FakeTask(name, version=2))
     drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
-    assert "recovery" in drawn
-    assert "shift" not in drawn
+    assert "apogee-giants-recovery-1" in drawn
+    assert "apogee-giants-shift-1" not in drawn
 
 
 def test_a_task_that_is_not_installed_has_no_label_figures(add, make_run, directory, tmp_path):
@@ -162,8 +255,8 @@ def test_a_task_that_is_not_installed_has_no_label_figures(add, make_run, direct
     add(make_run())
     build(directory, tmp_path / "site", get_task)
     drawn = {path.stem for path in (tmp_path / "site" / "figures").iterdir()}
-    assert "recovery" in drawn
-    assert "shift" not in drawn
+    assert "apogee-giants-recovery-1" in drawn
+    assert "apogee-giants-shift-1" not in drawn
 
 
 def test_a_curve_is_the_mean_of_the_seeds_within_its_interval():

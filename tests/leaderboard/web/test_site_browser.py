@@ -19,7 +19,7 @@ CHROMIUM = next(
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH")
 
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, DESK = {"width": 360, "height": 780}, {"width": 1280, "height": 900}
 WAIT = 120_000  # ms: a browser beside other work may take long to start
 
 
@@ -78,14 +78,14 @@ def methods(page):
 
 
 def shares(page):
-    cells = page.locator("#board tbody td:nth-child(6)").all_inner_texts()
+    cells = page.locator("#board tbody td:nth-child(2)").all_inner_texts()
     return [float(text.split()[0]) for text in cells]
 
 
 def test_the_site_works_from_files_alone(site, browser):
     faults = []
     page = open_page(browser, faults, viewport=DESK)
-    page.goto((site / "index.html").as_uri())
+    page.goto((site / "results.html").as_uri())
 
     # One track at first; filters and search narrow the table.
     page.wait_for_selector("#filters:visible")
@@ -101,7 +101,7 @@ def test_the_site_works_from_files_alone(site, browser):
     page.get_by_label("Search").fill("")
 
     # A heading sorts by figures, the best first, with the keyboard as with the mouse.
-    heading = page.locator("#board thead th").nth(5)
+    heading = page.locator("#board thead th").nth(1)
     heading.click()
     # The page sorts a moment after the event, so that it can be seen to work.
     playwright.expect(heading).to_have_attribute("aria-sort", "descending", timeout=WAIT)
@@ -110,6 +110,28 @@ def test_the_site_works_from_files_alone(site, browser):
     page.keyboard.press("Enter")
     playwright.expect(heading).to_have_attribute("aria-sort", "ascending", timeout=WAIT)
     assert shares(page) == sorted(shares(page))
+
+    # The address keeps all of it, and restores it: loaded anew, changed, and with nonsense.
+    page.select_option("#track", "")
+    page.select_option("#access", "nuisance")
+    page.get_by_label("Search").fill("fader")
+    assert methods(page) == ["fader", "fader"]
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_selector("#filters:visible")
+    assert (page.locator("#track").input_value(), page.locator("#access").input_value()) == (
+        "", "nuisance",
+    )  # fmt: skip
+    assert page.get_by_label("Search").input_value() == "fader"
+    assert methods(page) == ["fader", "fader"]
+    playwright.expect(heading).to_have_attribute("aria-sort", "ascending", timeout=WAIT)
+    page.evaluate("location.hash = '#track=apogee-giants-snr50'")
+    page.wait_for_function("document.getElementById('track').value === 'apogee-giants-snr50'")
+    assert methods(page) == ["fader"]
+    page.evaluate("location.hash = '#track=<b>&sort=x:y&access=1'")
+    page.wait_for_function("document.getElementById('track').value === 'apogee-giants'")
+    assert len(methods(page)) == 3
 
     # A method's page opens, and its figures load.
     page.select_option("#track", "apogee-giants-snr50")
@@ -123,15 +145,34 @@ def test_the_site_works_from_files_alone(site, browser):
     assert faults == []
 
 
+def check_table_on_a_phone(page, site):
+    """The shares stand beside the methods, and the sign of the order beside its heading."""
+    page.goto((site / "results.html").as_uri())
+    page.wait_for_selector("#filters:visible")
+    for row in page.locator("#board tbody tr").all():
+        box = row.locator("td").first.bounding_box()
+        assert box["x"] + box["width"] <= PHONE["width"]
+    for heading in page.locator("#board thead th").all():
+        title = heading.locator(".dt-column-title").bounding_box()
+        sign = heading.locator(".dt-column-order").bounding_box()
+        assert sign["y"] < title["y"] + title["height"]
+
+
 def test_the_pages_are_accessible_and_fit_narrow_screens(site, browser):
     faults = []
     for scheme, viewport in (("light", DESK), ("dark", PHONE)):
         # The check is put into the page as a script, which the page's own rules would refuse.
         page = open_page(browser, faults, viewport=viewport, color_scheme=scheme, bypass_csp=True)
-        for name in ("index", "figures", "methods/fader", "methods/third"):
+        for name in ("index", "results", "tracks/apogee-giants", "methods/fader", "methods/third"):
             page.goto((site / f"{name}.html").as_uri())
             found = axe.Axe().run(page, options={"preload": False})  # it would fetch style sheets
             assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-            # Wide tables and figures scroll inside their frames, never the page.
+            # Wide tables scroll inside their frames, never the page; figures fit it.
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            # A panel at less than its width would have letters of less than ten pixels.
+            scales = page.evaluate(
+                "[...document.images].map((image) => image.width / image.getAttribute('width'))"
+            )
+            assert all(scale > 0.95 for scale in scales)
+    check_table_on_a_phone(page, site)
     assert faults == []

@@ -17,14 +17,15 @@ CRITIC = Diagnostic("critic", "critic's loss", reference="by_chance")
 @pytest.mark.parametrize(
     ("diagnostics", "panels"),
     [
-        ((CRITIC,), "critic's loss, loss"),
-        ((CRITIC, Diagnostic("absent", "not reported")), "critic's loss, loss"),
-        ((), "loss"),  # of one panel with all four
+        ((CRITIC,), ["critic's loss", "loss"]),
+        ((CRITIC, Diagnostic("absent", "not reported")), ["critic's loss", "loss"]),
+        ((), ["loss"]),  # of one panel with all four
     ],
 )
 def test_panels_show_the_declared_diagnostics_or_else_all_quantities(diagnostics, panels):
     drawn = method_training("fader", RUNS, diagnostics)
-    assert drawn.alt == f"Line charts over epochs of 2 fits of fader: {panels}."
+    start = "Line chart over epochs of 2 fits of fader: "
+    assert [panel.alt for panel in drawn.panels] == [f"{start}{panel}." for panel in panels]
     assert ("dashed line" in drawn.caption) == bool(diagnostics)
 
 

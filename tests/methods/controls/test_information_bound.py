@@ -1,19 +1,27 @@
 """The bound holds for fits to noisy spectra, and falls with the noise."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from support.emulated_stars import N_PAIRS, stars
 
+from benchmarks.bound import fitted_parameters
+from starbench.evaluation.views import view_split
 from starbench.methods.base import SettingError, Silent, View
-from starbench.methods.controls.generator import generator
 from starbench.methods.controls.information_bound import (
     InformationBound,
     Settings,
     fisher_information,
     marginal,
 )
-from starbench.tasks.apogee_giants import population
+from starbench.tasks.apogee_giants import population, tracks
+from starbench.tasks.apogee_giants.generator import generator
+from starbench.tasks.base import Task
+from starbench.tasks.forward import Constraint, ForwardModel
 
 
 def view(noise: float | None) -> View:
@@ -40,32 +48,6 @@ def ranks(method: InformationBound, spectra: View) -> np.ndarray | None:
     return None if own is None else own[0]
 
 
-def fit_compositions(observed: np.ndarray, start: np.ndarray, noise: float) -> np.ndarray:
-    """Fit the composition of labels [n, 19] to coordinates [n, k], by Levenberg and Marquardt."""
-    along = np.eye(19)[2:]  # the nuisance is known
-    labels, damping = start.copy(), np.full(len(start), 1e-3)
-    moving = np.arange(len(start))
-    for _ in range(60):
-        at, slopes = generator().tangents(labels[moving], along)
-        residual, information = observed[moving] - at, fisher_information(slopes, noise)
-        score = np.einsum("nki,nk->ni", slopes, residual) / noise**2
-        diagonal = np.diagonal(information, axis1=1, axis2=2)
-        damped = information + (damping[moving, None] * diagonal)[:, None] * np.eye(17)
-        step = np.linalg.solve(damped, score[..., None])[..., 0]
-        trial = labels[moving]
-        trial[:, 2:] += step
-        left = observed[moving] - generator().coordinates(trial)
-        better = (left**2).sum(axis=1) <= (residual**2).sum(axis=1)
-        labels[moving[better]] = trial[better]
-        damping[moving] *= np.where(better, 0.1, 10)
-        # gain of the next step in chi^2, where 1 is one standard error
-        gain = np.einsum("ni,ni->n", step, score)
-        moving = moving[~better | (gain > 0.01)]
-        if len(moving) == 0:
-            return labels
-    raise AssertionError(f"{len(moving)} of {len(labels)} fits have not converged")
-
-
 def test_least_squares_fits_attain_the_cramer_rao_bound():
     n_stars, n_noises, noise = 200, 8, 1 / 100
     _, nuisance, composition = stars()
@@ -79,7 +61,8 @@ def test_least_squares_fits_attain_the_cramer_rao_bound():
     # The coordinates keep distances, so white noise of the pixels is white there.
     rng = np.random.default_rng(2)
     observed = coordinates + noise * rng.standard_normal(coordinates.shape)
-    estimate = fit_compositions(observed, truth, noise)
+    model = ForwardModel(generator())
+    estimate = fitted_parameters(model, observed, truth, np.arange(2, 19), noise)
 
     constrained = sigma < 0.1  # dex; beyond, spectra are not linear over an error
     assert (constrained.mean(axis=0) > 0.5).sum() >= 15
@@ -147,3 +130,91 @@ def test_spectra_that_the_emulator_did_not_make_are_refused():
     ):
         with pytest.raises(SettingError, match=complaint):
             fitted(spectra)
+
+
+@cache
+def known(track: Callable[[], Task]) -> tuple[ForwardModel, View]:
+    """Return the forward model of a track, and its test split."""
+    return track().forward_model(), view_split(track(), "test", "tiny", "oracle", 0).view
+
+
+def informed(track: Callable[[], Task]) -> tuple[InformationBound, View]:
+    """Return the bound of a track, with the prior of its test split, and that split."""
+    method = InformationBound()
+    method.forward, spectra = known(track)
+    method.fit(spectra, spectra, Silent())
+    return method, spectra
+
+
+def information(method: InformationBound, spectra: View) -> np.ndarray:
+    stars = slice(10)
+    unseen = None if spectra.unseen is None else spectra.unseen[stars]
+    found, _ = method.information(spectra.nuisance[stars], spectra.composition[stars], unseen)
+    return found
+
+
+def is_less(first: np.ndarray, second: np.ndarray) -> bool:
+    """Return whether each matrix of the first is below that of the second."""
+    growth = np.linalg.eigvalsh(second - first)
+    return (growth > -1e-9 * np.abs(second).max()).all() and (growth.max(axis=1) > 0).all()
+
+
+def with_covariance(forward: ForwardModel, factor: float) -> ForwardModel:
+    constraint = forward.constraint
+    scaled = Constraint(constraint.slopes, constraint.offset, factor * constraint.covariance)
+    return replace(forward, constraint=scaled)
+
+
+@pytest.mark.parametrize("track", [tracks.labels, tracks.hidden])
+def test_what_is_unseen_costs_information_by_how_little_is_known_of_it(track):
+    method, spectra = informed(track)
+    forward = method.forward
+    found = {}
+    for factor in (1e-9, 1, 1e9):
+        method.forward = with_covariance(forward, factor)
+        found[factor] = information(method, spectra)
+    assert is_less(found[1], found[1e-9])
+    assert is_less(found[1e9], found[1])
+
+
+def test_labels_without_errors_are_a_known_nuisance():
+    method, spectra = informed(tracks.labels)
+    method.forward = with_covariance(method.forward, 1e-9)
+    constraint = method.forward.constraint
+    slopes = constraint.slopes.copy()
+    slopes[:, 2] = 0  # no trend with [Fe/H], of which exact labels would tell
+    method.forward = replace(
+        method.forward, constraint=Constraint(slopes, constraint.offset, constraint.covariance)
+    )
+    exact = InformationBound()
+    exact.axes, exact._mean, exact._noise = method.axes, method._mean, method._noise
+    exact._scale = method._scale[:2]
+    known, _ = exact.information(spectra.unseen[:10], spectra.composition[:10])
+    assert_allclose(information(method, spectra), known, rtol=1e-4, atol=1e-4 * known.max())
+
+
+def test_a_nuisance_that_depends_on_the_metallicity_tells_of_it():
+    method, spectra = informed(tracks.branch)
+    found = information(method, spectra)
+    method.forward = replace(method.forward, constraint=None)
+    feh = method.axes[0]  # change of [Fe/H] with y
+    told = (260 / 60) ** 2 * np.outer(feh, feh)
+    assert_allclose(found - information(method, spectra), np.broadcast_to(told, found.shape),
+                    atol=1e-6 * found.max())  # fmt: skip
+
+
+def test_estimates_with_hidden_parameters_scatter_as_their_posterior_covariance():
+    method, spectra = informed(tracks.hidden)
+    labels = [x[:64] for x in (spectra.nuisance, spectra.composition, spectra.unseen)]
+    latent = method.encode_stars(spectra.flux[:64], *labels)
+    found, _ = method.information(*labels)
+    error = np.linalg.solve(method.axes, (latent - labels[1]).T.astype(float)).T
+    square = np.einsum("ni,nij,nj->n", error, found + np.eye(17), error)
+    assert 0.87 < square.mean() / 17 < 1.13  # the mean over 64 stars scatters by 4 %
+
+
+def test_a_track_needs_its_forward_model():
+    method, spectra = informed(tracks.labels)
+    method.forward = None  # the shipped emulator takes no unseen parameters
+    with pytest.raises(SettingError, match="these have other pixels or labels"):
+        method.fit(spectra, spectra, Silent())

@@ -1,5 +1,6 @@
 """The committed report is what the stored measurements say, and they meet the targets."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from starbench.tasks.apogee_giants.emulator import Emulator
 from starbench.tasks.synthesis import fidelity
 from starbench.tasks.synthesis.fidelity.report import render
+from starbench.tasks.synthesis.fidelity.second import load_second
+from starbench.tasks.synthesis.moog import lines
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +18,15 @@ def numbers():
     return json.loads(fidelity.NUMBERS_PATH.read_text())
 
 
-def test_the_committed_report_follows_from_the_measurements(numbers):
+@pytest.fixture(scope="module")
+def second():
+    return json.loads(fidelity.SECOND_NUMBERS_PATH.read_text())
+
+
+def test_the_committed_report_follows_from_the_measurements(numbers, second):
     comparison = (fidelity.FOLDER / "comparison.csv").read_text()
-    text = render(numbers, Emulator.load().facts, comparison)
+    facts = Emulator.load().facts, load_second().facts
+    text = render(numbers, facts[0], comparison, second, facts[1])
     assert fidelity.REPORT_PATH.read_text() == text
     assert "missed" not in text
 
@@ -27,6 +36,25 @@ def test_the_measurements_are_of_the_shipped_emulator(numbers):
     assert numbers["emulator_sha256"] == emulator.sha256
     for name, value in emulator.facts["held_out"].items():
         assert numbers["held_out"][name] == pytest.approx(value, rel=0.01)
+
+
+def test_the_measurements_of_the_second_are_of_its_emulator_and_lines(second):
+    emulator = load_second()
+    assert second["emulator_sha256"] == emulator.sha256
+    for name, value in emulator.facts["held_out"].items():
+        assert second["held_out"][name] == pytest.approx(value, rel=0.01)
+    digest = hashlib.sha256(lines.PATH.read_bytes()).hexdigest()
+    assert emulator.facts["line_table_sha256"] == digest
+
+
+def test_the_second_generator_meets_its_targets(second):
+    assert second["held_out"]["stars"] >= 200
+    assert second["held_out"]["rms"] <= 0.0004
+    assert second["arcturus"]["after"]["rms"] <= 0.008
+    assert second["arcturus"]["before"]["rms"] > 0.02
+    for row in second["fit"]:
+        if row["rms"] > 0.0005:
+            assert row["correlation"] >= 0.8, row["abundance"]
 
 
 def test_responses_and_published_spectra_meet_the_targets(numbers):

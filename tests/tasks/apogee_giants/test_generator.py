@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 from support.emulated_stars import stars
 
-from starbench.methods.controls.generator import generator
+from starbench.tasks.apogee_giants.generator import generator
 
 
 def test_coordinates_preserve_distances_and_tangents_equal_finite_differences():

@@ -1,4 +1,4 @@
-"""The emulator that generates the spectra, with derivatives, for controls that may use it.
+"""The emulator of the spectra with derivatives: the forward model of ``apogee-giants``.
 
 The emulator's spectra are mean + c(labels) B. With the Cholesky factor L of B B^T, distances of the
 coordinates c L equal those of the spectra, so a Jacobian of the hundred coordinates is as good as
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from starbench.tasks.apogee_giants.emulator import Emulator, gaussian, inputs, quadratic_features
+from starbench.tasks.arrays import Floats, Labels, Spectra
 
 _BATCH = 256  # stars differentiated at a time
 
@@ -21,20 +22,36 @@ class _Coordinates(Emulator):
 
 
 class Generator:
-    """The shipped emulator in coordinates that preserve distances.
+    """An emulator in coordinates that preserve distances.
+
+    Parameters
+    ----------
+    emulator : Emulator
 
     Attributes
     ----------
-    n_labels, n_pixels : int
+    n_parameters : int
+        Number of the emulator's labels: Teff, log g, [Fe/H] and sixteen [X/Fe].
+    n_coordinates, n_pixels : int
+    mean : numpy.ndarray [n_pixels], float32
+    axes : numpy.ndarray [k, n_pixels], float32
+        Orthonormal; the flux is mean + coordinates @ axes.
     """
 
-    def __init__(self) -> None:
-        self._emulator = Emulator.load()
-        self._coordinates = _Coordinates.load().double()
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        tensors = {
+            "wavelength": torch.from_numpy(emulator.wavelength),
+            "group_sizes": torch.tensor(emulator.groups),
+            **dict(emulator.named_buffers()),
+        }
+        self._coordinates = _Coordinates(tensors, emulator.facts).double()
         basis = self._coordinates.get_buffer("basis")
         factor = torch.linalg.cholesky(basis @ basis.T)
-        self._axes = torch.linalg.solve_triangular(factor, basis, upper=False)
-        self._origin = self._axes @ self._coordinates.get_buffer("mean")
+        axes = torch.linalg.solve_triangular(factor, basis, upper=False)
+        self._origin = axes @ self._coordinates.get_buffer("mean")
+        self.mean: Spectra = emulator.get_buffer("mean").float().numpy()
+        self.axes: Spectra = axes.float().numpy()
         self._coordinates.basis = factor
         self._coordinates.mean = torch.zeros(len(factor), dtype=torch.float64)
         self._basis = factor
@@ -49,33 +66,35 @@ class Generator:
         self._moments = [
             (self._stars[:, :, None] * solution[:, None]).flatten(1) for solution in self._solutions
         ]
-        self.n_labels = len(self._emulator.label_names)
-        self.n_pixels = len(self._emulator.wavelength)
+        self.n_parameters = len(emulator.label_names)
+        self.n_coordinates, self.n_pixels = self.axes.shape
 
-    def spectra(self, labels: np.ndarray) -> np.ndarray:
-        """Return flux [n, n_pixels], float32, of labels [n, n_labels]."""
-        return self._emulator.flux(labels)
+    def spectra(self, parameters: Labels) -> Spectra:
+        """Return flux [n, n_pixels], float32, of labels [n, n_parameters]."""
+        return self._emulator.flux(parameters)
 
-    def project(self, flux: np.ndarray) -> np.ndarray:
+    def project(self, flux: Spectra) -> Floats:
         """Return the coordinates [n, k], float64, of the projection of flux [n, n_pixels]."""
-        axes = self._axes.float()
+        axes = torch.from_numpy(self.axes)
         projected = (torch.from_numpy(np.ascontiguousarray(flux)) @ axes.T).double()
-        coordinates: np.ndarray = projected.numpy() - self._origin.numpy()
+        coordinates: Floats = projected.numpy() - self._origin.numpy()
         return coordinates
 
-    def coordinates(self, labels: np.ndarray) -> np.ndarray:
-        """Return the coordinates [n, k], float64, of labels [n, n_labels]."""
+    def coordinates(self, parameters: Labels) -> Floats:
+        """Return the coordinates [n, k], float64, of labels [n, n_parameters], in any range."""
         with torch.no_grad():
-            points: torch.Tensor = self._coordinates(torch.as_tensor(labels, dtype=torch.float64))
+            points: torch.Tensor = self._coordinates(
+                torch.as_tensor(parameters, dtype=torch.float64)
+            )
         return points.numpy()
 
-    def tangents(self, labels: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def tangents(self, parameters: Labels, directions: Floats) -> tuple[Floats, Floats]:
         """Differentiate the coordinates along directions in label space.
 
         Parameters
         ----------
-        labels : numpy.ndarray [n, n_labels]
-        directions : numpy.ndarray [m, n_labels]
+        parameters : numpy.ndarray [n, n_parameters]
+        directions : numpy.ndarray [m, n_parameters]
 
         Returns
         -------
@@ -86,7 +105,7 @@ class Generator:
         along = torch.as_tensor(directions, dtype=torch.float64)
         points, changes = [], []
         with torch.no_grad():
-            for stars in torch.split(torch.as_tensor(labels, dtype=torch.float64), _BATCH):
+            for stars in torch.split(torch.as_tensor(parameters, dtype=torch.float64), _BATCH):
                 x, steps = self._standardised(stars, along)
                 gradients = self._gradients(x)
                 points.append(self._coordinates(stars))
@@ -139,5 +158,5 @@ class Generator:
 
 @cache
 def generator() -> Generator:
-    """Return the generator, which a process loads once."""
-    return Generator()
+    """Return the generator of the shipped emulator, which a process loads once."""
+    return Generator(Emulator.load())

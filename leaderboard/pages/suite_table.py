@@ -1,0 +1,163 @@
+"""The table of a suite: methods by tracks, with the score over all of them."""
+
+from textwrap import fill
+
+from tabulate import tabulate
+
+from starbench.leaderboard.pages.escape import markdown
+from starbench.leaderboard.pages.names import method_name
+from starbench.leaderboard.pages.tables import table
+from starbench.leaderboard.statistics.columns import percent
+from starbench.leaderboard.statistics.suite import (
+    SuiteLine,
+    SuiteScore,
+    SuiteScores,
+    TrackScore,
+    missing_tracks,
+)
+from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
+
+WIDTH = 100  # of the notes in the terminal
+_NAME_WIDTH = 32
+
+_HOW = """\
+The columns of tracks give the share of stars whose twin is nearest [%], a mean over seeds. The
+score is the mean over families of the mean over their tracks of the gap closed, (share - chance) /
+(bound - chance). The bound is that of `information-bound`, on the last line; chance is one in all
+candidates. A method has a score if it has rows on every track, and methods are compared only within
+one label access. Brackets are the 95 % interval of the score over pairs and seeds: tracks of the
+same stars share the resampled pairs, and Student's t accounts for the number of seeds. No method
+moves the score of another."""
+
+_RANKS = """\
+Rank: 1 + the number of methods of the same label access whose score is significantly higher.
+Controls have none, nor have methods with fewer than three seeds on a track, whose interval omits or
+hardly knows the scatter between seeds. "Seeds" is the fewest on any track."""
+
+
+def short_names(scores: SuiteScores) -> list[str]:
+    """Return the names of the tracks without the beginning that they share with the first.
+
+    The first track keeps its name.
+    """
+    first = scores.suite.tasks[0]
+    return [
+        task.removeprefix(first) if task != first and task.startswith(first) else task
+        for task in scores.suite.tasks
+    ]
+
+
+def families(scores: SuiteScores) -> str:
+    """Return the tracks of each family in words, such as ``noise: -snr100, -snr50``."""
+    short = dict(zip(scores.suite.tasks, short_names(scores), strict=True))
+    return "; ".join(
+        f"{family}: {', '.join(short[track.task] for track in members)}"
+        for family, members in scores.suite.families.items()
+    )
+
+
+def score_text(score: SuiteScore | None) -> str:
+    """Return a score in per cent with its interval; empty without one."""
+    if score is None:
+        return ""
+    return rf"{percent(score.value)} \[{percent(score.low)}, {percent(score.high)}\]"
+
+
+def suite_cells(line: SuiteLine, scores: SuiteScores) -> list[str]:
+    """Return the score and the share on each track, as Markdown."""
+    return [score_text(line.score), *_shares(line.tracks, scores)]
+
+
+def bound_cells(scores: SuiteScores) -> list[str]:
+    """Return the cells of the bound, as `suite_cells` does."""
+    return ["", *_shares(scores.bound, scores)]
+
+
+def headings(scores: SuiteScores) -> list[str]:
+    """Return the titles of the columns of `suite_cells`."""
+    return ["Score [%]", *map(markdown, short_names(scores))]
+
+
+def suite_section(scores: SuiteScores) -> list[str]:
+    """Return the blocks of the section on a suite in LEADERBOARD.md."""
+    groups = [line.group for line in scores.lines]
+    lines = [
+        (
+            str(line.rank or ""),
+            method_name(line.group, groups),
+            line.row.label_access,
+            str(line.n_seeds),
+            *suite_cells(line, scores),
+        )
+        for line in scores.lines
+    ]
+    lines.append(("", f"{BOUND} *(control)*", "oracle", "", *bound_cells(scores)))
+    header = ("Rank", "Method", "Label access", "Seeds", *headings(scores))
+    return [
+        f"## The suite {markdown(scores.suite.name)}",
+        table(header, "rllr" + "r" * (len(header) - 4), lines),
+        _HOW,
+        f"Families: {markdown(families(scores))}.",
+        _RANKS,
+        *_left_out(scores),
+        *map(markdown, scores.remarks),
+    ]
+
+
+def suite_text(scores: SuiteScores) -> str:
+    """Return the table for the terminal, and what does not count."""
+    lines = [
+        [
+            line.rank or "",
+            line.group.label + (" (control)" if line.row.control else ""),
+            line.row.label_access,
+            line.n_seeds,
+            *(cell.replace("\\", "") for cell in suite_cells(line, scores)),
+        ]
+        for line in scores.lines
+    ]
+    lines.append(["", f"{BOUND} (control)", "oracle", "", *bound_cells(scores)])
+    header = ["Rank", "Method", "Label\naccess", "Seeds", "Score [%]"]
+    header += [name.strip("-").replace("-", "\n") for name in short_names(scores)]
+    rows = tabulate(
+        lines,
+        headers=header,
+        colalign=["right", "left", "left", *["right"] * (len(header) - 3)],
+        maxcolwidths=[None, _NAME_WIDTH],
+        disable_numparse=True,
+    )
+    note = (
+        "Share of stars whose twin is nearest [%] on each track; the score is the mean over "
+        f"families ({families(scores)}) of the gap between chance and the information bound that a "
+        "method closes, with its 95 % interval. Methods without a score lack tracks; methods with "
+        "fewer than three seeds on a track have no rank."
+    )
+    return "\n\n".join([rows, *(fill(text, WIDTH) for text in (note, *scores.remarks))])
+
+
+def _shares(tracks: dict[str, TrackScore], scores: SuiteScores) -> list[str]:
+    return [percent(tracks[task].share) if task in tracks else "" for task in scores.suite.tasks]
+
+
+def _left_out(scores: SuiteScores) -> list[str]:
+    """Say which methods have no score or no rank, and why."""
+    groups = [line.group for line in scores.lines]
+    by_reason: dict[str, list[str]] = {}
+    few = []
+    for line in scores.lines:
+        name = method_name(line.group, groups)
+        if line.row.control:
+            continue
+        if line.missing:
+            by_reason.setdefault(missing_tracks(line), []).append(name)
+        elif line.score is not None and line.n_seeds < MIN_SEEDS:
+            few.append(name)
+    blocks = []
+    if by_reason:
+        reasons = "\n".join(
+            f"- {markdown(reason)}: {', '.join(names)}" for reason, names in by_reason.items()
+        )
+        blocks += ["Without a score, as tracks are missing:", reasons]
+    if few:
+        blocks.append(f"Without a rank, as they have fewer than three seeds: {', '.join(few)}.")
+    return blocks

@@ -1,0 +1,227 @@
+"""The heat map of the first page: methods by tracks, with the scores of the suite."""
+
+from dataclasses import dataclass
+
+from starbench.leaderboard.pages.names import ACCESS_TITLES
+from starbench.leaderboard.statistics.columns import one_decimal, percent
+from starbench.leaderboard.statistics.suite import (
+    SuiteLine,
+    SuiteScores,
+    TrackScore,
+    compare_lines,
+)
+from starbench.leaderboard.web.heat import level
+from starbench.leaderboard.web.model import Summary, Track
+from starbench.leaderboard.web.verdicts import points
+
+FAMILY_TITLES = {
+    "ideal": "every assumption holds",
+    "noise": "photon noise",
+    "crowding": "stars of nearly the same composition",
+    "assumptions": "what methods take for granted does not hold",
+    "reality": "the spectra are not those of the model",
+}
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A method on a track.
+
+    Attributes
+    ----------
+    text : str
+        Share of nearest twins in per cent; empty where it is missing.
+    level : int or None
+        Class of its colour, from the gap closed.
+    missing : str
+        Why there is no share.
+    """
+
+    text: str
+    level: int | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class HeatLine:
+    """A method on all tracks.
+
+    Attributes
+    ----------
+    method : str
+    name : str
+        With the settings that differ from the defaults.
+    score, interval : str
+        Score of the suite in per cent and its 95 % interval; empty without one.
+    level : int or None
+        Class of the score's colour.
+    rank : int or None
+    note : str
+        Why there is no score, or no rank.
+    cells : tuple of HeatCell
+        In the order of the suite.
+    """
+
+    method: str
+    name: str
+    score: str
+    interval: str
+    level: int | None
+    rank: int | None
+    note: str
+    cells: tuple[HeatCell, ...]
+
+
+@dataclass(frozen=True)
+class HeatPart:
+    """The competing methods of a label access, or all controls."""
+
+    title: str
+    lines: tuple[HeatLine, ...]
+    competing: bool = True
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Methods by tracks.
+
+    Attributes
+    ----------
+    families : dict of str to int
+        Number of tracks of each family.
+    tracks : tuple of Track
+        In the order of the suite.
+    bound : tuple of HeatCell
+        Share of the information bound on each track.
+    parts : tuple of HeatPart
+    """
+
+    families: dict[str, int]
+    tracks: tuple[Track, ...]
+    bound: tuple[HeatCell, ...]
+    parts: tuple[HeatPart, ...]
+
+
+def heat_map(summary: Summary) -> HeatMap:
+    """Return the heat map of the suite."""
+    scores = summary.suite
+    by_task = {track.task: track for track in summary.tracks}
+    names = _names(summary)
+    parts = [
+        HeatPart(
+            title,
+            tuple(
+                _line(line, scores, names)
+                for line in scores.of_access(access)
+                if not line.row.control
+            ),
+        )
+        for access, title in ACCESS_TITLES.items()
+    ]
+    controls = HeatPart(
+        "Controls",
+        tuple(_line(line, scores, names) for line in scores.lines if line.row.control),
+        competing=False,
+    )
+    return HeatMap(
+        {family: len(members) for family, members in scores.suite.families.items()},
+        tuple(by_task[task] for task in scores.suite.tasks),
+        tuple(_cell(scores.bound.get(task), "no rows") for task in scores.suite.tasks),
+        tuple(part for part in (*parts, controls) if part.lines),
+    )
+
+
+@dataclass(frozen=True)
+class SuiteVerdict:
+    """Which method has the highest score of a suite, among those of one label access.
+
+    Attributes
+    ----------
+    access : str
+        Title of the label access.
+    best : HeatLine
+    n_methods : int
+        How many have a score.
+    second : str
+        Name of the second method; empty without one.
+    lead : str
+        Points above the second method, with the 95 % interval.
+    tied : tuple of str
+        Names of the methods whose score does not differ significantly from the best.
+    """
+
+    access: str
+    best: HeatLine
+    n_methods: int
+    second: str
+    lead: str
+    tied: tuple[str, ...]
+
+
+def suite_verdicts(summary: Summary) -> list[SuiteVerdict]:
+    """Return the verdict of each label access in which a method has a rank."""
+    names = _names(summary)
+    verdicts = []
+    for access, title in ACCESS_TITLES.items():
+        ranked = [line for line in summary.suite.of_access(access) if line.rank is not None]
+        if not ranked:
+            continue
+        best, *others = (_line(line, summary.suite, names) for line in ranked)
+        compared = [compare_lines(ranked[0], line) for line in ranked[1:]]
+        verdicts.append(
+            SuiteVerdict(
+                title,
+                best,
+                len(ranked),
+                others[0].name if others else "",
+                points(compared[0]) if others else "",
+                tuple(
+                    other.name
+                    for other, each in zip(others, compared, strict=True)
+                    if not each.separable
+                ),
+            )
+        )
+    return verdicts
+
+
+def _names(summary: Summary) -> dict[str, str]:
+    """Return the name of each set of settings by its digest."""
+    return {each.row.settings_digest: each.name
+            for track in reversed(summary.tracks) for each in track.current}  # fmt: skip
+
+
+def _line(line: SuiteLine, scores: SuiteScores, names: dict[str, str]) -> HeatLine:
+    row, score = line.row, line.score
+    tasks = scores.suite.tasks
+    return HeatLine(
+        row.method,
+        names.get(row.settings_digest, line.group.label),
+        "" if score is None else _score(score.value),
+        "" if score is None else f"{_score(score.low)}, {_score(score.high)}",
+        None if score is None else level(score.value),
+        line.rank,
+        _note(line, len(tasks)),
+        tuple(_cell(line.tracks.get(task), line.missing.get(task, "no rows")) for task in tasks),
+    )
+
+
+def _score(value: float) -> str:
+    """Write a score in per cent, without a minus sign before zero."""
+    return one_decimal(round(100 * value, 1) + 0.0)
+
+
+def _note(line: SuiteLine, n_tracks: int) -> str:
+    if line.missing:
+        return f"{len(line.tracks)} of {n_tracks} tracks"
+    if line.score is None:
+        return "no bound on every track"
+    if line.rank is None and not line.row.control:
+        return f"{line.n_seeds} {'seed' if line.n_seeds == 1 else 'seeds'}"
+    return ""
+
+
+def _cell(score: TrackScore | None, missing: str) -> HeatCell:
+    if score is None:
+        return HeatCell("", missing=missing)
+    return HeatCell(percent(score.share), level(score.gap_closed))
