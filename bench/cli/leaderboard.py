@@ -60,6 +60,7 @@ def add(
     """
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
+    from starbench.leaderboard.store.verify import equal_ranks
     from starbench.tasks.registry import get_task
 
     paths = board.add(
@@ -72,6 +73,8 @@ def add(
     )
     for path in paths:
         click.echo(f"added {path.name}")
+    for sentence in equal_ranks(paths[0].parents[1]):
+        click.echo(f"flagged: {sentence}")
     click.echo("Next: starbench leaderboard build")
 
 
@@ -158,7 +161,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     """
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board
-    from starbench.leaderboard.store.verify import strays, verify_row
+    from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
@@ -182,6 +185,9 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             say(f"refused  {error}")
         else:
             say(f"{row.status:8} {printable(path)}")
+    if not rows and not refused:
+        for sentence in equal_ranks(folder):
+            say(f"flagged  {sentence}")
     if refused:
         raise Failure(f"{refused} of {len(paths)} rows are refused; see above.")
 

@@ -11,7 +11,12 @@ from starbench.common import checkpoint
 from starbench.common.provenance import current_provenance
 from starbench.common.threads import available_cores
 from starbench.evaluation.scoring import Scores
-from starbench.leaderboard.store.checks import check_data, check_metrics, check_rank_metrics
+from starbench.leaderboard.store.checks import (
+    check_data,
+    check_metrics,
+    check_rank_metrics,
+    settings_of,
+)
 from starbench.leaderboard.store.confirmations import (
     Confirmation,
     confirmation_beside,
@@ -23,7 +28,6 @@ from starbench.leaderboard.store.records import row_digest
 from starbench.leaderboard.store.reproduce import (
     check_reproducible,
     differing_conditions,
-    settings_of,
 )
 from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks

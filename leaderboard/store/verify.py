@@ -15,7 +15,7 @@ from starbench.leaderboard.store.confirmations import check_confirmation
 from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, OracleControl
-from starbench.results.schema import Row
+from starbench.results.schema import Row, read_row
 from starbench.results.text import RowError, printable
 
 
@@ -71,6 +71,25 @@ def verify_row(
     check_reproduction(path, row)
     check_confirmation(path, row, ranks)
     return row
+
+
+def equal_ranks(directory: Path) -> Iterator[str]:
+    """Yield a sentence for each two methods of a leaderboard that rank every star alike.
+
+    Two networks cannot do so by chance, so one of the rows is a copy, or both methods are one.
+    Methods that find every twin do, and controls may.
+    """
+    first: dict[tuple[str, str | None], Row] = {}
+    for path in sorted((directory / "rows").glob("*.json")):
+        row = read_row(path)
+        if row.status != "ok" or row.control or row.metrics["doppelganger_free"].value == 1:
+            continue
+        other = first.setdefault((row.task, row.ranks_sha256), row)
+        if other.method != row.method:
+            yield (
+                f"{printable(path)}: has the ranks of a row of {other.method}, star by star; one "
+                "may be a copy of the other"
+            )
 
 
 def strays(directory: Path) -> Iterator[str]:
