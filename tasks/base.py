@@ -80,11 +80,15 @@ class Task(ABC):
         Whether the data are kept in a file, which `cached` returns.
     chunk_pairs : int
         Number of pairs that `chunks` yields at once.
+    draws_any_split : bool
+        Whether `make` draws the stars of any split name from streams that hold the name, so that
+        `starbench.tasks.fresh.FreshTest` has stars that nobody has seen.
     """
 
     card: Card
     stored: bool = False
     chunk_pairs: int = 625  # 36 MB of flux at 7,214 pixels
+    draws_any_split: bool = False
 
     def __init__(self, cache: Path | None = None):
         self._cache = cache

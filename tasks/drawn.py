@@ -41,6 +41,7 @@ class DrawnTask(Task):
     """
 
     thread_safe: bool = False
+    draws_any_split = True
     remake_manifest: ClassVar[str | None] = None
 
     @abstractmethod

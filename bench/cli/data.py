@@ -171,6 +171,19 @@ def verify(
 )
 @option("--withhold-composition", is_flag=True, help="Leave out the composition of the test split.")
 @option("--force", is_flag=True, help="Replace an earlier export at OUT.")
+@option(
+    "--fresh",
+    metavar="VALUE",
+    help="Write new test spectra in a secret order, without composition and twins, drawn from "
+    "streams that hold this public value; needs --key.",
+)
+@option(
+    "--key",
+    "key_file",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="KEY",
+    help="File for the key of --fresh, which maps the spectra to stars; keep it to yourself.",
+)
 def export(
     out: Path,
     task: str | None,
@@ -182,17 +195,40 @@ def export(
     form: str | None,
     withhold_composition: bool,
     force: bool,
+    fresh: str | None,
+    key_file: Path | None,
 ) -> None:
     """Write a data set for other frameworks.
 
     The order of the pairs is the one in which `starbench score` expects their latents. A task with
     noise exports only the noisy flux; `starbench score` compares reconstructions with the noiseless
     flux.
+
+    With --fresh, OUT gets the spectra that `starbench leaderboard confirm` asks the owner of a row
+    of predictions to encode.
     """
+    if (fresh is None) != (key_file is None):
+        raise click.UsageError("Give --fresh and --key together, or neither.")
+    if fresh is not None and (form not in (None, "hdf5") or withhold_composition):
+        raise click.UsageError("--fresh writes HDF5 without composition; remove other options.")
     from starbench.tasks.registry import get_task
     from starbench.tasks.storage.export import export as export_pairs
+    from starbench.tasks.storage.fresh_spectra import write_fresh
 
     loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
+    if fresh is not None and key_file is not None:
+        key = write_fresh(
+            loaded,
+            scale or loaded.default_scale,
+            fresh,
+            out,
+            key_file,
+            force=force,
+            progress=not quiet,
+        )
+        click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.1f} MB)")
+        click.echo(f"Wrote {key_file}, whose SHA-256 {key.sha256} the spectra hold")
+        return
     try:
         export_pairs(
             loaded,

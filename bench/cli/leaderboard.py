@@ -60,6 +60,7 @@ def add(
     """
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
+    from starbench.leaderboard.store.verify import equal_ranks
     from starbench.tasks.registry import get_task
 
     paths = board.add(
@@ -72,6 +73,8 @@ def add(
     )
     for path in paths:
         click.echo(f"added {path.name}")
+    for sentence in equal_ranks(paths[0].parents[1]):
+        click.echo(f"flagged: {sentence}")
     click.echo("Next: starbench leaderboard build")
 
 
@@ -158,7 +161,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     """
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board
-    from starbench.leaderboard.store.verify import verify_row
+    from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
@@ -170,6 +173,10 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         folder = directory or board.readable_directory(Path.cwd())
         paths = sorted((folder / "rows").glob("*.json"))
     refused = 0
+    if not rows:
+        for sentence in strays(folder):
+            refused += 1
+            say(f"refused  {sentence}")
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
             row = verify_row(path, get_task=get_task, installed_method=_installed_method, run=run)
@@ -178,6 +185,9 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             say(f"refused  {error}")
         else:
             say(f"{row.status:8} {printable(path)}")
+    if not rows and not refused:
+        for sentence in equal_ranks(folder):
+            say(f"flagged  {sentence}")
     if refused:
         raise Failure(f"{refused} of {len(paths)} rows are refused; see above.")
 
@@ -283,6 +293,7 @@ def suite(name: str, directory: Path | None) -> None:
     metavar="DIR",
     help="Folder in which to keep the repeated run; by default it is deleted.",
 )
+@option("--by", metavar="NAME", help="Record who repeated the run.")
 @cache_option
 @quiet_option
 def reproduce(
@@ -291,6 +302,7 @@ def reproduce(
     device: str | None,
     method: str | None,
     out: Path | None,
+    by: str | None,
     cache: Path | None,
     quiet: bool,
 ) -> None:
@@ -298,11 +310,13 @@ def reproduce(
 
     ROW is the file of a row, or the folder of a run. On equal hardware, libraries and threads all
     ranks must be equal. Elsewhere, exits with 1 if a metric differs by more than its tolerance,
-    which is printed, or if the stars that differ favour the row by more than chance.
+    which is printed, or if the stars that differ favour the row by more than chance. Writes the
+    outcome to leaderboard/reproductions, or to reproduction.json in the folder of a run.
     """
     from starbench.leaderboard.store import board, reproduce
     from starbench.leaderboard.store.checks import check_rank_metrics
     from starbench.leaderboard.store.repeat import repeat_run
+    from starbench.leaderboard.store.reproductions import write_reproduction
     from starbench.methods.registry import get_method
     from starbench.results.text import printable
     from starbench.tasks.registry import get_task
@@ -345,9 +359,136 @@ def reproduce(
     click.echo(f"\n{reproduce.TOLERANCES}")
     if reproduction.conditions and reproduction.ranks.differing:
         click.echo(f"Ranks may differ, as {printable('; '.join(reproduction.conditions))}.")
+    kept = write_reproduction(path, again, reproduction, by=by)
+    click.echo(f"Wrote {printable(kept)}")
     if reproduction.fault is not None:
         raise Failure(reproduction.fault)
     click.echo(f"All {len(reproduction.metrics)} metrics agree.")
+
+
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example=f"starbench leaderboard confirm \\\n    {ROW} \\\n"
+    "    --state runs/apogee-giants/fader/0-ced64dfee2 --beacon $(git rev-parse HEAD) \\\n"
+    '    --beacon-source "first commit on main after the row\'s"',
+)
+@click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
+@option(
+    "--state",
+    type=UserPath(path_type=Path),
+    metavar="DIR",
+    help="Folder of the run that made ROW, or its best.safetensors.",
+)
+@option(
+    "--beacon",
+    metavar="VALUE",
+    help="A public value that did not exist when ROW was committed; it names the streams of the "
+    "fresh stars.",
+)
+@option(
+    "--beacon-source",
+    required=True,
+    metavar="TEXT",
+    help="What the value is and when it came to exist, such as a commit or the round of a public "
+    "randomness beacon.",
+)
+@option(
+    "--predictions",
+    type=UserPath(path_type=Path, dir_okay=False),
+    metavar="LATENTS",
+    help="Latents of the spectra that `starbench data export --fresh` wrote, for a row of "
+    "predictions; needs --key.",
+)
+@option(
+    "--key",
+    "key_file",
+    type=UserPath(path_type=Path, dir_okay=False),
+    metavar="KEY",
+    help="Key that was written with these spectra.",
+)
+@option(
+    "--method",
+    metavar="METHOD",
+    show_default="the name in the row",
+    help="The row's method as PATH.py:CLASS, if it has no registered name.",
+)
+@option("--by", metavar="NAME", help="Record who confirms the row.")
+@option("--replace", is_flag=True, help="Replace an earlier confirmation of ROW.")
+@option("--device", metavar="DEVICE", show_default="the row's", help="A torch device.")
+@option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="the row's, or all available cores if they are fewer",
+    help="Number of CPU threads.",
+)
+@cache_option
+@quiet_option
+def confirm(
+    row: Path,
+    state: Path | None,
+    beacon: str | None,
+    beacon_source: str,
+    predictions: Path | None,
+    key_file: Path | None,
+    method: str | None,
+    by: str | None,
+    replace: bool,
+    device: str | None,
+    threads: int | None,
+    cache: Path | None,
+    quiet: bool,
+) -> None:
+    """Score the fixed state behind a row on stars that nobody has seen.
+
+    ROW is the file of a row, or the folder of a run. The method is not fitted: the state whose
+    digest ROW holds encodes as many new test stars of the same task. Writes
+    leaderboard/confirmations, or confirmation.json in the folder of a run. Exits with 1 if the
+    difference from ROW lies outside its 95 % interval.
+    """
+    from starbench.leaderboard.pages.trust import confirmation_text
+    from starbench.leaderboard.store import board
+    from starbench.leaderboard.store import confirm as store
+    from starbench.leaderboard.store.confirmations import confirmation_beside
+    from starbench.methods.registry import get_method
+    from starbench.results.text import printable
+    from starbench.tasks.registry import get_task
+    from starbench.tasks.storage.fresh_spectra import read_key
+
+    path = board.row_file(row)
+    if (state is None) == (predictions is None):
+        raise click.UsageError("Give either --state or --predictions.")
+    if (beacon is None) != (state is None) or (key_file is None) != (predictions is None):
+        raise click.UsageError("Give --state with --beacon, or --predictions with --key.")
+    subject = store.read_subject(path, board.ranks_beside(path), replace=replace)
+    witness = store.Witness(beacon_source, by)
+    if method is None and subject.row.given.method is not None:  # a row may not choose what runs
+        raise UserError(
+            f"The row's method was given as {printable(subject.row.given.method)}; "
+            "give that file with --method."
+        )
+    task = get_task(subject.row.task, cache=cache)
+    if predictions is not None and key_file is not None:
+        confirmation = store.confirm_predictions(
+            subject, predictions, read_key(key_file), witness, task, quiet=quiet
+        )
+    else:
+        assert state is not None and beacon is not None  # checked above
+        confirmation = store.confirm_state(
+            subject,
+            state,
+            beacon,
+            witness,
+            get_method(method or subject.row.method),
+            task,
+            device=device,
+            threads=threads,
+            quiet=quiet,
+        )
+    click.echo(confirmation_text(subject.row, confirmation))
+    click.echo(f"Wrote {printable(confirmation_beside(path))}")
+    if not confirmation.confirmed:
+        raise Failure("The row is not confirmed: the difference lies outside its 95 % interval.")
 
 
 def _scores(entries: "Sequence[Entry]", name: str) -> "SuiteScores":

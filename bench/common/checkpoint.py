@@ -52,6 +52,11 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     return tensors, metadata
 
 
+def state_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of named tensors, which does not depend on the metadata beside them."""
+    return _digest(tensors, "")
+
+
 def _digest(tensors: Mapping[str, torch.Tensor], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):

@@ -1,11 +1,13 @@
 """The provenance of a row: versions, commit, machine and peak memory."""
 
+import hashlib
 import importlib.metadata
 import platform
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,8 @@ class Provenance:
         Whether tracked files differed from the commit.
     libraries : dict of str to str
         Versions by name.
+    environment_sha256 : str
+        As `environment_digest` returns it.
     hardware : Machine
     """
 
@@ -55,6 +59,7 @@ class Provenance:
     commit: str | None
     dirty: bool | None
     libraries: dict[str, str]
+    environment_sha256: str
     hardware: Machine
 
 
@@ -70,7 +75,12 @@ def current_provenance(device: str, threads: int) -> Provenance:
     """
     commit, dirty = checkout()
     return Provenance(
-        starbench.__version__, commit, dirty, library_versions(), hardware(device, threads)
+        starbench.__version__,
+        commit,
+        dirty,
+        library_versions(),
+        environment_digest(),
+        hardware(device, threads),
     )
 
 
@@ -78,6 +88,18 @@ def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     return {"python": platform.python_version(), **versions}
+
+
+@cache
+def environment_digest() -> str:
+    """Return the SHA-256 of the versions of Python and of all installed distributions."""
+    installed = {
+        f"{re.sub('[-_.]+', '-', each.name).lower()}=={each.version}"
+        for each in importlib.metadata.distributions()
+        if each.name and each.name != "starbench"  # which the row's commit determines
+    }
+    text = "\n".join([f"python=={platform.python_version()}", *sorted(installed)])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -5,6 +5,7 @@ To a file belong the files beside it that it imports; to a module of a package, 
 
 import ast
 import hashlib
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
@@ -71,6 +72,48 @@ def source_digest(path: Path) -> str:
     if not neighbours:
         return own.hexdigest()
     return _add_files(hashlib.sha256(own.digest()), neighbours, path.parent)
+
+
+def module_digest(module: str, within: str) -> str:
+    """Return the SHA-256 of an imported module and of those of a package that it imports.
+
+    Parameters
+    ----------
+    module : str
+    within : str
+        The package; what the module imports from elsewhere does not count.
+    """
+    files: dict[str, Path] = {}
+    _collect_modules(module, within, files)
+    digest = hashlib.sha256()
+    for name, file in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _collect_modules(module: str, within: str, files: dict[str, Path]) -> None:
+    """Add the file of a module, and of those of the package that it imports in turn."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or module in files:
+        return
+    files[module] = Path(spec.origin)
+    for node in ast.walk(ast.parse(files[module].read_bytes())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.startswith(f"{within}.") and _is_module(name):
+                _collect_modules(name, within, files)
+
+
+def _is_module(name: str) -> bool:
+    """Return whether a dotted name, whose parents can be imported, is a module."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is a module, not a package
+        return False
 
 
 def _add_files(digest: "hashlib._Hash", files: Iterable[Path], folder: Path) -> str:

@@ -165,3 +165,21 @@ def estimate(metric: Metric, value: float, resampled: np.ndarray) -> Estimate:
     """
     low, high = interval(resampled)
     return Estimate(value, min(low, value), max(high, value), metric.version)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Return the two-sided p-value of a sign test.
+
+    Parameters
+    ----------
+    better, worse : int
+        Numbers of pairs on which the first method is better, and worse.
+
+    Examples
+    --------
+    >>> sign_test(5, 0), sign_test(6, 0), sign_test(3, 3)
+    (0.0625, 0.03125, 1.0)
+    """
+    n = better + worse
+    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
+    return min(1.0, float(2 * tail / 2**n))

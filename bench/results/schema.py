@@ -15,7 +15,7 @@ import hashlib
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -100,15 +100,20 @@ Amount = Annotated[float, Field(ge=0, le=1e15)]
 Number = Annotated[float, AfterValidator(_bounded)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A row, a part of one, or another record that is checked like a row."""
+
     # Strict: "0.9" is not 0.9 and true is not 1. No extra keys: a misspelt field is an error.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+PartOf = TypeVar("PartOf", bound=Part)
 
 
 # ------------------------------------------------------------------------------------------- schema
 
 
-class RecordedEstimate(_Part):
+class RecordedEstimate(Part):
     """The value of one metric.
 
     Attributes
@@ -140,7 +145,7 @@ class RecordedEstimate(_Part):
         return self
 
 
-class Selection(_Part):
+class Selection(Part):
     """How the scored state of the method was chosen.
 
     Attributes
@@ -155,7 +160,7 @@ class Selection(_Part):
     epoch: Count | None = None
 
 
-class Hardware(_Part):
+class Hardware(Part):
     """The machine of a run.
 
     Attributes
@@ -200,7 +205,7 @@ class Hardware(_Part):
         return self.processor if used is None else f"{self.processor} ({used})"
 
 
-class Code(_Part):
+class Code(Part):
     """The code of a method that is not starbench's own.
 
     Attributes
@@ -216,7 +221,7 @@ class Code(_Part):
     package: Label | None = None
 
 
-class Given(_Part):
+class Given(Part):
     """What the run's command named by its place, from the folder where it was run.
 
     Attributes
@@ -232,7 +237,7 @@ class Given(_Part):
     data: Place | None = None
 
 
-class Load(_Part):
+class Load(Part):
     """How busy and how fast the machine was during a run, so that times can be compared.
 
     Runs are counted when the run begins, after each epoch and at the end: all runs of the user on
@@ -260,7 +265,7 @@ _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cros
 """Names of the diagnostics in the field `adversary`, which rows had before `diagnostics`."""
 
 
-class Row(_Part):
+class Row(Part):
     """One run of one method on one task, with everything that the leaderboard needs of it.
 
     Attributes
@@ -296,6 +301,16 @@ class Row(_Part):
         `ranks_digest` of the ranks written beside the row.
     starbench_version, commit, dirty, libraries
         The code; `commit` is None outside a checkout, and `dirty` says whether files differed.
+    state_sha256 : str or None
+        Digest of the scored state of the method, as `starbench.common.checkpoint.state_sha256` of
+        the tensors in ``best.safetensors`` in the run's folder gives it.
+    source_sha256 : str or None
+        Digest of the method's source files: `code.sha256`, or that of its module in starbench and
+        of those that it imports from ``starbench.methods``.
+    environment_sha256 : str or None
+        Digest of the versions of Python and of all installed distributions.
+
+    Rows of predictions lack the first two of these digests, and those of the first releases all.
     hardware : Hardware
     seconds : dict of str to float
         Wall time of each stage and the ``total``.
@@ -340,6 +355,9 @@ class Row(_Part):
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
     dirty: bool | None = None
     libraries: Annotated[dict[Key, Label], Field(max_length=100)]
+    state_sha256: Sha256 | None = None
+    source_sha256: Sha256 | None = None
+    environment_sha256: Sha256 | None = None
     hardware: Hardware
     seconds: Annotated[dict[Key, Amount], Field(max_length=32)]
     load: Load | None = None
@@ -459,8 +477,8 @@ def possible_range(name: str) -> tuple[float, float]:
 # --------------------------------------------------------------------------------- reading, writing
 
 
-def row_text(row: Row) -> str:
-    """Return a row as JSON: equal texts for equal rows."""
+def row_text(row: Part) -> str:
+    """Return a row, or another record, as JSON: equal texts for equal ones."""
     return _canonical(row.model_dump(mode="python"), indent=2) + "\n"
 
 
@@ -478,22 +496,43 @@ def parse_row(text: str | bytes, name: str = "row") -> Row:
     RowError
         With one sentence that names the field and what it should be.
     """
+    return parse_part(Row, text, name, "row")
+
+
+def parse_part(part: type[PartOf], text: str | bytes, name: str, kind: str) -> PartOf:
+    """Check the text of a row, or of another record of this schema, and return it.
+
+    Parameters
+    ----------
+    part : type
+        `Row`, or another subclass of `Part`.
+    text : str or bytes
+    name, kind : str
+        The record and what it is, in errors.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the field and what it should be.
+    """
     if len(text) > MAX_ROW_BYTES:
-        raise RowError(f"{name}: has {len(text):,} bytes; a row may have at most {MAX_ROW_BYTES:,}")
+        raise RowError(
+            f"{name}: has {len(text):,} bytes; a {kind} may have at most {MAX_ROW_BYTES:,}"
+        )
     try:
         # Parsers differ in which of two equal keys they keep.
         content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except RecursionError:
-        raise RowError(f"{name}: nested too deeply for a row") from None
+        raise RowError(f"{name}: nested too deeply for a {kind}") from None
     except ValueError as error:
         raise RowError(f"{name}: not valid JSON ({shorten(str(error))})") from None
     if not isinstance(content, dict):
-        kind = json_kind(content)
-        raise RowError(f"{name}: a row is a JSON object of named fields, not a {kind}")
+        found = json_kind(content)
+        raise RowError(f"{name}: a {kind} is a JSON object of named fields, not a {found}")
     try:
-        return Row.model_validate(content)
+        return part.model_validate(content)
     except ValidationError as error:
-        raise RowError(f"{name}: {validation_sentence(error)}") from None
+        raise RowError(f"{name}: {validation_sentence(error, kind)}") from None
 
 
 def read_row(path: Path) -> Row:
@@ -504,16 +543,21 @@ def read_row(path: Path) -> Row:
     RowError
         With one sentence that names the file, the field and what it should be.
     """
-    check_file_size(Path(path), MAX_ROW_BYTES, "row")
+    return read_part(Row, path, "row")
+
+
+def read_part(part: type[PartOf], path: Path, kind: str) -> PartOf:
+    """Read and check a row, or another record of this schema; see `parse_part`."""
+    check_file_size(Path(path), MAX_ROW_BYTES, kind)
     try:
         text = Path(path).read_bytes()
     except OSError as error:
         raise RowError(f"{printable(path)}: cannot be read ({error.strerror})") from None
-    return parse_row(text, printable(path))
+    return parse_part(part, text, printable(path), kind)
 
 
-def write_row(row: Row, path: Path) -> None:
-    """Write a row atomically: equal rows give equal bytes."""
+def write_row(row: Part, path: Path) -> None:
+    """Write a row, or another record, atomically: equal ones give equal bytes."""
     with atomic_path(path) as temporary:
         temporary.write_text(row_text(row), encoding="utf-8")
 

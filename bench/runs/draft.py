@@ -169,6 +169,7 @@ class Result:
     load: Load | None = None
     peak_memory_mb: float | None = None
     predictions_sha256: str | None = None
+    state_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ class RowDraft:
         Hyperparameters set by hand on top of the preset or the defaults.
     code : Code or None
         Of a method that is not starbench's own.
+    source_sha256 : str or None
+        Of the method's source files, starbench's own or not.
     given : Given
     """
 
@@ -203,6 +206,7 @@ class RowDraft:
     preset: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     code: Code | None = None
+    source_sha256: str | None = None
     given: Given = field(default_factory=Given)
 
     def check(self, whose: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.common.paths import short_path, user_path
-from starbench.common.sources import code_digest, package_folder
+from starbench.common.sources import code_digest, module_digest, package_folder
 from starbench.methods.base import Method
 from starbench.methods.registry import PLUGINS
 
@@ -47,6 +47,19 @@ def method_code(method_class: type[Method]) -> Code | None:
         return None
     package = PLUGINS.package_of(method_class.name, method_class)
     return Code(code_digest(method_class.__module__, source), package)
+
+
+def source_sha256(method_class: type[Method]) -> str | None:
+    """Return the digest of a method's source files; None for one without a file.
+
+    For a method of a third party it is that of `method_code`.
+    """
+    source = source_file(method_class)
+    if source is None:
+        return None
+    if method_class.__module__.startswith("starbench."):
+        return module_digest(method_class.__module__, within="starbench.methods")
+    return code_digest(method_class.__module__, source)
 
 
 def given(

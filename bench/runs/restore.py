@@ -1,5 +1,9 @@
 """Restoring the fitted method of a finished run from its files."""
 
+from collections.abc import Mapping
+
+import torch
+
 from starbench.common import checkpoint
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import get_method
@@ -18,6 +22,32 @@ def finished_row(folder: RunFolder) -> Row:
     if not folder.row.exists():
         raise SettingError(f"{folder.path} holds no finished run; give the folder of one.")
     return read_row(folder.row)
+
+
+def restored(
+    row: Row,
+    state: Mapping[str, torch.Tensor],
+    method_class: type[Method],
+    device: str = "cpu",
+) -> Method:
+    """Return the method of a row in some state.
+
+    Parameters
+    ----------
+    row : Row
+        Its hyperparameters and its seed make the method.
+    state : mapping of str to torch.Tensor
+        As the method's `state` returned it.
+    method_class : type of Method
+    device : str
+    """
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row.hyperparameters.items()
+    }
+    method = method_class(method_class.Hyperparameters(**settings), seed=row.seed, device=device)
+    method.load_state(dict(state))
+    return method
 
 
 def restore(
@@ -50,10 +80,4 @@ def restore(
             f"{folder.path} was made by version {row.method_version} of {row.method}, but version "
             f"{method_class.version} is installed; run it again."
         )
-    settings = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in row.hyperparameters.items()
-    }
-    method = method_class(method_class.Hyperparameters(**settings), seed=row.seed, device=device)
-    method.load_state(checkpoint.load(folder.best)[0])
-    return method, row
+    return restored(row, checkpoint.load(folder.best)[0], method_class, device), row

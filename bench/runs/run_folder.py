@@ -43,6 +43,10 @@ class RunFolder:
         self.history = path / "history.csv"
         self.checkpoint = path / "checkpoint.safetensors"
         self.best = path / "best.safetensors"
+        self.records = tuple(  # of what the leaderboard's commands found, if they were used here
+            path / name
+            for name in ("reproduction.json", "confirmation.json", "confirmation.ranks.h5")
+        )
         self.log = path / "log.txt"  # what a sweep's run said, kept if it left no row
         self.figures = path / "figures"
         self.spectra_figure = self.figures / "spectra.png"
@@ -61,7 +65,8 @@ class RunFolder:
         """Remove the files of an earlier run, and no others."""
         # The row first: a run without one counts as unfinished.
         for file in (self.row, self.settings, self.ranks, self.latents, self.example, self.history,
-                     self.checkpoint, self.best, *self.figures.glob("*.png")):  # fmt: skip
+                     self.checkpoint, self.best, *self.records,
+                     *self.figures.glob("*.png")):  # fmt: skip
             file.unlink(missing_ok=True)
         self.clear_rankings()
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 
+from starbench.common import checkpoint
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.hdf5_guards import OpenElsewhere
 from starbench.common.progress import bar, say, stage
@@ -53,7 +54,7 @@ from starbench.runs.draft import (
 )
 from starbench.runs.fitting import SELECTION_RULE, Fit
 from starbench.runs.load import MachineLoad
-from starbench.runs.origin import Given, method_code, source_file
+from starbench.runs.origin import Given, method_code, source_file, source_sha256
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
@@ -132,7 +133,7 @@ def run(
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
     device = resolved_device(device)
-    threads = _configure_torch(seed, threads)
+    threads = configure_torch(seed, threads)
     began = time.perf_counter()
     task.prepare(scale, progress=not quiet)
     identity = Identity.of(
@@ -156,6 +157,7 @@ def run(
             preset=preset,
             overrides=overrides or {},
             code=method_code(method_class),
+            source_sha256=source_sha256(method_class),
             given=given or Given(),
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
@@ -288,6 +290,7 @@ class _Job:
             epoch=fit.best_epoch or None,
             epochs=fit.epoch_done,
             n_parameters=method.n_parameters,
+            state_sha256=checkpoint.state_sha256(checkpoint.load(self.folder.best)[0]),
         )
 
     def _score(
@@ -362,7 +365,7 @@ def resolved_device(device: str) -> str:
     return device
 
 
-def _configure_torch(seed: int, threads: int | None) -> int:
+def configure_torch(seed: int, threads: int | None) -> int:
     """Set the threads, torch's determinism and all global seeds; return the number of threads."""
     if threads is None:
         threads = available_cores()

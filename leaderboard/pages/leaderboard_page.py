@@ -18,6 +18,7 @@ from starbench.leaderboard.statistics.columns import COLUMNS, Column
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.levels import level_of
 from starbench.leaderboard.store.published import Published, published_results
 from starbench.leaderboard.store.task import task_order
 from starbench.metrics import METRICS
@@ -194,9 +195,11 @@ def _definitions() -> list[str]:
 
 
 def _commit(row: Row) -> str:
+    """Return the commit of starbench, and the digest of a third party's code."""
+    code = f", code `{row.code.sha256[:10]}`" if row.code else ""
     if row.commit is None:
-        return f"release {markdown(row.starbench_version)}"
-    return f"`{row.commit[:10]}`" + (" (changed)" if row.dirty else "")
+        return f"release {markdown(row.starbench_version)}{code}"
+    return f"`{row.commit[:10]}`" + (" (changed)" if row.dirty else "") + code
 
 
 def _by_group(entry: Entry) -> tuple[object, ...]:
@@ -233,15 +236,22 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
             ]
         else:
             cells += [f"{row.status}: {markdown(row.message or '')}"] + [""] * (len(columns) - 1)
-        cells += [_commit(row), markdown(machine), f"<code>{markdown(row.command)}</code>"]
+        cells += [
+            level_of(entry),
+            _commit(row),
+            markdown(machine),
+            f"<code>{markdown(row.command)}</code>",
+        ]
         lines.append(cells)
-    header = ("Row", *(column.title for column in columns), "Commit", "Machine", "Command")
-    align = "l" + "r" * len(columns) + "lll"
+    header = ("Row", *(column.title for column in columns), "Level", "Commit", "Machine", "Command")
+    align = "l" + "r" * len(columns) + "llll"
     return [
         "## Single rows",
         "Each with its 95 % interval from a bootstrap over pairs, and the command that repeats the "
         f"run at its commit. [{CSV}]({CSV}) has all metrics of all rows. `starbench leaderboard "
         "verify` recomputes the shares and ranks of each row from the ranks of its stars; "
-        "`starbench leaderboard reproduce` repeats a run and compares its metrics with the row.",
+        "`starbench leaderboard reproduce` repeats a run and compares its metrics with the row; "
+        "`starbench leaderboard confirm` scores its fixed state on stars that nobody had seen. The "
+        "level says which of these was done.",
         table(header, align, lines),
     ]

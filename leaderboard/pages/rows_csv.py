@@ -21,6 +21,7 @@ from starbench.leaderboard.statistics.facts import (
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.levels import level_of
 
 # A spreadsheet that separates cells by semicolons starts a new cell at one. Quotes and blanks
 # before the sign may be dropped, and some languages read full-width signs as ASCII ones.
@@ -52,8 +53,9 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
     -------
     str
         Rows that share a ``group`` are averaged in one line of the tables; rows that share a
-        ``set`` may be compared. Each metric has the columns ``<metric>``, ``<metric>.low``,
-        ``<metric>.high`` and ``<metric>.version``, empty where a row lacks it.
+        ``set`` may be compared; ``level`` says how far a row has been checked. Each metric has the
+        columns ``<metric>``, ``<metric>.low``, ``<metric>.high`` and ``<metric>.version``, empty
+        where a row lacks it.
     """
     metrics = metric_names(entry.row for entry in entries)
     lines: list[dict[str, object]] = []
@@ -67,6 +69,7 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
                         "group": group.key,
                         "rank": judged.ranks.get(group.key),
                         "superseded": section.superseded(group),
+                        "level": level_of(entry),
                         **row_facts(entry.row),
                         **metric_facts(entry.row, metrics),
                     }

@@ -12,7 +12,6 @@ Most of the time goes into summing each method's pairs over the resamples. `resa
 once for all methods of a table, which `pairwise` then compares with each other.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from starbench.leaderboard.statistics.resampling import (
     resample,
 )
 from starbench.leaderboard.store.board import Entry, ranks_beside
-from starbench.metrics.bootstrap import interval
+from starbench.metrics.bootstrap import interval, sign_test
 from starbench.results.ranks import read_ranks
 from starbench.results.text import RowError, printable
 
@@ -85,24 +84,6 @@ def compare_resampled(a: Resampled, b: Resampled) -> Comparison:
     return Comparison(
         a.share, b.share, a.share - b.share, low, high, a.by_seed.shape[1], b.by_seed.shape[1]
     )
-
-
-def sign_test(better: int, worse: int) -> float:
-    """Return the two-sided p-value of a sign test.
-
-    Parameters
-    ----------
-    better, worse : int
-        Numbers of pairs on which the first method is better, and worse.
-
-    Examples
-    --------
-    >>> sign_test(5, 0), sign_test(6, 0), sign_test(3, 3)
-    (0.0625, 0.03125, 1.0)
-    """
-    n = better + worse
-    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
-    return min(1.0, float(2 * tail / 2**n))
 
 
 def compare_shares(found_a: Floats, found_b: Floats) -> Comparison:

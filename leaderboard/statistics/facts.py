@@ -47,6 +47,9 @@ def row_facts(row: Row) -> dict[str, object]:
         "ranks_sha256": row.ranks_sha256,
         "predictions_sha256": row.predictions_sha256,
         "code_sha256": row.code.sha256 if row.code else None,
+        "state_sha256": row.state_sha256,
+        "source_sha256": row.source_sha256,
+        "environment_sha256": row.environment_sha256,
         "package": row.code.package if row.code else None,
         "command": row.command,
     }

@@ -4,6 +4,7 @@ The schema of `starbench.results.schema` checks a row by itself.
 """
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import numpy as np
 
 from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
 from starbench.leaderboard.store.task import BoardTask
-from starbench.methods.base import Method
+from starbench.methods.base import Method, SettingError
+from starbench.methods.registry import make_hyperparameters
 from starbench.metrics import TwinRanks, metric, recovery_estimates, resample_pairs, twin_ranks
 from starbench.results.ranks import Ranks, ranks_digest
 from starbench.results.schema import RecordedEstimate, Row
@@ -66,10 +68,17 @@ def check_rank_metrics(row: Row, ranks: Ranks, name: str, *, intervals: bool = F
             f"{name}: field `ranks_sha256` is not the digest of the ranks beside the row; "
             "restore both files as the run wrote them"
         )
+    check_rank_values(row.metrics, ranks, name, intervals=intervals)
+
+
+def check_rank_values(
+    metrics: Mapping[str, RecordedEstimate], ranks: Ranks, name: str, *, intervals: bool
+) -> None:
+    """Recompute rank metrics and refuse values that differ; see `check_rank_metrics`."""
     # Values do not depend on the resamples, so one suffices where only values are compared.
     counts = None if intervals else resample_pairs(len(ranks.rank), 1)
     for key, expected in recovery_estimates(TwinRanks(*ranks), counts=counts).items():
-        recorded = row.metrics.get(key)
+        recorded = metrics.get(key)
         if recorded is None or recorded.version != expected.version:
             continue
         if abs(recorded.value - expected.value) > _ROUNDING:
@@ -233,7 +242,7 @@ def check_declared(row: Row, name: str, method: type[Method] | None) -> None:
         f"{row.method} declares",
         "restore the row as the run wrote it",
     )
-    if row.method_version > method.version:
+    if not 1 <= row.method_version <= method.version:
         raise RowError(
             f"{name}: field `method_version` is {row.method_version}, but the installed "
             f"{row.method} has version {method.version}; restore the row, or update starbench"
@@ -250,6 +259,47 @@ def check_declared(row: Row, name: str, method: type[Method] | None) -> None:
             f"{name}: field `hyperparameters` and those of {row.method} differ in `{other}`; "
             "restore the row as the run wrote it"
         )
+    if row.method_version == method.version:
+        settings_of(row, name, method)  # refuses values out of range
+
+
+def settings_of(row: Row, name: str, method: type[Method]) -> object:
+    """Return a row's hyperparameters as the method's dataclass, checked like `--set` options.
+
+    Parameters
+    ----------
+    row : Row
+    name : str
+        How errors refer to the row.
+    method : type of Method
+
+    Raises
+    ------
+    RowError
+        If the installed method has other hyperparameters, or a value is out of its range.
+    """
+    defaults = dataclasses.asdict(method.Hyperparameters())
+    for key in sorted({*defaults, *row.hyperparameters}):
+        if key not in defaults or key not in row.hyperparameters:
+            which = "the row" if key in row.hyperparameters else f"the installed {method.name}"
+            raise RowError(
+                f"{name}: field `hyperparameters`: only {which} has {key!a}; check out the row's "
+                "commit"
+            )
+    changed = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in row.hyperparameters.items()
+        if value != _as_in_row(defaults[key])
+    ]
+    try:
+        return make_hyperparameters(method, None, changed)
+    except SettingError as error:
+        raise RowError(f"{name}: field `hyperparameters`: {str(error).rstrip('.')}") from None
+
+
+def _as_in_row(value: object) -> object:
+    """Return a default as JSON holds it: tuples as lists."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def check_entry(

@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from starbench.common.threads import available_cores
-from starbench.leaderboard.store.reproduce import check_reproducible, settings_of
+from starbench.leaderboard.store.checks import settings_of
+from starbench.leaderboard.store.reproduce import check_reproducible
 from starbench.methods.base import Method
 from starbench.results.ranks import Ranks, read_ranks
 from starbench.results.schema import Row

@@ -10,10 +10,9 @@ the stars that differ must not favour the row by more than chance allows
 (`starbench.leaderboard.store.rank_changes`).
 """
 
-import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tabulate import tabulate
 
@@ -25,11 +24,10 @@ from starbench.leaderboard.store.checks import (
 )
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS, RankChanges, rank_changes
 from starbench.leaderboard.store.task import BoardTask
-from starbench.methods.base import Method, SettingError
-from starbench.methods.registry import make_hyperparameters
+from starbench.methods.base import Method
 from starbench.metrics import METRICS, TwinRanks, family, metric, recovery_estimates
 from starbench.results.ranks import Ranks
-from starbench.results.schema import RecordedEstimate, Row
+from starbench.results.schema import Hardware, RecordedEstimate, Row
 from starbench.results.text import RowError, printable
 from starbench.runs.origin import method_code
 
@@ -130,7 +128,19 @@ def compare(row: Row, ranks: Ranks, again: Row, ranks_again: Ranks) -> Reproduct
     )
 
 
-def differing_conditions(row: Row, again: Row) -> list[str]:
+class Made(Protocol):
+    """A row, or another record of a machine and its libraries."""
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine."""
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """Versions by name."""
+
+
+def differing_conditions(row: Made, again: Made) -> list[str]:
     """Return what differs between two runs of one setting and may change their rounding."""
     ours, theirs = row.hardware, again.hardware
     if not (ours.instruction_sets and ours.linear_algebra):
@@ -267,40 +277,6 @@ def check_source(row: Row, name: str) -> None:
         )
 
 
-def settings_of(row: Row, name: str, method: type[Method]) -> object:
-    """Return a row's hyperparameters as the method's dataclass, checked like `--set` options.
-
-    Parameters
-    ----------
-    row : Row
-    name : str
-        How errors refer to the row.
-    method : type of Method
-
-    Raises
-    ------
-    RowError
-        If the installed method has other hyperparameters, or a value is out of its range.
-    """
-    defaults = dataclasses.asdict(method.Hyperparameters())
-    for key in sorted({*defaults, *row.hyperparameters}):
-        if key not in defaults or key not in row.hyperparameters:
-            which = "the row" if key in row.hyperparameters else f"the installed {method.name}"
-            raise RowError(
-                f"{name}: field `hyperparameters`: only {which} has {key!a}; check out the row's "
-                "commit"
-            )
-    changed = [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in row.hyperparameters.items()
-        if value != _as_in_row(defaults[key])
-    ]
-    try:
-        return make_hyperparameters(method, None, changed)
-    except SettingError as error:
-        raise RowError(f"{name}: field `hyperparameters`: {str(error).rstrip('.')}") from None
-
-
 def agreement_table(compared: Sequence[Agreement]) -> str:
     """Return the comparison as a table for the terminal."""
     lines = [
@@ -322,8 +298,3 @@ def agreement_table(compared: Sequence[Agreement]) -> str:
         colalign=["left", "right", "right", "left", "right", "left"],
         disable_numparse=True,
     )
-
-
-def _as_in_row(value: object) -> object:
-    """Return a default as JSON holds it: tuples as lists."""
-    return list(value) if isinstance(value, tuple) else value

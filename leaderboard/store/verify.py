@@ -1,6 +1,6 @@
 """Verification of a row: everything about it that can be recomputed without training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from starbench.leaderboard.store.board import read_row_and_ranks
@@ -11,9 +11,11 @@ from starbench.leaderboard.store.checks import (
     check_metrics,
     check_rank_metrics,
 )
+from starbench.leaderboard.store.confirmations import check_confirmation
+from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, OracleControl
-from starbench.results.schema import Row
+from starbench.results.schema import Row, read_row
 from starbench.results.text import RowError, printable
 
 
@@ -25,6 +27,8 @@ def verify_row(
     run: Path | None = None,
 ) -> Row:
     """Recompute the rank metrics of a row, and compare it with its method and its task's data.
+
+    Records of a second run or of fresh stars beside the row are checked too.
 
     Parameters
     ----------
@@ -64,7 +68,37 @@ def verify_row(
                     "recomputed from latents; remove --run"
                 )
             check_latents(ranks, run / "latents.h5")
+    check_reproduction(path, row)
+    check_confirmation(path, row, ranks)
     return row
+
+
+def equal_ranks(directory: Path) -> Iterator[str]:
+    """Yield a sentence for each two methods of a leaderboard that rank every star alike.
+
+    Two networks cannot do so by chance, so one of the rows is a copy, or both methods are one.
+    Methods that find every twin do, and controls may.
+    """
+    first: dict[tuple[str, str | None], Row] = {}
+    for path in sorted((directory / "rows").glob("*.json")):
+        row = read_row(path)
+        if row.status != "ok" or row.control or row.metrics["doppelganger_free"].value == 1:
+            continue
+        other = first.setdefault((row.task, row.ranks_sha256), row)
+        if other.method != row.method:
+            yield (
+                f"{printable(path)}: has the ranks of a row of {other.method}, star by star; one "
+                "may be a copy of the other"
+            )
+
+
+def strays(directory: Path) -> Iterator[str]:
+    """Yield a sentence for each record of a leaderboard whose row does not exist."""
+    for kind in ("reproductions", "confirmations"):
+        for file in sorted((directory / kind).glob("*")):
+            name = file.name.removesuffix(".json").removesuffix(".ranks.h5")
+            if not (directory / "rows" / f"{name}.json").is_file():
+                yield f"{printable(file)}: there is no row of this name; remove it"
 
 
 def _has_own_distance(method: type[Method]) -> bool:

@@ -31,6 +31,7 @@ class ModelPairs(Task):
     def __init__(self, survey: Task, model: Task, card: Card):
         super().__init__()
         self.survey, self.model, self.card = survey, model, card
+        self.draws_any_split = survey.draws_any_split
 
     def _of(self, split: str) -> Task:
         return self.model if split == "train" else self.survey

@@ -29,6 +29,7 @@ class Observed(Task):
     def __init__(self, base: Task, card: Card):
         super().__init__()
         self.base, self.card, self.stored = base, card, base.stored
+        self.draws_any_split = base.draws_any_split
 
     @abstractmethod
     def observe(self, split: str, rows: slice, piece: Split) -> Split:

@@ -4,6 +4,8 @@ import numpy as np
 
 from starbench.tasks.base import SPLITS, Split, Task
 from starbench.tasks.card import Card
+from starbench.tasks.drawn import DrawnTask
+from starbench.tasks.streams import uniforms
 
 
 class ToyTask(Task):
@@ -43,3 +45,28 @@ class ToyTask(Task):
 
     def fingerprint(self, scale):
         return "toy-data-1"
+
+
+class DrawnToyTask(DrawnTask):
+    """Such spectra from random streams, so that fresh stars can be drawn."""
+
+    wavelength = np.linspace(15100.0, 16900.0, 60)
+
+    def __init__(self, n_pairs=(80, 60, 60), name="toy-drawn"):
+        super().__init__()
+        sizes = dict(zip(SPLITS, n_pairs, strict=True))
+        self.card = ToyTask().card.derive(
+            name=name, sizes={"full": sizes, "mini": sizes, "tiny": sizes}
+        )
+
+    def labels(self, split, start, stop):
+        uniform = uniforms(f"{self.name}/{split}/labels", start, stop, 8)
+        nuisance = uniform[:, :4].reshape(-1, 2, 2) * [1000, 1.5] + [4000, 1.5]
+        return nuisance, uniform[:, 4:] - 0.5
+
+    def spectra(self, nuisance, composition):
+        lines = np.random.default_rng(99).standard_normal((6, len(self.wavelength)))
+        unit = (nuisance - [4500, 2.25]) / [1000, 1.5]
+        flux = 1 - 0.02 * np.concatenate([composition, unit], axis=1) @ lines
+        noise = np.sin(1e5 * flux)  # of a fixed size, so that not all twins are found
+        return (flux + 0.009 * noise).astype(np.float32)

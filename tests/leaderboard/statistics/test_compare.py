@@ -12,10 +12,10 @@ from starbench.leaderboard.statistics.compare import (
     compare_ranks,
     compare_shares,
     ranks_of,
-    sign_test,
 )
 from starbench.leaderboard.statistics.resampling import found_share, resample, share_interval
 from starbench.leaderboard.store.board import load
+from starbench.metrics.bootstrap import sign_test
 from starbench.results.text import RowError
 
 

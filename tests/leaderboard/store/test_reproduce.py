@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support.rows import FakeTask, draw_ranks, row_content
 
 from starbench.cli.main import main
+from starbench.leaderboard.store.checks import settings_of
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS, rank_changes
 from starbench.leaderboard.store.reproduce import (
     agreements,
@@ -20,7 +21,6 @@ from starbench.leaderboard.store.reproduce import (
     check_source,
     compare,
     differing_conditions,
-    settings_of,
     tolerance,
 )
 from starbench.methods.polynomial_residual import PolynomialResidual

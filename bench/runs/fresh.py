@@ -1,0 +1,146 @@
+"""Scoring on fresh test stars, without a fit: a fixed state of a method, or latents from a file."""
+
+import hashlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from starbench.common.hdf5_guards import (
+    UNREADABLE,
+    local_object,
+    mostly_unwritten,
+    open_hdf5,
+    oversized,
+    read_numbers,
+)
+from starbench.common.progress import bar
+from starbench.evaluation.scoring import (
+    Scores,
+    decoder,
+    encode_split,
+    rank_stars,
+    reconstruction_errors,
+    score,
+)
+from starbench.evaluation.views import Labels, unshuffle, view_split
+from starbench.methods.base import Method
+from starbench.tasks.errors import DataError
+from starbench.tasks.fresh import FreshTest
+from starbench.tasks.storage.files import text_list
+from starbench.tasks.storage.fresh_spectra import Key
+
+
+def score_fresh(method: Method, task: FreshTest, scale: str, *, quiet: bool = False) -> Scores:
+    """Encode the fresh test stars of a task with a fitted method, and score them.
+
+    The order in which the method gets the spectra follows from the public value, so no state can
+    hold it. Probes, which need the stars to train on, are left out.
+
+    Parameters
+    ----------
+    method : Method
+        In the state to score.
+    task : FreshTest
+    scale : str
+    quiet : bool
+        Draw no progress.
+
+    Raises
+    ------
+    OutputError, Diverged
+        If the method's output cannot be scored.
+    """
+    order = int.from_bytes(hashlib.sha256(task.value.encode()).digest()[:8], "big")
+    n_pairs = task.sizes(scale)["test"]
+    view = view_split(task, "test", scale, method.label_access, order)
+    with bar(
+        label=f"score {method.name}",
+        total=2 * n_pairs * (2 if method.has_decoder else 1),
+        unit="spectra",
+        unit_scale=True,
+        quiet=quiet,
+    ) as progress:
+        latent = encode_split(method, view, progress.update)
+        errors = None
+        if method.has_decoder:
+            errors = reconstruction_errors(
+                task.noiseless_flux("test", scale),
+                n_pairs,
+                decoder(method, latent, view.labels.nuisance, len(task.wavelength)),
+                progress.update,
+            )
+    ranks = rank_stars(method, latent, view.labels, quiet=quiet)
+    return score(latent, view.labels, ranks=ranks, errors=errors)
+
+
+def read_fresh_latents(path: Path, key: Key, n_spectra: int) -> np.ndarray:
+    """Read the latents that a method of any framework gave to fresh spectra.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        HDF5 with ``latent`` [n_spectra, d], in the order of the spectra, and the root attribute
+        ``key_sha256`` of their file.
+    key : Key
+        Of these spectra.
+    n_spectra : int
+
+    Returns
+    -------
+    numpy.ndarray [n_spectra / 2, 2, d], float32
+        In the order of the pairs.
+
+    Raises
+    ------
+    DataError
+        With one sentence that says what to change.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is not a file; give an HDF5 file of latents.")
+    try:
+        with open_hdf5(path) as file:
+            stated = file.attrs.get("key_sha256")
+            dataset = local_object(file, "latent")
+            if stated is None:
+                raise DataError(
+                    f"{path} lacks the attribute key_sha256; copy it from the file of spectra, so "
+                    "that the latents say of which spectra they are."
+                )
+            if text_list(stated) != (key.sha256,):
+                raise DataError(
+                    f"{path} holds latents of other spectra than the key's; give the key that was "
+                    "written with these spectra."
+                )
+            if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
+                raise DataError(f"{path} has no dataset latent of floating-point numbers; add it.")
+            if dataset.ndim != 2 or len(dataset) != n_spectra or not 0 < dataset.shape[1] <= 2048:
+                raise DataError(
+                    f"{path}: latent has shape {list(dataset.shape)}; give [{n_spectra}, d] with "
+                    "d at most 2048, in the order of the spectra."
+                )
+            if oversized(dataset) or mostly_unwritten(dataset):
+                raise DataError(f"{path}: latent is incomplete, or in huge chunks; write it again.")
+            values = read_numbers(dataset)
+    except DataError:
+        raise
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as HDF5; write it again.") from error
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise DataError(
+            f"{path}: latent of spectrum {int(np.argmin(finite))} is not finite; write finite "
+            "numbers there."
+        )
+    # Distances do not depend on the offset, but float32 would round latents far from zero.
+    centred = values - np.median(values, axis=0) if values.dtype.itemsize > 4 else values
+    with np.errstate(over="ignore"):
+        return unshuffle(centred.astype(np.float32), key.order(n_spectra))
+
+
+def score_fresh_latents(path: Path, key: Key, task: FreshTest) -> Scores:
+    """Score the latents of fresh spectra; see `read_fresh_latents`."""
+    latent = read_fresh_latents(path, key, 2 * task.sizes(key.scale)["test"])
+    nuisance, composition = task.labels_on_disk("test", key.scale)
+    labels = Labels(nuisance, composition, task.nuisance_names, task.elements)
+    return score(latent, labels)

@@ -1,0 +1,241 @@
+"""Confirmations: a fixed state of a method, scored on fresh stars, beside the row that it made.
+
+The ranks of the fresh stars lie beside the confirmation, in ``<row>.ranks.h5``. Both files are
+untrusted, like rows: all that can be computed again from the ranks of both sets is.
+
+A row is confirmed where 0 lies in the 95 % interval of the difference of its share of nearest twins
+from that of the fresh stars. The two sets of pairs are independent, and each is resampled alone. A
+star without its twin spoils, in most cases, another star as well, which resampled pairs do not
+show; as failures then come in twos, the deviation is at most sqrt(2) times as large, and the
+interval is widened by that.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from starbench.leaderboard.store.checks import check_rank_values
+from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
+from starbench.metrics import SHARES, resample_pairs
+from starbench.metrics.bootstrap import interval, resampled_sums, sign_test
+from starbench.metrics.recovery import PER_MILLE, within
+from starbench.results.ranks import Ranks, ranks_digest, read_ranks
+from starbench.results.schema import (
+    Key,
+    Label,
+    Number,
+    Part,
+    RecordedEstimate,
+    Row,
+    Sha256,
+    TaskName,
+    read_part,
+)
+from starbench.results.text import RowError, printable
+
+KIND = "confirmation"
+DECISIVE = "doppelganger_free"
+_CLUSTERED = math.sqrt(2)
+_FEW_PAIRS = 10  # with fewer that differ, a bootstrap interval is too narrow
+_TAILS = 0.05
+_ROUNDING = 1e-9
+_SEED_OF_FRESH = 1  # of the resamples, other than that of the row's
+
+
+class Difference(Part):
+    """The difference of a share on fresh stars from the row's.
+
+    Attributes
+    ----------
+    value : float
+        Fresh minus row.
+    low, high : float
+        95 % interval.
+    """
+
+    value: Number
+    low: Number
+    high: Number
+
+
+class Confirmation(Record):
+    """What a fixed state, or the latents of its owner, gave on fresh stars.
+
+    Attributes
+    ----------
+    state_sha256 : str or None
+        Of the state that encoded the fresh stars, as in `Row`; None for predictions.
+    predictions_sha256, key_sha256 : str or None
+        Of the file of latents, and of the key that maps them to stars; None for a state.
+    task, task_version, scale
+        As in `Row`.
+    beacon : str
+        The public value in the name of the fresh stars' streams.
+    beacon_source : str
+        What the value is and when it came to exist, in words.
+    metrics : dict of str to RecordedEstimate
+        On the fresh stars.
+    differences : dict of str to Difference
+        Of the shares.
+    ranks_sha256 : str
+    confirmed : bool
+    """
+
+    schema_version: Literal[1] = 1
+    state_sha256: Sha256 | None = None
+    predictions_sha256: Sha256 | None = None
+    key_sha256: Sha256 | None = None
+    task: TaskName
+    task_version: Annotated[int, Field(ge=0)]
+    scale: Literal["full", "mini", "tiny"]
+    beacon: Label
+    beacon_source: Label
+    metrics: Annotated[dict[Key, RecordedEstimate], Field(max_length=400)]
+    differences: Annotated[dict[Key, Difference], Field(max_length=16)]
+    ranks_sha256: Sha256
+    confirmed: bool
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Confirmation":
+        if set(self.differences) != set(SHARES) or not set(SHARES) <= set(self.metrics):
+            raise ValueError(f"`metrics` and `differences` should hold {', '.join(SHARES)}")
+        if (self.state_sha256 is None) == (self.predictions_sha256 is None):
+            raise ValueError("should have either `state_sha256` or `predictions_sha256`")
+        if (self.predictions_sha256 is None) != (self.key_sha256 is None):
+            raise ValueError("should have `key_sha256` where it has `predictions_sha256`")
+        if self.confirmed != is_confirmed(self.differences):
+            raise ValueError(
+                f"`confirmed` should say whether the interval of `differences.{DECISIVE}` holds 0"
+            )
+        return self
+
+
+def is_confirmed(differences: Mapping[str, Difference]) -> bool:
+    """Return whether the interval of the decisive difference holds 0."""
+    return differences[DECISIVE].low <= 0 <= differences[DECISIVE].high
+
+
+def differences(row: Ranks, fresh: Ranks) -> dict[str, Difference]:
+    """Return the difference of each share with its 95 % interval.
+
+    Parameters
+    ----------
+    row, fresh : Ranks
+        Of the row's stars and of the fresh ones.
+    """
+    return {name: _difference(name, row.rank, fresh.rank) for name in SHARES}
+
+
+def _difference(name: str, rank: np.ndarray, fresh_rank: np.ndarray) -> Difference:
+    found, fresh = (within(each, PER_MILLE[name]).mean(axis=1) for each in (rank, fresh_rank))
+    value = float(fresh.mean() - found.mean())
+    low, high = interval(_resampled(fresh, _SEED_OF_FRESH) - _resampled(found, 0))
+    low, high = (value + _CLUSTERED * (end - value) for end in (low, high))
+    # Whole clusters of the two sets, as far as they differ from all or from none.
+    usual = round(float((found.mean() + fresh.mean()) / 2))
+    fewer, more = sorted(int((each != usual).sum()) // 2 for each in (found, fresh))
+    if fewer + more < _FEW_PAIRS and sign_test(fewer, more) > _TAILS:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return Difference(value=value, low=low, high=high)
+
+
+def _resampled(found: np.ndarray, seed: int) -> np.ndarray:
+    counts = resample_pairs(len(found), seed=seed)
+    means: np.ndarray = resampled_sums(counts, found.astype(np.float32)[:, None])[:, 0] / len(found)
+    return means
+
+
+def confirmation_beside(row: Path) -> Path:
+    """Return the path of a row's confirmation, on the leaderboard or in the folder of a run."""
+    return record_beside(row, KIND)
+
+
+def ranks_of(confirmation: Path) -> Path:
+    """Return the path of the fresh ranks beside a confirmation."""
+    return confirmation.with_name(confirmation.name.removesuffix(".json") + ".ranks.h5")
+
+
+def read_confirmation(row: Path) -> Confirmation | None:
+    """Read the confirmation of a row; None if there is none.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the file and what is wrong.
+    """
+    if not has_record(row, KIND):
+        return None
+    return read_part(Confirmation, confirmation_beside(row), KIND)
+
+
+def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmation | None:
+    """Compare the confirmation of a row with the row and with the ranks of both sets of stars.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The row's file.
+    row : Row
+    ranks : Ranks or None
+        The row's.
+
+    Returns
+    -------
+    Confirmation or None
+        None if the row has none.
+
+    Raises
+    ------
+    RowError
+        For the first field that does not fit.
+    """
+    confirmation = read_confirmation(path)
+    if confirmation is None:
+        return None
+    file = confirmation_beside(path)
+    name = printable(file)
+    if ranks is None:
+        raise RowError(f"{name}: the row's status is {row.status}, so nothing can confirm it")
+    expected = {
+        "row_sha256": row_digest(path),
+        "task": row.task,
+        "task_version": row.task_version,
+        "scale": row.scale,
+    }
+    if row.predictions_sha256 is None:
+        expected["state_sha256"] = row.state_sha256 or "missing"
+    for field, value in expected.items():
+        if getattr(confirmation, field) != value:
+            raise RowError(
+                f"{name}: field `{field}` is {getattr(confirmation, field)}, but that of the row "
+                f"is {value}; confirm the row again"
+            )
+    if row.predictions_sha256 is not None and confirmation.predictions_sha256 is None:
+        raise RowError(f"{name}: the row is of predictions, and a state cannot confirm it")
+    fresh = read_ranks(ranks_of(file))
+    if fresh.rank.shape != ranks.rank.shape:
+        raise RowError(
+            f"{name}: the fresh ranks are of {len(fresh.rank):,} pairs, but those of the row of "
+            f"{len(ranks.rank):,}; confirm the row again"
+        )
+    if ranks_digest(fresh.rank) != confirmation.ranks_sha256:
+        raise RowError(
+            f"{name}: field `ranks_sha256` is not the digest of the ranks beside it; restore both "
+            "files as `confirm` wrote them"
+        )
+    check_rank_values(confirmation.metrics, fresh, name, intervals=True)
+    for key, again in differences(ranks, fresh).items():
+        recorded = confirmation.differences[key]
+        slack = 0.2 * (again.high - again.low)  # another NumPy may draw other resamples
+        for field, allowed in (("value", 0.0), ("low", slack), ("high", slack)):
+            stated, computed = getattr(recorded, field), getattr(again, field)
+            if abs(stated - computed) > _ROUNDING + allowed:
+                raise RowError(
+                    f"{name}: field `differences.{key}.{field}` is {stated:.6g}, but the ranks "
+                    f"give {computed:.6g}; restore the file as `confirm` wrote it"
+                )
+    return confirmation

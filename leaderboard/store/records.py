@@ -1,0 +1,60 @@
+"""Records beside a row, of a second run or of fresh stars: where they lie, what they share.
+
+A row of ``rows/`` has them in ``reproductions/<row>.json`` and ``confirmations/<row>.json``; the
+row in a run's folder has ``reproduction.json`` and ``confirmation.json`` there.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from starbench.results.schema import Hardware, Key, Label, Part, Sha256
+
+
+class Record(Part):
+    """Who checked a row, when, and with what.
+
+    Attributes
+    ----------
+    row_sha256 : str
+        Of the bytes of the row's file.
+    made_at : str
+        Date and time, UTC.
+    by : str or None
+        Who made it.
+    starbench_version, commit, dirty, libraries, environment_sha256, hardware
+        Of the checking run, as in `starbench.results.schema.Row`.
+    conditions : list of str
+        What differs from the row's run and may change the rounding of sums.
+    """
+
+    row_sha256: Sha256
+    made_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+    by: Label | None = None
+    starbench_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!_-]{1,64}$")]
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    dirty: bool | None = None
+    libraries: Annotated[dict[Key, Label], Field(max_length=100)]
+    environment_sha256: Sha256 | None = None
+    hardware: Hardware
+    conditions: Annotated[list[Label], Field(max_length=100)]
+
+
+def record_beside(row: Path, kind: str) -> Path:
+    """Return the path of a row's record of a kind, such as ``confirmation``."""
+    if row.name == "row.json":
+        return row.with_name(f"{kind}.json")
+    return row.parent.with_name(f"{kind}s") / row.name
+
+
+def has_record(row: Path, kind: str) -> bool:
+    """Return whether a row has a record of a kind."""
+    path = record_beside(row, kind)
+    return path.exists() or path.is_symlink()  # a link that leads nowhere is refused when read
+
+
+def row_digest(row: Path) -> str:
+    """Return the SHA-256 of a row's file, which ties a record to it."""
+    return hashlib.sha256(row.read_bytes()).hexdigest()

@@ -1,0 +1,118 @@
+"""Reproductions: what a second run of a row's settings gave, kept beside the row."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
+from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.results.schema import Count, Label, Number, Row, Sha256, parse_part, read_part
+from starbench.results.schema import write_row as write_part
+from starbench.results.text import RowError, printable, shorten
+
+KIND = "reproduction"
+
+
+class ReproductionRecord(Record):
+    """The outcome of a reproduction.
+
+    Attributes
+    ----------
+    stars, differing, only_row, only_again, excess
+        As in `starbench.leaderboard.store.rank_changes.RankChanges`.
+    ranks_sha256 : str
+        Of the repeated run.
+    fault : str or None
+        Why the row is not reproduced; None if it is.
+    """
+
+    schema_version: Literal[1] = 1
+    stars: Count
+    differing: Count
+    only_row: Count
+    only_again: Count
+    excess: Number
+    ranks_sha256: Sha256
+    fault: Label | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ReproductionRecord":
+        if self.only_row + self.only_again > self.differing or self.differing > self.stars:
+            raise ValueError("should have only_row + only_again <= differing <= stars")
+        return self
+
+
+def write_reproduction(
+    path: Path, again: Row, reproduction: Reproduction, *, by: str | None = None
+) -> Path:
+    """Write the outcome of a reproduction beside its row, and return the file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The row's file.
+    again : Row
+        Of the repeated run.
+    reproduction : Reproduction
+    by : str, optional
+        Who repeated it.
+    """
+    content = {
+        **again.model_dump(
+            include={
+                "starbench_version", "commit", "dirty", "libraries", "environment_sha256",
+                "hardware", "ranks_sha256",
+            }
+        ),
+        **dataclasses.asdict(reproduction.ranks),
+        "row_sha256": row_digest(path),
+        "made_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "by": by,
+        "conditions": [shorten(printable(each), 290) for each in reproduction.conditions],
+        "fault": reproduction.fault,
+    }  # fmt: skip
+    target = record_beside(path, KIND)
+    record = parse_part(ReproductionRecord, json.dumps(content), printable(target), KIND)
+    write_part(record, target)
+    return target
+
+
+def read_reproduction(path: Path) -> ReproductionRecord | None:
+    """Read the reproduction of a row; None if there is none.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the file and what is wrong.
+    """
+    if not has_record(path, KIND):
+        return None
+    return read_part(ReproductionRecord, record_beside(path, KIND), KIND)
+
+
+def check_reproduction(path: Path, row: Row) -> None:
+    """Refuse a reproduction that is not of this row.
+
+    Raises
+    ------
+    RowError
+    """
+    record = read_reproduction(path)
+    if record is None:
+        return
+    name = printable(record_beside(path, KIND))
+    if record.row_sha256 != row_digest(path):
+        raise RowError(
+            f"{name}: field `row_sha256` is not that of the row; reproduce the row again"
+        )
+    if not record.conditions and (record.ranks_sha256 == row.ranks_sha256) != (
+        record.differing == 0
+    ):
+        raise RowError(
+            f"{name}: field `differing` is {record.differing}, which `ranks_sha256` and that of "
+            "the row contradict; reproduce the row again"
+        )

@@ -1,0 +1,192 @@
+"""Fresh test spectra for methods in other frameworks, and the key that maps them to stars.
+
+The file of spectra holds them in a secret order, without composition or twins. Whoever knows the
+names of random streams could draw the stars again and look up the twins. Their stream
+``test@BEACON-SECRET`` therefore holds a secret too, which stays in the key until the latents are
+back; the file of spectra holds the key's SHA-256, so that the key cannot be chosen afterwards.
+
+==============  =====================  =========================================
+dataset         shape
+==============  =====================  =========================================
+``flux``        [n, n_pixels]          float32
+``nuisance``    [n, n_nuisance]        float32, as methods get it
+``wavelength``  [n_pixels]             float64
+==============  =====================  =========================================
+
+The root attributes are ``task``, ``version``, ``scale``, ``beacon``, ``key_sha256``,
+``nuisance_names``, ``nuisance_units``, and ``snr`` if there is noise.
+"""
+
+import hashlib
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from starbench.common.files import atomic_path, write_json
+from starbench.common.progress import bar
+from starbench.tasks.base import Task
+from starbench.tasks.errors import DataError
+from starbench.tasks.fresh import FreshTest
+from starbench.tasks.streams import uniforms
+
+_MAX_KEY_BYTES = 10_000
+
+
+class Key(BaseModel):
+    """What maps fresh spectra to the stars of a task.
+
+    Attributes
+    ----------
+    task, version, scale
+        Whose stars they are.
+    beacon : str
+        A public value that did not exist before.
+    secret : str
+        Known to the keeper of the key alone.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    task: str
+    version: int
+    scale: Literal["full", "mini", "tiny"]
+    beacon: str
+    secret: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the key, which the spectra and their latents carry."""
+        text = json.dumps(self.model_dump(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def stars(self, task: Task) -> FreshTest:
+        """Return the task with the fresh stars of the key.
+
+        Raises
+        ------
+        DataError
+            If the key is of another task.
+        """
+        if (task.name, task.version) != (self.task, self.version):
+            raise DataError(
+                f"The key is of {self.task}, version {self.version}, not of {task.name}, version "
+                f"{task.version}; give the key of the spectra that were encoded."
+            )
+        return FreshTest(task, f"{self.beacon}-{self.secret}")
+
+    def order(self, n_spectra: int) -> npt.NDArray[np.int64]:
+        """Return for each spectrum of the file its star, numbered 2 * pair + half."""
+        keys = uniforms(f"starbench/fresh/{self.secret}/order", 0, n_spectra, 1)[:, 0]
+        return np.argsort(keys, kind="stable")
+
+
+def write_fresh(
+    task: Task,
+    scale: str,
+    beacon: str,
+    out: Path,
+    key_file: Path,
+    *,
+    force: bool = False,
+    progress: bool = True,
+) -> Key:
+    """Write fresh test spectra, and the key in a file of its own.
+
+    Parameters
+    ----------
+    task : Task
+    scale : str
+    beacon : str
+        See `starbench.tasks.fresh.FreshTest`.
+    out, key_file : pathlib.Path
+    force : bool
+        Replace files of these names.
+    progress : bool
+        Draw a progress bar.
+
+    Raises
+    ------
+    DataError
+        If a file exists, or the task cannot draw other stars.
+    """
+    for path in (out, key_file):
+        if path.exists() and not force:
+            raise DataError(f"{path} exists; choose another name, or give --force.")
+    if out.resolve() == key_file.resolve():
+        raise DataError(f"{out} cannot hold both spectra and key; give --key another file.")
+    if scale == "own":
+        raise DataError("Own pairs have no fresh stars; choose a task that draws its stars.")
+    FreshTest(task, beacon)  # refuses a beacon before the secret makes it long enough
+    key = Key.model_validate(
+        {
+            "task": task.name,
+            "version": task.version,
+            "scale": scale,
+            "beacon": beacon,
+            "secret": secrets.token_hex(32),
+        }
+    )
+    stars = key.stars(task)
+    stars.prepare(scale, progress=progress)
+    n_pairs = stars.sizes(scale)["test"]
+    rows = np.argsort(key.order(2 * n_pairs)).reshape(n_pairs, 2)
+    flux = np.empty((2 * n_pairs, len(task.wavelength)), np.float32)
+    nuisance = np.empty((2 * n_pairs, len(task.nuisance_names)), np.float32)
+    with bar(label="draw fresh stars", total=n_pairs, unit="pair", quiet=not progress) as drawn:
+        for pairs, piece in stars.chunks("test", scale):
+            flux[rows[pairs]], nuisance[rows[pairs]] = piece.flux, piece.nuisance
+            drawn.update(len(piece))
+    # The key first: spectra without it would be of no use.
+    write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
+    with atomic_path(out) as temporary, h5py.File(temporary, "w", locking=False) as file:
+        for name, values in (
+            ("flux", flux),
+            ("nuisance", nuisance),
+            ("wavelength", task.wavelength),
+        ):
+            file.create_dataset(name, data=values, track_times=False)
+        file.attrs.update(
+            {
+                "task": task.name,
+                "version": task.version,
+                "scale": scale,
+                "beacon": beacon,
+                "key_sha256": key.sha256,
+                "nuisance_names": list(task.nuisance_names),
+                "nuisance_units": list(task.nuisance_units),
+                **({} if task.snr is None else {"snr": task.snr}),
+            }
+        )
+    return key
+
+
+def read_key(path: Path) -> Key:
+    """Read a key.
+
+    Raises
+    ------
+    DataError
+        If it is not one, or was edited.
+    """
+    try:
+        if path.stat().st_size > _MAX_KEY_BYTES:
+            raise ValueError("too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        digest = content.pop("sha256")
+        key = Key.model_validate(content)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); give the key.") from error
+    except (ValueError, ValidationError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path} is not a key of fresh spectra; give the file that "
+            "`starbench data export --fresh` wrote."
+        ) from error
+    if key.sha256 != digest:
+        raise DataError(f"{path} was edited after it was written; restore it.")
+    return key

@@ -1,0 +1,345 @@
+"""Confirming rows: a fixed state, or latents of fresh spectra, on stars that nobody had seen."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from support.toy_task import DrawnToyTask
+
+from starbench.cli.main import main
+from starbench.common import checkpoint
+from starbench.leaderboard.store import confirmations
+from starbench.methods.registry import get_method
+from starbench.metrics import TwinRanks, recovery_estimates
+from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks
+from starbench.results.schema import read_row
+from starbench.runs import runner
+from starbench.runs.origin import given
+from starbench.runs.predictions import score_predictions, write_predictions
+from starbench.runs.restore import restore
+from starbench.runs.run_folder import RunFolder
+from starbench.tasks import registry
+
+METHOD = "polynomial-residual"
+BEACON = "b" * 40
+SOURCE = ("--beacon-source", "the first commit after the row's")
+
+
+def starbench(*arguments):
+    outcome = CliRunner().invoke(main, [*map(str, arguments)])
+    assert "Traceback" not in outcome.output
+    return outcome.exit_code, outcome.output
+
+
+@pytest.fixture(autouse=True)
+def toy_tasks(monkeypatch):
+    """Let `--task` find the toy task."""
+
+    def get_task(name=None, *_, **__):
+        return DrawnToyTask(name=name or "toy-drawn")
+
+    monkeypatch.setattr(registry, "get_task", get_task)
+
+
+def fitted(out, method, **settings):
+    method_class = get_method(method)
+    return runner.run(
+        DrawnToyTask(),
+        method_class,
+        method_class.Hyperparameters(**settings),
+        overrides=settings,
+        given=given(method),
+        scale="tiny",
+        device="cpu",
+        threads=1,
+        out=out,
+        quiet=True,
+    ).folder.path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return fitted(tmp_path_factory.mktemp("runs"), METHOD, latent=4, degree=1)
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """Copy the folder of a finished run."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def confirm(row, *options, state=None, beacon=BEACON):
+    return starbench(
+        "leaderboard", "confirm", row, "--state", state or row, "--beacon", beacon, *SOURCE,
+        "--quiet", *options,
+    )  # fmt: skip
+
+
+def edit(path, **fields):
+    content = json.loads(path.read_text())
+    content.update(fields)
+    path.write_text(json.dumps(content))
+
+
+def test_a_state_is_confirmed_on_fresh_stars_and_verified(folder):
+    row = read_row(folder / "row.json")
+    assert row.state_sha256 and row.source_sha256 and row.environment_sha256
+    code, output = confirm(folder, "--by", "a reviewer")
+    assert code == 0, output
+    assert "Confirmed." in output
+    stored = json.loads((folder / "confirmation.json").read_text())
+    assert stored["beacon"] == BEACON and stored["by"] == "a reviewer"
+    assert stored["conditions"] == []
+    assert stored["metrics"]["reconstruction_mse"]["value"] > 0
+    ranks, fresh = (read_ranks(folder / f"{name}ranks.h5") for name in ("", "confirmation."))
+    assert (ranks.rank != fresh.rank).any()
+    share = stored["metrics"]["doppelganger_free"]["value"]
+    assert 0.2 < share < 0.95
+    apart = stored["differences"]["doppelganger_free"]
+    assert apart["value"] == pytest.approx(share - row.metrics["doppelganger_free"].value)
+    assert apart["low"] < apart["value"] < apart["high"]
+    assert starbench("leaderboard", "verify", folder, "--quiet")[0] == 0
+
+    code, output = confirm(folder)
+    assert code == 2 and "give --replace to make another" in output
+    before = (folder / "confirmation.ranks.h5").read_bytes()
+    assert confirm(folder, "--replace")[0] == 0
+    assert (folder / "confirmation.ranks.h5").read_bytes() == before
+    assert confirm(folder, "--replace", beacon="c" * 40)[0] == 0
+    assert (folder / "confirmation.ranks.h5").read_bytes() != before
+
+
+def test_a_row_that_claims_more_is_not_confirmed(folder):
+    rank = np.ones((60, 2), int)
+    tied = np.zeros_like(rank)
+    content = json.loads((folder / "row.json").read_text())
+    for name, each in recovery_estimates(TwinRanks(rank, tied)).items():
+        content["metrics"][name] |= {"value": each.value, "low": each.low, "high": each.high}
+    content["ranks_sha256"] = ranks_digest(rank)
+    (folder / "row.json").write_text(json.dumps(content))
+    write_ranks(folder / "ranks.h5", rank, tied)
+    code, output = confirm(folder)
+    assert code == 1
+    assert "Not confirmed." in output and "lies outside its 95 % interval" in output
+    assert json.loads((folder / "confirmation.json").read_text())["confirmed"] is False
+    assert starbench("leaderboard", "verify", folder, "--quiet")[0] == 0
+
+
+def test_another_state_is_refused(folder):
+    tensors, metadata = checkpoint.load(folder / "best.safetensors")
+    name = next(iter(tensors))
+    checkpoint.save(folder / "best.safetensors", {**tensors, name: tensors[name] + 1}, metadata)
+    code, output = confirm(folder)
+    assert code == 2
+    assert "is not the state that made the row" in output
+    checkpoint.save(folder / "best.safetensors", tensors, {**metadata, "seconds": 0.0})
+    assert confirm(folder)[0] == 0  # the digest is of the tensors, not of what stands beside them
+
+
+def test_rows_that_cannot_be_confirmed_are_refused(folder):
+    original = (folder / "row.json").read_text()
+    for fields, sentence in (
+        ({"state_sha256": None}, "field `state_sha256` is missing, so the method's state was not"),
+        ({"method_version": 99}, "field `method_version` is 99, but the installed"),
+        ({"data_fingerprint": "other"}, "field `data_fingerprint` is other"),
+        ({"predictions_sha256": "0" * 64}, "give --predictions and --key"),
+        ({"scale": "own"}, "own pairs have no fresh stars"),
+        ({"status": "failed", "metrics": {}, "ranks_sha256": None, "message": "x"},
+         "field `status` is failed"),
+    ):  # fmt: skip
+        edit(folder / "row.json", **fields)
+        code, output = confirm(folder)
+        assert code == 2 and sentence in output, output
+        (folder / "row.json").write_text(original)
+    code, output = confirm(folder, beacon="short")
+    assert code == 2 and "must have 16 to 256 characters" in output
+    code, output = confirm(folder, state=folder / "none.safetensors")
+    assert code == 2 and "no such file; give --state the folder of the row's run" in output
+    for arguments in (
+        (),
+        ("--state", folder),
+        ("--predictions", folder / "x.h5"),
+        ("--state", folder, "--beacon", BEACON, "--key", folder / "k.json"),
+    ):
+        code, output = starbench("leaderboard", "confirm", folder, *SOURCE, *arguments)
+        assert code == 2 and "Give" in output
+    assert not (folder / "confirmation.json").exists()
+
+
+def test_a_third_partys_class_is_confirmed_with_its_own_file_alone(toy_file, tmp_path):
+    mine = tmp_path / "mine.py"
+    shutil.copy(toy_file, mine)
+    folder = fitted(tmp_path, f"{mine}:Linear", epochs=2)
+    row = read_row(folder / "row.json")
+    assert row.source_sha256 == row.code.sha256
+    code, output = confirm(folder)
+    assert code == 2 and "give that file with --method" in output
+    code, output = confirm(folder, "--method", f"{mine}:Linear")
+    assert code == 0, output
+    mine.write_text(mine.read_text() + "\n# edited\n")
+    code, output = confirm(folder, "--replace", "--method", f"{mine}:Linear")
+    assert code == 2 and "restore the code that made the row" in output
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda c: c.update(beacon_source=""), "field `beacon_source`"),
+        (lambda c: c.update(state_sha256="0" * 64), "field `state_sha256` is 000"),
+        (lambda c: c.update(row_sha256="0" * 64), "field `row_sha256` is 000"),
+        (lambda c: c.update(scale="full"), "field `scale` is full"),
+        (lambda c: c.update(ranks_sha256="0" * 64), "is not the digest of the ranks beside it"),
+        (lambda c: c.update(confirmed=False), "`confirmed` should say whether the interval"),
+        (lambda c: c.update(word="x"), "is not a field of a confirmation"),
+        (
+            lambda c: c["differences"]["doppelganger_free"].update(value=0.0),
+            "field `differences.doppelganger_free.value` is 0, but the ranks give",
+        ),
+        (
+            lambda c: c["metrics"]["doppelganger_free"].update(value=1.0, high=1.0),
+            "field `metrics.doppelganger_free.value` is 1, but the ranks give",
+        ),
+    ],
+)
+def test_an_edited_confirmation_is_refused(folder, change, sentence):
+    assert confirm(folder)[0] == 0
+    path = folder / "confirmation.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    code, output = starbench("leaderboard", "verify", folder, "--quiet")
+    assert code == 1 and sentence in output, output
+
+
+@pytest.fixture(scope="module")
+def scored_once(finished, tmp_path_factory):
+    """Score the predictions of the run."""
+    out = tmp_path_factory.mktemp("scored")
+    write_predictions(RunFolder(finished), DrawnToyTask(), out / "p.h5", quiet=True)
+    return score_predictions(
+        out / "p.h5", DrawnToyTask(), scale="tiny", method_name="theirs", label_access="nuisance",
+        reference="tests", out=out, device="cpu", quiet=True,
+    ).folder.path  # fmt: skip
+
+
+@pytest.fixture
+def predicted(finished, scored_once, tmp_path):
+    """Return the folder of a row of predictions, and what encodes fresh spectra."""
+    scored = Path(shutil.copytree(scored_once, tmp_path / "scored"))
+    method = restore(RunFolder(finished))[0]
+
+    def encode(spectra, out):
+        with h5py.File(spectra) as file, h5py.File(out, "w") as to:
+            to["latent"] = method.encode(file["flux"][()], file["nuisance"][()])
+            to.attrs["key_sha256"] = file.attrs["key_sha256"]
+        return out
+
+    return scored, encode
+
+
+def export(tmp_path, name, beacon=BEACON, *options):
+    spectra, key = tmp_path / f"{name}.h5", tmp_path / f"{name}.key.json"
+    code, output = starbench(
+        "data", "export", spectra, "--task", "toy-drawn", "--scale", "tiny", "--quiet",
+        "--fresh", beacon, "--key", key, *options,
+    )  # fmt: skip
+    assert code == 0, output
+    return spectra, key
+
+
+def confirm_latents(row, latents, key):
+    return starbench(
+        "leaderboard", "confirm", row, "--predictions", latents, "--key", key, *SOURCE, "--quiet"
+    )
+
+
+def test_predictions_are_confirmed_with_the_exported_spectra_and_the_key_alone(predicted, tmp_path):
+    scored, encode = predicted
+    spectra, key = export(tmp_path, "fresh")
+    with h5py.File(spectra) as file:
+        assert set(file) == {"flux", "nuisance", "wavelength"}
+        assert file["flux"].shape == (120, 60)
+        stated, secret = dict(file.attrs), json.loads(key.read_text())["secret"]
+    assert secret not in str(stated) and secret.encode() not in spectra.read_bytes()
+    # The public value alone gives other stars, so nobody can look up the twins.
+    public = registry.get_task("toy-drawn").make(f"test@{BEACON}", 0, 60)
+    with h5py.File(spectra) as file:
+        assert not np.isin(public.flux[:, 0, 0], file["flux"][:, 0]).any()
+    latents = encode(spectra, tmp_path / "latents.h5")
+    code, output = confirm_latents(scored, latents, key)
+    assert code == 0, output
+    stored = json.loads((scored / "confirmation.json").read_text())
+    assert stored["predictions_sha256"] and stored["key_sha256"] == stated["key_sha256"]
+    assert 0.2 < stored["metrics"]["doppelganger_free"]["value"] < 0.95
+    assert starbench("leaderboard", "verify", scored, "--quiet")[0] == 0
+
+
+def test_wrong_keys_wrong_streams_and_edited_files_are_refused(predicted, tmp_path):
+    scored, encode = predicted
+    spectra, key = export(tmp_path, "fresh")
+    latents = encode(spectra, tmp_path / "latents.h5")
+    _, other = export(tmp_path, "other")  # the same beacon, another secret
+
+    def refusal(file, with_key, row=scored):
+        code, output = confirm_latents(row, file, with_key)
+        assert code == 2, output
+        return output
+
+    assert "holds latents of other spectra than the key's" in refusal(latents, other)
+    assert "is not a key of fresh spectra" in refusal(latents, spectra)
+    edited = tmp_path / "edited.json"
+    content = json.loads(key.read_text())
+    edited.write_text(json.dumps({**content, "beacon": "d" * 40}))
+    assert "was edited after it was written" in refusal(latents, edited)
+    edit(scored / "row.json", task="another-toy")
+    assert "The key is of toy-drawn, version 1, not of another-toy" in refusal(latents, key)
+    edit(scored / "row.json", task="toy-drawn", scale="mini")
+    assert "but the key is of scale tiny" in refusal(latents, key)
+    edit(scored / "row.json", scale="tiny", predictions_sha256=None)
+    assert "give --state and --beacon" in refusal(latents, key)
+    edit(scored / "row.json", predictions_sha256="0" * 64)
+    for change, sentence in (
+        (lambda file: file.attrs.pop("key_sha256"), "lacks the attribute key_sha256"),
+        (lambda file: file.pop("latent"), "has no dataset latent"),
+        (lambda file: replace(file, lambda z: z[:-1]), "give [120, d]"),
+        (lambda file: replace(file, lambda z: z + np.nan), "latent of spectrum 0 is not finite"),
+    ):
+        damaged = tmp_path / "damaged.h5"
+        shutil.copy(latents, damaged)
+        with h5py.File(damaged, "a") as file:
+            change(file)
+        assert sentence in refusal(damaged, key)
+    damaged.write_bytes(b"nothing")
+    assert "cannot be read as HDF5" in refusal(damaged, key)
+    code, output = starbench(
+        "data", "export", spectra, "--task", "toy-drawn", "--fresh", BEACON, "--key", other
+    )
+    assert code == 2 and "exists; choose another name, or give --force" in output
+    code, output = starbench("data", "export", tmp_path / "x.h5", "--fresh", BEACON)
+    assert code == 2 and "Give --fresh and --key together" in output
+
+
+def replace(file, change):
+    values = change(file["latent"][()])
+    del file["latent"]
+    file["latent"] = values
+
+
+@pytest.mark.parametrize("share", [0.5, 0.998])
+def test_intervals_hold_the_difference_of_equal_shares(share):
+    """Where failures come in clusters of two pairs, 95 % of intervals must hold 0."""
+    draws = np.random.default_rng(3)
+
+    def drawn():
+        found = draws.random(500) < share
+        rank = np.where(np.repeat(found, 2), 1, 50)
+        return Ranks(np.stack([rank, rank], axis=1), np.zeros((1000, 2), int))
+
+    n = 40
+    held = sum(confirmations.is_confirmed(confirmations.differences(drawn(), drawn()))
+               for _ in range(n))  # fmt: skip
+    assert held >= 0.85 * n

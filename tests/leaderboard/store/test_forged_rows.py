@@ -1,0 +1,88 @@
+"""Rows that nobody ran: which `add` and `verify` refuse, flag, or leave without a rank."""
+
+import dataclasses
+
+import pytest
+from click.testing import CliRunner
+from support.rows import FakeTask, draw_ranks
+
+from starbench.cli.main import main
+from starbench.leaderboard.store import board
+from starbench.leaderboard.store.levels import level_of, unranked
+from starbench.leaderboard.store.verify import equal_ranks
+from starbench.methods.registry import get_method
+from starbench.results.schema import read_row
+from starbench.results.text import RowError
+from starbench.tasks import registry
+
+
+@pytest.fixture(scope="module")
+def pca():
+    """Return the fields of a row that the installed pca could have made."""
+    method = get_method("pca")
+    return {
+        "method": "pca",
+        "method_version": method.version,
+        "label_access": method.label_access,
+        "hyperparameters": dataclasses.asdict(method.Hyperparameters()),
+    }
+
+
+def with_setting(fields, **settings):
+    return {**fields, "hyperparameters": {**fields["hyperparameters"], **settings}}
+
+
+@pytest.mark.parametrize(
+    ("forge", "sentence"),
+    [
+        (lambda f: with_setting(f, latent=-3), "field `hyperparameters`: .*latent"),
+        (lambda f: with_setting(f, latent=10**9), "field `hyperparameters`: .*latent"),
+        (lambda f: with_setting(f, latent="many"), "field `hyperparameters`: .*latent"),
+        (lambda f: with_setting(f, other=1), "differ in `other`"),
+        (lambda f: {**f, "method_version": 0}, "field `method_version` is 0, but the installed"),
+        (lambda f: {**f, "method_version": 99}, "field `method_version` is 99, but the installed"),
+        (lambda f: {**f, "label_access": "pairs"}, "field `label_access` is pairs"),
+        (lambda f: {**f, "control": True}, "field `control` is True"),
+        (lambda f: {**f, "task_version": 7}, "field `task_version` is 7"),
+        (lambda f: {**f, "predictions_sha256": "0" * 64}, "may not take the name of a method"),
+    ],
+)
+def test_a_row_that_the_method_could_not_have_made_is_refused(add, make_run, pca, forge, sentence):
+    add(make_run(**pca), installed_method=get_method)
+    with pytest.raises(RowError, match=sentence):
+        add(make_run(seed=5, **forge(pca)), installed_method=get_method)
+
+
+def test_edited_figures_with_matching_ranks_stay_submitted(add, make_run, pca):
+    """Their file is in order; only a second run or fresh stars tell (see test_confirm)."""
+    (path,) = add(make_run(ranks=draw_ranks(3, 1.0), **pca), installed_method=get_method)
+    entry = board.Entry(read_row(path), path)
+    assert entry.row.metrics["doppelganger_free"].value == 1
+    assert level_of(entry) == "submitted"
+
+
+def test_predictions_written_by_hand_have_no_rank(add, make_run):
+    (path,) = add(make_run(method="perfect", predictions_sha256="0" * 64, nearest=0.99))
+    assert unranked(board.Entry(read_row(path), path)) == "it holds predictions alone"
+
+
+def test_a_copy_under_another_name_is_flagged(make_run, directory, monkeypatch):
+    monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
+
+    def starbench(*arguments):
+        outcome = CliRunner().invoke(
+            main, ["leaderboard", *map(str, arguments), "--quiet", "--directory", str(directory)]
+        )
+        assert outcome.exit_code == 0, outcome.output
+        return outcome.output
+
+    code = {"sha256": "0" * 64}
+    assert "flagged" not in starbench("add", make_run(method="theirs", code=code))
+    again = make_run(method="theirs", code=code, hyperparameters={"n_latent": 3})
+    assert "flagged" not in starbench("add", again)  # one method may have a setting of no effect
+    every = [make_run(method=f"m{i}", code=code, ranks=draw_ranks(0, 2.0)) for i in (1, 2)]
+    assert "flagged" not in starbench("add", *every)  # both find all twins
+    sentence = "has the ranks of a row of "
+    assert sentence in starbench("add", make_run(method="stolen", code=code))
+    assert sentence in starbench("verify")
+    assert all("stolen" in each and "theirs" in each for each in equal_ranks(directory))

@@ -1,0 +1,131 @@
+"""Levels of rows, and the records that they rest on."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from support.rows import FakeTask, draw_ranks
+
+from starbench.cli.main import main
+from starbench.leaderboard.store import board
+from starbench.leaderboard.store.levels import level_of, unnamed, unranked
+from starbench.leaderboard.store.rank_changes import rank_changes
+from starbench.leaderboard.store.records import record_beside
+from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.leaderboard.store.reproductions import (
+    check_reproduction,
+    read_reproduction,
+    write_reproduction,
+)
+from starbench.results.ranks import read_ranks
+from starbench.results.schema import read_row
+from starbench.results.text import RowError
+from starbench.tasks import registry
+
+CODE = {"sha256": "0" * 64, "package": "theirs 1.0"}
+
+
+def reproduced(path, rank=None, conditions=()):
+    """Write a reproduction of a row with some ranks, by default its own."""
+    row, own = read_row(path), read_ranks(board.ranks_beside(path)).rank
+    changes = rank_changes(own, own if rank is None else rank)
+    return write_reproduction(path, row, Reproduction([], changes, list(conditions)), by="me")
+
+
+@pytest.fixture
+def entry(add, make_run):
+    """Return a function that adds a row and gives its entry."""
+
+    def of(**fields):
+        (path,) = add(make_run(**fields), allow_dirty=True)
+        return board.Entry(read_row(path), path)
+
+    return of
+
+
+def test_a_row_is_reproduced_where_a_second_run_agreed(entry):
+    one = entry()
+    assert level_of(one) == "submitted"
+    kept = reproduced(one.path)
+    assert kept == one.path.parents[1] / "reproductions" / one.path.name
+    assert level_of(one) == "reproduced"
+    record = read_reproduction(one.path)
+    assert (record.by, record.differing, record.stars, record.fault) == ("me", 0, 120, None)
+    check_reproduction(one.path, one.row)
+    other, _ = draw_ranks(7, 0.1)
+    reproduced(one.path, other)
+    assert "although hardware, libraries and threads equal" in read_reproduction(one.path).fault
+    assert level_of(one) == "submitted"
+
+
+def test_a_record_of_another_row_counts_for_nothing_and_is_refused(entry):
+    one = entry()
+    kept = reproduced(one.path)
+    one.path.write_text(one.path.read_text() + "\n")
+    assert level_of(one) == "submitted"
+    with pytest.raises(RowError, match="field `row_sha256` is not that of the row"):
+        check_reproduction(one.path, one.row)
+    content = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**content, "differing": 200}))
+    with pytest.raises(RowError, match="only_row \\+ only_again <= differing <= stars"):
+        level_of(one)
+    kept.write_text("{}")
+    with pytest.raises(RowError, match="is missing; add it"):
+        level_of(one)
+
+
+def test_equal_ranks_cannot_differ(entry):
+    one = entry()
+    kept = reproduced(one.path)
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "differing": 3}))
+    with pytest.raises(RowError, match="which `ranks_sha256` and that of the row contradict"):
+        check_reproduction(one.path, one.row)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, None),
+        ({"commit": None}, "its commit is unknown"),
+        ({"dirty": True}, "its commit had uncommitted changes"),
+        ({"method": "theirs"}, "its code is not named"),
+        ({"method": "theirs", "code": CODE}, None),
+    ],
+)
+def test_rows_whose_code_nobody_can_have_stay_submitted(entry, fields, reason):
+    one = entry(**fields)
+    reproduced(one.path)
+    assert unnamed(one.row) == unranked(one) == reason
+    assert level_of(one) == ("reproduced" if reason is None else "submitted")
+
+
+def test_predictions_alone_have_no_rank(entry):
+    one = entry(method="theirs", predictions_sha256="0" * 64)
+    assert level_of(one) == "submitted"
+    assert unnamed(one.row) is None and unranked(one) == "it holds predictions alone"
+
+
+def test_verify_checks_records_and_finds_stray_ones(entry, directory, monkeypatch):
+    monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
+
+    def verify():
+        outcome = CliRunner().invoke(
+            main, ["leaderboard", "verify", "--quiet", "--directory", str(directory)]
+        )
+        return outcome.exit_code, outcome.output
+
+    one = entry()
+    kept = reproduced(one.path)
+    assert verify()[0] == 0
+    stray = kept.with_name("nobody.json")
+    stray.write_bytes(kept.read_bytes())
+    code, output = verify()
+    assert code == 1 and "nobody.json: there is no row of this name; remove it" in output
+    stray.unlink()
+    other, _ = draw_ranks(8, 0.1)
+    assert np.any(other != read_ranks(board.ranks_beside(one.path)).rank)
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "row_sha256": "0" * 64}))
+    code, output = verify()
+    assert code == 1 and "reproduce the row again" in output
+    assert record_beside(one.path, "confirmation").parent.name == "confirmations"
