@@ -7,8 +7,8 @@ Levenberg and Marquardt's method, with what the task states of it besides the fl
 labels, the prior of an instrument's parameters). The ratio is the mean square of the deviations of
 the fits from the true composition over the variance that the bound predicts for each star. It is 1
 where fits attain the bound, and above where a spectrum is not a linear function of the composition
-over an error. Elements whose error exceeds 0.1 dex are left out. A ratio of n fits has a standard
-error of sqrt(2 / n).
+over an error. Errors above 0.1 dex are left out. A ratio of n fits has a standard error of
+sqrt(2 / n), so only elements with at least 400 fits have one of their own.
 
 By default all tracks with noise are checked. Without noise the bound is the composition itself.
 """
@@ -29,7 +29,7 @@ from starbench.tasks.forward import ForwardModel, parameters_of
 from starbench.tasks.registry import get_task, task_names
 
 LARGEST_ERROR = 0.1  # [dex], beyond which spectra are not linear over an error
-FEWEST_FITS = 100  # of an element, for a ratio of its own
+FEWEST_FITS = 400  # of an element, for a ratio of its own
 _ITERATIONS = 60
 _GAIN = 0.01  # of the next step in chi^2, where 1 is one standard error
 _AT_ONCE = 64
@@ -187,18 +187,19 @@ def tracks() -> list[str]:
 
 @click.command(help=__doc__)
 @click.argument("names", metavar="[TRACK]...", nargs=-1)
-@click.option("--stars", default=500, type=click.IntRange(10, 1000), show_default=True)
-def main(names: tuple[str, ...], stars: int) -> None:
+@click.option("--stars", default=1000, type=click.IntRange(10, 1000), show_default=True)
+@click.option("--scale", default="mini", type=click.Choice(["mini", "tiny"]), show_default=True)
+def main(names: tuple[str, ...], stars: int, scale: str) -> None:
     torch.set_num_threads(1)
     lines = []
     for name in names or tracks():
-        done = fits(get_task(name), "mini", stars)
-        ratios = done.ratios()
-        lowest, highest = (choose(ratios, key=ratios.__getitem__) for choose in (min, max))
-        lines.append([
-            name, len(ratios), f"{done.ratio():.3f}",
-            f"{ratios[lowest]:.3f} ({lowest})", f"{ratios[highest]:.3f} ({highest})",
-        ])  # fmt: skip
+        task = get_task(name)
+        if task.snr is None or task.forward_model() is None:
+            raise click.UsageError(f"{name} has no noise or no forward model; name another track.")
+        done = fits(task, scale, stars)
+        ratios = sorted((ratio, element) for element, ratio in done.ratios().items())
+        extremes = [f"{ratio:.3f} ({element})" for ratio, element in ratios[:1] + ratios[-1:]]
+        lines.append([name, len(ratios), f"{done.ratio():.3f}", *extremes])
         click.echo(f"{name}: {done.ratio():.3f}", err=True)
     head = ("track", "elements", "ratio", "lowest", "highest")
     click.echo(tabulate(lines, head, tablefmt="github"))

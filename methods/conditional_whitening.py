@@ -31,37 +31,13 @@ distributions. From one nuisance to another by way of N(0, 1) it is the optimal 
 two covariances commute.
 """
 
-from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 import torch
 
-from starbench.methods.base import Method, Monitor, View, option, required
-from starbench.methods.parts.conditional_normal import ConditionalNormal
-from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
-from starbench.methods.parts.polynomial import PolynomialFlux
-from starbench.methods.parts.representation import Representation, principal_components
-from starbench.methods.parts.training import sub_state
-
-_ROWS = 4096  # spectra at a time
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Hyperparameters of the two polynomials."""
-
-    degree: int = option(3, "highest order of the mean's polynomial in the nuisance", low=0, high=6)
-    covariance_degree: int = option(
-        4,
-        "highest order of the log covariance's polynomial that is tried; 0: one covariance",
-        low=0,
-        high=6,
-    )
-    latent: int = option(20, "components of the residual kept", low=1, high=1024)
-    noise_matching: bool = option(
-        True, "whether the noise of noisy spectra is left out of the covariance and equalised"
-    )
+from starbench.methods.base import Method, Monitor, View, required
+from starbench.methods.parts.whitening import Whitening, WhiteningSettings
 
 
 @final
@@ -71,98 +47,31 @@ class ConditionalWhitening(Method):
     name = "conditional-whitening"
     label_access = "nuisance"
     reference = "after Sun et al. 2016"
-    Hyperparameters = Settings
-    hyperparameters: Settings
-    _mean: PolynomialFlux
-    _representation: Representation
-    _normal: ConditionalNormal
-    _matching: torch.Tensor  # [latent, latent]
+    Hyperparameters = WhiteningSettings
+    hyperparameters: WhiteningSettings
+    _whitening: Whitening
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the mean, the components of the residual, and their covariance at each nuisance."""
-        settings = self.hyperparameters
-        noise = (train.noise if settings.noise_matching else None) or 0.0
-        n_fitted = len(train) - n_held_out(len(train)) if noise else len(train)
-        nuisance = required(train.nuisance, "nuisance")
-        self._mean = PolynomialFlux.fit(train.flux[:n_fitted], nuisance[:n_fitted], settings.degree)
-        self._representation = principal_components(
-            self._mean.residual(train.flux[:n_fitted], nuisance[:n_fitted]),
-            settings.latent,
-            self.seed,
-        )
-        self._normal = ConditionalNormal.fit(
-            (self._residual(train.flux[:n_fitted], nuisance[:n_fitted]), nuisance[:n_fitted]),
-            (
-                self._residual(validation.flux, required(validation.nuisance, "nuisance")),
-                required(validation.nuisance, "nuisance"),
-            ),
-            settings.covariance_degree,
-            noise,
-        )
-        self._matching = torch.eye(len(self._representation))
-        if noise:
-            rows = slice(n_fitted, None)
-            variance, axes = self._normal.axes(nuisance[rows])
-            # Components are orthonormal, so white noise has the same variance in each.
-            passed = noise**2 * variance / (variance + noise**2) ** 2
-            covariance = ((axes * passed[:, None]) @ axes.mT).mean(0)
-            latent = torch.from_numpy(self.encode(train.flux[rows], nuisance[rows]))
-            self._matching = noise_matched_map(latent, covariance)
-
-    def _residual(self, flux: np.ndarray, nuisance: np.ndarray) -> torch.Tensor:
-        """Return the components [n, latent], float64, of the residual."""
-        return self._representation.coefficients(self._mean.residual(flux, nuisance)).double()
+        self._whitening = Whitening.fit(train, validation, self.hyperparameters, self.seed)
 
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the whitened residual [n, latent]."""
-        u = required(nuisance, "nuisance")
-        residual, parts = self._residual(flux, u), []
-        for start in range(0, len(flux), _ROWS):
-            rows = slice(start, start + _ROWS)
-            variance, axes = self._normal.axes(u[rows])
-            gain = variance.sqrt() / (variance + self._normal.noise**2)
-            parts.append((axes @ (gain * _along(axes, residual[rows]))[..., None])[..., 0])
-        return (torch.cat(parts).float() @ self._matching).numpy()
+        return self._whitening.encode(flux, required(nuisance, "nuisance")).numpy()
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the flux [n, n_pixels] of which the latent is the whitened residual."""
-        u = required(nuisance, "nuisance")
-        z = torch.linalg.solve(
-            self._matching.double(), torch.as_tensor(latent).double(), left=False
-        )
-        flux: np.ndarray = self._mean.flux(u)
-        for start in range(0, len(flux), _ROWS):
-            rows = slice(start, start + _ROWS)
-            variance, axes = self._normal.axes(u[rows])
-            residual = (axes @ (variance.sqrt() * _along(axes, z[rows]))[..., None])[..., 0]
-            flux[rows] += self._representation.flux(residual.float()).numpy()
-        return flux
+        return self._whitening.decode(torch.as_tensor(latent), required(nuisance, "nuisance"))
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the mean, the components, the covariance and the map that matches the noise."""
-        return {
-            "matching": self._matching,
-            **self._mean.state_dict(prefix="mean."),
-            **self._representation.state_dict(prefix="representation."),
-            **self._normal.state_dict(prefix="normal."),
-        }
+        return self._whitening.state_dict()
 
     def load_state(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what `state` returned."""
-        self._matching = state["matching"]
-        self._mean = PolynomialFlux.from_state(
-            sub_state(state, "mean."), self.hyperparameters.degree
-        )
-        self._representation = Representation(**sub_state(state, "representation."))
-        self._normal = ConditionalNormal(**sub_state(state, "normal."))
+        self._whitening = Whitening.from_state(state, self.hyperparameters.degree)
 
     @property
     def n_parameters(self) -> int:
         """Number of entries of the polynomials, the components and their mean."""
-        own = self._mean.slopes.numel() + self._normal.slopes.numel()
-        return own + self._representation.n_numbers + len(self._representation.mean)
-
-
-def _along(axes: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """Return the coordinates [n, d] of vectors [n, d] along the axes of each, [n, d, d]."""
-    return (vectors[:, None] @ axes)[:, 0]
+        return self._whitening.n_parameters

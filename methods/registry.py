@@ -21,6 +21,7 @@ BUILT_IN = {
     "club": "starbench.methods.club:Club",
     "composition": "starbench.methods.controls.composition:Composition",
     "conditional-autoencoder": "starbench.methods.conditional_autoencoder:ConditionalAutoencoder",
+    "conditional-flow": "starbench.methods.conditional_flow:ConditionalFlow",
     "conditional-vae": "starbench.methods.conditional_vae:ConditionalVae",
     "conditional-whitening": "starbench.methods.conditional_whitening:ConditionalWhitening",
     "constant-latent": "starbench.methods.controls.trivial:ConstantLatent",

@@ -16,8 +16,8 @@ with the covariance S of the batch and d axes. The first term alone would make a
 the others prevent that without strangers to tell apart, as `starbench.methods.contrastive` needs
 them. A distance weighs the axes, so after the fit the latent is rotated and scaled
 (`starbench.methods.parts.noise_matching`) so that held-out twins scatter equally along all axes.
-The original compares the outputs of a second network, an expander, which it then discards; here the
-loss is that of the latent itself.
+The original compares the outputs of a second network, an expander, which it then discards, with nu
+= 1; here the loss is that of the latent itself, and nu is larger (`TUNING.md`).
 
 References
 ----------
@@ -47,7 +47,7 @@ class Settings(EncoderSettings):
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
     invariance_weight: float = option(25.0, "weight lambda of the distance of twins", low=0.0)
     variance_weight: float = option(25.0, "weight mu of the lack of variance", low=0.0)
-    covariance_weight: float = option(1.0, "weight nu of the squared covariances", low=0.0)
+    covariance_weight: float = option(25.0, "weight nu of the squared covariances", low=0.0)
     usual_epochs: ClassVar[int] = 60
     epochs: int = epochs_option(usual_epochs, "pairs")
     batch_size: int = option(256, "pairs in each step", low=2)

@@ -5,14 +5,16 @@ from textwrap import fill
 from tabulate import tabulate
 
 from starbench.leaderboard.pages.escape import markdown
-from starbench.leaderboard.pages.names import method_name
+from starbench.leaderboard.pages.names import ACCESS_TITLES, method_name
 from starbench.leaderboard.pages.tables import table
+from starbench.leaderboard.pages.verdict_text import points
 from starbench.leaderboard.statistics.columns import percent
 from starbench.leaderboard.statistics.suite import (
     SuiteLine,
     SuiteScore,
     SuiteScores,
     TrackScore,
+    compare_lines,
     missing_tracks,
 )
 from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
@@ -96,6 +98,7 @@ def suite_section(scores: SuiteScores) -> list[str]:
     return [
         f"## The suite {markdown(scores.suite.name)}",
         table(header, "rllr" + "r" * (len(header) - 4), lines),
+        *_verdicts(scores),
         _HOW,
         f"Families: {markdown(families(scores))}.",
         _RANKS,
@@ -137,6 +140,24 @@ def suite_text(scores: SuiteScores) -> str:
 
 def _shares(tracks: dict[str, TrackScore], scores: SuiteScores) -> list[str]:
     return [percent(tracks[task].share) if task in tracks else "" for task in scores.suite.tasks]
+
+
+def _verdicts(scores: SuiteScores) -> list[str]:
+    """Return a list of the best method of each label access in which methods have ranks."""
+    items = []
+    for access in ACCESS_TITLES:
+        ranked = [line for line in scores.of_access(access) if line.rank is not None]
+        if not ranked:
+            continue
+        names = [method_name(line.group, [each.group for each in ranked]) for line in ranked]
+        compared = [compare_lines(ranked[0], line) for line in ranked[1:]]
+        text = f"- Label access {access}: **{names[0]}** has the highest score"
+        if compared:
+            text += f" of {len(ranked)} methods, {points(compared[0])} above {names[1]}"
+        tied = [name for name, each in zip(names[1:], compared, strict=True) if not each.separable]
+        text += f"; statistically tied with it: {', '.join(tied)}" if tied else ""
+        items.append(f"{text}.")
+    return ["\n".join(items)] if items else []
 
 
 def _left_out(scores: SuiteScores) -> list[str]:

@@ -48,7 +48,7 @@ def _sentences(verdict: Verdict) -> str:
     if len(names) == 1:
         count = _count(verdict.groups[0])
         return f"{best} is the only method that competes, with {share} ({count})."
-    lead = f"{_points(verdict.comparisons[0, 1])} above {names[1]} ({_seeds(verdict.groups[:2])})"
+    lead = f"{points(verdict.comparisons[0, 1])} above {names[1]} ({_seeds(verdict.groups[:2])})"
     if verdict.tied:
         tied = [
             # The sentence has the second method's figures already.
@@ -71,7 +71,8 @@ def _sentences(verdict: Verdict) -> str:
     return text
 
 
-def _points(comparison: Comparison) -> str:
+def points(comparison: Comparison) -> str:
+    """Return a difference in points with its interval."""
     difference, low, high = (
         two_decimals(100 * value)
         for value in (comparison.difference, comparison.low, comparison.high)
@@ -80,7 +81,7 @@ def _points(comparison: Comparison) -> str:
 
 
 def _behind(verdict: Verdict, place: int) -> str:
-    return f"{_points(verdict.comparisons[0, place])}, {_count(verdict.groups[place])}"
+    return f"{points(verdict.comparisons[0, place])}, {_count(verdict.groups[place])}"
 
 
 def _count(group: Group) -> str:

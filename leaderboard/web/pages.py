@@ -19,6 +19,7 @@ from starbench.leaderboard.statistics.columns import (
     percent,
     two_decimals,
 )
+from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import Published
@@ -151,6 +152,7 @@ class Pages:
             remarks=self._summary.suite.remarks,
             tracks=self._by_family(),
             methods=self._methods_by_access(),
+            bound_method=BOUND,
             figures=figures,
         )
 
@@ -178,6 +180,8 @@ class Pages:
             "track.html",
             root="../",
             track=track,
+            base_page=track.card is not None
+            and any(each.task == track.card.base for each in self._tracks),
             verdicts=verdict_lines(self._summary, track.task),
             tables={
                 title: members

@@ -186,7 +186,7 @@ def _board(*rows: str) -> Callable[[Path], None]:
         folder = work / "checkout" / "leaderboard"
         (folder / "rows").mkdir(parents=True)
         shutil.copy(ROOT / "README.md", folder.parent)
-        for name in ("published.csv", "LEADERBOARD.md", "leaderboard.csv"):
+        for name in ("published.csv", "LEADERBOARD.md", "suite.csv", "leaderboard.csv"):
             shutil.copy(ROOT / "leaderboard" / name, folder)
         for row in rows:
             for path in (ROOT / "leaderboard" / "rows").glob(f"{row}.*"):

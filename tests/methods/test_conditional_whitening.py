@@ -63,10 +63,10 @@ def test_one_covariance_for_all_is_the_whitened_residual():
 
 def test_a_covariance_for_each_nuisance_finds_more_twins():
     flux, nuisance, _ = draw("test", 300)
-    train = view("train", 1000, "nuisance")
+    train = view("train", 600, "nuisance")
     missed = []
     for degree in (0, 1):
-        method = fitted(train, covariance_degree=degree, latent=8)
+        method = fitted(train, covariance_degree=degree, latent=10)
         latent = method.encode(flux.reshape(600, -1), nuisance.reshape(600, -1))
         missed.append((twin_ranks(latent.reshape(300, 2, -1)).rank > 1).mean())
     assert missed[1] < 0.5 * missed[0]

@@ -90,15 +90,7 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
         *(f"tracks/{task}.html" for task in registry.BUILT_IN),
     }  # fmt: skip
 
-    # Every link is to a file of the site, and to a place on it.
-    for name, text in pages.items():
-        identifiers = [attributes["id"] for _, attributes in tags(text) if "id" in attributes]
-        assert len(set(identifiers)) == len(identifiers), name
-        for link, _, place in re.findall(r'(?:href|src)="([^"#]*)(#?)([^"]*)"', text):
-            path = (out / name).parent.joinpath(link).resolve() if link else out / name
-            assert path.is_file(), (name, link)
-            if place and "=" not in place:
-                assert f' id="{place}"' in path.read_text(), (name, link, place)
+    check_links(out)
 
     # Everything is local, nothing is inline, and untrusted text is only text.
     for text in pages.values():
@@ -133,6 +125,19 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
         entry.path.name for entry in board.load(directory)
     )
     assert all(parse_row(json.dumps(line)) for line in lines)
+
+
+def check_links(out):
+    """Every link is to a file of the site, and to a place on it; no place has two names."""
+    pages = {path: path.read_text() for path in out.rglob("*.html")}
+    for page, text in pages.items():
+        identifiers = [attributes["id"] for _, attributes in tags(text) if "id" in attributes]
+        assert len(set(identifiers)) == len(identifiers), page
+        for link, _, place in re.findall(r'(?:href|src)="([^"#]*)(#?)([^"]*)"', text):
+            path = (page.parent / link).resolve() if link else page
+            assert path.is_file(), (page, link)
+            if place and "=" not in place:
+                assert f' id="{place}"' in pages[path], (page, link, place)
 
 
 def check_image(text):
@@ -205,7 +210,12 @@ def test_the_pictures_are_of_the_tracks_of_this_version():
         assert flux[:, places] == pytest.approx(np.array(picture.after.flux), abs=2e-4)
 
 
-def test_the_site_is_reproducible_to_the_byte(rows, directory, get_task, tmp_path):
+def test_the_site_is_reproducible_to_the_byte(add, make_run, directory, get_task, tmp_path):
+    add(
+        make_run(seed=0, nearest=0.9, figures=MSE | PROBES),
+        make_run(seed=1, nearest=0.8, task="apogee-giants-snr50", figures=MSE | PROBES),
+    )
+
     def contents(out):
         build(directory, out, get_task)
         return {path.relative_to(out): path.read_bytes()
@@ -218,6 +228,7 @@ def test_the_site_is_reproducible_to_the_byte(rows, directory, get_task, tmp_pat
 
 def test_an_empty_leaderboard_has_a_site(directory, get_task, tmp_path):
     build(directory, tmp_path / "site", get_task)
+    check_links(tmp_path / "site")
     assert "No method has a score yet" in (tmp_path / "site" / "index.html").read_text()
     track = tmp_path / "site" / "tracks" / "apogee-giants-snr50.html"
     assert "No method has a rank yet." in track.read_text()
