@@ -26,6 +26,7 @@ from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
 from starbench.common.text import one_line
 from starbench.common.threads import available_cores, limit_threads
+from starbench.evaluation.consistency import require_own_latents
 from starbench.evaluation.scoring import (
     Errors,
     OutputError,
@@ -274,6 +275,8 @@ class _Job:
             on_validation, _, _ = self._score(method, "validation", validation, None, advance)
             test = self.view("test")
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
+        if not method.control:  # one of them cheats so on purpose
+            require_own_latents(method, test, latent)
         with stage("write files"):
             write_hdf5(self.folder.latents, {"latent": latent})
             write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)

@@ -1,0 +1,50 @@
+"""A check that latents depend on their own spectrum alone, asked of every run.
+
+Statistics of the batch, or the place of a spectrum in it, would tell of other stars. The contract's
+suite (`starbench.methods.contract`) asks more, of a small fit; this asks the scored state.
+"""
+
+import numpy as np
+
+from starbench.evaluation.scoring import OutputError, encode_rows
+from starbench.evaluation.views import SplitView
+from starbench.methods.base import Method
+
+_SPECTRA = 200
+_BATCH = 41
+_CHANGED = 0.01  # of the latents' standard deviation; rounding of sums stays far below
+_FEW = 0.02  # of the spectra may change more, as iterations can end elsewhere
+
+
+def require_own_latents(method: Method, view: SplitView, latent: np.ndarray) -> None:
+    """Encode some spectra again, in another order and in small batches, and compare.
+
+    Parameters
+    ----------
+    method : Method
+    view : SplitView
+    latent : numpy.ndarray [n_pairs, 2, d], float32
+        Of all spectra of the view, in the order of the data.
+
+    Raises
+    ------
+    OutputError
+        If the latents differ by more than rounding.
+    """
+    stars = latent.reshape(len(view.order), -1)
+    rows = np.random.default_rng(0).permutation(len(view.order))[:_SPECTRA]
+    again = np.concatenate(
+        [encode_rows(method, view, rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
+    )
+    before = stars[view.order[rows]]
+    finite = np.isfinite(before).all(axis=1) & np.isfinite(again).all(axis=1)
+    if not finite.any():
+        return  # such latents rank last anyway
+    scale = float(before[finite].std())
+    changed = np.abs(again[finite] - before[finite]).max(axis=1) > _CHANGED * scale
+    if changed.mean() > _FEW:
+        raise OutputError(
+            f"encode of {method.name} gives other latents to {changed.sum()} of {len(changed)} "
+            "spectra in another order and other batches; a latent must depend on its own spectrum "
+            "alone."
+        )

@@ -1,0 +1,54 @@
+"""Latents that depend on other spectra than their own are refused."""
+
+import numpy as np
+import pytest
+
+from starbench.evaluation.consistency import require_own_latents
+from starbench.evaluation.scoring import OutputError, encode_split
+from starbench.evaluation.views import view_split
+
+
+class Encoder:
+    """Encodes spectra by a function of a batch."""
+
+    name, label_access = "encoder", "nuisance"
+
+    def __init__(self, function):
+        self.function = function
+
+    def encode(self, flux, nuisance):
+        return self.function(flux[:, :5].astype(np.float32))
+
+
+def of_call(flux):
+    """Give latents that depend on the number of calls before."""
+    of_call.calls += 1
+    return flux + of_call.calls
+
+
+of_call.calls = 0
+
+
+@pytest.mark.parametrize(
+    ("function", "accepted"),
+    [
+        (lambda flux: flux, True),
+        (lambda flux: flux * (1 + 1e-6 * len(flux)), True),  # as rounding may
+        (lambda flux: np.full_like(flux, np.nan), True),  # ranks last
+        (lambda flux: np.ones_like(flux), True),
+        (lambda flux: flux - flux.mean(axis=0), False),
+        (lambda flux: flux / flux.std(axis=0), False),
+        (lambda flux: flux + np.arange(len(flux), dtype=np.float32)[:, None], False),
+        (lambda flux: np.sort(flux, axis=0), False),
+        (of_call, False),
+    ],
+)
+def test_only_latents_of_their_own_spectrum_are_accepted(toy_task, function, accepted):
+    view = view_split(toy_task, "train", "tiny", "nuisance", 0)
+    method = Encoder(function)
+    latent = encode_split(method, view)
+    if accepted:
+        require_own_latents(method, view, latent)
+    else:
+        with pytest.raises(OutputError, match="a latent must depend on its own spectrum alone"):
+            require_own_latents(method, view, latent)
