@@ -369,8 +369,8 @@ def reproduce(
 @leaderboard.command(
     loads="starbench.leaderboard.store.board",
     example=f"starbench leaderboard confirm \\\n    {ROW} \\\n"
-    "    --state runs/apogee-giants/fader/0-ced64dfee2 --beacon $(git rev-parse HEAD) \\\n"
-    '    --beacon-source "first commit on main after the row\'s"',
+    "    --state runs/apogee-giants/fader/0-ced64dfee2 \\\n"
+    '    --beacon 36a70e9c2b1f4d58 --beacon-source "a later commit on main"',
 )
 @click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
 @option(

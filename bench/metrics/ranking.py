@@ -168,40 +168,47 @@ class Ranking:
             Called with the cost of each band after it is counted, by one thread at a time.
         """
         end = time.monotonic() + seconds
-        lock, stop = threading.Lock(), threading.Event()
-        following = self.n_done
+        changed = threading.Condition()
+        following, at_work, stopped = self.n_done, 0, False
         parts: list[np.ndarray] = [self.counts]
         failures: list[BaseException] = []
 
         def work() -> None:
-            nonlocal following
+            nonlocal following, at_work, stopped
             counts = np.zeros_like(self.counts)
-            parts.append(counts)
-            while not stop.is_set():
-                with lock:
+            while True:
+                with changed:
                     band = following
                     late = band > self.n_done and time.monotonic() > end
-                    if late or band == len(self.costs):
+                    if stopped or late or band == len(self.costs):
                         return
+                    if not any(part is counts for part in parts):
+                        parts.append(counts)
                     following += 1
+                    at_work += 1
                 try:
                     self._bands.count(band, counts)
                 except BaseException as error:
                     failures.append(error)
-                    stop.set()
-                    return
-                if report:
-                    with lock:
-                        report(int(self.costs[band]))
+                    stopped = True
+                with changed:
+                    try:
+                        if report and not stopped:
+                            report(int(self.costs[band]))
+                    finally:
+                        at_work -= 1
+                        changed.notify_all()
 
         # The kernel releases the GIL, so Python threads run in parallel; numba's thread pool would
-        # not survive a fork. An interrupt can come at any line, so nothing that the threads did may
-        # be known here alone.
+        # not survive a fork. An interrupt can come at any line, even before a thread that has
+        # started is known to the pool, so the threads themselves say whether they are at work.
         pool = ThreadPoolExecutor(self._n_workers)
         try:
             wait([pool.submit(work) for _ in range(self._n_workers)])
         finally:
-            stop.set()
+            with changed:
+                stopped = True
+                changed.wait_for(lambda: not at_work)
             pool.shutdown()
             if not failures:
                 self.counts, self.n_done = sum(parts[1:], parts[0]), following

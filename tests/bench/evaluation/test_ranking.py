@@ -1,5 +1,8 @@
 import os
 import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -54,6 +57,30 @@ def test_an_interrupted_ranking_continues_from_its_checkpoint(latent, tmp_path, 
     continued._bands.count = lambda band, counts: (bands.append(band), count_on(band, counts))
     assert_equal(rank_resumably(continued, path, quiet=True), twin_ranks(latent))
     assert bands == [*range(ranking.n_done, 8)]
+
+
+def test_an_interrupt_before_a_started_thread_is_known_loses_no_count(latent, monkeypatch):
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, work):
+            threading.Thread(target=work).start()
+            began.wait()
+            raise KeyboardInterrupt
+
+    began, ranking = threading.Event(), Ranking(latent, n_threads=1)
+    count = ranking._bands.count
+
+    def slow(band, counts):
+        began.set()
+        time.sleep(0.02)
+        count(band, counts)
+
+    ranking._bands.count = slow
+    with monkeypatch.context() as patched:
+        patched.setattr("starbench.metrics.ranking.ThreadPoolExecutor", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ranking.advance()
+    assert 1 <= ranking.n_done < 8
+    assert_equal(rank_resumably(ranking, None, quiet=True), twin_ranks(latent))
 
 
 def test_a_failure_leaves_the_counts_as_they_were(latent):

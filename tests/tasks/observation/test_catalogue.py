@@ -23,7 +23,7 @@ def test_the_bias_grows_with_metallicity():
 
 def test_errors_have_the_stated_covariance_and_trend(track):
     nuisance, composition = track.labels_on_disk("stars", "full")
-    true, _ = track.base.labels_on_disk("stars", "full")
+    true, _ = track.base.base.labels_on_disk("stars", "full")
     error = (nuisance - true)[:, 0].astype(np.float64)
     feh = composition[:, 0].astype(np.float64)
     for column, trend in enumerate((-40.0, -0.05)):
@@ -37,7 +37,7 @@ def test_errors_have_the_stated_covariance_and_trend(track):
 
 def test_methods_are_told_the_covariance_and_only_the_bound_the_truth(track):
     assert np.array(track.card.nuisance_covariance) == pytest.approx(ERRORS.covariance)
-    pairs, true = track.make("test", 0, 5), track.base.make("test", 0, 5)
+    pairs, true = track.make("test", 0, 5), track.base.base.make("test", 0, 5)
     assert np.array_equal(pairs.unseen, true.nuisance)
     assert np.array_equal(pairs.flux, true.flux)
     assert abs(pairs.nuisance - true.nuisance)[..., 0].max() > 20
