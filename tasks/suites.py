@@ -70,6 +70,13 @@ GIANTS = Suite(
         SuiteTrack("apogee-giants-snr100", 1, "noise", "apogee-giants"),
         SuiteTrack("apogee-giants-snr50", 1, "noise", "apogee-giants"),
         SuiteTrack("apogee-giants-snr30", 1, "noise", "apogee-giants"),
+        SuiteTrack("apogee-giants-dense", 1, "crowding", "apogee-giants-dense"),
+        SuiteTrack("apogee-giants-dense-snr200", 1, "crowding", "apogee-giants-dense-snr200"),
+        SuiteTrack("apogee-giants-branch", 1, "assumptions", "apogee-giants-branch"),
+        SuiteTrack("apogee-giants-hidden", 1, "assumptions", "apogee-giants-hidden"),
+        SuiteTrack("apogee-giants-labels", 1, "assumptions", "apogee-giants-labels"),
+        SuiteTrack("apogee-giants-metallicity", 1, "assumptions", "apogee-giants-metallicity"),
+        SuiteTrack("apogee-giants-mismatch", 1, "reality", "apogee-giants-mismatch"),
     ),
 )
 """The suite of red giants; a track joins it together with its rows."""
