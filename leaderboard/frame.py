@@ -44,9 +44,9 @@ def rows_frame(directory: Path | None = None) -> pd.DataFrame:
     Examples
     --------
     >>> rows = rows_frame()
-    >>> fader = rows.query("method == 'fader' and task == 'apogee-giants'")
+    >>> fader = rows.query("method == 'fader' and task == 'apogee-giants' and not superseded")
     >>> sorted(fader.seed)
-    [0, 1, 2, 3, 4]
+    [0, 1, 2]
     """
     entries = load(directory or shipped_directory(), checked=False)
     names = metric_names(entry.row for entry in entries)

@@ -200,6 +200,9 @@ def _pick(groups: list[Group], name: str, task: str) -> Group:
             if methods
             else f"the leaderboard has no rows on {task}; choose another --task"
         )
+    if not digest:  # a name alone is that of the newest version
+        newest = max(group.row.method_version for group in fitting)
+        fitting = [group for group in fitting if group.row.method_version == newest]
     if len(fitting) > 1:
         choices = ", ".join(f"{method}@{group.row.settings_digest[:8]}" for group in fitting)
         raise RowError(f"{name} has rows of several settings on {task}; choose from {choices}")

@@ -39,6 +39,8 @@ def test_a_ranking_in_steps_gives_the_same_ranks(latent, n_threads):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_an_interrupted_ranking_continues_from_its_checkpoint(latent, tmp_path, n_threads):
+    # A shell that starts the tests in the background has SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     path, ranking = tmp_path / "ranking.safetensors", Ranking(latent, n_threads=n_threads)
     count = ranking._bands.count
 
