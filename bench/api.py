@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from starbench.evaluation.scoring import Errors, Probes
-    from starbench.evaluation.views import Labels
     from starbench.methods.base import Method
     from starbench.metrics import TwinRanks
     from starbench.results.schema import Row
@@ -491,6 +490,7 @@ def score(
     """
     from starbench.common.progress import shown
     from starbench.evaluation.scoring import score as score_arrays
+    from starbench.evaluation.views import Labels
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
     scale = loaded.default_scale if scale is None else scale
@@ -499,7 +499,7 @@ def score(
         loaded.prepare(scale, progress=not quiet)
         scores = score_arrays(
             pairs,
-            _labels(loaded, split, scale),
+            Labels.of_task(loaded, split, scale),
             errors=_errors(loaded, split, scale, reconstruction, swapped_reconstruction),
             probes=_probes(train_latent, loaded, scale, pairs.shape[2]),
         )
@@ -619,6 +619,7 @@ def _probes(
 ) -> "Probes | None":
     """Return what the probes are fitted on."""
     from starbench.evaluation.scoring import Probes
+    from starbench.evaluation.views import Labels
 
     if train_latent is None:
         return None
@@ -629,7 +630,7 @@ def _probes(
             f"train_latent has {pairs.shape[2]} dimensions and latent {n_dimensions}; give latents "
             "of one method"
         )
-    return Probes(pairs, _labels(task, split, scale))
+    return Probes(pairs, Labels.of_task(task, split, scale))
 
 
 def _errors(
@@ -654,10 +655,3 @@ def _errors(
     return reconstruction_errors(
         task.noiseless_flux(split, scale), expected[0], lambda pairs: (plain[pairs], swapped[pairs])
     )
-
-
-def _labels(task: "Task", split: str, scale: str) -> "Labels":
-    from starbench.evaluation.views import Labels
-
-    nuisance, composition = task.labels_on_disk(split, scale)
-    return Labels(nuisance, composition, task.nuisance_names, task.elements)

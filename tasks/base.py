@@ -228,10 +228,16 @@ class Task(ABC):
 
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split in pieces, in order, each with the range of pairs it covers."""
-        n_pairs = self.sizes(scale)[split]
-        for start in range(0, n_pairs, self.chunk_pairs):
-            rows = slice(start, min(start + self.chunk_pairs, n_pairs))
+        for rows in self._ranges(split, scale):
             yield rows, self.make(split, rows.start, rows.stop)
+
+    def _ranges(self, split: str, scale: str) -> list[slice]:
+        """Return the ranges of pairs that `chunks` yields."""
+        n_pairs = self.sizes(scale)[split]
+        return [
+            slice(start, min(start + self.chunk_pairs, n_pairs))
+            for start in range(0, n_pairs, self.chunk_pairs)
+        ]
 
     def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
         """Yield what reconstructions are compared with, in pieces, with the pairs they cover."""

@@ -181,11 +181,7 @@ class DrawnTask(Task):
         return super().chunks(split, scale)
 
     def _chunks_of_threads(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
-        n_pairs = self.sizes(scale)[split]
-        ranges = [
-            slice(start, min(start + self.chunk_pairs, n_pairs))
-            for start in range(0, n_pairs, self.chunk_pairs)
-        ]
+        ranges = self._ranges(split, scale)
         with one_thread():
             made = map_ahead(
                 lambda rows: self.make(split, rows.start, rows.stop), ranges, default_threads()

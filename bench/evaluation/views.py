@@ -39,6 +39,12 @@ class Labels:
     elements: tuple[str, ...]
     unseen: np.ndarray | None = None
 
+    @classmethod
+    def of_task(cls, task: Task, split: str, scale: str) -> "Labels":
+        """Read the labels of a split without its flux."""
+        nuisance, composition = task.labels_on_disk(split, scale)
+        return cls(nuisance, composition, task.nuisance_names, task.elements)
+
 
 @dataclass(frozen=True)
 class SplitView:

@@ -176,14 +176,13 @@ class Ranking:
         def work() -> None:
             nonlocal following, at_work, stopped
             counts = np.zeros_like(self.counts)
+            parts.append(counts)
             while True:
                 with changed:
                     band = following
                     late = band > self.n_done and time.monotonic() > end
                     if stopped or late or band == len(self.costs):
                         return
-                    if not any(part is counts for part in parts):
-                        parts.append(counts)
                     following += 1
                     at_work += 1
                 try:

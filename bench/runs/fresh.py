@@ -141,6 +141,4 @@ def read_fresh_latents(path: Path, key: Key, n_spectra: int) -> np.ndarray:
 def score_fresh_latents(path: Path, key: Key, task: FreshTest) -> Scores:
     """Score the latents of fresh spectra; see `read_fresh_latents`."""
     latent = read_fresh_latents(path, key, 2 * task.sizes(key.scale)["test"])
-    nuisance, composition = task.labels_on_disk("test", key.scale)
-    labels = Labels(nuisance, composition, task.nuisance_names, task.elements)
-    return score(latent, labels)
+    return score(latent, Labels.of_task(task, "test", key.scale))

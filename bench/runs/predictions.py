@@ -366,7 +366,7 @@ def score_predictions(
             )
             scores[split] = score(
                 latent,
-                _labels(task, split, scale),
+                Labels.of_task(task, split, scale),
                 ranks=ranks,
                 errors=errors,
                 probes=probes if split == "test" else None,
@@ -428,12 +428,7 @@ def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
             f"{predictions.path}: {split}/latent of pair {pair} is not finite, so no probe can be "
             f"fitted; correct it, or leave {split}/latent out."
         )
-    return Probes(latent, _labels(task, split, scale))
-
-
-def _labels(task: Task, split: str, scale: str) -> Labels:
-    nuisance, composition = task.labels_on_disk(split, scale)
-    return Labels(nuisance, composition, task.nuisance_names, task.elements)
+    return Probes(latent, Labels.of_task(task, split, scale))
 
 
 def _read(

@@ -5,21 +5,18 @@ change of a track that is not yet released; once a version of a track has been r
 needs a new version.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from starbench.common.files import atomic_path
+from starbench.common.files import write_json
 from starbench.tasks.apogee_giants.track_manifest import PATH, StandardTrack, TrackDigests
 from starbench.tasks.registry import get_task, task_names
 
 
 def write_manifest(tracks: Iterable[StandardTrack], path: Path = PATH) -> None:
     """Write the digests of tracks atomically."""
-    digests = {track.name: asdict(TrackDigests.of(track.base)) for track in tracks}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {track.name: asdict(TrackDigests.of(track.base)) for track in tracks})
 
 
 if __name__ == "__main__":
