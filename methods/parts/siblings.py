@@ -86,12 +86,17 @@ class SiblingPairs:
         Raises
         ------
         SettingError
-            If no two training spectra are siblings.
+            If there are fewer than eight pairs.
         """
         group = groups(train, method)
         both = pairs(group)
         n_held_out = min(_HELD_OUT, len(both) // 8)
-        if n_held_out and train.twin is None:  # up to the end of a group
+        if not n_held_out:
+            raise SettingError(
+                f"{method} holds out an eighth of the pairs of siblings to measure their scatter, "
+                f"but the training set has {len(both)}; give at least 8."
+            )
+        if train.twin is None:  # up to the end of a group
             of_pair = group[both[:, 0].numpy()]
             n_held_out = int(np.flatnonzero(of_pair == of_pair[n_held_out - 1])[-1]) + 1
         held_out, learned = both[:n_held_out], both[n_held_out:]
