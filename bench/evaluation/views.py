@@ -19,7 +19,7 @@ from starbench.tasks.streams import uniforms
 
 _PART = 64  # pairs that are worth a thread
 _ROWS = 4096  # spectra at a time
-LARGEST_IN_MEMORY = 3 * 2**30  # bytes of flux, and of errors; 111,000 spectra of 7,214 pixels
+LARGEST_IN_MEMORY = 2 * 10**9  # bytes of flux, and of errors; 69,000 spectra of 7,214 pixels
 
 
 @dataclass(frozen=True)
