@@ -69,6 +69,15 @@ class View:
     unseen : numpy.ndarray [n, n_unseen], float32, or None
         Parameters of each spectrum that no method is given, such as the true nuisance where labels
         have errors; only for label access `oracle`, and None where a task has none.
+    error : numpy.ndarray [n, n_pixels], float32, or None
+        Standard deviation of the noise in each pixel; infinite where the pixel is masked, and there
+        the flux is 1. None where no errors are known for each pixel.
+    group : numpy.ndarray [n], int64, or None
+        In a survey the sibling group of each spectrum: spectra of stars of one composition have
+        equal numbers; only for label access `pairs` and `oracle`, and None for pairs.
+    nuisance_error : numpy.ndarray [n, n_nuisance], float32, or None
+        Standard deviation of each nuisance label's error; None where it is not known for each
+        spectrum.
     """
 
     flux: np.ndarray
@@ -78,6 +87,9 @@ class View:
     noise: float | None = None
     nuisance_covariance: np.ndarray | None = None
     unseen: np.ndarray | None = None
+    error: np.ndarray | None = None
+    group: np.ndarray | None = None
+    nuisance_error: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of spectra."""

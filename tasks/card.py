@@ -22,7 +22,10 @@ Sizes = dict[str, _Positive]
 
 
 def spectra_each(split: str) -> int:
-    """Return the number of spectra of each composition in a split: 1 for stars without a twin."""
+    """Return the number of spectra of each composition in a split of a task that holds pairs.
+
+    It is 1 for stars without a twin; `Card.spectra_each` tells it for all tasks.
+    """
     return 1 if split == STARS else 2
 
 
@@ -66,6 +69,9 @@ class Card(BaseModel):
     snr : float, optional
         Signal-to-noise ratio per pixel, at a continuum of 1, of the noise in the flux: that the
         task adds, or that users' own pairs declare. None for no noise, or none that is known.
+    survey : bool
+        Whether each split holds stars of one spectrum each, in sibling groups, in place of pairs;
+        `sizes` then counts stars.
     medium : {"vacuum", "air", "unknown"}
         Medium in which the wavelengths are measured.
     wavelength_unit : str
@@ -98,6 +104,7 @@ class Card(BaseModel):
     unseen_units: tuple[str, ...] = ()
     sizes: Annotated[dict[Scale, Sizes], Field(min_length=1)]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    survey: bool = False
     medium: Medium = "vacuum"
     wavelength_unit: str = "Angstrom"
     changelog: dict[int, _Text]
@@ -120,6 +127,8 @@ class Card(BaseModel):
                 )
         if len({STARS in sizes for sizes in self.sizes.values()}) > 1:
             raise ValueError(f"sizes must have {STARS} at each scale or at none")
+        if self.survey and self.has_stars:
+            raise ValueError(f"sizes of a survey must not have {STARS}: all its splits hold stars")
         if self.nuisance_covariance is not None:
             n = len(self.nuisance_names)
             if [len(row) for row in self.nuisance_covariance] != [n] * n:
@@ -142,6 +151,10 @@ class Card(BaseModel):
     def has_stars(self) -> bool:
         """Whether methods that may not use twins train on stars without a twin."""
         return all(STARS in sizes for sizes in self.sizes.values())
+
+    def spectra_each(self, split: str) -> int:
+        """Return the length of the second axis of a split's arrays: 2 for pairs, 1 for stars."""
+        return 1 if self.survey else spectra_each(split)
 
     @property
     def order(self) -> tuple[str, int, float, str]:
