@@ -43,8 +43,8 @@ _VELOCITY_CODE = {
 ORIGINS = ("PARAM (ASPCAP, calibrated)", "RV code", "FPARAM (ASPCAP, not calibrated)")
 """Where labels of these files come from, the best first."""
 _SECOND = "is a second spectrum from the same light"
-# What astropy raises on truncated and damaged files.
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+# What astropy raises on damaged files; truncation is a warning that `open_fits` makes an error.
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, UserWarning)
 
 
 class ApogeeFiles:

@@ -42,8 +42,8 @@ class Imported:
     ----------
     stars : pandas.DataFrame
         One row for each spectrum that was written, in reading order: identifier, star, group,
-        split, source, the signal-to-noise ratio measured (the median of flux over error) and stated,
-        the share of masked pixels, the velocity, and the labels and where they come from.
+        split, source, the signal-to-noise ratio measured (the median of flux over error) and
+        stated, the share of masked pixels, the velocity, and the labels and where they come from.
     report : Report
         What was left out.
     """

@@ -4,8 +4,8 @@ A row has ``spectrum``, a struct of the lists ``flux``, ``ivar``, ``lambda`` [An
 ``mask`` (true is bad) or ``pix_bitmask`` (APOGEE_PIXMASK), and ``lsf_sigma``, which is not read;
 ``object_id``; labels as columns, such as ``teff``, ``teff_err`` and ``mg_fe``; and, where the
 spectra are not at rest, ``restframe`` (false) and ``radial_velocity`` [km/s] (The Multimodal
-Universe Collaboration 2024, arXiv:2412.02527). ``pseudo_continuum_flux`` and ``pseudo_continuum_ivar`` are
-read in place of ``flux`` and ``ivar``.
+Universe Collaboration 2024, arXiv:2412.02527). ``pseudo_continuum_flux`` and
+``pseudo_continuum_ivar`` are read in place of ``flux`` and ``ivar``.
 
 starbench writes the same rows, with ``group`` and, in the struct, ``error`` beside ``ivar``, whose
 inverse root is not exact. Its metadata are those of `starbench.tasks.storage.export`.

@@ -37,7 +37,8 @@ class Dropped(NamedTuple):
     def sentence(self) -> str:
         """All of it in one sentence."""
         star = f": star {self.identifier}" if self.identifier else ""
-        return f"{self.source}{star} {self.reason} {self.advice}."
+        gap = "" if self.advice[:1] in (";", ",", "") else " "
+        return f"{self.source}{star} {self.reason}{gap}{self.advice}."
 
 
 @dataclass
