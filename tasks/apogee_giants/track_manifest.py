@@ -19,7 +19,6 @@ import numpy as np
 
 from starbench.tasks.apogee_giants.manifest import GROUP_PAIRS, TOLERANCE, project
 from starbench.tasks.base import ChunkId, Split, Task
-from starbench.tasks.card import spectra_each
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
 
@@ -76,7 +75,7 @@ def _labels_sha256(task: Task, scale: str) -> dict[str, str]:
 
 
 def _projections(task: Task, split: str) -> tuple[float, float]:
-    some = task.make(split, 0, 2 * GROUP_PAIRS // spectra_each(split))
+    some = task.make(split, 0, 2 * GROUP_PAIRS // task.card.spectra_each(split))
     shape = (GROUP_PAIRS, 2, len(task.wavelength))
     noise = (some.flux - some.noiseless_flux) * np.float32(task.snr or 0)
     flux_number, noise_number = (
