@@ -67,8 +67,8 @@ class LabelErrors:
 class CatalogueLabels(Observed):
     """A task whose nuisance is a catalogue's, with errors, in all splits.
 
-    The true nuisance is the last of `unseen`. The errors of both spectra of pair ``i`` belong to item ``i`` of
-    the stream ``<track>/<version>/<split>/catalogue``.
+    The true nuisance is the last of `unseen`. The errors of both spectra of pair ``i`` belong to
+    item ``i`` of the stream ``<track>/<version>/<split>/catalogue``.
 
     Parameters
     ----------

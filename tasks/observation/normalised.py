@@ -101,9 +101,7 @@ class NormalisedSpectra:
         """Return the noiseless flux, and its derivatives [n, n_pixels, m] along directions."""
         stars, persistence, coefficients = self._split(parameters)
         n = self._base.n_parameters
-        of_star, of_light, of_continuum = np.split(
-            directions.astype(np.float32), [n, n + 2], axis=1
-        )
+        _, of_light, of_continuum = np.split(directions.astype(np.float32), [n, n + 2], axis=1)
         star_moves = directions[:, :n].any(axis=1)
         flux, changes = self._base.tangents(stars, directions[star_moves, :n])
         flux = self._normalised(flux, persistence, coefficients)

@@ -7,6 +7,8 @@ fits the spectra of two apStar files of data release 13 agree with their aspcapS
 level and 0.7 % in shape, so that both kinds can stand in one survey.
 """
 
+import itertools
+
 import numpy as np
 
 from starbench.common.parallel import in_parts
@@ -56,7 +58,7 @@ def detectors(wavelength: Floats) -> list[slice]:
     steps = np.diff(wavelength)
     ends = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else []
     bounds = [0, *(int(end) for end in ends), len(wavelength)]
-    return [slice(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
 def normalised(wavelength: Floats, flux: Spectra, error: Spectra) -> tuple[Spectra, Spectra]:
