@@ -221,10 +221,10 @@ class InformationBound(OracleControl):
         fitted[:d, n_nuisance : n_nuisance + d] = self.axes.T
         own = [*range(n_nuisance), *range(n_nuisance + d, fitted.shape[1])]
         fitted[np.arange(d, len(fitted)), own] = self._scale
+        known = [*self._forward.known]
         if self.hyperparameters.nuisance_known:
-            fitted = np.delete(fitted, np.arange(d, d + n_nuisance), axis=0)
-        known = list(self._forward.known)
-        return fitted[~fitted[:, known].any(axis=1)]
+            known += range(n_nuisance)
+        return np.delete(fitted, d + np.flatnonzero(np.isin(own, known)), axis=0)
 
     def information(
         self,
@@ -290,9 +290,7 @@ class InformationBound(OracleControl):
         """Return the maximum a posteriori composition [n, n_elements] [dex] of each spectrum."""
         if not self._noise and error is None:
             return composition.astype(np.float32)
-        information, score = self.information(
-            nuisance, composition, unseen, flux=flux, error=error
-        )
+        information, score = self.information(nuisance, composition, unseen, flux=flux, error=error)
         truth = np.linalg.solve(self.axes, (composition - self._mean).T).T
         score = score + np.einsum("nij,nj->ni", information, truth)
         y = np.linalg.solve(information + np.eye(truth.shape[1]), score[..., None])[..., 0]

@@ -175,7 +175,7 @@ def _count_of_siblings(
     first: int,
     step: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count, for the siblings of every `step`-th query, strangers closer than each, and closer or tied.
+    """Count strangers closer than each sibling of every `step`-th query, and those closer or tied.
 
     `query` is in rising order.
     """
@@ -291,7 +291,7 @@ def _prepared(
 ) -> tuple[
     np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray
 ]:
-    """Return what the counts need of each star: m, V, x, C, the terms of it alone, its finiteness."""
+    """Return what the counts need of each star: m, V, x, C, its own terms, whether it is finite."""
     not_finite = ~np.isfinite(estimate).all(axis=1)
     mean = np.where(not_finite[:, None], 0.0, estimate)
     unit = np.eye(mean.shape[1])
