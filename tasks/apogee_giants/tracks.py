@@ -23,6 +23,11 @@ DENSE_SNR = 200
 # This project's choice, of the size by which catalogues of giants differ from each other.
 LABEL_ERRORS = LabelErrors(deviation=(80.0, 0.12), correlation=0.5, trend=(-40.0, -0.05))
 
+MISMATCH_CHANGELOG = {
+    1: "the first version",
+    2: "[alpha/Fe] of the second generator's atmospheres is the mean of Mg, Si and Ca by number",
+}
+
 
 def noise_track(snr: int, cache: Path | None = None) -> NoiseTrack:
     """Return ``apogee-giants`` with noise, checked against the manifest.
@@ -43,11 +48,14 @@ snr100, snr50, snr30 = (partial(noise_track, snr) for snr in SNRS)
 
 def mismatch(cache: Path | None = None) -> Task:
     """Return the track whose survey another generator made than the pairs to train on."""
-    name = "apogee-giants-mismatch"
-    model = GiantsVariant(variants.IDEAL_POPULATION, name, family="reality")
-    survey = GiantsVariant(
-        variants.IDEAL_POPULATION, name, family="reality", weights=variants.SECOND_EMULATOR
+    stars_of = partial(
+        GiantsVariant,
+        variants.IDEAL_POPULATION,
+        "apogee-giants-mismatch",
+        family="reality",
+        changelog=MISMATCH_CHANGELOG,
     )
+    model, survey = stars_of(), stars_of(weights=variants.SECOND_EMULATOR)
     stars = ModelPairs(
         survey,
         model,

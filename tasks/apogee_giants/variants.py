@@ -172,6 +172,8 @@ class GiantsVariant(DrawnTask):
         What the population changes, in a phrase.
     weights : pathlib.Path, optional
         Of the emulator that makes the spectra; those of the first generator, if not given.
+    changelog : dict of int to str, optional
+        What each version of the stars and spectra is; the last one is made.
     """
 
     thread_safe = True
@@ -184,13 +186,15 @@ class GiantsVariant(DrawnTask):
         family: str,
         changes: str = "",
         weights: Path | None = None,
+        changelog: dict[int, str] | None = None,
     ):
         super().__init__()
         self._weights = weights
+        changelog = changelog or {1: "the first version"}
         self.population = population
         self.card = IDEAL.derive(
             name=name,
-            version=1,
+            version=max(changelog),
             family=family,
             changes=changes,
             breaks=BREAKS.get(name, ""),
@@ -198,7 +202,7 @@ class GiantsVariant(DrawnTask):
             nuisance_units=population.nuisance_units,
             elements=population.elements,
             sizes=SIZES,
-            changelog={1: "the first version"},
+            changelog=changelog,
         )
 
     @cached_property
