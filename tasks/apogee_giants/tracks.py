@@ -1,17 +1,20 @@
 """The tracks of ``apogee-giants``: a population, then the effects of instrument and catalogue."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from starbench.tasks.apogee_giants import variants
 from starbench.tasks.apogee_giants.mismatch import ModelPairs
+from starbench.tasks.apogee_giants.survey_stars import SurveyStars
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.apogee_giants.track_manifest import StandardTrack
 from starbench.tasks.apogee_giants.variants import GiantsVariant
-from starbench.tasks.base import Task
+from starbench.tasks.base import PAIRS, Task
 from starbench.tasks.observation.catalogue import CatalogueLabels, LabelErrors
 from starbench.tasks.observation.hidden import HiddenInstrument
 from starbench.tasks.observation.noise import NoiseTrack
+from starbench.tasks.observation.surveyed import SurveyedSpectra
 
 SNRS = (100, 50, 30)
 ASSUMPTIONS_SNR = 100  # of the tracks that break an assumption
@@ -59,6 +62,19 @@ def mismatch(cache: Path | None = None) -> Task:
         model.card.then("takes the survey from another generator than the pairs to train on"),
     )
     return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
+
+
+def survey(cache: Path | None = None) -> Task:
+    """Return the track of a survey as astronomers have it: errors, masks, siblings, field stars."""
+    name = "apogee-giants-survey"
+    stars = HiddenInstrument(SurveyStars(name, variants.SECOND_EMULATOR))
+    pairs = HiddenInstrument(SurveyStars(name))
+    observed = CatalogueLabels(SurveyedSpectra(stars), LABEL_ERRORS)
+    model = CatalogueLabels(
+        SurveyedSpectra(pairs, persistence=False), replace(LABEL_ERRORS, trend=(0.0, 0.0))
+    )
+    effect = "takes the pairs to train on from another generator than the survey"
+    return StandardTrack(ModelPairs(observed, model, observed.card.then(effect), split=PAIRS))
 
 
 def with_noise(base: Task, snr: float) -> NoiseTrack:
