@@ -36,6 +36,8 @@ def test_a_survey_is_read_with_errors_groups_and_filled_masks(survey_file):
         assert np.array_equal(stars.nuisance_error[:, 0], file["test/nuisance_error"][()])
         assert np.array_equal(task.groups("test", "own"), file["test/group"][()])
     assert list(task.problems("own", progress=False)) == []
+    ((_, truth),) = task.noiseless_flux("test", "own")
+    assert np.array_equal(np.isnan(truth), np.isinf(stars.error))
 
 
 def test_garbage_in_masked_pixels_changes_no_bit(survey_file):
