@@ -34,8 +34,10 @@ def test_visits_of_a_star_are_siblings_and_a_combined_spectrum_gives_its_labels(
         *("star0", "star1/visit1", "star1/visit2", "star2", "star3/visit1", "star3/visit2"),
         "star4",
     ]
-    clusters = stars.loc[stars["group"].isin(["star1", "star3"])]
-    assert set(clusters["split"]) == {"test", "validation"}
+    assert set(stars.loc[stars["group"].isin(["star1", "star3"]), "split"]) == {
+        "test",
+        "validation",
+    }
     assert stars.loc["star1/visit1", ["Teff", "logg"]].tolist() == [4500, 2]
     assert stars.loc["star2", "Teff"] == 4200
     assert stars.loc["star3/visit2", "velocity"] == -13
