@@ -7,10 +7,11 @@ fits the spectra of two apStar files of data release 13 agree with their aspcapS
 level and 0.7 % in shape, so that both kinds can stand in one survey.
 """
 
-from itertools import pairwise
+import itertools
 
 import numpy as np
 
+from starbench.common.parallel import in_parts
 from starbench.tasks.arrays import Floats, Spectra
 
 ORDER, FITS, BELOW, ABOVE = 4, 3, 0.1, 3.0
@@ -20,6 +21,7 @@ RECIPE = (
 )
 _GAP = 10  # steps between pixels that part two detectors
 _FEWEST = 20  # pixels that a fit needs on a detector
+_PART = 64  # spectra that are worth a thread
 
 
 def pseudo_continuum(wavelength: Floats, flux: Spectra, error: Spectra) -> Floats:
@@ -54,9 +56,9 @@ def detectors(wavelength: Floats) -> list[slice]:
     [slice(0, 4, None), slice(4, 6, None)]
     """
     steps = np.diff(wavelength)
-    ends = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else steps
+    ends = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else []
     bounds = [0, *(int(end) for end in ends), len(wavelength)]
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
 def normalised(wavelength: Floats, flux: Spectra, error: Spectra) -> tuple[Spectra, Spectra]:
@@ -76,25 +78,43 @@ def normalised(wavelength: Floats, flux: Spectra, error: Spectra) -> tuple[Spect
 
 
 def _fit(x: Floats, flux: Spectra, error: Spectra) -> Floats:
-    """Return the fits [n, n_pixels] to one detector, x from -1 to 1; NaN where too few pixels."""
-    basis = np.polynomial.chebyshev.chebvander(x, ORDER)
-    products = (basis[:, :, None] * basis[:, None, :]).reshape(len(x), -1)
-    used = np.isfinite(error)
-    values = np.where(used, flux, 0).astype(np.float64)
+    """Return the fits [n, n_pixels] to one detector, x from -1 to 1; NaN where too few pixels.
+
+    Each spectrum is fitted alone: its fit does not depend, in any bit, on those beside it.
+    """
+    # The normal equations in Chebyshev polynomials need only their sums up to twice the order, as
+    # T_i T_j = (T_{i+j} + T_{|i-j|}) / 2.
+    polynomials = np.ascontiguousarray(np.polynomial.chebyshev.chebvander(x, 2 * ORDER).T)
+    basis, terms = polynomials[: ORDER + 1], np.arange(ORDER + 1)
+    sums, differences = terms[:, None] + terms, abs(terms[:, None] - terms)
+    # A detector with a hole may not determine all orders.
+    ridge = 1e-10 * len(x) * np.eye(ORDER + 1)
+    used = np.isfinite(error).astype(np.float64)
+    values = np.where(used, flux, 0).astype(np.float64)  # masked pixels hold anything
     fit = np.full(flux.shape, np.nan)
+    moments = np.empty((len(flux), 2 * ORDER + 1))
+    right = np.empty((len(flux), ORDER + 1, 1))
+
+    def prepare(rows: range) -> None:
+        for i in rows:
+            moments[i] = polynomials @ used[i]
+            right[i, :, 0] = basis @ (values[i] * used[i])
+
+    def clip(rows: range) -> None:
+        for i in rows:
+            if solved[i]:
+                fit[i] = solution[i, :, 0] @ basis
+                residual = values[i] - fit[i]
+                mean = (residual @ used[i]) / moments[i, 0]
+                scatter = np.sqrt(((residual - mean) ** 2) @ used[i] / moments[i, 0])
+                used[i] *= (residual >= -BELOW * scatter) & (residual <= ABOVE * scatter)
+
     for _ in range(FITS):
-        solved = used.sum(axis=1) >= _FEWEST  # of others the last fit stands
+        in_parts(prepare, len(flux), _PART)
+        solved = moments[:, 0] >= _FEWEST  # of others the last fit stands
         if not solved.any():
             break
-        weight = used[solved].astype(np.float64)
-        normal = (weight @ products).reshape(-1, ORDER + 1, ORDER + 1)
-        # A detector with a hole may not determine all orders.
-        normal += 1e-10 * len(x) * np.eye(ORDER + 1)
-        right = (weight * values[solved]) @ basis
-        fit[solved] = np.linalg.solve(normal, right[..., None])[..., 0] @ basis.T
-        residual = values - fit
-        n_used = np.maximum(used.sum(axis=1, keepdims=True), 1)
-        mean = (residual * used).sum(axis=1, keepdims=True) / n_used
-        scatter = np.sqrt((((residual - mean) ** 2) * used).sum(axis=1, keepdims=True) / n_used)
-        used = used & (residual >= -BELOW * scatter) & (residual <= ABOVE * scatter)
+        normal = (moments[:, sums] + moments[:, differences]) / 2 + ridge
+        solution = np.linalg.solve(normal, right)
+        in_parts(clip, len(flux), _PART)
     return fit
