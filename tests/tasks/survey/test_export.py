@@ -58,7 +58,7 @@ def test_exports_describe_themselves_in_valid_croissant(tmp_path, task, form):
     data = mlcroissant.Dataset(jsonld=str(out / "croissant.json"))  # raises if it is not valid
     assert not data.metadata.ctx.issues.errors and not data.metadata.ctx.issues.warnings
     card = (out / "README.md").read_text()
-    assert card.startswith("---\npretty_name:") and task.card.licence in card
+    assert card.startswith("---\npretty_name:") and task().card.licence in card
     if form == "parquet":
         row = next(iter(data.records("train")))
         flux = (
