@@ -177,10 +177,11 @@ def verify(
 @option(
     "--format",
     "form",
-    type=click.Choice(("hdf5", "parquet", "datasets")),
+    type=click.Choice(("hdf5", "parquet", "datasets", "fits")),
     show_default="hdf5 if OUT ends in .h5 or .hdf5, parquet if it has no suffix",
-    help="hdf5 is one file, parquet a folder of three files, datasets a folder for "
-    "`datasets.load_from_disk`.",
+    help="hdf5 is one file; parquet a folder of three files, for surveys with rows as in the "
+    "Multimodal Universe; datasets a folder for `datasets.load_from_disk`, of pairs; fits a folder "
+    "of files like APOGEE's aspcapStar, of surveys.",
 )
 @option("--withhold-composition", is_flag=True, help="Leave out the composition of the test split.")
 @option("--force", is_flag=True, help="Replace an earlier export at OUT.")
