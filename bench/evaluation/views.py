@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starbench.common.paging import release, rows_on_disk
 from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
 from starbench.methods.base import View
 from starbench.tasks.base import Task
+from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.streams import uniforms
 
+IN_MEMORY_BYTES = 1 << 31  # of a split's flux; a larger one is kept on disk, as are its errors
 _PART = 64  # pairs that are worth a thread
 
 
@@ -124,7 +127,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     """Read a split into the view of a method with some label access.
 
     Each piece of the split is written straight to its shuffled rows: at the full scale the spectra
-    take 1.4 GB, and a second copy would double the memory of a run.
+    take 1.4 GB, and a second copy would double the memory of a run. Splits of more than 2 GB are
+    kept in files of the cache folder that vanish with the view.
 
     Parameters
     ----------
@@ -140,7 +144,7 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     rows_of_pair = inverse(order).reshape(n_pairs, each)
 
     n_spectra, n_pixels = each * n_pairs, len(task.wavelength)
-    flux = np.empty((n_spectra, n_pixels), np.float32)
+    flux = _empty(n_spectra, n_pixels)
     error: np.ndarray | None = None
     nuisance = np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)
     known: dict[str, np.ndarray] = {}
@@ -149,7 +153,7 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
             _scatter(piece.flux, rows_of_pair[pairs], flux)
             if piece.error is not None:
                 if error is None:
-                    error = np.empty((n_spectra, n_pixels), np.float32)
+                    error = _empty(n_spectra, n_pixels)
                 _scatter(piece.error, rows_of_pair[pairs], error)
             nuisance[pairs] = piece.nuisance
             for name in ("composition", "unseen", "group", "nuisance_error"):
@@ -195,6 +199,14 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     return SplitView(view, order, labels)
 
 
+def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
+    """Return room for spectra, on disk if they take much memory."""
+    shape = n_spectra, n_pixels
+    if 4 * n_spectra * n_pixels <= IN_MEMORY_BYTES:
+        return np.empty(shape, np.float32)
+    return rows_on_disk(shape, cache_folder())
+
+
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
     """Write flux [n, k, n_pixels] to the rows [n, k] of `target`."""
 
@@ -204,3 +216,4 @@ def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
             target[rows[part, half]] = flux[part, half]
 
     in_parts(copy, len(flux), _PART)
+    release(target)

@@ -9,6 +9,7 @@ hold the combined spectrum, divided by ASPCAP's pseudo-continuum.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,8 @@ _VELOCITY_CODE = {
 ORIGINS = ("PARAM (ASPCAP, calibrated)", "RV code", "FPARAM (ASPCAP, not calibrated)")
 """Where labels of these files come from, the best first."""
 _SECOND = "is a second spectrum from the same light"
-# What astropy raises on truncated and damaged files.
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+# What astropy raises on damaged files; truncation is a warning that `open_fits` makes an error.
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, UserWarning)
 
 
 class ApogeeFiles:
@@ -59,14 +60,13 @@ class ApogeeFiles:
         one combined spectrum; or all, although combined ones share the noise of their visits.
     """
 
-    pixels = None
-    nuisances = None
+    pixels: Floats | None = None
+    nuisances: tuple[str, ...] | None = None
 
     def __init__(self, paths: Sequence[Path], report: Report, spectra: str = "visits"):
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"
         self._paths, self._report, self._spectra = list(paths), report, spectra
         self._places: list[tuple[int, int, int]] = []  # file, table and row of each spectrum
-        self.is_normalised = False
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Read the headers of all files."""
@@ -88,45 +88,16 @@ class ApogeeFiles:
         table["identifier"] = _unique(table["identifier"])
         table = _with_best_labels(table, nuisances)
         table["replaced"] = self._replaced(table)
-        self._places: list[tuple[int, int, int]] = []  # file, table and row of each spectrum
-        self.is_normalised = False
-
-    def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
-        """Read the headers of all files."""
-        records: list[dict[str, Any]] = []
-        for number, path in enumerate(self._paths):
-            try:
-                with open_fits(path) as file:
-                    records += [
-                        {**record, "file": number, "source": path.name}
-                        for record in _records(file, nuisances)
-                    ]
-            except DataError as error:
-                self._report.drop("", path.name, str(error).rstrip("."), "")
-            except _UNREADABLE as error:
-                self._drop_unreadable(path, error)
-        if not records:
-            return pd.DataFrame()
-        table = pd.DataFrame.from_records(records)
-        table["identifier"] = _unique(table["identifier"])
-        table = _with_best_labels(table, nuisances)
-        table = table[self._chosen(table)].reset_index(drop=True)
         self._places = list(zip(table["file"], table["unit"], table["row"], strict=True))
-        self.is_normalised = bool(table["is_normalised"].all())
         return table
 
     def pieces(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Piece]:
         """Yield the spectra of one file after the other."""
-        files = np.array([place[0] for place in self._places])
-        for number in np.unique(files[wanted]):
-            rows = np.flatnonzero(wanted & (files == number))
+        rows = np.flatnonzero(wanted)
+        for number, of_file in groupby(rows, key=lambda row: self._places[row][0]):
             try:
                 with open_fits(self._paths[number]) as file:
-                    pieces = [
-                        _spectrum(file, unit, row, index)
-                        for index in rows
-                        for _, unit, row in [self._places[index]]
-                    ]
+                    pieces = [_spectrum(file, *self._places[row][1:], int(row)) for row in of_file]
             except _UNREADABLE as error:
                 self._drop_unreadable(self._paths[number], error)
                 continue
@@ -192,7 +163,7 @@ def _of_ap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, A
         f"{ORIGINS[1]} {name}": _number(header, *_VELOCITY_CODE.get(column_name(name), ()))
         for name in nuisances
     }
-    of_star = {"star": star, "unit": 1, "is_normalised": False, **labels}
+    of_star = {"star": star, "unit": 1, **labels}
     if n_rows == 1:
         visit = {"snr": _number(header, "SNR"), "velocity": _number(header, "VHELIO")}
         return [{**of_star, "identifier": star, "row": 0, "combined": False, **visit}]
@@ -228,7 +199,6 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
             "unit": 1,
             "row": 0,
             "combined": True,
-            "is_normalised": True,
             "snr": _number(header, "SNR"),
             "velocity": _number(header, "VHELIO"),
             **labels,
@@ -245,9 +215,7 @@ def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]
         table = unit.data
         is_visit = "mjd" in names
 
-        def column(
-            name: str, row: int, names: list[str] = names, table: Any = table
-        ) -> float:
+        def column(name: str, row: int, names: list[str] = names, table: Any = table) -> float:
             return float(table[name][row]) if name in names else np.nan
 
         for row in range(len(table)):
@@ -265,7 +233,6 @@ def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]
                     "unit": number,
                     "row": row,
                     "combined": not is_visit,
-                    "is_normalised": False,
                     "snr": column("snr", row),
                     "velocity": column("v_rad", row),
                     **labels,
@@ -296,11 +263,13 @@ def _spectrum(file: "HDUList", unit: int, row: int, index: int) -> Piece:
         if kind == "apStar":
             bits = native(np.atleast_2d(file[3].data)[row])
         wavelength = _wavelength(file[1].header, len(flux))
-    masked = (error >= _BIG_ERROR) | ((error == 0) & (flux == 0))
+    masked = (error >= _BIG_ERROR) | (flux == 0)  # ASPCAP sets the flux of bad pixels to 0
     if bits is not None:
         masked |= is_bad(bits)
     error = np.where(masked, np.inf, error)
-    return Piece(np.array([index]), wavelength, _row(flux), _row(error))
+    return Piece(
+        np.array([index]), wavelength, _row(flux), _row(error), is_normalised=kind == "aspcapStar"
+    )
 
 
 def _row(values: np.ndarray) -> Spectra:
@@ -348,7 +317,7 @@ def _again(table: pd.DataFrame, which: pd.Series) -> pd.Series:
 
 
 def _with_best_labels(table: pd.DataFrame, nuisances: tuple[str, ...]) -> pd.DataFrame:
-    """Give each star the nuisances of the best origin that has all of them, from any of its files."""
+    """Give each star the nuisances of the best origin that has all, from any of its files."""
     table["labels_of"] = ""
     for name in nuisances:
         table[NUISANCE + name] = np.nan

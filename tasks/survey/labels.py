@@ -9,9 +9,10 @@ from starbench.tasks.survey.tables import numbers, star_column
 DEFAULT_NUISANCES = ("Teff", "logg")
 UNITS = {"teff": "K", "logg": "dex", "m_h": "dex", "fe_h": "dex", "vmicro": "km/s", "vsini": "km/s"}
 _ELEMENTS = (
-    "C N O Na Mg Al Si P S K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge Rb Sr Y Zr Ba La Ce Nd Eu Yb"
-).split()
-_RATIOS = {"fe_h": "Fe/H"} | {f"{x.lower()}_fe": f"{x}/Fe" for x in _ELEMENTS if x != "Fe"}
+    *("C", "N", "O", "Na", "Mg", "Al", "Si", "P", "S", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn"),
+    *("Co", "Ni", "Cu", "Zn", "Rb", "Sr", "Y", "Zr", "Ba", "La", "Ce", "Nd", "Eu", "Yb"),
+)
+_RATIOS = {"fe_h": "Fe/H"} | {f"{name.lower()}_fe": f"{name}/Fe" for name in _ELEMENTS}
 
 NUISANCE, ERROR, RATIO = "nuisance ", "error ", "ratio "
 """Prefixes of the columns of labels in a catalogue: before the name of a nuisance, of the nuisance

@@ -3,9 +3,9 @@
 A row has ``spectrum``, a struct of the lists ``flux``, ``ivar``, ``lambda`` [Angstrom, vacuum],
 ``mask`` (true is bad) or ``pix_bitmask`` (APOGEE_PIXMASK), and ``lsf_sigma``, which is not read;
 ``object_id``; labels as columns, such as ``teff``, ``teff_err`` and ``mg_fe``; and, where the
-spectra are not at rest, ``restframe`` (false) and ``radial_velocity`` [km/s] (The Multimodal Universe
-Collaboration 2024, arXiv:2412.02527). ``pseudo_continuum_flux`` and ``pseudo_continuum_ivar`` are
-read in place of ``flux`` and ``ivar``.
+spectra are not at rest, ``restframe`` (false) and ``radial_velocity`` [km/s] (The Multimodal
+Universe Collaboration 2024, arXiv:2412.02527). ``pseudo_continuum_flux`` and
+``pseudo_continuum_ivar`` are read in place of ``flux`` and ``ivar``.
 
 starbench writes the same rows, with ``group`` and, in the struct, ``error`` beside ``ivar``, whose
 inverse root is not exact. Its metadata are those of `starbench.tasks.storage.export`.
@@ -13,7 +13,6 @@ inverse root is not exact. Its metadata are those of `starbench.tasks.storage.ex
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,11 @@ from starbench.tasks.arrays import Floats
 from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
+from starbench.tasks.survey.choices import WavelengthScale
 from starbench.tasks.survey.labels import NUISANCE, canonical
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
-from starbench.tasks.survey.spectra import CHUNK_BYTES, Piece
+from starbench.tasks.survey.spectra import Piece
 from starbench.tasks.survey.tables import MISSING, numbers, star_column, text
 from starbench.tasks.survey.wavelengths import vacuum_angstrom
 
@@ -37,21 +37,8 @@ SPECTRUM = "spectrum"
 _FLUX = ("pseudo_continuum_flux", "flux")
 _IVAR = ("pseudo_continuum_ivar", "ivar")
 _BITS = ("pix_bitmask", "bitmask")
+_ROWS = 256  # that are read at once
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError)  # of which Arrow's derive
-
-
-@dataclass(frozen=True)
-class Medium:
-    """How wavelengths are to be read where the files do not say.
-
-    Attributes
-    ----------
-    unit : str
-    medium : {"vacuum", "air"}
-    """
-
-    unit: str = "angstrom"
-    medium: str = "vacuum"
 
 
 class MultimodalRows:
@@ -62,7 +49,7 @@ class MultimodalRows:
     paths : sequence of pathlib.Path
     report : Report
         Gets the files that cannot be read.
-    wavelengths : Medium
+    wavelengths : WavelengthScale
 
     Raises
     ------
@@ -70,7 +57,7 @@ class MultimodalRows:
         If a file is not Parquet, or has no spectra.
     """
 
-    def __init__(self, paths: Sequence[Path], report: Report, wavelengths: Medium = Medium()):
+    def __init__(self, paths: Sequence[Path], report: Report, wavelengths: WavelengthScale):
         self._paths, self._report, self._wavelengths = list(paths), report, wavelengths
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} Parquet files"
         self._readable: list[Path] = []
@@ -81,10 +68,11 @@ class MultimodalRows:
         self.pixels: Floats | None = None if found is None else found.wavelength
         self.nuisances = None if found is None else found.nuisance_names
         self._fields = _fields(schema, self.name)
-        self.is_normalised = found is not None or self._fields[0] == _FLUX[0]
+        self._is_normalised = found is not None or self._fields[0] == _FLUX[0]
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Read all columns but the spectra."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         tables = []
@@ -94,7 +82,8 @@ class MultimodalRows:
                     names = [
                         field.name
                         for field in file.schema_arrow
-                        if field.name not in (SPECTRUM, ABOUT) and _is_plain(field.type)
+                        if field.name not in (SPECTRUM, ABOUT)
+                        and not pa.types.is_nested(field.type)
                     ]
                     table = file.read(columns=names).to_pandas()
             except _UNREADABLE as error:
@@ -123,17 +112,16 @@ class MultimodalRows:
             start += size
 
     def _of_file(self, file: Any, wanted: npt.NDArray[np.bool_], start: int) -> Iterator[Piece]:
-        n_values = len(self._fields) * 8 * 10_000
+        import pyarrow as pa
+
         # One group at a time: asked for all, Arrow reads ahead to the end of the file.
         for group in range(file.num_row_groups):
-            n = max(1, CHUNK_BYTES // n_values)
-            for batch in file.iter_batches(n, row_groups=[group], columns=[SPECTRUM]):
+            for batch in file.iter_batches(_ROWS, row_groups=[group], columns=[SPECTRUM]):
                 keep = wanted[start : start + len(batch)]
                 rows = np.flatnonzero(keep) + start
                 start += len(batch)
                 if len(rows):
-                    spectra = batch.column(0).filter(_mask(keep))
-                    yield from self._of_batch(spectra, rows)
+                    yield from self._of_batch(batch.column(0).filter(pa.array(keep)), rows)
 
     def _of_batch(self, spectra: Any, rows: npt.NDArray[np.int64]) -> Iterator[Piece]:
         columns = {name: _lists(spectra, name) for name in self._fields}
@@ -182,7 +170,7 @@ class MultimodalRows:
             return None
         flux, error = self._measured(found)
         shift = None if self._shift is None else self._shift[rows[members]]
-        return Piece(rows[members], wavelength, flux, error, shift)
+        return Piece(rows[members], wavelength, flux, error, self._is_normalised, shift)
 
     def _measured(
         self, found: dict[str, np.ndarray]
@@ -210,7 +198,9 @@ class MultimodalRows:
         velocity = numbers(table["radial_velocity"]) if "radial_velocity" in table else np.nan
         moving = np.zeros(len(table), bool)
         if "restframe" in table:
-            moving = table["restframe"].map(lambda value: value is False or value == 0).to_numpy(bool)
+            moving = (
+                table["restframe"].map(lambda value: value is False or value == 0).to_numpy(bool)
+            )
             moving &= table["restframe"].notna().to_numpy()
         self._shift = np.where(moving, velocity, 0.0) if moving.any() else None
         self._identifiers = identifiers.to_numpy(object)
@@ -268,7 +258,7 @@ class MultimodalRows:
 
 
 def _fields(schema: Any, name: str) -> tuple[str, ...]:
-    """Return the fields of the struct to read: flux, lambda, and errors and mask if there are any."""
+    """Return the fields of the struct to read: flux, lambda, then errors and mask if present."""
     if SPECTRUM not in schema.names:
         raise DataError(
             f"{name} has no column {SPECTRUM}; give rows as the Multimodal Universe publishes them."
@@ -284,13 +274,6 @@ def _fields(schema: Any, name: str) -> tuple[str, ...]:
     for choices in (errors, ("mask", *_BITS)):
         found += [field for field in choices if field in present][:1]
     return tuple(found)
-
-
-def _is_plain(kind: Any) -> bool:
-    """Return whether a column holds one number or text for each row."""
-    import pyarrow.types as types
-
-    return not (types.is_nested(kind) or types.is_binary(kind) and False)
 
 
 def _lists(spectra: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -320,12 +303,6 @@ def _values(array: Any) -> np.ndarray:
         array = array.fill_null(True if pa.types.is_boolean(array.type) else 0)
     values: np.ndarray = array.to_numpy(zero_copy_only=False)
     return values
-
-
-def _mask(keep: npt.NDArray[np.bool_]) -> Any:
-    import pyarrow as pa
-
-    return pa.array(keep)
 
 
 def _split_of(path: Path) -> str:

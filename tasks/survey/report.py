@@ -37,7 +37,8 @@ class Dropped(NamedTuple):
     def sentence(self) -> str:
         """All of it in one sentence."""
         star = f": star {self.identifier}" if self.identifier else ""
-        return f"{self.source}{star} {self.reason} {self.advice}."
+        gap = "" if self.advice[:1] in (";", ",", "") else " "
+        return f"{self.source}{star} {self.reason}{gap}{self.advice}."
 
 
 @dataclass
@@ -48,10 +49,10 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def drop(
-        self, identifier: str, source: str, reason: str, advice: str, *, is_bad: bool = True
+        self, identifier: object, source: object, reason: str, advice: str, *, is_bad: bool = True
     ) -> None:
         """Record a star, spectrum or file that is left out; see `Dropped`."""
-        self.dropped.append(Dropped(identifier, source, reason, advice, is_bad))
+        self.dropped.append(Dropped(str(identifier), str(source), reason, advice, is_bad))
 
     def note(self, sentence: str) -> None:
         """Record a sentence that concerns the whole import."""

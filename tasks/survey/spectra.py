@@ -46,6 +46,8 @@ class Piece:
     flux : numpy.ndarray [n, n_old], float32
     error : numpy.ndarray [n, n_old], float32, or None
         Infinite in masked pixels; None where the source has none.
+    is_normalised : bool
+        Whether the flux is divided by a continuum already.
     shift : numpy.ndarray [n] or None
         Velocity by which the spectra are shifted to the red [km/s]; None in the rest frame.
     """
@@ -54,6 +56,7 @@ class Piece:
     wavelength: Floats
     flux: Spectra
     error: Spectra | None
+    is_normalised: bool
     shift: Floats | None = None
 
 
@@ -64,8 +67,6 @@ class Source(Protocol):
     ----------
     name : str
         For messages.
-    is_normalised : bool
-        Whether the flux is divided by a continuum already.
     pixels : numpy.ndarray or None
         Wavelengths [Angstrom, vacuum] of a survey that starbench wrote, which imports keep.
     nuisances : tuple of str or None
@@ -73,7 +74,6 @@ class Source(Protocol):
     """
 
     name: str
-    is_normalised: bool
     pixels: Floats | None
     nuisances: tuple[str, ...] | None
 

@@ -40,6 +40,7 @@ def open_fits(path: Path) -> Iterator["HDUList"]:
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
+        warnings.filterwarnings("error", message=".*truncated")
         with fits.open(path, memmap=True) as file:
             for unit in file[:1]:
                 unit.verify("silentfix")  # such as NAN without quotes

@@ -52,7 +52,8 @@ def vacuum_angstrom(values: np.ndarray, unit: str, medium: str, place: str) -> F
         values = values * UNITS[name]
     else:
         raise DataError(
-            f"{place} has wavelengths in {unit!a}; give --wavelength-unit angstrom, nm, um or log10."
+            f"{place} has wavelengths in {unit!a}; give --wavelength-unit angstrom, nm, um or "
+            "log10."
         )
     if not np.isfinite(values).all() or not (np.diff(values) > 0).all() or len(values) < 2:
         raise DataError(

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from support.toy_task import ToySurvey
 
+from starbench.common.paging import on_disk
+from starbench.evaluation import views
 from starbench.evaluation.views import shuffled_order, unshuffle, view_split
 from starbench.tasks.registry import get_task
 
@@ -107,3 +109,15 @@ def test_pairs_have_no_groups(toy_task):
     )
     view = view_split(toy_task, "test", "tiny", "oracle", seed=0).view
     assert view.group is view.error is view.nuisance_error is None
+
+
+def test_a_large_split_stays_on_disk(monkeypatch, tmp_path):
+    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
+    in_memory = view_split(ToySurvey(), "test", "tiny", "none", 3).view
+    monkeypatch.setattr(views, "IN_MEMORY_BYTES", 1000)
+    view = view_split(ToySurvey(), "test", "tiny", "none", 3).view
+    assert not on_disk(in_memory.flux)
+    assert on_disk(view.flux)
+    assert on_disk(view.error)
+    assert np.array_equal(view.flux, in_memory.flux)
+    assert np.array_equal(view.error, in_memory.error)
