@@ -70,7 +70,7 @@ def test_sky_and_bad_pixels_stay_where_the_observatory_has_them(detector, wavele
     velocity = np.array([0.0, 35 * pixel_velocity(wavelength)])
     for pattern in (detector.sky, detector.bad):
         still, moving = detector.observed(pattern, velocity)
-        assert np.array_equal(still[n : 2900], moving[n - 35 : 2900 - 35])
+        assert np.array_equal(still[n:2900], moving[n - 35 : 2900 - 35])
     error = detector.errors(
         Exposures(np.full(2, 110.0), velocity, np.zeros((2, 2)), np.full((2, 1), np.nan))
     )

@@ -28,5 +28,6 @@ def test_errors_grow_with_the_sky_and_more_so_for_faint_stars():
 
 
 def test_an_observed_spectrum_has_such_errors():
-    """2M17334253-1654573 of DR14: 17.4 times its continuum at 16,692 A, errors 4.5 times as large."""
-    assert sky.relative_error(np.array([[17.4]]), np.array([110.0])) == pytest.approx(4.5, rel=0.06)
+    """2M17334253-1654573 (DR14): the sky at 17.4 times the star, errors 4.5 times as large."""
+    error = sky.relative_error(np.array([[17.4]]), np.array([110.0]))
+    assert error == pytest.approx(np.array([[4.5]]), rel=0.06)
