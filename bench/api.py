@@ -123,6 +123,9 @@ def run(
     snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -159,6 +162,9 @@ def run(
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
         cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
         threads wait for each other many times longer otherwise (`starbench.common.threads`).
+    outside_data, pretraining, code_from : str, optional
+        For the row: which data the method learned from besides those of the task, what was trained
+        before and on what, and where others can fetch its code.
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -215,6 +221,9 @@ def run(
             snr=snr,
             device=device,
             threads=None if threads is None else int(threads),
+            outside_data=outside_data,
+            pretraining=pretraining,
+            code_from=code_from,
             out=out,
             cache=cache,
             force=force,
@@ -239,6 +248,9 @@ def run_named(
     snr: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -248,7 +260,7 @@ def run_named(
     from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.origin import given, source_file
+    from starbench.runs.origin import Declared, given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
@@ -267,6 +279,7 @@ def run_named(
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
         given=given(method, task, data),
+        declared=Declared(outside_data, pretraining, code_from),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )

@@ -26,6 +26,7 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
+from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, shuffled_test
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 # Content of a folder that may be replaced: the files of an earlier export and nothing else.
@@ -42,6 +43,7 @@ def export(
     form: str | None = None,
     *,
     withhold_composition: bool = False,
+    twins: bool = False,
     force: bool = False,
     progress: bool = True,
 ) -> None:
@@ -57,6 +59,9 @@ def export(
         By default ``hdf5`` if `out` ends in .h5 or .hdf5, ``parquet`` if it has no suffix.
     withhold_composition : bool
         Leave out the composition of the test split.
+    twins : bool
+        Keep the pairs of the test split together, and its composition; by default its spectra are
+        shuffled, as `starbench.tasks.storage.shuffled` describes. Own pairs stay as they are.
     force : bool
         Replace what an earlier export left at `out`.
     progress : bool
@@ -76,15 +81,20 @@ def export(
             "name that ends in .h5."
         )
     _check_out(out, form, force)
+    shuffled = scale != "own" and not twins
     sizes = task.sizes(scale)
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
+    if shuffled:
+        about.facts[ATTRIBUTE] = order_name(task, scale)
     with_composition = tuple(split for split in sizes if _has_composition(task, scale, split))
     if withhold_composition:
         if "test" not in with_composition:
             raise DataError(
                 f"{task.name} has no composition in test; remove --withhold-composition."
             )
+        with_composition = tuple(split for split in with_composition if split != "test")
+    if shuffled:
         with_composition = tuple(split for split in with_composition if split != "test")
     n_bytes = about.n_bytes(sizes)
     with (
@@ -95,7 +105,14 @@ def export(
         _check_folder(out)
         # `datasets` copies its files once more, on the same disk.
         require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
-        chunks = counted(lambda split: task.chunks(split, scale), pairs)
+        chunks = counted(
+            lambda split: (
+                shuffled_test(task, scale)
+                if shuffled and split == "test"
+                else task.chunks(split, scale)
+            ),
+            pairs,
+        )
         if form == "hdf5":
             write_hdf5(new, about, sizes, with_composition, chunks)
         elif form == "parquet":

@@ -45,6 +45,7 @@ from starbench.tasks.storage.about import (
     check_names,
     declared_snr,
     medium,
+    refuse_shuffled,
 )
 from starbench.tasks.storage.files import text_list
 
@@ -146,6 +147,7 @@ class PairsFile:
             return np.ascontiguousarray(values, np.float32)
 
     def _read_structure(self, file: h5py.File) -> None:
+        refuse_shuffled(file.attrs, self.source)
         wavelength = self._read_wavelength(file)
         names, units = self._names(file, "nuisance_names"), self._names(file, "nuisance_units")
         if not 1 <= len(names) <= MAX_NUISANCES:
