@@ -226,6 +226,8 @@ class Method(ABC):
         Named changes of the defaults, such as a published configuration.
     diagnostics : tuple of Diagnostic
         Watched quantities that show whether a fit succeeded.
+    outside_data, pretraining : str or None
+        Data that it learns from besides a task's, and what was trained before a run and on what.
     """
 
     name: ClassVar[str]
@@ -237,6 +239,8 @@ class Method(ABC):
     Hyperparameters: ClassVar[type]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     diagnostics: ClassVar[tuple[Diagnostic, ...]] = ()
+    outside_data: ClassVar[str | None] = None
+    pretraining: ClassVar[str | None] = None
 
     hyperparameters: Any
 

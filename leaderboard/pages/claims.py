@@ -18,6 +18,13 @@ rotation of latents that turns with Teff and log g can leave their distribution 
 log g as it is, so no adversary and no other measure of dependence sees it. Nothing but pairs or a
 prior can undo it."""
 
+LEVELS = """\
+Level: how far the rows of a line have been checked, and of several rows the lowest. Submitted: the
+file was checked by itself, so it could be made up. Reproduced: a second run agreed, and its outcome
+is kept. Confirmed: the method's state, fixed before, did as well on new stars that did not exist
+then. Submitted rows have no rank of their own; they stand below those that were checked, and move
+the rank of none."""
+
 SOURCES = """\
 Published values were measured by other authors on other spectra, so they are not ranked. The share
 of nearest twins decreases with the number of stars searched, which is given with each value.
