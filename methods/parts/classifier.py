@@ -119,7 +119,6 @@ class NuisanceBins:
         return cell[:, None]
 
 
-@final
 class ClassifierPenalty(PenalisedReconstruction):
     """The reconstruction error minus the weighted cross-entropy of a classifier of the nuisance.
 
@@ -144,10 +143,12 @@ class ClassifierPenalty(PenalisedReconstruction):
         super().__init__(networks, error)
         self.adversary, self._bins, self._settings = adversary, bins, settings
 
+    @final
     def prepare(self, train: TrainingSet) -> None:
         """Fit the bins to the nuisance of the training set."""
         self._bins.fit(train.nuisance)
 
+    @final
     def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Train the adversary by one step; return minus its cross-entropy, weighted."""
         labels = self._bins.labels(batch.nuisance)

@@ -179,11 +179,16 @@ class PenalisedReconstruction(Objective):
         batch : Batch
         """
 
+    def source(self, batch: Batch) -> Batch:
+        """Return the spectra from whose latents a batch is reconstructed: by default its own."""
+        return batch
+
     @final
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Return the loss of a batch; see `Objective.loss`."""
-        latent = self.networks.encode(batch.inputs, batch.nuisance)
-        penalty, watched = self.penalty(latent, batch)
+        source = self.source(batch)
+        latent = self.networks.encode(source.inputs, source.nuisance)
+        penalty, watched = self.penalty(latent, source)
         error, flux_mse = self.error(self.networks.decode(latent, batch.nuisance), batch)
         loss = error.mean() + penalty
         return loss, {"reconstruction_mse": flux_mse, "loss": loss, **watched}
