@@ -203,9 +203,7 @@ def share_by_l1(stars: Stars, found: Estimates) -> float:
     return float((twin_ranks(latent.reshape(-1, 2, _N_AXES)).rank == 1).mean())
 
 
-def share_at_best(
-    stars: Stars, found: Estimates, turn: float, queries: np.ndarray
-) -> float:
+def share_at_best(stars: Stars, found: Estimates, turn: float, queries: np.ndarray) -> float:
     """Return the share of queries whose twin is the most probable of all stars.
 
     The probability is that of the two spectra, averaged over the turns that are possible. Of the

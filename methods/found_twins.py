@@ -5,8 +5,8 @@ No measure of dependence on the nuisance u sees a latent that turns with u
 trains Fader's objective (`starbench.methods.fader`) and then, in each of some rounds, finds pairs
 among the latents of the training spectra (`starbench.methods.parts.found_pairs`): mutual nearest
 neighbours that differ in u, again after what u explains of their differences has been subtracted.
-It then trains on with spectra reconstructed from the latents of their mates. With m(x) the mate of a
-spectrum x with probability s where one was found, and x itself otherwise, and u' the nuisance of
+It then trains on with spectra reconstructed from the latents of their mates. With m(x) the mate of
+a spectrum x with probability s where one was found, and x itself otherwise, and u' the nuisance of
 m(x),
 
 .. math::
@@ -27,6 +27,7 @@ visual representations", ICCV, for positives that are found among nearest neighb
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -52,13 +53,21 @@ class Settings(FaderSettings):
 
     rounds: int = option(2, "rounds of finding twins and training on them", low=0, high=20)
     round_epochs: float = option(
-        0.33, "epochs of a round, as a share of those before the first", low=0.0, high=10.0
+        0.33,
+        "epochs of a round, as a share of those before the first",
+        low=0.0,
+        high=10.0,
+        tuned=(0.1, 1),
     )
     round_rate: float = option(
         0.5, "peak learning rate of a round, relative to learning_rate", low=0.0, high=1.0
     )
     swap_share: float = option(
-        0.75, "share s of spectra with a mate that are reconstructed from it", low=0.0, high=1.0
+        0.75,
+        "share s of spectra with a mate that are reconstructed from it",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     search_axes: int = option(14, "axes of the latent by which twins are found", low=1)
     search_shift: float = option(
@@ -66,23 +75,18 @@ class Settings(FaderSettings):
         "least difference of found twins along some nuisance, as a share of its range",
         low=0.0,
         high=1.0,
+        tuned=(0.05, 0.5),
     )
     corrections: int = option(
         5, "how often the explained differences are subtracted in a search", low=0, high=100
     )
 
 
-@final
-class _SwappedFader(ClassifierPenalty):
-    """Fader's loss, with a share of the spectra reconstructed from their mates' latents."""
-
-    swap_share = 0.0
-
-    def source(self, batch: Batch) -> Batch:
-        """Return the batch with mates in place of a share of its spectra."""
-        if batch.train.twin is None:
-            return batch
-        return replace(batch, rows=swapped_rows(batch, self.swap_share))
+def with_mates(batch: Batch, share: float) -> Batch:
+    """Return a batch with mates in place of a share of its spectra, once there are mates."""
+    if batch.train.twin is None:
+        return batch
+    return replace(batch, rows=swapped_rows(batch, share))
 
 
 @final
@@ -94,11 +98,11 @@ class _Stage(Autoencoder):
     Hyperparameters = Settings
     hyperparameters: Settings
 
-    def build(self, inputs: Inputs) -> _SwappedFader:
+    def build(self, inputs: Inputs) -> ClassifierPenalty:
         """Build Fader's networks and adversary."""
-        objective = _SwappedFader(*parts(self.hyperparameters, inputs))
-        objective.swap_share = self.hyperparameters.swap_share
-        return objective
+        settings = self.hyperparameters
+        source = partial(with_mates, share=settings.swap_share)
+        return ClassifierPenalty(*parts(settings, inputs), source)
 
 
 class _Epochs:
@@ -123,7 +127,7 @@ class FoundTwins(Method):
     round : int
         Rounds begun; 0 before twins are searched for.
     mates : torch.Tensor [n_spectra], int64
-        Row of each training spectrum's mate, and its own row where none was found; empty in round 0.
+        Row of each training spectrum's mate, its own row where none was found; empty in round 0.
     """
 
     name = "found-twins"

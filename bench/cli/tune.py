@@ -102,7 +102,9 @@ def tune(
     from starbench.tuning.table import choices_table
 
     configure_torch(seed, threads)
-    found = [get_task(name, cache=cache, progress=not quiet) for name in expand_tasks(tasks or TASKS)]
+    found = [
+        get_task(name, cache=cache, progress=not quiet) for name in expand_tasks(tasks or TASKS)
+    ]
     classes = [get_method(name) for name in expand_methods(methods)]
     for method in classes:
         knobs(method)  # before hours of trials, say which has none

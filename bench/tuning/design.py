@@ -54,7 +54,12 @@ def knobs(method: type[Method]) -> tuple[Knob, ...]:
     """
     types = get_type_hints(method.Hyperparameters)
     found = tuple(
-        Knob(field.name, *field.metadata["tuned"], whole=types[field.name] is int)
+        Knob(
+            field.name,
+            low=field.metadata["tuned"][0],
+            high=field.metadata["tuned"][1],
+            whole=types[field.name] is int,
+        )
         for field in dataclasses.fields(method.Hyperparameters)
         if field.metadata.get("tuned") is not None
     )
@@ -93,9 +98,7 @@ def planned_settings(method: type[Method], n_trials: int) -> list[dict[str, Any]
     finally:
         optuna.logging.set_verbosity(verbosity)
     # The sampler fills the space of the trials before, so it is shown one.
-    middle = {
-        knob.name: int(knob.low) if knob.whole else knob.low for knob in ranges
-    }
+    middle = {knob.name: int(knob.low) if knob.whole else knob.low for knob in ranges}
     study.add_trial(optuna.trial.create_trial(params=middle, distributions=space, value=0.0))
     drawn = [study.ask(space).params for _ in range(n_trials - 1)]
     return [{}, *({name: _rounded(value) for name, value in one.items()} for one in drawn)]

@@ -1,6 +1,7 @@
 """A part of a view: its first pairs, with all that the view holds of them."""
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ def first_pairs(split_view: SplitView, n_pairs: int) -> SplitView:
     kept = np.flatnonzero(split_view.order < each * n_pairs)
     new_row = np.full(len(split_view.order), -1)
     new_row[kept] = np.arange(len(kept))
-    arrays = {
+    # What the values are is known to `View` alone.
+    arrays: dict[str, Any] = {
         field.name: array[kept]
         for field in fields(view)
         if isinstance(array := getattr(view, field.name), np.ndarray)

@@ -18,7 +18,9 @@ def choices_table(choices: Sequence[tuple[type[Method], Choice]], n_trials: int)
         def words(number: int | None, planned: list[dict[str, float]] = planned) -> str:
             if number is None:
                 return "none"
-            return " ".join(f"{key}={value}" for key, value in planned[number].items()) or "defaults"
+            return (
+                " ".join(f"{key}={value}" for key, value in planned[number].items()) or "defaults"
+            )
 
         def share(number: int | None, choice: Choice = choice) -> str:
             value = None if number is None else choice.twin_shares[number]

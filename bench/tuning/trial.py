@@ -1,8 +1,8 @@
 """One trial: fit a method with some settings, and judge it on validation, with and without twins.
 
 The state at the end of the fit is judged, as choosing an epoch by twins would tell the method of
-pairs. What needs no twins is the squared error of the validation spectra as they were observed, with
-their noise, and what a probe reads of the nuisance from the latents.
+pairs. What needs no twins is the squared error of the validation spectra as they were observed,
+with their noise, and what a probe reads of the nuisance from the latents.
 """
 
 import math
@@ -20,7 +20,7 @@ from starbench import metrics
 from starbench.common.files import write_json
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
-from starbench.evaluation.scoring import BATCH, Probes, encode_split, rank_stars, score
+from starbench.evaluation.scoring import BATCH, Probes, encode_split, rank_stars
 from starbench.evaluation.views import SplitView, inverse
 from starbench.methods.base import Diverged, Method
 from starbench.tasks.errors import DataError
@@ -113,7 +113,7 @@ def run_trial(
     try:
         method.fit(data.train.view, data.validation.view, watch)
         seconds = time.perf_counter() - began
-        share, error, leakage = _judged(method, data)
+        share, squared, leakage = _judged(method, data)
     except (SettingError, DataError, OSError):
         raise  # of the user or the machine, not of the settings
     except Exception as error:  # a method may raise anything
@@ -122,7 +122,7 @@ def run_trial(
         return Trial(dict(settings), None, None, None, round(seconds, 1), message)
     finally:
         watch.bar.close()
-    return Trial(dict(settings), share, error, leakage, round(seconds, 1))
+    return Trial(dict(settings), share, squared, leakage, round(seconds, 1))
 
 
 def _judged(method: Method, data: TrialData) -> tuple[float, float | None, float | None]:

@@ -13,6 +13,7 @@ something to disentangle before the adversary's gradient sets in. If the latent 
 information on u, the cross-entropy L_A is at chance, the entropy of the labels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -52,7 +53,9 @@ DIAGNOSTIC = Diagnostic(
 class ClassifierSettings(AutoencoderSettings):
     """Hyperparameters shared by autoencoders with an adversarial classifier."""
 
-    adversary_weight: float = option(0.3, "weight w of the adversary's cross-entropy", low=0.0)
+    adversary_weight: float = option(
+        0.3, "weight w of the adversary's cross-entropy", low=0.0, tuned=(0.03, 3.0)
+    )
     adversary_ramp: float = option(
         0.3, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
@@ -119,6 +122,7 @@ class NuisanceBins:
         return cell[:, None]
 
 
+@final
 class ClassifierPenalty(PenalisedReconstruction):
     """The reconstruction error minus the weighted cross-entropy of a classifier of the nuisance.
 
@@ -130,6 +134,8 @@ class ClassifierPenalty(PenalisedReconstruction):
         From latents [n, latent] to the scores of each label's classes, side by side.
     bins : NuisanceBins
     settings : ClassifierSettings
+    source : callable, optional
+        See `PenalisedReconstruction`.
     """
 
     def __init__(
@@ -139,16 +145,15 @@ class ClassifierPenalty(PenalisedReconstruction):
         adversary: Adversary,
         bins: NuisanceBins,
         settings: ClassifierSettings,
+        source: Callable[[Batch], Batch] | None = None,
     ) -> None:
-        super().__init__(networks, error)
+        super().__init__(networks, error, source)
         self.adversary, self._bins, self._settings = adversary, bins, settings
 
-    @final
     def prepare(self, train: TrainingSet) -> None:
         """Fit the bins to the nuisance of the training set."""
         self._bins.fit(train.nuisance)
 
-    @final
     def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Train the adversary by one step; return minus its cross-entropy, weighted."""
         labels = self._bins.labels(batch.nuisance)

@@ -3,7 +3,7 @@ r"""Pairs found among latents, and the part of their disagreement that the nuisa
 Two stars of different nuisance are a found pair if each is the other's nearest star by L1. Where
 the latents of true twins disagree, few are found. Their disagreement is mostly a turning of the
 latent with the nuisance u, which the pairs that are found tell: with q(u) the monomials of u up to
-the third order, less their means, and the mean latent :math:`\bar z_{ij}` of a pair, the differences
+the third order, less their means, and :math:`\bar z_{ij}` the mean latent of a pair, differences
 
 .. math::
 
@@ -127,4 +127,5 @@ def without_disagreement(latent: np.ndarray, terms: np.ndarray, pairs: np.ndarra
 def _features(terms: np.ndarray, latent: np.ndarray) -> np.ndarray:
     """Return the products [n, k (d + 1)] of terms [n, k] with latents [n, d] and 1."""
     with_one = np.hstack([latent, np.ones((len(latent), 1))])
-    return np.einsum("nk,nd->nkd", terms, with_one).reshape(len(terms), -1)
+    products: np.ndarray = np.einsum("nk,nd->nkd", terms, with_one)
+    return products.reshape(len(terms), -1)
