@@ -37,6 +37,7 @@ from starbench.methods.base import Diagnostic, Method, Monitor, View, option, re
 from starbench.methods.fader import FaderSettings, parts
 from starbench.methods.parts.autoencoder import Autoencoder
 from starbench.methods.parts.classifier import DIAGNOSTIC, ClassifierPenalty
+from starbench.methods.parts.errors import typical_noise, with_plain_noise
 from starbench.methods.parts.found_pairs import Search, found_pairs
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.noise_matching import n_held_out
@@ -83,17 +84,16 @@ class Settings(FaderSettings):
 
 
 def with_mates(batch: Batch, share: float) -> Batch:
-    """Return a batch with mates in place of a share of its spectra, once there are mates."""
-    if batch.train.twin is None:
-        return batch
+    """Return a batch with mates in place of a share of its spectra."""
     return replace(batch, rows=swapped_rows(batch, share))
 
 
 @final
 class _Stage(Autoencoder):
-    """Fader, trained from the first epoch, or trained on with mates in place of twins."""
+    """Fader with mates in place of twins; where each spectrum is its own mate, Fader itself."""
 
     name = "fader"
+    label_access = "pairs"
     reference = "starbench.methods.fader"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -127,11 +127,12 @@ class FoundTwins(Method):
     round : int
         Rounds begun; 0 before twins are searched for.
     mates : torch.Tensor [n_spectra], int64
-        Row of each training spectrum's mate, its own row where none was found; empty in round 0.
+        Row of each training spectrum's mate, its own row where none was found, as in round 0.
     """
 
     name = "found-twins"
     label_access = "pairs"
+    takes_errors = True
     reference = "this benchmark; after Dwibedi et al. 2021 and Lample et al. 2017"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -173,24 +174,26 @@ class FoundTwins(Method):
         return self._first_epochs + self.hyperparameters.rounds * self._round_epochs
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
-        """Train Fader, then find twins and train on them; `View.twin` is not read."""
-        nuisance = required(train.nuisance, "nuisance")
-        unpaired = replace(train, twin=None)
+        """Train Fader, then find twins and train on them; no label of siblings is read."""
         watch = _Epochs(self, monitor)
+        if not len(self.mates):
+            self.mates = torch.arange(len(train))
         while True:
-            mates = self.mates.numpy() if self.round else None
-            self._stage.fit(replace(unpaired, twin=mates), validation, watch)
+            known = replace(train, twin=self.mates.numpy(), group=None)
+            self._stage.fit(known, validation, watch)
             if self.round == self.hyperparameters.rounds:
                 return
-            self._next_round(self._found_mates(train, nuisance))
+            self._next_round(self._found_mates(train))
 
-    def _found_mates(self, train: View, nuisance: np.ndarray) -> torch.Tensor:
-        settings = self.hyperparameters
+    def _found_mates(self, train: View) -> torch.Tensor:
+        settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
+        noise = typical_noise(with_plain_noise(train))
         # Autoencoders are fitted to so many spectra; mates among the others are of no use.
-        n = len(train) - (n_held_out(len(train)) if train.noise is not None else 0)
-        latent = self._stage.encode(train.flux[:n], nuisance[:n])
+        rows = slice(len(train) - (n_held_out(len(train)) if noise is not None else 0))
+        error = None if train.error is None else train.error[rows]
+        latent = self._stage.encode(train.flux[rows], nuisance[rows], error)
         search = Search(settings.search_axes, settings.search_shift, settings.corrections)
-        first, second = torch.from_numpy(found_pairs(latent, nuisance[:n], search)).T
+        first, second = torch.from_numpy(found_pairs(latent, nuisance[rows], search)).T
         mates = torch.arange(len(train))
         mates[first], mates[second] = second, first
         return mates
@@ -202,9 +205,11 @@ class FoundTwins(Method):
         self.mates = mates
         self._stage.load_state(state | {"epochs_done": torch.tensor(0)})
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
-        return self._stage.encode(flux, nuisance)
+        return self._stage.encode(flux, nuisance, error)
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Reconstruct spectra; see `Method.decode`."""

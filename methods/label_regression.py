@@ -32,8 +32,8 @@ from starbench.methods.parts.encoder import (
     Encoder,
     EncoderObjective,
     EncoderSettings,
-    held_out_pairs,
 )
+from starbench.methods.parts.siblings import SiblingPairs
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class LabelRegression(Encoder):
             If the data do not hold the composition.
         """
         composition = torch.as_tensor(required_composition(train, self.name))
-        held_out, learned = held_out_pairs(train)
+        siblings = SiblingPairs.of(train, self.name)
         deviation = composition.std(0).clamp_min(1e-10)
         target = ((composition - composition.mean(0)) / deviation).to(self.device)
 
@@ -84,7 +84,7 @@ class LabelRegression(Encoder):
 
         return EncoderObjective(
             composition.shape[1],
-            learned.reshape(-1, 1),
+            siblings.rows[:, None],
             loss,
-            held_out if self.hyperparameters.matching else None,
+            siblings.held_out if self.hyperparameters.matching else None,
         )

@@ -25,6 +25,7 @@ import torch
 
 from starbench.methods.base import Method, Monitor, View, option, required
 from starbench.methods.parts.components import ScaledComponents
+from starbench.methods.parts.errors import typical_noise, with_plain_noise
 from starbench.methods.parts.polynomial import PolynomialFlux
 from starbench.methods.parts.training import sub_state
 
@@ -56,6 +57,7 @@ class PolynomialResidual(Method):
     name = "polynomial-residual"
     version = 2
     label_access = "nuisance"
+    takes_errors = True
     reference = "Price-Jones and Bovy 2018, MNRAS 475, 1410"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -65,18 +67,23 @@ class PolynomialResidual(Method):
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the polynomials, then the components of their residuals, to the training flux."""
         settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
-        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree)
+        train = with_plain_noise(train)
+        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree, train.error)
         self._components = ScaledComponents.fit(
             self._mean.residual(train.flux, nuisance),
             settings.latent,
             self.seed,
             whitening=settings.whitening,
-            noise=train.noise if settings.noise_matching else None,
+            error=train.error,
+            noise=typical_noise(train) if settings.noise_matching else None,
         )
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the scaled components [n, latent] of the residual."""
-        return self._components.encode(flux - self._mean.flux(required(nuisance, "nuisance")))
+        residual = flux - self._mean.flux(required(nuisance, "nuisance"))
+        return self._components.encode(residual, error)
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Add the residual that the latent makes to the polynomial at the nuisance."""

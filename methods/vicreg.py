@@ -35,8 +35,8 @@ from starbench.methods.parts.encoder import (
     Encoder,
     EncoderObjective,
     EncoderSettings,
-    held_out_pairs,
 )
+from starbench.methods.parts.siblings import SiblingPairs
 from starbench.methods.parts.training import epochs_option
 
 
@@ -85,7 +85,7 @@ class VicReg(Encoder):
     def objective(self, train: View) -> EncoderObjective:
         """Return the three terms on batches of pairs."""
         settings = self.hyperparameters
-        held_out, learned = held_out_pairs(train)
+        siblings = SiblingPairs.of(train, self.name)
 
         def loss(latent: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             one, other = latent.chunk(2)
@@ -97,5 +97,8 @@ class VicReg(Encoder):
             return total
 
         return EncoderObjective(
-            settings.latent, learned, loss, held_out if settings.matching else None
+            settings.latent,
+            siblings.learned,
+            loss,
+            siblings.held_out if settings.matching else None,
         )

@@ -21,6 +21,7 @@ BUILT_IN = {
     "apogee-giants-labels": "starbench.tasks.apogee_giants.tracks:labels",
     "apogee-giants-metallicity": "starbench.tasks.apogee_giants.tracks:metallicity",
     "apogee-giants-mismatch": "starbench.tasks.apogee_giants.tracks:mismatch",
+    "apogee-giants-survey": "starbench.tasks.apogee_giants.tracks:survey",
 }
 DEFAULT = "apogee-giants"
 ENTRY_POINT_GROUP = "starbench.tasks"

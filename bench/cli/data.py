@@ -1,4 +1,4 @@
-"""`starbench data`: build, describe, verify, export and synthesise data sets."""
+"""`starbench data`: build, describe, verify, import, export and synthesise data sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from starbench.cli.commands import Group, UserPath, option
+from starbench.cli.data_import import import_command
 from starbench.cli.errors import Failure, Stopped, UserError
 from starbench.cli.options import (
     backend_option,
@@ -26,7 +27,10 @@ Decorated = TypeVar("Decorated")
 
 @click.group(cls=Group, example="starbench data build --task apogee-giants-snr50 --scale mini")
 def data() -> None:
-    """Build, describe, verify and export data sets."""
+    """Build, describe, verify, import and export data sets."""
+
+
+data.add_command(import_command)
 
 
 def data_set_options(command: Decorated) -> Decorated:

@@ -9,11 +9,13 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tabulate import tabulate
 
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
 from starbench.tasks.card import SPLITS, STARS, spectra_each
+from starbench.tasks.survey.report import Report
 
 WIDTH = 80  # characters of a line of the terminal
 
@@ -231,3 +233,33 @@ def _composition(task: Task, scale: str) -> str:
         return "unknown"
     withheld = task.labels_on_disk("test", scale)[1] is None
     return ", ".join(task.elements) + ("; withheld for test" if withheld else "")
+
+
+def import_table(stars: pd.DataFrame) -> str:
+    """Return what was imported as a table: a line for each split."""
+    lines = []
+    for split in SPLITS:
+        its = stars[stars["split"] == split]
+        sizes = its["group"].value_counts()
+        lines.append(
+            {
+                "split": split,
+                "spectra": len(its),
+                "stars": its["star"].nunique(),
+                "groups of siblings": int((sizes > 1).sum()),
+                "median SNR": f"{its['snr'].median():.1f}",
+                "masked": f"{its['masked'].mean():.1%}",
+            }
+        )
+    return tabulate(lines, headers="keys", disable_numparse=True)
+
+
+def dropped_table(report: Report) -> str:
+    """Return what was left out of an import as a table: a line for each reason."""
+    lines = [
+        {"left out": number, "because it": reason, "first": first.identifier or first.source}
+        for bad in (True, False)
+        for reason, number in report.counts(bad=bad).items()
+        for first in [next(each for each in report.dropped if each.reason == reason)]
+    ]
+    return tabulate(lines, headers="keys", disable_numparse=True)

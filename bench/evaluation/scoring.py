@@ -13,12 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from starbench import metrics
+from starbench.common.paging import release
 from starbench.common.parallel import map_ahead, one_thread
 from starbench.common.progress import stage
 from starbench.common.threads import default_threads
 from starbench.evaluation.ranking import rank_resumably, ranking_device
 from starbench.evaluation.views import Labels, SplitView, unshuffle
-from starbench.methods.base import Diverged, Method, OracleControl, SettingError, View
+from starbench.methods.base import (
+    Diverged,
+    Method,
+    OracleControl,
+    SettingError,
+    View,
+    encode_spectra,
+)
 
 BATCH = 4096  # spectra encoded or decoded at a time
 LARGE_SHIFT_KELVIN = 500.0
@@ -136,7 +144,11 @@ def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
     """Return a method's latents of some rows of a view, unchecked."""
     nuisance = None if view.nuisance is None else view.nuisance[batch]
     if not isinstance(method, OracleControl):
-        return method.encode(view.flux[batch], nuisance)
+        error = None if view.error is None else view.error[batch]
+        latent = encode_spectra(method, view.flux[batch], nuisance, error)
+        release(view.flux)
+        release(view.error)
+        return latent
     if nuisance is None or view.composition is None:
         raise SettingError(
             f"{method.name} needs the composition of every split; choose other data."

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starbench.common.paging import release, rows_on_disk
 from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
 from starbench.methods.base import View
 from starbench.tasks.base import Task
-from starbench.tasks.card import spectra_each
+from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.streams import uniforms
 
+IN_MEMORY_BYTES = 1 << 31  # of a split's flux; a larger one is kept on disk, as are its errors
 _PART = 64  # pairs that are worth a thread
 
 
@@ -31,6 +33,8 @@ class Labels:
     nuisance_names, elements : tuple of str
     unseen : numpy.ndarray [n_pairs, 2, n_unseen], float32, or None
         Parameters that no method is given, for oracle controls.
+    group : numpy.ndarray [n_stars], int64, or None
+        In a survey, whose arrays are shaped [n_stars, 1, ...], the sibling group of each star.
     """
 
     nuisance: np.ndarray
@@ -38,12 +42,14 @@ class Labels:
     nuisance_names: tuple[str, ...]
     elements: tuple[str, ...]
     unseen: np.ndarray | None = None
+    group: np.ndarray | None = None
 
     @classmethod
     def of_task(cls, task: Task, split: str, scale: str) -> "Labels":
         """Read the labels of a split without its flux."""
         nuisance, composition = task.labels_on_disk(split, scale)
-        return cls(nuisance, composition, task.nuisance_names, task.elements)
+        group = task.groups(split, scale)
+        return cls(nuisance, composition, task.nuisance_names, task.elements, group=group)
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def inverse(order: np.ndarray) -> np.ndarray:
 def unshuffle(shuffled: np.ndarray, order: np.ndarray, each: int = 2) -> np.ndarray:
     """Reorder values of spectra [2n, ...] from a view's order into the data's pairs [n, 2, ...].
 
-    With ``each=1`` they are those of stars without a twin, [n, ...] and [n, 1, ...].
+    With ``each=1`` they are those of stars of one spectrum each, [n, ...] and [n, 1, ...].
 
     Examples
     --------
@@ -121,7 +127,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     """Read a split into the view of a method with some label access.
 
     Each piece of the split is written straight to its shuffled rows: at the full scale the spectra
-    take 1.4 GB, and a second copy would double the memory of a run.
+    take 1.4 GB, and a second copy would double the memory of a run. Splits of more than 2 GB are
+    kept in files of the cache folder that vanish with the view.
 
     Parameters
     ----------
@@ -132,45 +139,72 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     seed : int
         The run's seed.
     """
-    n_pairs, each = task.sizes(scale)[split], spectra_each(split)
+    n_pairs, each = task.sizes(scale)[split], task.card.spectra_each(split)
     order = shuffled_order(seed, split, each * n_pairs)
     rows_of_pair = inverse(order).reshape(n_pairs, each)
 
-    flux = np.empty((each * n_pairs, len(task.wavelength)), np.float32)
+    n_spectra, n_pixels = each * n_pairs, len(task.wavelength)
+    flux = _empty(n_spectra, n_pixels)
+    error: np.ndarray | None = None
     nuisance = np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)
-    composition = unseen = None
+    known: dict[str, np.ndarray] = {}
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
         for pairs, piece in task.chunks(split, scale):
             _scatter(piece.flux, rows_of_pair[pairs], flux)
+            if piece.error is not None:
+                if error is None:
+                    error = _empty(n_spectra, n_pixels)
+                _scatter(piece.error, rows_of_pair[pairs], error)
             nuisance[pairs] = piece.nuisance
-            if piece.composition is not None:
-                if composition is None:
-                    composition = np.empty((n_pairs, len(task.elements)), np.float32)
-                composition[pairs] = piece.composition
-            if piece.unseen is not None:
-                if unseen is None:
-                    unseen = np.empty((n_pairs, *piece.unseen.shape[1:]), np.float32)
-                unseen[pairs] = piece.unseen
+            for name in ("composition", "unseen", "group", "nuisance_error"):
+                values = getattr(piece, name)
+                if values is not None:
+                    if name not in known:
+                        known[name] = np.empty((n_pairs, *values.shape[1:]), values.dtype)
+                    known[name][pairs] = values
             read.update(len(piece))
+    labels = Labels(
+        nuisance,
+        known.get("composition"),
+        task.nuisance_names,
+        task.elements,
+        known.get("unseen"),
+        known.get("group"),
+    )
 
-    sees_nuisance = label_access != "none"
-    sees_twins = label_access in ("pairs", "oracle") and each == 2
-    is_oracle = label_access == "oracle"
+    def seen(values: np.ndarray | None, allowed: bool) -> np.ndarray | None:
+        """Return values [n_pairs, each, ...] of spectra in the order of the view."""
+        if values is None or not allowed:
+            return None
+        shuffled: np.ndarray = values.reshape(n_spectra, *values.shape[2:])[order]
+        return shuffled
+
+    sees_nuisance, is_oracle = label_access != "none", label_access == "oracle"
+    sees_groups = label_access in ("pairs", "oracle")
+    composition, group = labels.composition, labels.group
     view = View(
         flux,
-        nuisance=nuisance.reshape(each * n_pairs, -1)[order] if sees_nuisance else None,
-        twin=rows_of_pair[:, ::-1].reshape(-1)[order] if sees_twins else None,
+        nuisance=seen(nuisance, sees_nuisance),
+        twin=seen(rows_of_pair[:, ::-1], sees_groups and each == 2),
         composition=None if composition is None or not is_oracle else composition[order // each],
         noise=None if task.snr is None else 1 / task.snr,
         nuisance_covariance=None
         if task.card.nuisance_covariance is None or not sees_nuisance
         else np.array(task.card.nuisance_covariance),
-        unseen=None
-        if unseen is None or not is_oracle
-        else unseen.reshape(each * n_pairs, -1)[order],
+        unseen=seen(labels.unseen, is_oracle),
+        error=error,
+        group=None if group is None or not sees_groups else group[order],
+        nuisance_error=seen(known.get("nuisance_error"), sees_nuisance),
     )
-    labels = Labels(nuisance, composition, task.nuisance_names, task.elements, unseen)
     return SplitView(view, order, labels)
+
+
+def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
+    """Return room for spectra, on disk if they take much memory."""
+    shape = n_spectra, n_pixels
+    if 4 * n_spectra * n_pixels <= IN_MEMORY_BYTES:
+        return np.empty(shape, np.float32)
+    return rows_on_disk(shape, cache_folder())
 
 
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
@@ -182,3 +216,4 @@ def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
             target[rows[part, half]] = flux[part, half]
 
     in_parts(copy, len(flux), _PART)
+    release(target)

@@ -44,5 +44,6 @@ def first_pairs(split_view: SplitView, n_pairs: int) -> SplitView:
             nuisance=labels.nuisance[pairs],
             composition=None if labels.composition is None else labels.composition[pairs],
             unseen=None if labels.unseen is None else labels.unseen[pairs],
+            group=None if labels.group is None else labels.group[pairs],
         ),
     )

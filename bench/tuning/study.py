@@ -114,9 +114,7 @@ class Study:
             return first_pairs(whole, max(1, task.sizes(scale)[split] // PART))
 
         training = task.training_split(access)
-        train, validation = part(training), part("validation")
-        # Probes are fitted on the training spectra; stars without a twin serve as well.
-        return TrialData(train, validation, train)
+        return TrialData(part(training), part("validation"))
 
     def _write(self, trials: Sequence[Sequence[Trial]], choice: Choice) -> None:
         tasks = {

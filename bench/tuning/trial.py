@@ -20,7 +20,7 @@ from starbench import metrics
 from starbench.common.files import write_json
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
-from starbench.evaluation.scoring import BATCH, Probes, encode_split, rank_stars
+from starbench.evaluation.scoring import BATCH, encode_split, rank_stars
 from starbench.evaluation.views import SplitView, inverse
 from starbench.methods.base import Diverged, Method
 from starbench.tasks.errors import DataError
@@ -59,18 +59,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialData:
-    """What a trial is fitted and judged on.
-
-    Attributes
-    ----------
-    train, validation : SplitView
-    probed : SplitView
-        On whose latents probes are fitted; not `validation`.
-    """
+    """What a trial is fitted on, and judged on."""
 
     train: SplitView
     validation: SplitView
-    probed: SplitView
 
 
 class _Watch:
@@ -133,13 +125,21 @@ def _judged(method: Method, data: TrialData) -> tuple[float, float | None, float
     error = _squared_error(method, data.validation, latent) if method.has_decoder else None
     if method.label_access == "none":
         return share, error, None
-    probes = Probes(encode_split(method, data.probed), data.probed.labels)
-    inputs = metrics.ProbeInputs(probes.latent, latent)
+    train_latent, train_nuisance = (
+        _by_twos(array) for array in (encode_split(method, data.train), data.train.labels.nuisance)
+    )
+    inputs = metrics.ProbeInputs(train_latent, latent)
     probed = metrics.probe_estimates(
-        _LEAK, labels.nuisance_names, inputs, probes.labels.nuisance, labels.nuisance
+        _LEAK, labels.nuisance_names, inputs, train_nuisance, labels.nuisance
     )
     found = [each.value for each in probed.estimates.values() if each is not None]
     return share, error, max(found) if found else None
+
+
+def _by_twos(values: np.ndarray) -> np.ndarray:
+    """Return values of stars [n, 1 or 2, d] as [m, 2, d], as probes take those of pairs."""
+    stars = values.reshape(-1, values.shape[-1])
+    return stars[: len(stars) // 2 * 2].reshape(-1, 2, values.shape[-1])
 
 
 def _squared_error(method: Method, split_view: SplitView, latent: np.ndarray) -> float:

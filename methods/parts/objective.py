@@ -24,6 +24,7 @@ from torch import nn
 
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.networks import Networks
+from starbench.methods.parts.siblings import Siblings
 from starbench.methods.parts.training import batch_generator
 
 Watched = dict[str, torch.Tensor]
@@ -40,16 +41,17 @@ class TrainingSet:
         Scaled to [-1, 1].
     n_fitted : int
         Number of spectra, from the first on, that batches are drawn from.
-    twin : torch.Tensor [n], int64, or None
-        Row of each spectrum's twin, for label access `pairs`.
+    siblings : Siblings or None
+        For label access `pairs`.
     noise : float
-        Standard deviation of the noise in each pixel; 0 for noiseless spectra.
+        Standard deviation of the noise in each pixel, or its typical value where errors differ; 0
+        for noiseless spectra.
     """
 
     inputs: torch.Tensor
     nuisance: torch.Tensor
     n_fitted: int
-    twin: torch.Tensor | None = None
+    siblings: Siblings | None = None
     noise: float = 0.0
 
 
@@ -83,6 +85,19 @@ class Batch:
     def generator(self) -> torch.Generator:
         """Return a random generator for this step alone."""
         return batch_generator(self.rows)
+
+
+def required_siblings(batch: Batch) -> Siblings:
+    """Return the siblings of the training set of a batch.
+
+    Raises
+    ------
+    TypeError
+        If the method's label access does not include them.
+    """
+    if batch.train.siblings is None:
+        raise TypeError("the siblings are missing: set a label_access that includes them")
+    return batch.train.siblings
 
 
 class Objective(nn.Module, ABC):

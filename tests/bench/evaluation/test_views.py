@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+from support.toy_task import ToySurvey
 
+from starbench.common.paging import on_disk
+from starbench.evaluation import views
 from starbench.evaluation.views import shuffled_order, unshuffle, view_split
 from starbench.tasks.registry import get_task
 
@@ -79,3 +82,42 @@ def test_only_oracles_see_what_no_label_tells():
         unshuffle(stars.view.composition, stars.order, each=1)[:, 0],
         track.load("stars", "tiny").composition,
     )
+
+
+def test_errors_of_a_survey_are_seen_by_all_and_groups_with_pairs():
+    survey = ToySurvey()
+    truth = survey.load("test", "tiny")
+    assert truth.flux.shape == (60, 1, 60) and np.isinf(truth.error).any()
+    for access in ("none", "nuisance", "pairs", "oracle"):
+        stars = view_split(survey, "test", "tiny", access, seed=3)
+        view, order = stars.view, stars.order
+        assert len(view) == 60 and view.twin is None
+        assert np.array_equal(unshuffle(view.flux, order, each=1), truth.flux)
+        assert np.array_equal(unshuffle(view.error, order, each=1), truth.error)
+        assert np.array_equal(stars.labels.group, truth.group)
+        assert (view.group is not None) == (access in ("pairs", "oracle"))
+        assert (view.nuisance_error is not None) == (access != "none")
+        if view.group is not None:
+            assert np.array_equal(view.group, truth.group[order])
+            assert np.array_equal(unshuffle(view.nuisance, order, each=1), truth.nuisance)
+
+
+def test_pairs_have_no_groups(toy_task):
+    assert toy_task.groups("test", "tiny") is None
+    assert np.array_equal(
+        ToySurvey().groups("test", "tiny"), ToySurvey().load("test", "tiny").group
+    )
+    view = view_split(toy_task, "test", "tiny", "oracle", seed=0).view
+    assert view.group is view.error is view.nuisance_error is None
+
+
+def test_a_large_split_stays_on_disk(monkeypatch, tmp_path):
+    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
+    in_memory = view_split(ToySurvey(), "test", "tiny", "none", 3).view
+    monkeypatch.setattr(views, "IN_MEMORY_BYTES", 1000)
+    view = view_split(ToySurvey(), "test", "tiny", "none", 3).view
+    assert not on_disk(in_memory.flux)
+    assert on_disk(view.flux)
+    assert on_disk(view.error)
+    assert np.array_equal(view.flux, in_memory.flux)
+    assert np.array_equal(view.error, in_memory.error)
