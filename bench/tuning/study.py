@@ -17,6 +17,7 @@ from pathlib import Path
 from starbench.common.files import write_json
 from starbench.common.locks import try_lock
 from starbench.common.progress import say
+from starbench.common.settings import SettingError
 from starbench.evaluation.views import SplitView, view_split
 from starbench.methods.base import Method, OracleControl
 from starbench.methods.registry import make_hyperparameters
@@ -57,6 +58,9 @@ class Study:
 
     def run(self, *, quiet: bool) -> Choice:
         """Do what is left of the trials, write the study's file, and return what is chosen."""
+        for task in self.tasks:
+            if task.card.survey:
+                raise SettingError(f"--task {task.name} is a survey; choose a task of pairs.")
         planned = planned_settings(self.method, self.n_trials)
         trials = [self._of_task(task, planned, quiet=quiet) for task in self.tasks]
         choice = choose(self.method, list(zip(*trials, strict=True)))
