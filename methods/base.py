@@ -32,6 +32,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
+    tuned: tuple[float, float] | None = None,
 ) -> Any:
     """Return a dataclass field for a hyperparameter.
 
@@ -44,8 +45,10 @@ def option(
         Least and greatest value allowed, of each entry where the value is a tuple.
     choices : tuple of str, optional
         Values allowed.
+    tuned : tuple of float, optional
+        Range in which ``starbench tune`` tries a number.
     """
-    metadata = {"help": meaning, "low": low, "high": high, "choices": choices}
+    metadata = {"help": meaning, "low": low, "high": high, "choices": choices, "tuned": tuned}
     return field(default=default, metadata=metadata)
 
 
