@@ -13,6 +13,7 @@ import numpy.typing as npt
 from starbench.tasks.arrays import Floats
 from starbench.tasks.arrays import Labels as Labels
 from starbench.tasks.arrays import Spectra as Spectra
+from starbench.tasks.card import PAIRS as PAIRS
 from starbench.tasks.card import SPLITS as SPLITS
 from starbench.tasks.card import STARS as STARS
 from starbench.tasks.card import Card
@@ -187,10 +188,14 @@ class Task(ABC):
         """Return the split on which methods of a label access are trained.
 
         Where the task has stars without a twin, methods that may not use twins train on them: as
-        many spectra, and no twins among them.
+        many spectra, and no twins among them. Where a survey has pairs of a model, methods that use
+        twins or compositions train on those.
         """
-        if self.card.has_stars and label_access in ("none", "nuisance"):
+        unpaired = label_access in ("none", "nuisance")
+        if self.card.has_stars and unpaired:
             return STARS
+        if self.card.has_model_pairs and not unpaired:
+            return PAIRS
         return "train"
 
     @property
@@ -199,7 +204,8 @@ class Task(ABC):
 
         It is the training set where all methods share one, and otherwise the validation split.
         """
-        return "validation" if self.card.has_stars else "train"
+        shared = not (self.card.has_stars or self.card.has_model_pairs)
+        return "train" if shared else "validation"
 
     def source(self) -> dict[str, str | int]:
         """Return what the spectra are made from besides the labels, such as a model's digest."""
@@ -294,7 +300,7 @@ class Task(ABC):
 
     def groups(self, split: str, scale: str) -> npt.NDArray[np.int64] | None:
         """Return the sibling group of each star [n_stars] of a survey's split; None for pairs."""
-        if not self.card.survey:
+        if self.card.spectra_each(split) == 2 or not self.card.survey:
             return None
         groups = [piece.group for _, piece in self.chunks(split, scale) if piece.group is not None]
         return np.concatenate(groups)
