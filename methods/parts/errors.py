@@ -19,7 +19,7 @@ from starbench.methods.base import View, constant_error
 
 SAMPLE = 32_768  # spectra, the first of a shuffled set, that tell its noise and its components
 
-_CHUNK = 4096  # spectra at a time
+_CHUNK = 1024  # spectra at a time
 _BEST_SHARE = 0.05  # of the pixels of a spectrum
 
 

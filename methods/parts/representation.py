@@ -267,7 +267,8 @@ class _Equations:
         """Return the matrix [n, k, k] by which the vector makes c; on pixels its diagonal."""
         if self.matrix.ndim == 2:
             return (1 + self.ridge) / (self.matrix + self.ridge)
-        return (1 + self.ridge)[..., None] * torch.linalg.inv(self._with_ridge())
+        inverse: torch.Tensor = torch.linalg.inv(self._with_ridge())
+        return (1 + self.ridge)[..., None] * inverse
 
     def _with_ridge(self) -> torch.Tensor:
         return self.matrix + torch.diag_embed(self.ridge)
