@@ -24,7 +24,7 @@ from starbench.tasks.survey.labels import NUISANCE, canonical, column_name
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import Piece
-from starbench.tasks.survey.tables import MISSING, native, open_fits, text
+from starbench.tasks.survey.tables import MISSING, native, open_fits, text, unique
 from starbench.tasks.survey.wavelengths import vacuum_angstrom
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class ApogeeFiles:
         if not records:
             return pd.DataFrame()
         table = pd.DataFrame.from_records(records)
-        table["identifier"] = _unique(table["identifier"])
+        table["identifier"] = unique(table["identifier"])
         table = _with_best_labels(table, nuisances)
         table["replaced"] = self._replaced(table)
         self._places = list(zip(table["file"], table["unit"], table["row"], strict=True))
@@ -331,12 +331,6 @@ def _number(header: "Header", *names: str) -> float:
         if isinstance(value, int | float) and MISSING < value < np.inf:
             return float(value)
     return np.nan
-
-
-def _unique(names: pd.Series) -> pd.Series:
-    """Return names with a number after each that stands for a second spectrum."""
-    again = names.groupby(names).cumcount()
-    return names.where(again == 0, names + "#" + (again + 1).astype(str))
 
 
 def _again(table: pd.DataFrame, which: pd.Series) -> pd.Series:
