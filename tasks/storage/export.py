@@ -90,6 +90,8 @@ def export(
     _check_out(out, form, force)
     shuffled = scale != "own" and not (twins or task.card.survey)
     sizes = task.sizes(scale)
+    if task.card.survey:  # not the pairs of other stars that it may have to train on
+        sizes = {split: sizes[split] for split in SPLITS}
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
     if shuffled:
