@@ -76,7 +76,7 @@ def fitted_parameters(
     observed: np.ndarray,
     start: np.ndarray,
     unknown: np.ndarray,
-    noise: float,
+    noise: np.ndarray,
 ) -> np.ndarray:
     """Fit the parameters of spectra, from a start.
 
@@ -88,8 +88,8 @@ def fitted_parameters(
     start : numpy.ndarray [n, p]
     unknown : numpy.ndarray [m], int
         Columns of the parameters that are fitted.
-    noise : float
-        Standard deviation of the flux in each pixel.
+    noise : numpy.ndarray [n, k]
+        Standard deviation of each coordinate; infinite in masked pixels.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def fitted_parameters(
     """
     parts = [slice(i, i + _AT_ONCE) for i in range(0, len(start), _AT_ONCE)]
     return np.concatenate(
-        [_fitted(forward, observed[part], start[part], unknown, noise) for part in parts]
+        [_fitted(forward, observed[part], start[part], unknown, noise[part]) for part in parts]
     )
 
 
@@ -111,22 +111,23 @@ def _fitted(
     observed: np.ndarray,
     start: np.ndarray,
     unknown: np.ndarray,
-    noise: float,
+    noise: np.ndarray,
 ) -> np.ndarray:
     model, constraint = forward.model, forward.constraint
     along = np.eye(model.n_parameters)[unknown]
 
-    def misfit(residual: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        square = (residual**2).sum(axis=1) / noise**2
+    def misfit(residual: np.ndarray, parameters: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        square = ((residual / noise) ** 2).sum(axis=1)
         return square if constraint is None else square + constraint.misfit(parameters)
 
     parameters, damping = start.copy(), np.full(len(start), 1e-3)
     moving = np.arange(len(start))
     for _ in range(_ITERATIONS):
         at, slopes = (x.astype(np.float64) for x in model.tangents(parameters[moving], along))
-        residual = observed[moving] - at
-        information = slopes.transpose(0, 2, 1) @ slopes / noise**2
-        score = np.einsum("nki,nk->ni", slopes, residual) / noise**2
+        residual, error = observed[moving] - at, noise[moving]
+        slopes /= error[:, :, None]
+        information = slopes.transpose(0, 2, 1) @ slopes
+        score = np.einsum("nki,nk->ni", slopes, residual / error)
         if constraint is not None:
             information += constraint.information(along)
             score += constraint.score(parameters[moving], along)
@@ -136,7 +137,8 @@ def _fitted(
         trial = parameters[moving] + step @ along
         with np.errstate(invalid="ignore"):  # a step out of an instrument's range is refused
             left = observed[moving] - model.coordinates(trial)
-        better = misfit(left, trial) <= misfit(residual, parameters[moving])
+        before = misfit(residual, parameters[moving], error)
+        better = misfit(left, trial, error) <= before
         parameters[moving[better]] = trial[better]
         damping[moving] *= np.where(better, 0.1, 10)
         gain = np.einsum("ni,ni->n", step, score)
@@ -155,21 +157,24 @@ def fits(task: Task, scale: str, n_stars: int) -> Fits:
         With noise.
     scale : str
     n_stars : int
-        At most twice the number of the scale's test pairs.
+        At most the number of the scale's test spectra.
     """
     bound = InformationBound()
     forward = bound.forward = task.forward_model()
     assert forward is not None
-    train, test = (view_split(task, split, scale, "oracle", 0).view for split in ("train", "test"))
+    splits = (task.training_split("oracle"), "test")
+    train, test = (view_split(task, split, scale, "oracle", 0).view for split in splits)
     bound.fit(train, test, Silent())
     stars = slice(n_stars)
     labels = (test.nuisance, test.composition, test.unseen)
     known = [None if array is None else array[stars] for array in labels]
     truth = parameters_of(*known)
-    unknown = np.arange(len(task.nuisance_names), truth.shape[1])
+    unknown = np.setdiff1d(np.arange(len(task.nuisance_names), truth.shape[1]), forward.known)
     observed = forward.model.project(test.flux[stars])
-    estimate = fitted_parameters(forward, observed, truth, unknown, 1 / task.snr)
-    information, _ = bound.information(*known)
+    error = None if test.error is None else test.error[stars]
+    noise = np.full(observed.shape, 1 / (task.snr or 1.0)) if error is None else error
+    estimate = fitted_parameters(forward, observed, truth, unknown, noise)
+    information, _ = bound.information(*known, error=error)
     covariance = bound.axes @ np.linalg.inv(information) @ bound.axes.T
     composition = slice(unknown[0], unknown[0] + len(task.elements))
     return Fits(
@@ -182,7 +187,11 @@ def fits(task: Task, scale: str, n_stars: int) -> Fits:
 def tracks() -> list[str]:
     """Return the names of the tasks whose bound is a matter of noise."""
     tasks = [get_task(name) for name in task_names()]
-    return [task.name for task in tasks if task.snr and task.forward_model()]
+    return [task.name for task in tasks if _is_noisy(task) and task.forward_model()]
+
+
+def _is_noisy(task: Task) -> bool:
+    return task.snr is not None or task.card.survey
 
 
 @click.command(help=__doc__)
@@ -194,7 +203,7 @@ def main(names: tuple[str, ...], stars: int, scale: str) -> None:
     lines = []
     for name in names or tracks():
         task = get_task(name)
-        if task.snr is None or task.forward_model() is None:
+        if not _is_noisy(task) or task.forward_model() is None:
             raise click.UsageError(f"{name} has no noise or no forward model; name another track.")
         done = fits(task, scale, stars)
         ratios = sorted((ratio, element) for element, ratio in done.ratios().items())

@@ -36,7 +36,12 @@ import torch
 from starbench.methods.base import Diagnostic
 from starbench.methods.parts.autoencoder import Autoencoder
 from starbench.methods.parts.inputs import Inputs
-from starbench.methods.parts.objective import Batch, Objective, ReconstructionError
+from starbench.methods.parts.objective import (
+    Batch,
+    Objective,
+    ReconstructionError,
+    required_siblings,
+)
 from starbench.methods.parts.variational import (
     DIAGNOSTIC,
     EvidenceBound,
@@ -67,14 +72,11 @@ def with_shared_axes(own: Posterior, twins: Posterior) -> Posterior:
 def posterior_with_twin(networks: PosteriorNetworks, batch: Batch) -> Posterior:
     """Return the posteriors of a batch, which share axes with those of their twins.
 
-    A twin that is held out from the fit is not used.
+    One that is held out from the fit is not used.
     """
     train = batch.train
-    if train.twin is None:
-        raise TypeError("ada-gvae needs a training set that says which spectra are twins")
     own = networks.posterior(batch.inputs, batch.nuisance)
-    rows = train.twin[batch.rows]
-    rows = torch.where(rows < train.n_fitted, rows, batch.rows)
+    rows = required_siblings(batch).draw(batch.rows, batch.generator())
     return with_shared_axes(own, networks.posterior(train.inputs[rows], train.nuisance[rows]))
 
 

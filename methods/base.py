@@ -6,16 +6,19 @@ composition along with the spectrum.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, final
+from typing import Any, ClassVar, Protocol, cast, final
 
 import numpy as np
 import torch
 
+from starbench.common.paging import walk
 from starbench.common.settings import SettingError as SettingError
 from starbench.tasks.forward import ForwardModel
 
 # What a method may learn from; each level includes those before it.
 LABEL_ACCESS = ("none", "nuisance", "pairs", "oracle")
+
+_CHUNK = 4096  # spectra at a time
 
 
 class Diverged(RuntimeError):
@@ -29,6 +32,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
+    tuned: tuple[float, float] | None = None,
 ) -> Any:
     """Return a dataclass field for a hyperparameter.
 
@@ -41,14 +45,19 @@ def option(
         Least and greatest value allowed, of each entry where the value is a tuple.
     choices : tuple of str, optional
         Values allowed.
+    tuned : tuple of float, optional
+        Range in which ``starbench tune`` tries a number.
     """
-    metadata = {"help": meaning, "low": low, "high": high, "choices": choices}
+    metadata = {"help": meaning, "low": low, "high": high, "choices": choices, "tuned": tuned}
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class View:
     """A split as `Method.fit` sees it: shuffled spectra, and only the labels it may use.
+
+    Flux and errors of a split too large for the memory are `numpy.memmap` arrays, which stay on
+    disk: read them in slices of rows (`starbench.common.paging.walk`).
 
     Attributes
     ----------
@@ -69,6 +78,15 @@ class View:
     unseen : numpy.ndarray [n, n_unseen], float32, or None
         Parameters of each spectrum that no method is given, such as the true nuisance where labels
         have errors; only for label access `oracle`, and None where a task has none.
+    error : numpy.ndarray [n, n_pixels], float32, or None
+        Standard deviation of the noise in each pixel; infinite where the pixel is masked, and there
+        the flux is 1. None where no errors are known for each pixel.
+    group : numpy.ndarray [n], int64, or None
+        In a survey the sibling group of each spectrum: spectra of stars of one composition have
+        equal numbers; only for label access `pairs` and `oracle`, and None for pairs.
+    nuisance_error : numpy.ndarray [n, n_nuisance], float32, or None
+        Standard deviation of each nuisance label's error; None where it is not known for each
+        spectrum.
     """
 
     flux: np.ndarray
@@ -78,6 +96,9 @@ class View:
     noise: float | None = None
     nuisance_covariance: np.ndarray | None = None
     unseen: np.ndarray | None = None
+    error: np.ndarray | None = None
+    group: np.ndarray | None = None
+    nuisance_error: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of spectra."""
@@ -196,6 +217,10 @@ class Method(ABC):
     version : int
         Raised whenever a change of the code changes results.
     label_access : {"none", "nuisance", "pairs", "oracle"}
+    takes_errors : bool
+        Whether `fit` uses the view's errors, and `encode` has a third argument ``error``
+        [n, n_pixels], optional: standard deviations of the noise, infinite where a pixel is masked.
+        A method that takes no errors gets flux whose masked pixels are filled (`filled`).
     reference : str
         The publication that introduced the method.
     control : bool
@@ -211,6 +236,7 @@ class Method(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     label_access: ClassVar[str]
+    takes_errors: ClassVar[bool] = False
     reference: ClassVar[str]
     control: ClassVar[bool] = False
     Hyperparameters: ClassVar[type]
@@ -240,6 +266,8 @@ class Method(ABC):
     @abstractmethod
     def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Encode spectra; a latent depends on its own spectrum alone, not on batch or order.
+
+        A method that takes errors has ``error: np.ndarray | None = None`` as a third argument.
 
         Parameters
         ----------
@@ -275,11 +303,77 @@ class Method(ABC):
         return 0
 
 
+class _TakesErrors(Protocol):
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray: ...
+
+
+def encode_spectra(
+    method: Method, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None
+) -> np.ndarray:
+    """Encode spectra by a method, with their errors if it takes errors.
+
+    Parameters
+    ----------
+    method : Method
+    flux : numpy.ndarray [n, n_pixels], float32
+        With masked pixels filled if the method takes no errors.
+    nuisance : numpy.ndarray [n, n_nuisance], float32, or None
+    error : numpy.ndarray [n, n_pixels], float32, or None
+
+    Returns
+    -------
+    numpy.ndarray [n, n_latent], float32
+    """
+    if method.takes_errors and error is not None:
+        return cast(_TakesErrors, method).encode(flux, nuisance, error)
+    return method.encode(flux, nuisance)
+
+
+def unmasked_mean(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Return the mean [n_pixels], float32, of each pixel over spectra in which it is not masked.
+
+    It is 1, the continuum, where a pixel is masked in all of them.
+
+    Parameters
+    ----------
+    flux, error : numpy.ndarray [n, n_pixels]
+        Usually of the training set, for `filled`.
+    """
+    total, count = np.zeros(flux.shape[1]), np.zeros(flux.shape[1])
+    for _, seen, uncertain in walk(_CHUNK, flux, error):
+        unmasked = np.isfinite(uncertain)
+        total += np.add.reduce(seen, axis=0, dtype=np.float64, where=unmasked)
+        count += unmasked.sum(axis=0)
+    mean = np.divide(total, count, out=np.ones_like(total), where=count > 0)
+    return mean.astype(np.float32)
+
+
+def filled(flux: np.ndarray, error: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return flux [n, n_pixels] with masked pixels replaced by a mean spectrum [n_pixels]."""
+    whole: np.ndarray = np.where(np.isfinite(error), flux, mean)
+    return whole
+
+
+def constant_error(error: np.ndarray) -> float | None:
+    """Return the one value that all errors [n, n_pixels] have; None if they differ or are masked.
+
+    Methods treat such errors as `View.noise`.
+    """
+    first = float(error[0, 0])
+    if not np.isfinite(first):
+        return None
+    return first if all((part == first).all() for _, part in walk(_CHUNK, error)) else None
+
+
 class OracleControl(Method):
     """A control that encodes the true composition along with the spectrum.
 
     It has label access `oracle`, cannot compete, and may define its own distance for ranking twins.
-    The harness calls `encode_stars` instead of `encode`.
+    The harness calls `encode_stars` instead of `encode`. If the control takes errors, both
+    `encode_stars` and `rank_twins` have ``error`` as a keyword, which is passed where there are
+    errors.
 
     Attributes
     ----------
@@ -344,5 +438,33 @@ class OracleControl(Method):
         rank, tied : numpy.ndarray [n_pairs, 2], int64
             As in `starbench.metrics.TwinRanks`; None, the default, for the L1 distance by which
             all methods that compete are ranked.
+        """
+        return None
+
+    def rank_siblings(
+        self,
+        latent: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        group: np.ndarray,
+        unseen: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rank the siblings of a survey's stars by a distance other than L1.
+
+        If the control takes errors, it has ``error`` [n_stars, n_pixels] as a keyword.
+
+        Parameters
+        ----------
+        latent : numpy.ndarray [n_stars, n_latent], float32
+        nuisance : numpy.ndarray [n_stars, n_nuisance], float32
+        composition : numpy.ndarray [n_stars, n_elements], float32
+        group : numpy.ndarray [n_stars], int64
+        unseen : numpy.ndarray [n_stars, n_unseen], float32, optional
+            Not passed where a task has none.
+
+        Returns
+        -------
+        rank, tied : numpy.ndarray [n_ordered], int64
+            As in `starbench.metrics.SiblingRanks`; None, the default, for the L1 distance.
         """
         return None

@@ -41,6 +41,7 @@ from torch import nn
 
 from starbench.methods.base import Diagnostic, Method, Monitor, View, option, required
 from starbench.methods.parts.adversary import adam, set_rate
+from starbench.methods.parts.errors import with_plain_noise
 from starbench.methods.parts.perceptron import ACTIVATIONS, mlp
 from starbench.methods.parts.training import (
     Training,
@@ -59,12 +60,17 @@ _ROWS = 4096  # spectra at a time
 class Settings(WhiteningSettings):
     """Hyperparameters of the flow and of the whitening before it."""
 
-    couplings: int = option(4, "affine couplings of the conditional flow", low=1, high=100)
+    couplings: int = option(
+        4, "affine couplings of the conditional flow", low=1, high=100, tuned=(2, 8)
+    )
     base_couplings: int = option(
         4, "couplings of the flow, independent of the nuisance, of the base", low=0, high=100
     )
     displacement_weight: float = option(
-        10.0, "weight w of the squared displacement by the conditional flow", low=0.0
+        10.0,
+        "weight w of the squared displacement by the conditional flow",
+        low=0.0,
+        tuned=(1, 100),
     )
     widths: tuple[int, ...] = option((32, 32), "widths of each coupling's hidden layers", low=1)
     activation: str = option(
@@ -73,7 +79,9 @@ class Settings(WhiteningSettings):
     usual_epochs: ClassVar[int] = 20
     epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        1e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0003, 0.003)
+    )
 
 
 @final
@@ -211,6 +219,7 @@ class ConditionalFlow(Method):
 
     name = "conditional-flow"
     label_access = "nuisance"
+    takes_errors = True
     reference = "Dinh et al. 2017; Winkler et al. 2019"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -229,16 +238,17 @@ class ConditionalFlow(Method):
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the whitening, then the flow by its likelihood."""
         settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
+        train = with_plain_noise(train)
         if self._training is None:
             whitening = Whitening.fit(train, validation, settings, self.seed)
             centre, spread = (
                 torch.as_tensor(f(nuisance, axis=0, dtype=np.float64)).float()
                 for f in (np.mean, np.std)
             )
-            deviation = whitening.encode(train.flux, nuisance).std(0).clamp_min(1e-10)
+            deviation = whitening.encode(train.flux, nuisance, train.error).std(0).clamp_min(1e-10)
             self._training = self._start(whitening, deviation, centre, spread)
         model, optimiser = self._training.model, self._training.optimisers["flow"]
-        seen = model.whitening.encode(train.flux, nuisance).to(self.device)
+        seen = model.whitening.encode(train.flux, nuisance, train.error).to(self.device)
         u = model.flow.scaled(nuisance)
 
         def step(rows: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
@@ -273,10 +283,12 @@ class ConditionalFlow(Method):
         optimiser = adam(flow.parameters(), settings.learning_rate)
         return Training(_Model(whitening, flow), {"flow": optimiser})
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the latents [n, latent] of spectra; see `Method.encode`."""
         model, u = self._fitted.model, required(nuisance, "nuisance")
-        whitened = model.whitening.encode(flux, u).to(self.device)
+        whitened = model.whitening.encode(flux, u, error).to(self.device)
         with torch.no_grad():
             parts = zip(
                 torch.split(whitened, _ROWS), torch.split(model.flow.scaled(u), _ROWS), strict=True

@@ -46,6 +46,7 @@ class ConditionalWhitening(Method):
 
     name = "conditional-whitening"
     label_access = "nuisance"
+    takes_errors = True
     reference = "after Sun et al. 2016"
     Hyperparameters = WhiteningSettings
     hyperparameters: WhiteningSettings
@@ -55,9 +56,11 @@ class ConditionalWhitening(Method):
         """Fit the mean, the components of the residual, and their covariance at each nuisance."""
         self._whitening = Whitening.fit(train, validation, self.hyperparameters, self.seed)
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the whitened residual [n, latent]."""
-        return self._whitening.encode(flux, required(nuisance, "nuisance")).numpy()
+        return self._whitening.encode(flux, required(nuisance, "nuisance"), error).numpy()
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the flux [n, n_pixels] of which the latent is the whitened residual."""

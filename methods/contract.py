@@ -7,7 +7,8 @@ every registered method, and ``starbench check METHOD`` to any method.
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,21 @@ import numpy as np
 import torch
 
 from starbench.common import checkpoint
-from starbench.methods.base import Method, OracleControl, Silent, View, required
+from starbench.methods.base import (
+    Method,
+    OracleControl,
+    Silent,
+    View,
+    encode_spectra,
+    filled,
+    required,
+    unmasked_mean,
+)
 from starbench.tasks.forward import ForwardModel
 
 # Rounding may change latents with the batch, because matrix products sum in another order.
 _ROUNDING = 1e-3
+_MASKED_SHARE = 0.06  # of pixels, in spectra with errors
 
 
 class Breach(AssertionError):
@@ -72,6 +83,8 @@ class Subject:
         Their unseen parameters, for an `OracleControl`.
     forward : ForwardModel, optional
         How they are made, for an `OracleControl`.
+    error : numpy.ndarray, optional
+        Standard deviation of their noise in each pixel, infinite where it is masked.
     """
 
     method: type[Method]
@@ -83,6 +96,7 @@ class Subject:
     composition: np.ndarray | None = None
     unseen: np.ndarray | None = None
     forward: ForwardModel | None = None
+    error: np.ndarray | None = None
 
     def new(self) -> Method:
         """Return an unfitted instance."""
@@ -102,15 +116,68 @@ class Subject:
         if isinstance(fitted, OracleControl):
             nuisance = required(self.nuisance, "nuisance")[rows]
             composition = required(self.composition, "composition")[rows]
-            unseen = {} if self.unseen is None else {"unseen": self.unseen[rows]}
-            return fitted.encode_stars(self.flux[rows], nuisance, composition, **unseen)
-        return fitted.encode(
-            self.flux[rows], None if self.nuisance is None else self.nuisance[rows]
+            known = {} if self.unseen is None else {"unseen": self.unseen[rows]}
+            if self.error is not None and fitted.takes_errors:
+                known["error"] = self.error[rows]
+            return fitted.encode_stars(self.flux[rows], nuisance, composition, **known)
+        return encode_spectra(
+            fitted,
+            self.flux[rows],
+            None if self.nuisance is None else self.nuisance[rows],
+            None if self.error is None else self.error[rows],
         )
 
     def decode(self, fitted: Method, latent: np.ndarray) -> np.ndarray:
         """Decode latents at the nuisance of the held-out spectra."""
         return fitted.decode(latent, self.nuisance)
+
+    @cached_property
+    def noisy(self) -> "Subject":
+        """The same spectra with noise, an error for each pixel, and masked pixels of flux 1."""
+        held_out = View(self.flux, error=self.error)
+        train, validation, seen = (
+            _with_errors(view, seed)
+            for seed, view in enumerate((self.train, self.validation, held_out))
+        )
+        return replace(self, train=train, validation=validation, flux=seen.flux, error=seen.error)
+
+    @cached_property
+    def fitted_to_noisy(self) -> Method:
+        """An instance fitted to `noisy`, as the harness fits it."""
+        return self.noisy.as_given().fit()
+
+    def as_given(self) -> "Subject":
+        """Return the spectra as the harness gives them: filled if the method takes no errors."""
+        if self.method.takes_errors or self.train.error is None:
+            return self
+        mean = unmasked_mean(self.train.flux, self.train.error)
+        held_out = View(self.flux, error=self.error)
+        train, validation, seen = (
+            replace(view, flux=filled(view.flux, view.error, mean), error=None)
+            for view in (self.train, self.validation, held_out)
+            if view.error is not None
+        )
+        return replace(self, train=train, validation=validation, flux=seen.flux, error=None)
+
+
+def _with_errors(view: View, seed: int) -> View:
+    """Return a view with noise of known errors and masked pixels, unless it has errors already."""
+    if view.error is not None:
+        return view
+    rng = np.random.default_rng(seed)
+    level = rng.uniform(0.005, 0.03, (len(view), 1))
+    error = (level * rng.uniform(1, 2, view.flux.shape)).astype(np.float32)
+    noisy = view.flux + error * rng.normal(size=error.shape).astype(np.float32)
+    masked = rng.random(error.shape) < _MASKED_SHARE
+    masked[:, 0] = False  # no spectrum is masked in all pixels
+    error[masked], noisy[masked] = np.inf, 1
+    return replace(view, flux=noisy, error=error, noise=None)
+
+
+def _with_garbage(view: View) -> View:
+    """Return a view with other values in the masked pixels."""
+    error = required(view.error, "error")
+    return replace(view, flux=np.where(np.isfinite(error), view.flux, np.float32(1e6)))
 
 
 def _require(condition: bool, what_to_change: str) -> None:
@@ -183,6 +250,7 @@ def fit_and_encode_do_not_change_their_input(subject: Subject, fitted: Method) -
         for field in fields(View)
     }
     arrays |= {"encode's flux": subject.flux, "encode's nuisance": subject.nuisance}
+    arrays |= {"encode's error": subject.error}
     arrays |= {"encode's composition": subject.composition, "encode's unseen": subject.unseen}
     arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     before = {name: array.copy() for name, array in arrays.items()}
@@ -235,6 +303,38 @@ def diagnostics_are_reported(subject: Subject, fitted: Method) -> None:
     _require(not missing, f"fit must report the declared diagnostics to monitor.epoch: {missing}")
 
 
+def masked_pixels_carry_no_weight(subject: Subject, fitted: Method) -> None:
+    """Check that the flux in masked pixels changes no bit of a latent, in fit or in encode."""
+    if issubclass(subject.method, OracleControl):
+        return  # encodes the composition
+    noisy = subject.noisy
+    garbage = replace(
+        noisy,
+        train=_with_garbage(noisy.train),
+        validation=_with_garbage(noisy.validation),
+        flux=_with_garbage(View(noisy.flux, error=noisy.error)).flux,
+    ).as_given()
+    latent = noisy.as_given().encode(subject.fitted_to_noisy)
+    message = "flux in pixels of infinite error must not change a latent: give them no weight"
+    _require(np.array_equal(latent, garbage.encode(garbage.fit())), message)
+
+
+def clauses_hold_with_errors(subject: Subject, fitted: Method) -> None:
+    """Check latents, saving and independence of the batch where spectra have errors and masks."""
+    if not subject.method.takes_errors or issubclass(subject.method, OracleControl):
+        return
+    for clause in (
+        latents_have_shape_and_type,
+        latents_are_finite,
+        saving_keeps_latents,
+        encode_ignores_batch_and_order,
+    ):
+        try:
+            clause(subject.noisy, subject.fitted_to_noisy)
+        except Breach as breach:
+            raise Breach(f"with errors, {breach}") from None
+
+
 def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
     """Return the checks, each taking the subject and a fitted instance of its method."""
     return (
@@ -247,6 +347,8 @@ def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
         decode_is_consistent,
         interrupted_fit_resumes,
         diagnostics_are_reported,
+        masked_pixels_carry_no_weight,
+        clauses_hold_with_errors,
     )
 
 

@@ -31,8 +31,9 @@ from typing import ClassVar, final
 import torch
 from torch.nn.functional import cross_entropy
 
-from starbench.methods.base import View, option, required
-from starbench.methods.parts.encoder import Encoder, EncoderObjective, EncoderSettings, pairs
+from starbench.methods.base import View, option
+from starbench.methods.parts.encoder import Encoder, EncoderObjective, EncoderSettings
+from starbench.methods.parts.siblings import groups, pairs
 from starbench.methods.parts.training import epochs_option
 
 
@@ -45,14 +46,19 @@ class Settings(EncoderSettings):
         1.0,
         "L1 distance over which a probability falls by a factor e; scales the latent",
         low=1e-6,
+        tuned=(0.3, 3),
     )
     usual_epochs: ClassVar[int] = 60
     epochs: int = epochs_option(usual_epochs, "pairs")
     batch_size: int = option(512, "pairs in each step; larger batches hold harder negatives", low=1)
-    learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        2e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0005, 0.005)
+    )
 
 
-def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
+def info_nce(
+    latent: torch.Tensor, temperature: float, group: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return the mean negative logarithm of the twin's probability.
 
     Metric-learning packages have this loss for cosines and Euclidean distances, but not for the L1
@@ -63,11 +69,17 @@ def info_nce(latent: torch.Tensor, temperature: float) -> torch.Tensor:
     latent : torch.Tensor [2 n_pairs, n_latent]
         The first spectra of all pairs, then the second ones in the same order.
     temperature : float
+    group : torch.Tensor [2 n_pairs], int64, optional
+        Sibling group of each spectrum; siblings other than the twin do not count as strangers. By
+        default the pairs are the groups.
     """
     n = len(latent)
     logits = -torch.cdist(latent, latent, p=1) / temperature
     itself = torch.eye(n, dtype=torch.bool, device=latent.device)
     twin = torch.arange(n, device=latent.device).roll(n // 2)
+    if group is not None:
+        itself = group[:, None] == group
+        itself[torch.arange(n), twin] = False
     return cross_entropy(logits.masked_fill(itself, -torch.inf), twin)
 
 
@@ -85,9 +97,11 @@ class Contrastive(Encoder):
     def objective(self, train: View) -> EncoderObjective:
         """Return InfoNCE on batches of pairs."""
         settings = self.hyperparameters
-        twin = torch.as_tensor(required(train.twin, "row of each twin"))
+        group = groups(train, self.name)
+        of_row = torch.from_numpy(group).to(self.device)
 
         def loss(latent: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            return info_nce(latent, settings.temperature)
+            own = None if train.twin is not None else of_row[rows]
+            return info_nce(latent, settings.temperature, own)
 
-        return EncoderObjective(settings.latent, pairs(twin), loss)
+        return EncoderObjective(settings.latent, pairs(group), loss)

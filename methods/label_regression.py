@@ -32,8 +32,8 @@ from starbench.methods.parts.encoder import (
     Encoder,
     EncoderObjective,
     EncoderSettings,
-    held_out_pairs,
 )
+from starbench.methods.parts.siblings import SiblingPairs
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,13 @@ class Settings(EncoderSettings):
         0.0,
         "weight decay of AdamW: a step shrinks weights by this times the learning rate",
         low=0.0,
+        tuned=(0.01, 10),
     )
     fresh_noise: float = option(
         0.0,
         "standard deviation of new noise added in each training step, relative to the data's",
         low=0.0,
+        tuned=(0, 2),
     )
     matching: bool = option(True, "whether predictions are weighted by their scatter between twins")
 
@@ -73,7 +75,7 @@ class LabelRegression(Encoder):
             If the data do not hold the composition.
         """
         composition = torch.as_tensor(required_composition(train, self.name))
-        held_out, learned = held_out_pairs(train)
+        siblings = SiblingPairs.of(train, self.name)
         deviation = composition.std(0).clamp_min(1e-10)
         target = ((composition - composition.mean(0)) / deviation).to(self.device)
 
@@ -82,7 +84,7 @@ class LabelRegression(Encoder):
 
         return EncoderObjective(
             composition.shape[1],
-            learned.reshape(-1, 1),
+            siblings.rows[:, None],
             loss,
-            held_out if self.hyperparameters.matching else None,
+            siblings.held_out if self.hyperparameters.matching else None,
         )

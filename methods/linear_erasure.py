@@ -37,6 +37,7 @@ import torch
 from torch import nn
 
 from starbench.methods.base import Method, Monitor, SettingError, View, option, required
+from starbench.methods.parts.errors import typical_noise, with_plain_noise
 from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
 from starbench.methods.parts.polynomial import NuisanceTerms
 from starbench.methods.parts.representation import Representation, principal_components
@@ -55,10 +56,18 @@ class Settings:
         low=1,
         high=1024,
     )
-    degree: int = option(2, "highest order of the monomials that are erased", low=1, high=6)
-    latent: int = option(20, "principal axes kept after the erasure", low=1, high=1024)
+    degree: int = option(
+        2, "highest order of the monomials that are erased", low=1, high=6, tuned=(1, 4)
+    )
+    latent: int = option(
+        20, "principal axes kept after the erasure", low=1, high=1024, tuned=(14, 40)
+    )
     whitening: float = option(
-        1.0, "axes are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0,
+        "axes are divided by their standard deviation to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     noise_matching: bool = option(
         True, "whether axes of noisy spectra are rotated and weighted by signal-to-noise instead"
@@ -98,6 +107,7 @@ class LinearErasure(Method):
     name = "linear-erasure"
     version = 2
     label_access = "nuisance"
+    takes_errors = True
     reference = "Belrose et al. 2023, arXiv:2306.03819"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -112,8 +122,9 @@ class LinearErasure(Method):
             If the package with the eraser is not installed.
         """
         leace = _package()
-        settings = self.hyperparameters
-        noise = train.noise if settings.noise_matching else None
+        settings, train = self.hyperparameters, with_plain_noise(train)
+        typical, error = typical_noise(train), train.error
+        noise = typical if settings.noise_matching else None
         n_fitted = len(train) if noise is None else len(train) - n_held_out(len(train))
         nuisance = required(train.nuisance, "nuisance")[:n_fitted]
         terms = NuisanceTerms.fit(nuisance, settings.degree)
@@ -124,12 +135,15 @@ class LinearErasure(Method):
             train.flux[:n_fitted],
             settings.components,
             self.seed,
-            noise=train.noise,
+            error=None if error is None else error[:n_fitted],
+            noise=typical,
             # The erasure takes a dimension for each monomial.
             min_components=settings.latent + q.shape[1],
         )
         # Some components vary by 1e-4 of the first: float64, and no shrinkage.
-        coefficients = representation.coefficients(train.flux[:n_fitted]).double()
+        coefficients = representation.coefficients(
+            train.flux[:n_fitted], None if error is None else error[:n_fitted]
+        ).double()
         fitter = leace.LeaceFitter.fit(
             coefficients,
             q / q.std(0),
@@ -146,8 +160,13 @@ class LinearErasure(Method):
         decoder = (axes[:, kept] * scale).T.float()
         if noise is not None:
             exact = encoder.double()
-            covariance = noise**2 * exact.T @ exact  # the components are orthonormal
-            others = representation.coefficients(train.flux[n_fitted:]).double()
+            if error is None:
+                covariance = noise**2 * exact.T @ exact  # the components are orthonormal
+                others = representation.coefficients(train.flux[n_fitted:]).double()
+            else:
+                held_out = train.flux[n_fitted:], error[n_fitted:]
+                covariance = exact.T @ representation.noise_covariance(*held_out) @ exact
+                others = representation.coefficients(*held_out).double()
             matched = noise_matched_map(others @ exact, covariance)
             encoder = encoder @ matched
             decoder = torch.linalg.solve(matched, decoder)
@@ -160,9 +179,11 @@ class LinearErasure(Method):
             slopes=torch.linalg.lstsq(q, coefficients).solution,
         )
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the scaled axes [n, latent] of the erased coefficients."""
-        return (self._axes.representation.coefficients(flux) @ self._axes.encoder).numpy()
+        return (self._axes.representation.coefficients(flux, error) @ self._axes.encoder).numpy()
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Add what the nuisance explains to what the latent holds."""

@@ -24,15 +24,20 @@ import torch
 
 from starbench.methods.base import Method, Monitor, View, option
 from starbench.methods.parts.components import ScaledComponents
+from starbench.methods.parts.errors import typical_noise, with_plain_noise
 
 
 @dataclass(frozen=True)
 class Settings:
     """Hyperparameters of the principal components."""
 
-    latent: int = option(40, "components kept", low=1, high=1024)
+    latent: int = option(40, "components kept", low=1, high=1024, tuned=(10, 80))
     whitening: float = option(
-        1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0,
+        "components are divided by their standard deviation to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     noise_matching: bool = option(
         True, "whether components of noisy spectra are weighted by signal-to-noise instead"
@@ -46,6 +51,7 @@ class PrincipalComponents(Method):
     name = "pca"
     version = 2
     label_access = "none"
+    takes_errors = True
     reference = "Pearson 1901"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -53,18 +59,21 @@ class PrincipalComponents(Method):
 
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the components to the training flux, except spectra held out to see its noise."""
-        settings = self.hyperparameters
+        settings, train = self.hyperparameters, with_plain_noise(train)
         self._components = ScaledComponents.fit(
             train.flux,
             settings.latent,
             self.seed,
             whitening=settings.whitening,
-            noise=train.noise if settings.noise_matching else None,
+            error=train.error,
+            noise=typical_noise(train) if settings.noise_matching else None,
         )
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the scaled components [n, latent]."""
-        return self._components.encode(flux)
+        return self._components.encode(flux, error)
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Return the flux [n, n_pixels] that the components make."""

@@ -25,6 +25,7 @@ import torch
 
 from starbench.methods.base import Method, Monitor, View, option, required
 from starbench.methods.parts.components import ScaledComponents
+from starbench.methods.parts.errors import typical_noise, with_plain_noise
 from starbench.methods.parts.polynomial import PolynomialFlux
 from starbench.methods.parts.training import sub_state
 
@@ -33,10 +34,16 @@ from starbench.methods.parts.training import sub_state
 class Settings:
     """Hyperparameters of the polynomial and the components of its residuals."""
 
-    degree: int = option(4, "highest order of the polynomial in the nuisance", low=0, high=6)
-    latent: int = option(20, "components of the residual kept", low=1, high=1024)
+    degree: int = option(
+        4, "highest order of the polynomial in the nuisance", low=0, high=6, tuned=(1, 6)
+    )
+    latent: int = option(20, "components of the residual kept", low=1, high=1024, tuned=(14, 40))
     whitening: float = option(
-        1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0,
+        "components are divided by their standard deviation to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     noise_matching: bool = option(
         True, "whether components of noisy spectra are weighted by signal-to-noise instead"
@@ -50,6 +57,7 @@ class PolynomialResidual(Method):
     name = "polynomial-residual"
     version = 2
     label_access = "nuisance"
+    takes_errors = True
     reference = "Price-Jones and Bovy 2018, MNRAS 475, 1410"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -59,18 +67,23 @@ class PolynomialResidual(Method):
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the polynomials, then the components of their residuals, to the training flux."""
         settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
-        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree)
+        train = with_plain_noise(train)
+        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree, train.error)
         self._components = ScaledComponents.fit(
             self._mean.residual(train.flux, nuisance),
             settings.latent,
             self.seed,
             whitening=settings.whitening,
-            noise=train.noise if settings.noise_matching else None,
+            error=train.error,
+            noise=typical_noise(train) if settings.noise_matching else None,
         )
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the scaled components [n, latent] of the residual."""
-        return self._components.encode(flux - self._mean.flux(required(nuisance, "nuisance")))
+        residual = flux - self._mean.flux(required(nuisance, "nuisance"))
+        return self._components.encode(residual, error)
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
         """Add the residual that the latent makes to the polynomial at the nuisance."""

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import difflib
+import inspect
 import math
 import re
 from typing import Any, get_args, get_origin, get_type_hints
@@ -30,6 +31,7 @@ BUILT_IN = {
     "factor-vae": "starbench.methods.factor_vae:FactorVae",
     "factordis": "starbench.methods.factordis:FactorDis",
     "fader": "starbench.methods.fader:Fader",
+    "found-twins": "starbench.methods.found_twins:FoundTwins",
     "gandalf": "starbench.methods.gandalf:Gandalf",
     "hsic": "starbench.methods.hsic:Hsic",
     "information-bound": "starbench.methods.controls.information_bound:InformationBound",
@@ -108,6 +110,13 @@ def _checked(candidate: Any, spec: str) -> type[Method]:
         )
     if candidate.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
+    if type(candidate.takes_errors) is not bool:
+        raise SettingError(f"The class attribute 'takes_errors' of {spec} must be True or False.")
+    encode = candidate.encode_stars if issubclass(candidate, OracleControl) else candidate.encode
+    if candidate.takes_errors and "error" not in inspect.signature(encode).parameters:
+        raise SettingError(
+            f"{spec} takes errors, but its {encode.__name__} has no argument 'error'; add it."
+        )
     if issubclass(candidate, OracleControl) and not (
         candidate.control and candidate.label_access == "oracle"
     ):

@@ -21,9 +21,8 @@ An axis along which twins differ as much as strangers, sigma_k = 1, has weight z
 map of `starbench.methods.parts.noise_matching` with the scatter between twins in place of the
 noise: the part of the nuisance that no polynomial explains, and the noise itself.
 
-Two parts of the original are left out: components that allow for masked pixels, as no pixels are
-masked here, and scatters from median absolute deviations, which guard against stars that are not
-members of their cluster.
+One part of the original is left out: scatters from median absolute deviations, which guard against
+stars that are not members of their cluster.
 
 References
 ----------
@@ -39,10 +38,13 @@ from typing import final
 import numpy as np
 import torch
 
+from starbench.common.paging import walk
 from starbench.methods.base import Method, Monitor, View, option, required
 from starbench.methods.parts.components import ScaledComponents
+from starbench.methods.parts.errors import with_plain_noise
 from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 from starbench.methods.parts.polynomial import PolynomialFlux
+from starbench.methods.parts.siblings import groups, pairs
 from starbench.methods.parts.training import sub_state
 
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
@@ -52,8 +54,12 @@ _CHUNK = 4096  # spectra at a time, so that no second copy of the training set i
 class Settings:
     """Hyperparameters of the polynomial and the components."""
 
-    degree: int = option(2, "highest order of the polynomial in the nuisance", low=0, high=6)
-    components: int = option(60, "components of the residual, and axes of the latent", low=1)
+    degree: int = option(
+        2, "highest order of the polynomial in the nuisance", low=0, high=6, tuned=(1, 5)
+    )
+    components: int = option(
+        60, "components of the residual, and axes of the latent", low=1, tuned=(20, 120)
+    )
 
 
 @final
@@ -63,6 +69,7 @@ class RelevantScaledComponents(Method):
     name = "rsca"
     version = 2
     label_access = "pairs"
+    takes_errors = True
     reference = "de Mijolla and Ness 2022, ApJ 926, 193"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -73,26 +80,38 @@ class RelevantScaledComponents(Method):
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the polynomials and the components, then the map that twins decide."""
         settings, nuisance = self.hyperparameters, required(train.nuisance, "nuisance")
-        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree)
+        train = with_plain_noise(train)
+        group = groups(train, self.name)
+        self._mean = PolynomialFlux.fit(train.flux, nuisance, settings.degree, train.error)
         self._components = ScaledComponents.fit(
-            self._mean.residual(train.flux, nuisance), settings.components, self.seed, whitening=1.0
+            self._mean.residual(train.flux, nuisance),
+            settings.components,
+            self.seed,
+            whitening=1.0,
+            error=train.error,
         )
         parts = []
-        for start in range(0, len(train), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            parts.append(self._whitened(train.flux[rows], nuisance[rows]))
+        for rows, flux in walk(_CHUNK, train.flux):
+            error = None if train.error is None else train.error[rows]
+            parts.append(self._whitened(flux, nuisance[rows], error))
         whitened = torch.from_numpy(np.concatenate(parts))
-        twins = whitened[torch.as_tensor(required(train.twin, "row of each twin"))]
-        self._map = noise_matched_map(whitened, difference_covariance(whitened, twins) / 2)
+        if train.twin is not None:
+            one, other = whitened, whitened[torch.as_tensor(train.twin)]
+        else:
+            one, other = (whitened[rows] for rows in pairs(group).T)
+        self._map = noise_matched_map(whitened, difference_covariance(one, other) / 2)
 
-    def _whitened(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
-        return self._components.encode(flux - self._mean.flux(nuisance))
+    def _whitened(
+        self, flux: np.ndarray, nuisance: np.ndarray, error: np.ndarray | None
+    ) -> np.ndarray:
+        return self._components.encode(flux - self._mean.flux(nuisance), error)
 
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the relevant components [n, components]."""
-        latent: np.ndarray = (
-            self._whitened(flux, required(nuisance, "nuisance")) @ self._map.numpy()
-        )
+        whitened = self._whitened(flux, required(nuisance, "nuisance"), error)
+        latent: np.ndarray = whitened @ self._map.numpy()
         return latent
 
     def decode(self, latent: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:

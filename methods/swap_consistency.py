@@ -31,6 +31,7 @@ from starbench.methods.parts.objective import (
     Objective,
     ReconstructionError,
     Watched,
+    required_siblings,
 )
 from starbench.methods.parts.settings import AutoencoderSettings
 
@@ -40,7 +41,11 @@ class Settings(AutoencoderSettings):
     """Hyperparameters of swap consistency."""
 
     swap_share: float = option(
-        0.75, "share s of spectra that are reconstructed from the twin's latent", low=0.0, high=1.0
+        0.75,
+        "share s of spectra that are reconstructed from the twin's latent",
+        low=0.0,
+        high=1.0,
+        tuned=(0.2, 1),
     )
 
 
@@ -51,18 +56,16 @@ def swapped_rows(batch: Batch, swap_share: float) -> torch.Tensor:
     ----------
     batch : Batch
     swap_share : float
-        The probability s that it is the twin; a twin that is held out from the fit is not used.
+        The probability s that it is a sibling's; one that is held out from the fit is not used.
 
     Returns
     -------
     torch.Tensor [n], int64
     """
-    if batch.train.twin is None:
-        raise TypeError("swap consistency needs a training set that says which spectra are twins")
-    draws = torch.rand(len(batch.rows), generator=batch.generator())
-    twins = batch.train.twin[batch.rows]
-    swapped = (draws < swap_share) & (twins < batch.train.n_fitted)
-    return torch.where(swapped, twins, batch.rows)
+    generator = batch.generator()
+    draws = torch.rand(len(batch.rows), generator=generator)
+    siblings = required_siblings(batch).draw(batch.rows, generator)
+    return torch.where(draws < swap_share, siblings, batch.rows)
 
 
 @final

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ import numpy.typing as npt
 from starbench.tasks.arrays import Floats
 from starbench.tasks.arrays import Labels as Labels
 from starbench.tasks.arrays import Spectra as Spectra
+from starbench.tasks.card import PAIRS as PAIRS
 from starbench.tasks.card import SPLITS as SPLITS
 from starbench.tasks.card import STARS as STARS
-from starbench.tasks.card import Card, spectra_each
+from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
 from starbench.tasks.forward import ForwardModel
 
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
 
 ChunkId = tuple[str, int]
 """Identifies a chunk of a data set: its split, and its number within the split."""
+OPTIONAL_FIELDS = ("composition", "unseen", "error", "group", "nuisance_error")
+"""Fields of `Split` that may be None."""
 
 
 @dataclass(frozen=True)
 class Split:
     """Pairs of spectra: a whole split, or a range of consecutive pairs of one.
 
-    In the split ``stars`` of some tasks each star has one spectrum instead of two, and the second
-    axis has length 1.
+    In a survey, and in the split ``stars`` of some other tasks, each star has one spectrum instead
+    of two: the second axis has length 1, and n_pairs stands for the number of stars.
 
     Attributes
     ----------
@@ -46,6 +49,15 @@ class Split:
     unseen : numpy.ndarray [n_pairs, 2, n_unseen], float32, or None
         Parameters of each spectrum that no method is given, in the card's order and units; None
         where the card names none.
+    error : numpy.ndarray [n_pairs, 2, n_pixels], float32, or None
+        Standard deviation of the noise of the flux in each pixel; infinite where the pixel is
+        masked, and there the flux is 1. None where no errors are known, or the card's SNR is all.
+    group : numpy.ndarray [n_stars], int64, or None
+        In a survey the sibling group of each star: stars of one composition have equal numbers
+        within their split. None for pairs, of which each is a group.
+    nuisance_error : numpy.ndarray [n_pairs, 2, n_nuisance], float32, or None
+        Standard deviation of each nuisance's error; None where it is not known, or the card states
+        a covariance for all.
     """
 
     flux: Spectra
@@ -53,6 +65,9 @@ class Split:
     composition: npt.NDArray[np.float32] | None
     noiseless_flux: Spectra
     unseen: npt.NDArray[np.float32] | None = None
+    error: Spectra | None = None
+    group: npt.NDArray[np.int64] | None = None
+    nuisance_error: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -160,7 +175,7 @@ class Task(ABC):
         return self.card.default_scale
 
     def sizes(self, scale: str) -> dict[str, int]:
-        """Return the number of pairs of each split at a scale.
+        """Return the number of pairs, or of a survey's stars, of each split at a scale.
 
         Raises
         ------
@@ -178,10 +193,14 @@ class Task(ABC):
         """Return the split on which methods of a label access are trained.
 
         Where the task has stars without a twin, methods that may not use twins train on them: as
-        many spectra, and no twins among them.
+        many spectra, and no twins among them. Where a survey has pairs of a model, methods that use
+        twins or compositions train on those.
         """
-        if self.card.has_stars and label_access in ("none", "nuisance"):
+        unpaired = label_access in ("none", "nuisance")
+        if self.card.has_stars and unpaired:
             return STARS
+        if self.card.has_model_pairs and not unpaired:
+            return PAIRS
         return "train"
 
     @property
@@ -190,7 +209,8 @@ class Task(ABC):
 
         It is the training set where all methods share one, and otherwise the validation split.
         """
-        return "validation" if self.card.has_stars else "train"
+        shared = not (self.card.has_stars or self.card.has_model_pairs)
+        return "train" if shared else "validation"
 
     def source(self) -> dict[str, str | int]:
         """Return what the spectra are made from besides the labels, such as a model's digest."""
@@ -254,26 +274,25 @@ class Task(ABC):
 
         Where the task adds no noise, `noiseless_flux` is `flux` itself and takes no memory.
         """
-        n_pairs, each = self.sizes(scale)[split], spectra_each(split)
+        n_pairs, each = self.sizes(scale)[split], self.card.spectra_each(split)
         flux = np.empty((n_pairs, each, len(self.wavelength)), np.float32)
         noiseless = flux
         nuisance = np.empty((n_pairs, each, len(self.nuisance_names)), np.float32)
-        composition = unseen = None
+        optional: dict[str, npt.NDArray[Any]] = {}
         for rows, piece in self.chunks(split, scale):
             flux[rows], nuisance[rows] = piece.flux, piece.nuisance
             if not np.may_share_memory(piece.noiseless_flux, piece.flux):
                 if noiseless is flux:
                     noiseless = np.empty_like(flux)
                 noiseless[rows] = piece.noiseless_flux
-            if piece.composition is not None:
-                if composition is None:
-                    composition = np.empty((n_pairs, len(self.elements)), np.float32)
-                composition[rows] = piece.composition
-            if piece.unseen is not None:
-                if unseen is None:
-                    unseen = np.empty((n_pairs, *piece.unseen.shape[1:]), np.float32)
-                unseen[rows] = piece.unseen
-        return Split(flux, nuisance, composition, noiseless, unseen)
+            for name in OPTIONAL_FIELDS:
+                values = getattr(piece, name)
+                if values is not None:
+                    if name not in optional:
+                        optional[name] = np.empty((n_pairs, *values.shape[1:]), values.dtype)
+                    optional[name][rows] = values
+        composition = optional.pop("composition", None)
+        return Split(flux, nuisance, composition, noiseless, **optional)
 
     def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return nuisance and composition of a split as methods get them, without its flux."""
@@ -283,6 +302,13 @@ class Task(ABC):
             np.concatenate([nuisance for nuisance, _ in pieces]),
             np.concatenate(composition) if composition else None,
         )
+
+    def groups(self, split: str, scale: str) -> npt.NDArray[np.int64] | None:
+        """Return the sibling group of each star [n_stars] of a survey's split; None for pairs."""
+        if self.card.spectra_each(split) == 2 or not self.card.survey:
+            return None
+        groups = [piece.group for _, piece in self.chunks(split, scale) if piece.group is not None]
+        return np.concatenate(groups)
 
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return nuisance and composition of a split without building its data.

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SPLITS = ("train", "validation", "test")
 STARS = "stars"
 """The further split of some tasks: stars without a twin, to train on."""
+PAIRS = "pairs"
+"""The further split of some surveys: pairs of a model, to train on where twins are needed."""
 FAMILIES = ("ideal", "noise", "crowding", "assumptions", "reality")
 """Families of the standard tracks, in the order of tables; other tasks may name others."""
 MAX_NUISANCES = 5
@@ -18,11 +20,14 @@ Scale = Literal["full", "mini", "tiny", "own"]
 Medium = Literal["vacuum", "air", "unknown"]
 """What wavelengths are measured in; ``unknown`` where a file does not say."""
 Sizes = dict[str, _Positive]
-"""Number of pairs of each split, and of stars without a twin where a task has them."""
+"""Number of pairs, or of a survey's stars, of each split."""
 
 
 def spectra_each(split: str) -> int:
-    """Return the number of spectra of each composition in a split: 1 for stars without a twin."""
+    """Return the number of spectra of each composition in a split of a task that holds pairs.
+
+    It is 1 for stars without a twin; `Card.spectra_each` tells it for all tasks.
+    """
     return 1 if split == STARS else 2
 
 
@@ -56,7 +61,9 @@ class Card(BaseModel):
         Number of pairs of each split at each scale (``full``, ``mini``, ``tiny`` or ``own``). The
         first scale is the default one, and each larger scale begins with the smaller ones. A task
         may have a further split ``stars``, of single stars of distinct compositions: methods that
-        may not use twins train on it, so that the set holds no twins to be found.
+        may not use twins train on it, so that the set holds no twins to be found. A survey may have
+        a further split ``pairs``, of two spectra each: methods that need twins or compositions
+        train on it, as nobody knows those of real stars.
     nuisance_covariance : tuple of tuple of float, optional
         Covariance of the errors of a spectrum's nuisance labels, which methods are told; None where
         labels are exact.
@@ -66,6 +73,9 @@ class Card(BaseModel):
     snr : float, optional
         Signal-to-noise ratio per pixel, at a continuum of 1, of the noise in the flux: that the
         task adds, or that users' own pairs declare. None for no noise, or none that is known.
+    survey : bool
+        Whether each split but ``pairs`` holds stars of one spectrum each, in sibling groups, in
+        place of pairs; `sizes` then counts stars.
     medium : {"vacuum", "air", "unknown"}
         Medium in which the wavelengths are measured.
     wavelength_unit : str
@@ -98,6 +108,7 @@ class Card(BaseModel):
     unseen_units: tuple[str, ...] = ()
     sizes: Annotated[dict[Scale, Sizes], Field(min_length=1)]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    survey: bool = False
     medium: Medium = "vacuum"
     wavelength_unit: str = "Angstrom"
     changelog: dict[int, _Text]
@@ -113,13 +124,18 @@ class Card(BaseModel):
             if len(set(names)) != len(names):
                 raise ValueError(f"{field} must not name a column twice")
         for scale, sizes in self.sizes.items():
-            if set(sizes) - {STARS} != set(SPLITS):
+            if set(sizes) - {STARS, PAIRS} != set(SPLITS):
                 raise ValueError(
                     f"sizes of scale {scale} must have the keys {', '.join(SPLITS)}, and may have "
-                    f"{STARS}"
+                    f"{STARS}, or {PAIRS} of a survey"
                 )
-        if len({STARS in sizes for sizes in self.sizes.values()}) > 1:
-            raise ValueError(f"sizes must have {STARS} at each scale or at none")
+        for further in (STARS, PAIRS):
+            if len({further in sizes for sizes in self.sizes.values()}) > 1:
+                raise ValueError(f"sizes must have {further} at each scale or at none")
+        if self.survey and self.has_stars:
+            raise ValueError(f"sizes of a survey must not have {STARS}: all its splits hold stars")
+        if self.has_model_pairs and not self.survey:
+            raise ValueError(f"sizes must not have {PAIRS}: only a survey trains on other pairs")
         if self.nuisance_covariance is not None:
             n = len(self.nuisance_names)
             if [len(row) for row in self.nuisance_covariance] != [n] * n:
@@ -144,10 +160,20 @@ class Card(BaseModel):
         return all(STARS in sizes for sizes in self.sizes.values())
 
     @property
+    def has_model_pairs(self) -> bool:
+        """Whether methods that need twins or compositions train on pairs of a model."""
+        return all(PAIRS in sizes for sizes in self.sizes.values())
+
+    def spectra_each(self, split: str) -> int:
+        """Return the length of the second axis of a split's arrays: 2 for pairs, 1 for stars."""
+        return 1 if self.survey and split != PAIRS else spectra_each(split)
+
+    @property
     def order(self) -> tuple[str, int, float, str]:
         """Key that sorts a task before those based on it, those by family and decreasing SNR."""
         family = FAMILIES.index(self.family) if self.family in FAMILIES else len(FAMILIES)
-        noise = -float("inf") if self.snr is None else -self.snr
+        # A survey has noise of its own.
+        noise = float("inf") * (1 if self.survey else -1) if self.snr is None else -self.snr
         return self.base or self.name, family, noise, self.name
 
     def derive(self, **changes: Any) -> "Card":

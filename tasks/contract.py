@@ -12,16 +12,15 @@ import numpy as np
 from pydantic import ValidationError
 
 from starbench.common.plugins import in_one_line
-from starbench.tasks.base import Labels, Spectra, Split, Task
-from starbench.tasks.card import STARS, Card, spectra_each
+from starbench.tasks.base import OPTIONAL_FIELDS, Labels, Spectra, Split, Task
+from starbench.tasks.card import Card
 from starbench.tasks.forward import parameters_of
 
 SAMPLE = 128  # pairs of each split that the clauses examine
 # A stored spectrum may have been made on another machine, whose sums differ in the last bits.
 _ROUNDING = 1e-4
 _FORWARD_PAIRS = 4  # whose spectra are made by the forward model too
-_FIELDS = ("flux", "nuisance", "composition", "noiseless_flux", "unseen")
-_OPTIONAL = ("composition", "unseen")
+_FIELDS = ("flux", "nuisance", "noiseless_flux", *OPTIONAL_FIELDS)
 
 
 class Breach(AssertionError):
@@ -53,10 +52,18 @@ class Subject:
         return {split: self.task.labels_on_disk(split, self.scale) for split in self.sizes}
 
     def noise(self, split: str) -> Spectra:
-        """Return the noise of the first pairs, in units of what the card states."""
+        """Return the noise of the first pairs, in units of its error; NaN in masked pixels."""
         pairs = self.made[split]
         noise = pairs.flux.astype(np.float64) - pairs.noiseless_flux
-        return (noise * (self.task.snr or 1.0)).astype(np.float32)
+        if pairs.error is None:
+            return (noise * (self.task.snr or 1.0)).astype(np.float32)
+        masked = np.isinf(pairs.error)
+        return np.where(masked, np.nan, noise / np.where(masked, 1, pairs.error)).astype(np.float32)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the task states the size of its noise."""
+        return self.task.snr is not None or self.made["test"].error is not None
 
 
 def _require(condition: bool, what_to_change: str) -> None:
@@ -88,7 +95,7 @@ def wavelength_increases(subject: Subject) -> None:
 def pairs_can_be_made(subject: Subject) -> None:
     """Check that `make` returns pairs."""
     for split, pairs in subject.made.items():
-        arrays = [getattr(pairs, field, None) for field in _FIELDS if field not in _OPTIONAL]
+        arrays = [getattr(pairs, field, None) for field in _FIELDS if field not in OPTIONAL_FIELDS]
         _require(
             isinstance(pairs, Split) and all(isinstance(array, np.ndarray) for array in arrays),
             f"make must return a starbench.tasks.base.Split of numpy arrays for {split}",
@@ -120,17 +127,19 @@ def arrays_have_shape_and_type(subject: Subject) -> None:
     """Check that all arrays are float32 and have the shapes that the card asks for."""
     task = subject.task
     for split, pairs in subject.made.items():
-        n, each = min(SAMPLE, subject.sizes[split]), spectra_each(split)
+        n, each = min(SAMPLE, subject.sizes[split]), task.card.spectra_each(split)
         shapes = {
             "flux": (n, each, len(task.wavelength)),
             "noiseless_flux": (n, each, len(task.wavelength)),
             "nuisance": (n, each, len(task.nuisance_names)),
             "composition": (n, len(task.elements)),
             "unseen": (n, each, len(task.card.unseen_names)),
+            "error": (n, each, len(task.wavelength)),
+            "nuisance_error": (n, each, len(task.nuisance_names)),
         }
         for field, shape in shapes.items():
             values = getattr(pairs, field)
-            if values is None and (field == "composition" or not shape[-1]):
+            if values is None and (field != "unseen" or not shape[-1]) and field in OPTIONAL_FIELDS:
                 continue
             _require(
                 isinstance(values, np.ndarray)
@@ -146,10 +155,19 @@ def values_are_finite(subject: Subject) -> None:
     for split, pairs in subject.made.items():
         for field in _FIELDS:
             values = getattr(pairs, field)
-            _require(
-                values is None or bool(np.isfinite(values).all()),
-                f"{field} of {split} holds NaN or infinity",
-            )
+            if values is None:
+                continue
+            if field == "error":
+                _require(
+                    bool((values > 0).all()) and bool(np.isfinite(values).any(axis=-1).all()),
+                    f"error of {split} must be above 0, and infinite in the masked pixels alone",
+                )
+                _require(
+                    bool((pairs.flux[np.isinf(values)] == 1).all()),
+                    f"flux of {split} must be 1 where its error is infinite",
+                )
+                continue
+            _require(bool(np.isfinite(values).all()), f"{field} of {split} holds NaN or infinity")
 
 
 def flux_is_normalised(subject: Subject) -> None:
@@ -181,10 +199,40 @@ def labels_match_the_spectra(subject: Subject) -> None:
 def twins_differ_in_nuisance(subject: Subject) -> None:
     """Check that the spectra of a pair have different nuisance values."""
     for split, (nuisance, _) in subject.labels.items():
-        if split == STARS:
+        if subject.task.card.spectra_each(split) == 1:
             continue
         same = float((nuisance[:, 0] == nuisance[:, 1]).all(axis=1).mean())
         _require(same < 0.5, f"{100 * same:.0f} % of the pairs of {split} have equal nuisances")
+
+
+def siblings_share_their_composition(subject: Subject) -> None:
+    """Check the sibling groups of a survey's stars, and that siblings have one composition."""
+    for split, pairs in subject.made.items():
+        groups = subject.task.groups(split, subject.scale)
+        if not subject.task.card.survey or subject.task.card.spectra_each(split) == 2:
+            _require(
+                pairs.group is None and groups is None,
+                f"group of {split} must be None: only stars of a survey are in groups",
+            )
+            continue
+        _require(
+            isinstance(pairs.group, np.ndarray)
+            and pairs.group.dtype == np.int64
+            and pairs.group.shape == (len(pairs),),
+            f"group of {split} must be int64 [n_stars] in a survey",
+        )
+        _require(
+            groups is not None
+            and len(groups) == subject.sizes[split]
+            and np.array_equal(groups[: len(pairs)], pairs.group),
+            f"groups must return the same groups of {split} as make does",
+        )
+        if pairs.composition is not None and pairs.group is not None:
+            _, first, of_group = np.unique(pairs.group, return_index=True, return_inverse=True)
+            _require(
+                np.array_equal(pairs.composition, pairs.composition[first][of_group]),
+                f"stars of {split} in one group must have one composition",
+            )
 
 
 def pairs_are_the_same_in_any_range(subject: Subject) -> None:
@@ -260,13 +308,14 @@ def fingerprint_identifies_the_data(subject: Subject) -> None:
 
 
 def noise_matches_the_card(subject: Subject) -> None:
-    """Check that the noise has mean 0 and deviation 1/SNR, or that there is none."""
+    """Check that the noise has mean 0 and the stated error, or that there is none."""
     for split in subject.made:
         noise = subject.noise(split)
-        if subject.task.snr is None:
+        if not subject.noisy:
             _require(
                 not np.nan_to_num(noise).any(),
-                f"flux of {split} differs from noiseless_flux: state the noise's SNR on the card",
+                f"flux of {split} differs from noiseless_flux: state the noise's SNR on the card, "
+                "or the error of each pixel",
             )
             continue
         mean, deviation = float(np.nanmean(noise)), float(np.nanstd(noise))
@@ -275,13 +324,13 @@ def noise_matches_the_card(subject: Subject) -> None:
         _require(
             abs(mean) < error and abs(deviation - 1) < error,
             f"the noise of {split} has mean {mean:.3f} and deviation {deviation:.3f} in units of "
-            "1/SNR, which should be 0 and 1",
+            "its error, which should be 0 and 1",
         )
 
 
 def noise_is_independent(subject: Subject) -> None:
     """Check that noise is uncorrelated between the spectra of a pair, pairs and splits."""
-    if subject.task.snr is None:
+    if not subject.noisy:
         return
     noise = {split: subject.noise(split).astype(np.float64) for split in subject.sizes}
     compared = {
@@ -295,7 +344,7 @@ def noise_is_independent(subject: Subject) -> None:
     for which, (first, second) in compared.items():
         n = min(len(first), len(second))
         product = first[:n] * second[:n]
-        if product.size == 0 or not (first.any() and second.any()):
+        if product.size == 0 or not (np.nan_to_num(first).any() and np.nan_to_num(second).any()):
             continue  # a single pair has no neighbour; the clause above fails where no noise is
         correlation = float(np.nanmean(product) / (np.nanstd(first) * np.nanstd(second)))
         _require(
@@ -315,7 +364,7 @@ def forward_model_makes_the_spectra(subject: Subject) -> None:
     each = slice(_FORWARD_PAIRS)
     parameters = parameters_of(
         np.concatenate(pairs.nuisance[each]),
-        np.repeat(pairs.composition[each], 2, axis=0),
+        np.repeat(pairs.composition[each], pairs.nuisance.shape[1], axis=0),
         None if pairs.unseen is None else np.concatenate(pairs.unseen[each]),
     )
     _require(
@@ -349,6 +398,7 @@ def clauses() -> tuple[Callable[[Subject], None], ...]:
         flux_is_normalised,
         labels_match_the_spectra,
         twins_differ_in_nuisance,
+        siblings_share_their_composition,
         pairs_are_the_same_in_any_range,
         chunks_match_make,
         splits_share_nothing,

@@ -10,8 +10,7 @@ import numpy as np
 
 from starbench.common.parallel import map_ahead, one_thread
 from starbench.common.threads import default_threads
-from starbench.tasks.base import SPLITS, STARS, ChunkId, Labels, Spectra, Split, Task
-from starbench.tasks.card import spectra_each
+from starbench.tasks.base import PAIRS, SPLITS, STARS, ChunkId, Labels, Spectra, Split, Task
 from starbench.tasks.storage.cache import CachedPairs, cache_folder
 from starbench.tasks.storage.chunks import Damaged, Header
 
@@ -83,7 +82,7 @@ class DrawnTask(Task):
 
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs, each the same to the last bit whatever the range."""
-        first, each = start - start % BLOCK_PAIRS, spectra_each(split)
+        first, each = start - start % BLOCK_PAIRS, self.card.spectra_each(split)
         nuisance, composition = self.labels(split, first, stop + -stop % BLOCK_PAIRS)
         flux = np.empty((stop - start, each, len(self.wavelength)), np.float32)
         for block in range(first, stop, BLOCK_PAIRS):
@@ -109,7 +108,7 @@ class DrawnTask(Task):
         facts = [self.name, self.version, scale, self.source()]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         sizes = self.sizes(scale)
-        for split in (split for split in (*SPLITS, STARS) if split in sizes):
+        for split in (split for split in (*SPLITS, STARS, PAIRS) if split in sizes):
             for labels in self.labels(split, 0, sizes[split]):
                 digest.update(np.ascontiguousarray(labels, "<f4").tobytes())
         return digest.hexdigest()[:16]

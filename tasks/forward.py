@@ -164,13 +164,21 @@ class ForwardModel:
     constraint : Constraint, optional
         Prior of what no label tells, errors of labels, and how the nuisance depends on the
         composition.
+    known : tuple of int
+        Unseen parameters that are taken as known, for which no Gaussian prior will do.
     """
 
     model: SpectralModel
     constraint: Constraint | None = None
+    known: tuple[int, ...] = ()
 
     def extended(
-        self, model: SpectralModel, columns: np.ndarray, constraint: Constraint
+        self,
+        model: SpectralModel,
+        columns: np.ndarray,
+        constraint: Constraint,
+        *,
+        known: tuple[int, ...] = (),
     ) -> "ForwardModel":
         """Return the forward model of a task that changes spectra or labels of this one's.
 
@@ -182,10 +190,13 @@ class ForwardModel:
             Where the parameters of this forward model stand among those of `model`.
         constraint : Constraint
             What is known of the parameters of `model`, besides what is known here.
+        known : tuple of int
+            Parameters of `model` that are taken as known, besides those here.
         """
+        known = (*(int(columns[i]) for i in self.known), *known)
         if self.constraint is not None:
             constraint = self.constraint.rearranged(columns, model.n_parameters).joined(constraint)
-        return ForwardModel(model, constraint)
+        return ForwardModel(model, constraint, known)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ GIANTS = Suite(
         SuiteTrack("apogee-giants-hidden", 1, "assumptions", "apogee-giants-hidden"),
         SuiteTrack("apogee-giants-labels", 1, "assumptions", "apogee-giants-labels"),
         SuiteTrack("apogee-giants-metallicity", 1, "assumptions", "apogee-giants-metallicity"),
-        SuiteTrack("apogee-giants-mismatch", 1, "reality", "apogee-giants-mismatch"),
+        SuiteTrack("apogee-giants-mismatch", 2, "reality", "apogee-giants-mismatch"),
     ),
 )
 """The suite of red giants; a track joins it together with its rows."""

@@ -1,4 +1,4 @@
-"""`starbench data`: build, describe, verify, export and synthesise data sets."""
+"""`starbench data`: build, describe, verify, import, export and synthesise data sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from starbench.cli.commands import Group, UserPath, option
+from starbench.cli.data_import import import_command
 from starbench.cli.errors import Failure, Stopped, UserError
 from starbench.cli.options import (
     backend_option,
     cache_option,
     config_option,
     data_option,
+    max_dropped_option,
     quiet_option,
     scale_option,
     snr_option,
@@ -26,7 +28,10 @@ Decorated = TypeVar("Decorated")
 
 @click.group(cls=Group, example="starbench data build --task apogee-giants-snr50 --scale mini")
 def data() -> None:
-    """Build, describe, verify and export data sets."""
+    """Build, describe, verify, import and export data sets."""
+
+
+data.add_command(import_command)
 
 
 def data_set_options(command: Decorated) -> Decorated:
@@ -79,6 +84,7 @@ def build(
 @data_set_options
 @data_option
 @snr_option
+@max_dropped_option
 def info(
     task: str | None,
     scale: str | None,
@@ -86,6 +92,7 @@ def info(
     quiet: bool,
     data: Path | None,
     snr: float | None,
+    max_dropped: float | None,
 ) -> None:
     """Describe a data set.
 
@@ -94,7 +101,9 @@ def info(
     from starbench.cli.listing import data_facts, splits_table
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
+    loaded = get_task(
+        task, data=data, cache=cache, snr=snr, max_dropped=max_dropped, progress=not quiet
+    )
     scale = scale or loaded.default_scale
     path = getattr(loaded, "path", None)  # of your own pairs, or of their copy in the cache
     if loaded.stored:
@@ -113,6 +122,7 @@ def info(
 @data_set_options
 @data_option
 @snr_option
+@max_dropped_option
 @option("--repair", is_flag=True, help="Rebuild what is damaged.")
 def verify(
     task: str | None,
@@ -121,6 +131,7 @@ def verify(
     quiet: bool,
     data: Path | None,
     snr: float | None,
+    max_dropped: float | None,
     repair: bool,
 ) -> None:
     """Check every number of a data set against its manifest.
@@ -129,7 +140,9 @@ def verify(
     """
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
+    loaded = get_task(
+        task, data=data, cache=cache, snr=snr, max_dropped=max_dropped, progress=not quiet
+    )
     scale = scale or loaded.default_scale
     if repair and not loaded.stored:
         raise UserError(
@@ -164,10 +177,11 @@ def verify(
 @option(
     "--format",
     "form",
-    type=click.Choice(("hdf5", "parquet", "datasets")),
+    type=click.Choice(("hdf5", "parquet", "datasets", "fits")),
     show_default="hdf5 if OUT ends in .h5 or .hdf5, parquet if it has no suffix",
-    help="hdf5 is one file, parquet a folder of three files, datasets a folder for "
-    "`datasets.load_from_disk`.",
+    help="hdf5 is one file; parquet a folder of three files, for surveys with rows as in the "
+    "Multimodal Universe; datasets a folder for `datasets.load_from_disk`, of pairs; fits a folder "
+    "of files like APOGEE's aspcapStar, of surveys.",
 )
 @option("--withhold-composition", is_flag=True, help="Leave out the composition of the test split.")
 @option(

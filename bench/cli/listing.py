@@ -9,11 +9,13 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tabulate import tabulate
 
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
-from starbench.tasks.card import SPLITS, STARS, spectra_each
+from starbench.tasks.card import SPLITS, STARS
+from starbench.tasks.survey.report import Report
 
 WIDTH = 80  # characters of a line of the terminal
 
@@ -140,7 +142,7 @@ def describe_task(task: Task) -> str:
         ("unseen", _with_units(card.unseen_names, card.unseen_units)),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
         ("pixels", _pixels(task)),
-        ("scales", "\n".join(["train / validation / test pairs", *sizes])),
+        ("scales", "\n".join([f"train / validation / test {_items(task)}", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
     return _facts_table(facts)
@@ -156,7 +158,10 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
     path : pathlib.Path or None
         The file of the data set; None if the task stores no file.
     """
-    if task.snr is None:
+    dropped = getattr(task, "dropped", {})  # of own data
+    if getattr(task, "has_errors", False):
+        noise = "errors of each pixel; some may be masked"
+    elif task.snr is None:
         noise = "not declared: spectra count as noiseless" if scale == "own" else "none added"
     else:
         given = "declared" if scale == "own" else "added when read"
@@ -167,11 +172,16 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)" if path else ""),
         ("pixels", _pixels(task)),
         ("noise", noise),
+        ("left out", ", ".join(f"{n:,} of {split}: all masked" for split, n in dropped.items())),
         ("composition", _composition(task, scale)),
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
     return _facts_table(facts)
+
+
+def _items(task: Task) -> str:
+    return "stars" if task.card.survey else "pairs"
 
 
 def _facts_table(facts: list[tuple[str, str]]) -> str:
@@ -194,12 +204,16 @@ def splits_table(task: Task, scale: str) -> str:
     """Return a table of the splits with their sizes and the range of each nuisance."""
     lines = []
     for split in task.sizes(scale):
-        nuisance, each = task.labels_on_disk(split, scale)[0], spectra_each(split)
-        line = {
-            "split": split,
-            "pairs": f"{len(nuisance):,}" if each == 2 else "",
-            "spectra": f"{each * len(nuisance):,}",
-        }
+        nuisance, each = task.labels_on_disk(split, scale)[0], task.card.spectra_each(split)
+        line = {"split": split}
+        group = task.groups(split, scale)
+        if group is None:
+            line["pairs"] = f"{len(nuisance):,}" if each == 2 else ""
+        else:
+            size = np.unique(group, return_counts=True)[1]
+            line["groups"] = f"{(size > 1).sum():,} of {size.max():,} at most"
+            line["field stars"] = f"{(size == 1).sum():,}"
+        line["spectra"] = f"{each * len(nuisance):,}"
         for i, (name, unit) in enumerate(
             zip(task.nuisance_names, task.nuisance_units, strict=True)
         ):
@@ -231,3 +245,33 @@ def _composition(task: Task, scale: str) -> str:
         return "unknown"
     withheld = task.labels_on_disk("test", scale)[1] is None
     return ", ".join(task.elements) + ("; withheld for test" if withheld else "")
+
+
+def import_table(stars: pd.DataFrame) -> str:
+    """Return what was imported as a table: a line for each split."""
+    lines = []
+    for split in SPLITS:
+        its = stars[stars["split"] == split]
+        sizes = its["group"].value_counts()
+        lines.append(
+            {
+                "split": split,
+                "spectra": len(its),
+                "stars": its["star"].nunique(),
+                "groups of siblings": int((sizes > 1).sum()),
+                "median SNR": f"{its['snr'].median():.1f}",
+                "masked": f"{its['masked'].mean():.1%}",
+            }
+        )
+    return tabulate(lines, headers="keys", disable_numparse=True)
+
+
+def dropped_table(report: Report) -> str:
+    """Return what was left out of an import as a table: a line for each reason."""
+    lines = [
+        {"left out": number, "because it": reason, "first": first.identifier or first.source}
+        for bad in (True, False)
+        for reason, number in report.counts(bad=bad).items()
+        for first in [next(each for each in report.dropped if each.reason == reason)]
+    ]
+    return tabulate(lines, headers="keys", disable_numparse=True)

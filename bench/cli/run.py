@@ -12,6 +12,7 @@ from starbench.cli.options import (
     code_from_option,
     data_option,
     device_option,
+    max_dropped_option,
     method_option,
     out_option,
     outside_data_option,
@@ -45,6 +46,7 @@ force_option = option("--force", is_flag=True, help="Run again even if the run i
 @task_option
 @data_option
 @snr_option
+@max_dropped_option
 @scale_option
 @seed_option
 @set_option

@@ -5,13 +5,15 @@ continues after it was stopped.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from starbench.common.progress import bar, say
-from starbench.metrics import Ranking, TwinRanks
+from starbench.metrics import Counting
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+Ranks = TypeVar("Ranks")
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _SECONDS_WITHOUT_BAR = 2.0
@@ -26,13 +28,13 @@ def ranking_device(device: str) -> str:
 
 
 def rank_resumably(
-    ranking: Ranking, checkpoint: Path | None = None, *, quiet: bool = False
-) -> TwinRanks:
+    ranking: Counting[Ranks], checkpoint: Path | None = None, *, quiet: bool = False
+) -> Ranks:
     """Finish a ranking; an interrupted one continues from its checkpoint.
 
     Parameters
     ----------
-    ranking : Ranking
+    ranking : Ranking or SiblingRanking
     checkpoint : pathlib.Path, optional
         File in which the counts are kept, if the ranking takes long or is interrupted. One of other
         latents, or of another division of the work, is replaced. The caller removes it.
@@ -41,7 +43,7 @@ def rank_resumably(
 
     Returns
     -------
-    TwinRanks
+    TwinRanks or SiblingRanks
     """
     if checkpoint is not None and checkpoint.exists():
         _restore(ranking, checkpoint)
@@ -67,7 +69,7 @@ def rank_resumably(
     return ranking.ranks()
 
 
-def _save(ranking: Ranking, path: Path) -> None:
+def _save(ranking: Counting[Ranks], path: Path) -> None:
     import torch  # takes seconds, and short rankings need none
 
     from starbench.common import checkpoint
@@ -79,7 +81,7 @@ def _save(ranking: Ranking, path: Path) -> None:
     )
 
 
-def _restore(ranking: Ranking, path: Path) -> None:
+def _restore(ranking: Counting[Ranks], path: Path) -> None:
     """Put the stored counts in place if they belong to this ranking."""
     from starbench.common import checkpoint
 

@@ -4,18 +4,22 @@ The two spectra of a pair are adjacent in the data, so the spectra are shuffled 
 gets them. The harness restores the order in the method's output.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from starbench.common.paging import release, rows_on_disk, walk
 from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
-from starbench.methods.base import View
+from starbench.methods.base import Method, View, unmasked_mean
 from starbench.tasks.base import Task
-from starbench.tasks.card import spectra_each
+from starbench.tasks.errors import DataError
+from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.streams import uniforms
 
 _PART = 64  # pairs that are worth a thread
+_ROWS = 4096  # spectra at a time
+LARGEST_IN_MEMORY = 2 * 10**9  # bytes of flux, and of errors; 69,000 spectra of 7,214 pixels
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Labels:
     nuisance_names, elements : tuple of str
     unseen : numpy.ndarray [n_pairs, 2, n_unseen], float32, or None
         Parameters that no method is given, for oracle controls.
+    group : numpy.ndarray [n_stars], int64, or None
+        In a survey, whose arrays are shaped [n_stars, 1, ...], the sibling group of each star.
     """
 
     nuisance: np.ndarray
@@ -38,12 +44,27 @@ class Labels:
     nuisance_names: tuple[str, ...]
     elements: tuple[str, ...]
     unseen: np.ndarray | None = None
+    group: np.ndarray | None = None
+
+    def of_stars(self, stars: np.ndarray) -> "Labels":
+        """Return the labels of some stars of a survey."""
+        names = ("nuisance", "composition", "unseen", "group")
+        known = {name: getattr(self, name) for name in names}
+        return replace(
+            self, **{name: values[stars] for name, values in known.items() if values is not None}
+        )
+
+    @property
+    def has_siblings(self) -> bool:
+        """Whether some star has a sibling, as all stars of pairs have."""
+        return self.group is None or len(np.unique(self.group)) < len(self.group)
 
     @classmethod
     def of_task(cls, task: Task, split: str, scale: str) -> "Labels":
         """Read the labels of a split without its flux."""
         nuisance, composition = task.labels_on_disk(split, scale)
-        return cls(nuisance, composition, task.nuisance_names, task.elements)
+        group = task.groups(split, scale)
+        return cls(nuisance, composition, task.nuisance_names, task.elements, group=group)
 
 
 @dataclass(frozen=True)
@@ -105,7 +126,7 @@ def inverse(order: np.ndarray) -> np.ndarray:
 def unshuffle(shuffled: np.ndarray, order: np.ndarray, each: int = 2) -> np.ndarray:
     """Reorder values of spectra [2n, ...] from a view's order into the data's pairs [n, 2, ...].
 
-    With ``each=1`` they are those of stars without a twin, [n, ...] and [n, 1, ...].
+    With ``each=1`` they are those of stars of one spectrum each, [n, ...] and [n, 1, ...].
 
     Examples
     --------
@@ -121,7 +142,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     """Read a split into the view of a method with some label access.
 
     Each piece of the split is written straight to its shuffled rows: at the full scale the spectra
-    take 1.4 GB, and a second copy would double the memory of a run.
+    take 1.4 GB, and a second copy would double the memory of a run. Flux and errors of more than
+    `LARGEST_IN_MEMORY` each are `numpy.memmap` arrays.
 
     Parameters
     ----------
@@ -132,45 +154,141 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     seed : int
         The run's seed.
     """
-    n_pairs, each = task.sizes(scale)[split], spectra_each(split)
+    n_pairs, each = task.sizes(scale)[split], task.card.spectra_each(split)
     order = shuffled_order(seed, split, each * n_pairs)
     rows_of_pair = inverse(order).reshape(n_pairs, each)
 
-    flux = np.empty((each * n_pairs, len(task.wavelength)), np.float32)
+    n_spectra, n_pixels = each * n_pairs, len(task.wavelength)
+    flux = _empty(n_spectra, n_pixels)
+    error: np.ndarray | None = None
     nuisance = np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)
-    composition = unseen = None
+    known: dict[str, np.ndarray] = {}
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
         for pairs, piece in task.chunks(split, scale):
             _scatter(piece.flux, rows_of_pair[pairs], flux)
+            if piece.error is not None:
+                if error is None:
+                    error = _empty(n_spectra, n_pixels)
+                _scatter(piece.error, rows_of_pair[pairs], error)
+                release(error)
+            release(flux)
             nuisance[pairs] = piece.nuisance
-            if piece.composition is not None:
-                if composition is None:
-                    composition = np.empty((n_pairs, len(task.elements)), np.float32)
-                composition[pairs] = piece.composition
-            if piece.unseen is not None:
-                if unseen is None:
-                    unseen = np.empty((n_pairs, *piece.unseen.shape[1:]), np.float32)
-                unseen[pairs] = piece.unseen
+            for name in ("composition", "unseen", "group", "nuisance_error"):
+                values = getattr(piece, name)
+                if values is not None:
+                    if name not in known:
+                        known[name] = np.empty((n_pairs, *values.shape[1:]), values.dtype)
+                    known[name][pairs] = values
             read.update(len(piece))
+    labels = Labels(
+        nuisance,
+        known.get("composition"),
+        task.nuisance_names,
+        task.elements,
+        known.get("unseen"),
+        known.get("group"),
+    )
 
-    sees_nuisance = label_access != "none"
-    sees_twins = label_access in ("pairs", "oracle") and each == 2
-    is_oracle = label_access == "oracle"
+    def seen(values: np.ndarray | None, allowed: bool) -> np.ndarray | None:
+        """Return values [n_pairs, each, ...] of spectra in the order of the view."""
+        if values is None or not allowed:
+            return None
+        shuffled: np.ndarray = values.reshape(n_spectra, *values.shape[2:])[order]
+        return shuffled
+
+    sees_nuisance, is_oracle = label_access != "none", label_access == "oracle"
+    sees_groups = label_access in ("pairs", "oracle")
+    composition, group = labels.composition, labels.group
     view = View(
         flux,
-        nuisance=nuisance.reshape(each * n_pairs, -1)[order] if sees_nuisance else None,
-        twin=rows_of_pair[:, ::-1].reshape(-1)[order] if sees_twins else None,
+        nuisance=seen(nuisance, sees_nuisance),
+        twin=seen(rows_of_pair[:, ::-1], sees_groups and each == 2),
         composition=None if composition is None or not is_oracle else composition[order // each],
         noise=None if task.snr is None else 1 / task.snr,
         nuisance_covariance=None
         if task.card.nuisance_covariance is None or not sees_nuisance
         else np.array(task.card.nuisance_covariance),
-        unseen=None
-        if unseen is None or not is_oracle
-        else unseen.reshape(each * n_pairs, -1)[order],
+        unseen=seen(labels.unseen, is_oracle),
+        error=error,
+        group=None if group is None or not sees_groups else group[order],
+        nuisance_error=seen(known.get("nuisance_error"), sees_nuisance),
     )
-    labels = Labels(nuisance, composition, task.nuisance_names, task.elements, unseen)
     return SplitView(view, order, labels)
+
+
+@dataclass
+class Views:
+    """The views of a method: with errors if it takes them, else with masked pixels filled.
+
+    Masked pixels are filled by the mean of the training spectra in which the pixel is not masked.
+
+    Attributes
+    ----------
+    task : Task
+    scale : str
+    method : type of Method
+    seed : int
+        The run's seed.
+    filling : numpy.ndarray [n_pixels] or None
+        That mean, once it has been needed.
+    """
+
+    task: Task
+    scale: str
+    method: type[Method]
+    seed: int
+    filling: np.ndarray | None = None
+
+    def of(self, split: str) -> SplitView:
+        """Read a split into the view of the method."""
+        access = self.method.label_access
+        split_view = view_split(self.task, split, self.scale, access, self.seed)
+        view = split_view.view
+        if view.error is None or self.method.takes_errors:
+            return split_view
+        if self.filling is None:
+            training = self.task.training_split(access)
+            if split != training:
+                self.of(training)
+            else:
+                self.filling = unmasked_mean(view.flux, view.error)
+        return split_view if self.filling is None else without_errors(split_view, self.filling)
+
+
+def without_errors(split_view: SplitView, filling: np.ndarray) -> SplitView:
+    """Return a view without errors, whose masked pixels hold a mean spectrum [n_pixels].
+
+    The flux is changed in place, as a copy would double the memory.
+    """
+    view = split_view.view
+    if view.error is None:
+        return split_view
+    for _, flux, error in walk(_ROWS, view.flux, view.error):
+        np.copyto(flux, filling, where=~np.isfinite(error))
+    return replace(split_view, view=replace(view, error=None))
+
+
+def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
+    """Return an array [n_spectra, n_pixels], float32: in memory, or in a file if it is large.
+
+    The file lies in the cache folder without a name, so that it is gone when the process ends.
+
+    Raises
+    ------
+    DataError
+        If the disk has no room for it.
+    """
+    shape, n_bytes = (n_spectra, n_pixels), 4 * n_spectra * n_pixels
+    if n_bytes <= LARGEST_IN_MEMORY:
+        return np.empty(shape, np.float32)
+    folder = cache_folder()
+    try:
+        return rows_on_disk(shape, folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder} has no room for {n_bytes / 1e9:,.1f} GB of spectra in the order of this "
+            "run; free some space, or name another folder with STARBENCH_CACHE."
+        ) from error
 
 
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:

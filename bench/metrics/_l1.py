@@ -15,12 +15,15 @@ Four things make the kernel fast without changing a bit of a distance:
   register, and so do the comparisons that follow.
 """
 
+import zlib
+
 import numpy as np
 import numpy.typing as npt
 
 from starbench.common.compilation import compiled, with_widest_vectors
 
 TILE = 512  # stars; 40 kB of 20 dimensions
+QUERIES = 64  # stars with siblings in a band
 
 _WIDEST = 24  # dimensions that a pass adds; LLVM does not unroll, nor vectorise, many more
 _STEP = 4  # widths are multiples of it, so that fewer are compiled
@@ -48,16 +51,9 @@ class CpuBands:
     """
 
     def __init__(self, rows: Floats, thresholds: Floats) -> None:
-        n_stars, d = rows.shape
-        n_tiles, n_passes = -(-n_stars // TILE), -(-d // _WIDEST)
-        width = -(-d // (n_passes * _STEP)) * _STEP
-        # Dimensions of padding add 0 to every distance, at the end of the sum.
-        self._tiles = np.zeros((n_tiles, n_passes * width, TILE), np.float32)
-        for tile, start in zip(self._tiles, range(0, n_stars, TILE), strict=True):
-            stars = rows[start : start + TILE]
-            tile[:d, : len(stars)] = stars.T
+        self._tiles, self._width = tiled(rows)
+        n_tiles = len(self._tiles)
         self._thresholds = thresholds
-        self._width = (0,) * width
         self.kind = f"triangle of tiles of {TILE}"
         self.costs = np.arange(n_tiles, 0, -1) * TILE**2
 
@@ -71,6 +67,86 @@ class CpuBands:
             For each star the strangers closer than its twin, and those closer or tied.
         """
         count_band(self._tiles, self._thresholds, band, counts[0], counts[1], self._width)
+
+
+class SiblingBands:
+    """A ranking of siblings on the CPU in bands: `QUERIES` stars with siblings among all stars.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray [n_stars, d], float32
+    queries : numpy.ndarray [n_queries], int64
+        Stars that have siblings.
+    ends : numpy.ndarray [n_queries], int64
+        Where the distances of each query to its siblings end in `distances`.
+    distances : numpy.ndarray [n_counted], float32
+        From each query to each of its siblings.
+
+    Attributes
+    ----------
+    kind : str
+        How the work is divided; counts of another kind cannot be continued.
+    costs : numpy.ndarray [n_bands], int64
+        Work of each band: the distances that it computes.
+    """
+
+    def __init__(
+        self,
+        rows: Floats,
+        queries: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64],
+        distances: Floats,
+    ) -> None:
+        self._tiles, self._width = tiled(rows)
+        n, n_stars = len(queries), len(rows)
+        self._n_stars = n_stars
+        self._queries = np.zeros((n, self._tiles.shape[1]), np.float32)
+        self._queries[:, : rows.shape[1]] = rows[queries]
+        self._starts = np.concatenate([[0], ends])
+        self._distances = distances
+        # Stars and groups are part of the identity of a count, as the latents do not tell them.
+        crc = zlib.crc32(self._starts.data, zlib.crc32(queries.data))
+        self.kind = f"siblings of {QUERIES} stars, {crc:08x}"
+        self.costs = np.diff([*range(0, n, QUERIES), n]) * n_stars
+
+    def count(self, band: int, counts: Counts) -> None:
+        """Add the counts of a band to `counts`.
+
+        Parameters
+        ----------
+        band : int
+        counts : numpy.ndarray [2, n_counted], int32
+            For each sibling the strangers closer than it is, and those closer or tied.
+        """
+        first = band * QUERIES
+        last = min(first + QUERIES, len(self._queries))
+        count_among(
+            self._tiles,
+            self._n_stars,
+            self._queries[first:last],
+            self._starts[first : last + 1],
+            self._distances,
+            counts[0],
+            counts[1],
+            self._width,
+        )
+
+
+def tiled(rows: Floats) -> tuple[Floats, tuple[int, ...]]:
+    """Return rows [n_stars, d] as tiles [n_tiles, d', TILE], and the width of a pass.
+
+    The width is a tuple of as many zeros as a pass adds dimensions: their number is part of the
+    type, so that the compiler knows it. It divides d'; dimensions of padding add 0 to every
+    distance, at the end of the sum.
+    """
+    n_stars, d = rows.shape
+    n_tiles, n_passes = -(-n_stars // TILE), -(-d // _WIDEST)
+    width = -(-d // (n_passes * _STEP)) * _STEP
+    tiles = np.zeros((n_tiles, n_passes * width, TILE), np.float32)
+    for tile, start in zip(tiles, range(0, n_stars, TILE), strict=True):
+        stars = rows[start : start + TILE]
+        tile[:d, : len(stars)] = stars.T
+    return tiles, (0,) * width
 
 
 @compiled
@@ -145,3 +221,57 @@ def count_band(
                 n_within -= np.int32(2)
             closer[first + i] += n_closer
             within[first + i] += n_within
+
+
+@compiled
+def count_among(
+    tiles: Floats,
+    n_stars: int,
+    queries: Floats,
+    starts: npt.NDArray[np.int64],
+    distances: Floats,
+    closer: Counts,
+    within: Counts,
+    width: tuple[int, ...],
+) -> None:
+    """Compare the distances of stars to their siblings with those to all strangers.
+
+    Parameters
+    ----------
+    tiles : numpy.ndarray [n_tiles, d, TILE], float32
+    n_stars : int
+    queries : numpy.ndarray [n_queries, d], float32
+    starts : numpy.ndarray [n_queries + 1], int64
+        Where the siblings of each query begin in `distances`, and where those of the last end.
+    distances : numpy.ndarray [n_counted], float32
+        From queries to their siblings.
+    closer, within : numpy.ndarray [n_counted], int32
+        The strangers closer than each sibling, and those closer or tied, are added to them.
+    width : tuple
+        See `tiled`.
+    """
+    with_widest_vectors()
+    distance = np.empty(TILE, np.float32)
+    for i in range(len(queries)):
+        for t in range(len(tiles)):
+            n = min(TILE, n_stars - t * TILE)
+            distance[:] = 0
+            for k in range(0, tiles.shape[1], len(width)):
+                _add(queries[i, k:], tiles[t, k:], n, width, distance)
+            for s in range(starts[i], starts[i + 1]):
+                limit = distances[s]
+                n_closer = n_within = np.int32(0)
+                for j in range(n):
+                    n_closer += np.int32(distance[j] < limit)
+                    n_within += np.int32(distance[j] <= limit)
+                closer[s] += n_closer
+                within[s] += n_within
+        # The star itself was counted, at distance 0, and so were all its siblings. Where the star
+        # is not finite that is not so, but then its counts are not used.
+        for s in range(starts[i], starts[i + 1]):
+            limit = distances[s]
+            closer[s] -= np.int32(limit > 0)
+            within[s] -= np.int32(1)
+            for other in range(starts[i], starts[i + 1]):
+                closer[s] -= np.int32(distances[other] < limit)
+                within[s] -= np.int32(distances[other] <= limit)

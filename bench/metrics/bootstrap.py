@@ -1,4 +1,4 @@
-"""95 % intervals from a bootstrap over pairs.
+"""95 % intervals from a bootstrap over pairs, or over the sibling groups of a survey.
 
 The stars of a pair share their composition, so their ranks and errors are correlated; therefore
 pairs are drawn, not stars. Only the pairs that a metric averages over are resampled: the model and
@@ -20,6 +20,7 @@ from starbench.metrics.definitions import Estimate, Metric
 
 RESAMPLES = 1000
 _BLOCK = 50  # resamples at a time, to bound memory
+_BLOCK_VALUES = 1 << 22  # of resampled values at a time
 
 
 @lru_cache(maxsize=2)
@@ -121,6 +122,68 @@ def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> n
         places[block] = np.stack([np.argmax(drawn >= place, axis=1) for place in middle], axis=1)
     places += window.start
     return places
+
+
+def group_means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the mean of values [n] over each group [n_groups], float64.
+
+    Parameters
+    ----------
+    values : numpy.ndarray [n]
+    group : numpy.ndarray [n], int64
+        0, 1, ...; each of them occurs.
+
+    Examples
+    --------
+    >>> group_means(np.array([1.0, 2.0, 4.0]), np.array([1, 0, 1])).tolist()
+    [2.0, 2.5]
+    """
+    return np.bincount(group, weights=values) / np.bincount(group)
+
+
+def group_sums(columns: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the sums of columns [n, n_columns] over each group [n_groups, n_columns], float64."""
+    return np.stack([np.bincount(group, weights=column) for column in columns.T], axis=1)
+
+
+def weighted_medians(counts: np.ndarray, values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the median of each resample, where all groups drawn weigh alike.
+
+    It is the value at which half of the weight is reached, or the mean of the two values between
+    which it is. For groups of equal size it is the median.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray [n_resamples, n_groups], int16
+    values : numpy.ndarray [n]
+    group : numpy.ndarray [n], int64
+        Group of each value: 0, 1, ...; a group may be absent.
+
+    Returns
+    -------
+    numpy.ndarray [n_resamples], float64
+        NaN where a resample draws no group that has a value.
+
+    Examples
+    --------
+    >>> counts = np.ones((1, 2), np.int16)
+    >>> weighted_medians(counts, np.array([1.0, 2.0, 9.0]), np.array([0, 1, 1])).tolist()
+    [1.5]
+    """
+    order = np.argsort(values, kind="stable")
+    size = np.bincount(group, minlength=counts.shape[1])
+    group = group[order]
+    ordered, weight = values[order].astype(np.float64), size[size > 0].min() / size[group]
+    medians = np.full(len(counts), np.nan)
+    step = max(1, _BLOCK_VALUES // max(1, len(values)))
+    for start in range(0, len(counts), step):
+        reached = np.cumsum(counts[start : start + step, group] * weight, axis=1)
+        half = reached[:, -1:] / 2
+        slack = 1e-9 * half  # of rounding; weights of equal groups are exact
+        places = [(reached >= half - slack).argmax(axis=1), (reached > half + slack).argmax(axis=1)]
+        median = ordered[np.stack(places, axis=1)].mean(axis=1)
+        medians[start : start + step] = np.where(half[:, 0] > 0, median, np.nan)
+    return medians
 
 
 def interval(estimates: np.ndarray) -> tuple[float, float]:

@@ -47,6 +47,7 @@ def conditional_estimates(
     *,
     networks: Sequence[Network] = (),
     counts: np.ndarray | None = None,
+    group: np.ndarray | None = None,
 ) -> dict[str, Estimate | None]:
     """Compute the conditional leakage of each nuisance factor.
 
@@ -63,6 +64,8 @@ def conditional_estimates(
         Without two of them there is no estimate by the network.
     counts : numpy.ndarray [n_resamples, n_test_pairs], int16, optional
         Bootstrap resamples, by default those of `resample_pairs`.
+    group : numpy.ndarray [n_test_pairs], int64, optional
+        As in `starbench.metrics.probes.probe_estimates`.
 
     Returns
     -------
@@ -84,9 +87,9 @@ def conditional_estimates(
     if len(networks) == 2:
         predictions["mlp"] = ridge_predict(_hidden(inputs, networks), train)
     if counts is None:
-        counts = resample_pairs(inputs.n_test_pairs)
+        counts = resample_pairs(inputs.n_test_pairs if group is None else int(group.max()) + 1)
     for probe, prediction in predictions.items():
-        values, resampled = r2(test, prediction, counts)
+        values, resampled = r2(test, prediction, counts, group)
         for i, value, draws in zip(kept, values, resampled.T, strict=True):
             if np.isfinite(value):
                 estimates[f"{FAMILY}.{probe}.{names[i]}"] = estimate(
@@ -139,5 +142,6 @@ def _hidden(inputs: ProbeInputs, networks: Sequence[Network]) -> ProbeInputs:
         for part in inputs.whitened
     )
     return ProbeInputs(
-        train.reshape(inputs.n_train_pairs, 2, -1), test.reshape(inputs.n_test_pairs, 2, -1)
+        train.reshape(inputs.n_train_pairs, inputs.each, -1),
+        test.reshape(inputs.n_test_pairs, inputs.each, -1),
     )

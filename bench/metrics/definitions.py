@@ -87,8 +87,15 @@ class Metric:
     later: bool = False
 
 
-def _share(label: str, definition: str, *, higher_is_better: bool = True) -> Metric:
-    return Metric(label, definition, 1, higher_is_better, "share of stars", 0.0, 1.0, _SHARE)
+def _share(
+    label: str,
+    definition: str,
+    *,
+    higher_is_better: bool = True,
+    unit: str = "share of stars",
+    later: bool = False,
+) -> Metric:
+    return Metric(label, definition, 1, higher_is_better, unit, 0.0, 1.0, _SHARE, later)
 
 
 def _rank(label: str, definition: str, *, higher_is_better: bool) -> Metric:
@@ -137,6 +144,22 @@ METRICS: dict[str, Metric] = {
         "Tied",
         "Share of stars with at least one other star exactly as far as the twin.",
         higher_is_better=False,
+    ),
+    "alike_field_pairs": _share(
+        "Field pairs alike",
+        "Share of random pairs of field stars whose latents are as near as those of the median "
+        "pair of siblings; surveys only.",
+        higher_is_better=False,
+        unit="share of pairs",
+        later=True,
+    ),
+    "alike_field_pairs.bin": _share(
+        "Field pairs alike, by nuisance difference",
+        "alike_field_pairs among the pairs whose nuisances differ as much as those of a quarter of "
+        "the siblings: 1 the most alike quarter, 4 the least.",
+        higher_is_better=False,
+        unit="share of pairs",
+        later=True,
     ),
     "reconstruction_mse": _squared_error(
         "MSE",

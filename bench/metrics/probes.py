@@ -46,7 +46,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from starbench.metrics.bootstrap import estimate, resample_pairs, resampled_sums
+from starbench.metrics.bootstrap import estimate, group_sums, resample_pairs, resampled_sums
 from starbench.metrics.definitions import METRICS, Estimate
 from starbench.metrics.network import Network, fit_network
 from starbench.metrics.regression import Rows, ridge
@@ -61,6 +61,13 @@ class ProbeInputs(Rows):
     ----------
     train_latent : numpy.ndarray [n_train_pairs, 2, d]
     test_latent : numpy.ndarray [n_test_pairs, 2, d]
+        Those of a survey's stars are shaped [n_stars, 1, d]; here and below a star is then a pair
+        of a single spectrum.
+
+    Attributes
+    ----------
+    each : int
+        Spectra of a pair: 2, or 1 for a survey's stars.
 
     Raises
     ------
@@ -75,16 +82,24 @@ class ProbeInputs(Rows):
                 f"latents must have as many dimensions in test as in train, "
                 f"{self._train.shape[1]}, not {self._test.shape[1]}"
             )
+        self.each = int(train_latent.shape[1])
+        if test_latent.shape[1] != self.each:
+            raise ValueError("latents of train and test must both be of pairs, or both of stars")
 
     @property
     def n_train_pairs(self) -> int:
         """Pairs of the train split."""
-        return len(self._train) // 2
+        return len(self._train) // self.each
 
     @property
     def n_test_pairs(self) -> int:
         """Pairs of the test split."""
-        return len(self._test) // 2
+        return len(self._test) // self.each
+
+    @property
+    def enough_for_network(self) -> bool:
+        """Whether the train split has the spectra of `LEAST_PAIRS_OF_NETWORK` pairs."""
+        return len(self._train) >= 2 * LEAST_PAIRS_OF_NETWORK
 
 
 class Probed(NamedTuple):
@@ -110,6 +125,7 @@ def probe_estimates(
     *,
     seed: int = 0,
     counts: np.ndarray | None = None,
+    group: np.ndarray | None = None,
 ) -> Probed:
     """Compute held-out R^2 of targets from latents, by ridge regression and by a neural network.
 
@@ -127,6 +143,8 @@ def probe_estimates(
         Of the network's initial weights and the order of its batches.
     counts : numpy.ndarray [n_resamples, n_test_pairs], int16, optional
         Bootstrap resamples, by default those of `resample_pairs`.
+    group : numpy.ndarray [n_test_pairs], int64, optional
+        Sibling groups of the test stars of a survey, 0, 1, ..., which `counts` then resamples.
 
     Returns
     -------
@@ -140,8 +158,8 @@ def probe_estimates(
     ValueError
         If shapes do not match, or a target is not finite.
     """
-    train_target = _for_both(train_target, inputs.n_train_pairs, len(names))
-    test_target = _for_both(test_target, inputs.n_test_pairs, len(names))
+    train_target = _for_all(train_target, inputs.n_train_pairs, inputs.each, len(names))
+    test_target = _for_all(test_target, inputs.n_test_pairs, inputs.each, len(names))
     if not (np.isfinite(train_target).all() and np.isfinite(test_target).all()):
         raise ValueError("probe targets must be finite")
     estimates: dict[str, Estimate | None] = {
@@ -156,13 +174,13 @@ def probe_estimates(
         return Probed(estimates, None)
     train_target, test_target = train_target[..., varies], test_target[..., varies]
     predictions, network = {"ridge": ridge_predict(inputs, train_target)}, None
-    if inputs.n_train_pairs >= LEAST_PAIRS_OF_NETWORK:
+    if inputs.enough_for_network:
         network = probe_network(inputs, train_target, seed=seed)
         predictions["mlp"] = network.predict(inputs.whitened[1]).reshape(test_target.shape)
     if counts is None:
-        counts = resample_pairs(inputs.n_test_pairs)
+        counts = resample_pairs(inputs.n_test_pairs if group is None else int(group.max()) + 1)
     for probe, prediction in predictions.items():
-        values, resampled = r2(test_target, prediction, counts)
+        values, resampled = r2(test_target, prediction, counts, group)
         for i, value, draws in zip(varies, values, resampled.T, strict=True):
             if not np.isfinite(value):
                 continue
@@ -173,7 +191,10 @@ def probe_estimates(
 
 
 def r2(
-    target: np.ndarray, prediction: np.ndarray, counts: np.ndarray
+    target: np.ndarray,
+    prediction: np.ndarray,
+    counts: np.ndarray,
+    group: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return R^2 of each target, and in each resample, about the resample's mean.
 
@@ -182,6 +203,9 @@ def r2(
     target, prediction : numpy.ndarray [n_pairs, k, n_targets]
         Of the k stars of each pair; k is 1 for a quantity of the pair.
     counts : numpy.ndarray [n_resamples, n_pairs], int16
+        With groups, [n_resamples, n_groups].
+    group : numpy.ndarray [n_pairs], int64, optional
+        What is resampled instead of pairs: 0, 1, ... for each of them.
 
     Returns
     -------
@@ -195,9 +219,14 @@ def r2(
     centred = target - target.mean(axis=(0, 1))  # so that the sums below keep their digits
     first, second = centred.sum(axis=1), (centred**2).sum(axis=1)
     value = 1 - residual.sum(axis=0) / second.sum(axis=0)
-    sums = resampled_sums(counts, np.concatenate([residual, first, second], axis=1))
+    columns = np.concatenate([residual, first, second], axis=1)
+    n_stars: int | np.ndarray = n_pairs * stars_of_pair
+    if group is not None:
+        n_stars = stars_of_pair * resampled_sums(counts, np.bincount(group)[:, None].astype(float))
+        columns = group_sums(columns, group)
+    sums = resampled_sums(counts, columns)
     residual, first, second = (sums[:, i * n_targets : (i + 1) * n_targets] for i in range(3))
-    total = second - first**2 / (n_pairs * stars_of_pair)
+    total = second - first**2 / n_stars
     with np.errstate(invalid="ignore", divide="ignore"):
         return value, np.where(total > 0, 1 - residual / total, np.nan)
 
@@ -219,8 +248,8 @@ def ridge_predict(inputs: ProbeInputs, train_target: np.ndarray) -> np.ndarray:
     ValueError
         If a latent is not finite.
     """
-    target = train_target.reshape(2 * inputs.n_train_pairs, -1)
-    return ridge(inputs, target).reshape(inputs.n_test_pairs, 2, -1)
+    target = train_target.reshape(inputs.each * inputs.n_train_pairs, -1)
+    return ridge(inputs, target).reshape(inputs.n_test_pairs, inputs.each, -1)
 
 
 def probe_network(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 0) -> Network:
@@ -235,20 +264,20 @@ def probe_network(inputs: ProbeInputs, train_target: np.ndarray, *, seed: int = 
     return fit_network(whitened, train_target.reshape(len(whitened), -1), seed=seed)
 
 
-def _for_both(target: np.ndarray, n_pairs: int, n_targets: int) -> np.ndarray:
-    """Return targets as [n_pairs, 2, n_targets], repeated for both stars if there is one a pair."""
+def _for_all(target: np.ndarray, n_pairs: int, each: int, n_targets: int) -> np.ndarray:
+    """Return targets as [n_pairs, each, n_targets], repeated if there is one a pair."""
     if target.shape == (n_pairs, n_targets):
-        return np.repeat(target[:, None], 2, axis=1)
-    if target.shape != (n_pairs, 2, n_targets):
+        return np.repeat(target[:, None], each, axis=1)
+    if target.shape != (n_pairs, each, n_targets):
         raise ValueError(
-            f"targets must be shaped [{n_pairs}, {n_targets}] or [{n_pairs}, 2, {n_targets}], "
+            f"targets must be shaped [{n_pairs}, {n_targets}] or [{n_pairs}, {each}, {n_targets}], "
             f"not {list(target.shape)}"
         )
     return target
 
 
 def _stars(latent: np.ndarray) -> np.ndarray:
-    """Check latents [n_pairs, 2, d] and return them as [n_stars, d]."""
-    if latent.ndim != 3 or latent.shape[1] != 2 or 0 in latent.shape:
+    """Check latents [n_pairs, 2, d] or [n_stars, 1, d] and return them as [n_spectra, d]."""
+    if latent.ndim != 3 or latent.shape[1] not in (1, 2) or 0 in latent.shape:
         raise ValueError(f"latents must be shaped [n_pairs, 2, d], not {list(latent.shape)}")
     return latent.reshape(-1, latent.shape[2])

@@ -48,6 +48,7 @@ def check(
             composition=_first(test.composition),
             unseen=_first(test.unseen),
             forward=task.forward_model(),
+            error=_first(test.error),
         )
     )
 

@@ -42,6 +42,11 @@ proportional to exp(-D / 2). For every k, the k stars of smallest D are those mo
 the twin. So no ranking by two spectra at a time does better on any of the rank figures, if x is
 normal, F that of the true labels, and the prior as given (the true distribution of stars has two
 sequences and cut tails, which matters only for elements that the spectrum hardly constrains).
+Where a survey states the error of each pixel, s is that error, and masked pixels tell nothing. What
+a forward model takes as known (`starbench.tasks.forward.ForwardModel.known`) is known here. Each
+ordered pair of siblings is ranked as a pair of twins is; that a cluster has more members is not
+used.
+
 Without noise x = a, every distance but the twin's is infinite, and all twins rank first; the latent
 is then a itself, ranked by L1.
 """
@@ -61,6 +66,7 @@ from starbench.methods.base import (
     required,
     required_composition,
 )
+from starbench.metrics import ordered_pairs
 from starbench.tasks.forward import ForwardModel, parameters_of
 
 # Information of every spectrum on an element, as a share of the prior's, so that an element without
@@ -81,10 +87,19 @@ class Settings:
     )
 
 
-def fisher_information(tangents: np.ndarray, noise: float) -> np.ndarray:
-    """Return the Fisher information [n, m, m] of tangents [n, k, m] at a noise per pixel."""
+def fisher_information(tangents: np.ndarray, noise: float | np.ndarray) -> np.ndarray:
+    """Return the Fisher information [n, m, m] of tangents [n, k, m].
+
+    Parameters
+    ----------
+    tangents : numpy.ndarray [n, k, m]
+    noise : float or numpy.ndarray [n, k]
+        Standard deviation of each coordinate; an infinite one tells nothing.
+    """
     # Elements differ in information by more than float32 resolves.
     tangents = tangents.astype(np.float64, copy=False)
+    if isinstance(noise, np.ndarray):
+        tangents, noise = tangents / noise[:, :, None], 1.0
     information: np.ndarray = tangents.transpose(0, 2, 1) @ tangents / noise**2
     return information
 
@@ -127,6 +142,7 @@ class InformationBound(OracleControl):
     """
 
     name = "information-bound"
+    takes_errors = True
     reference = "Cramer-Rao bound (Rao 1945; Cramer 1946), by automatic differentiation"
     Hyperparameters = Settings
     hyperparameters: Settings
@@ -153,12 +169,14 @@ class InformationBound(OracleControl):
         nuisance = required(train.nuisance, "nuisance")
         others = nuisance if train.unseen is None else np.hstack([nuisance, train.unseen])
         self._scale = others.std(axis=0, dtype=np.float64)
-        if not self._noise:
+        if not self._noise and train.error is None:
             return
         self._check_spectra(validation)
         stars = slice(_STARS_FOR_AXES)
-        unseen = None if train.unseen is None else train.unseen[stars]
-        information, _ = self.information(nuisance[stars], composition[stars], unseen)
+        unseen, error = (
+            None if array is None else array[stars] for array in (train.unseen, train.error)
+        )
+        information, _ = self.information(nuisance[stars], composition[stars], unseen, error=error)
         # With the most informative axes first, the ranking can exclude strangers early.
         self.axes = self.axes @ np.linalg.eigh(information.mean(axis=0))[1][:, ::-1]
 
@@ -184,10 +202,15 @@ class InformationBound(OracleControl):
         message += "starbench's own emulator"
         if flux.shape[1] != model.n_pixels or parameters.shape[1] != model.n_parameters:
             raise SettingError(f"{message}; these have other pixels or labels.")
+        noise = np.full_like(flux, self._noise) if view.error is None else view.error[stars]
+        if view.error is not None and model.n_coordinates != model.n_pixels:
+            raise SettingError(f"{message}, which tells each pixel where errors differ.")
         try:
-            deviation = (flux - model.spectra(parameters)).std() / self._noise
+            residual = flux - model.spectra(parameters)
         except ValueError as error:
             raise SettingError(f"{message}; {error}") from None
+        unmasked = np.isfinite(noise)
+        deviation = (residual[unmasked] / noise[unmasked]).std()
         if not 0.95 < deviation < 1.05:
             raise SettingError(f"{message}; these deviate by {deviation:.2f} times their noise.")
 
@@ -198,9 +221,10 @@ class InformationBound(OracleControl):
         fitted[:d, n_nuisance : n_nuisance + d] = self.axes.T
         own = [*range(n_nuisance), *range(n_nuisance + d, fitted.shape[1])]
         fitted[np.arange(d, len(fitted)), own] = self._scale
+        known = [*self._forward.known]
         if self.hyperparameters.nuisance_known:
-            fitted = np.delete(fitted, np.arange(d, d + n_nuisance), axis=0)
-        return fitted
+            known += range(n_nuisance)
+        return np.delete(fitted, d + np.flatnonzero(np.isin(own, known)), axis=0)
 
     def information(
         self,
@@ -209,6 +233,7 @@ class InformationBound(OracleControl):
         unseen: np.ndarray | None = None,
         *,
         flux: np.ndarray | None = None,
+        error: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the Fisher information of the spectra of stars on y.
 
@@ -218,6 +243,8 @@ class InformationBound(OracleControl):
         composition : numpy.ndarray [n, n_elements]
         unseen : numpy.ndarray [n, n_unseen], optional
         flux : numpy.ndarray [n, n_pixels], optional
+        error : numpy.ndarray [n, n_pixels], optional
+            Standard deviation of the noise in each pixel, if it is not the same in all.
 
         Returns
         -------
@@ -235,10 +262,14 @@ class InformationBound(OracleControl):
         for start in range(0, len(parameters), at_once):
             part = slice(start, start + at_once)
             coordinates, tangents = forward.model.tangents(parameters[part], directions)
-            information[part] = fisher_information(tangents, self._noise)
+            noise = self._noise if error is None else error[part]
+            information[part] = fisher_information(tangents, noise)
             if flux is not None:
                 residual = forward.model.project(flux[part]) - coordinates
-                score[part] = np.einsum("nki,nk->ni", tangents, residual) / self._noise**2
+                if error is None:
+                    score[part] = np.einsum("nki,nk->ni", tangents, residual) / self._noise**2
+                else:
+                    score[part] = np.einsum("nki,nk->ni", tangents, residual / error[part] ** 2)
         if forward.constraint is not None:
             information += forward.constraint.information(directions)
             if flux is not None:
@@ -253,11 +284,13 @@ class InformationBound(OracleControl):
         nuisance: np.ndarray,
         composition: np.ndarray,
         unseen: np.ndarray | None = None,
+        *,
+        error: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the maximum a posteriori composition [n, n_elements] [dex] of each spectrum."""
-        if not self._noise:
+        if not self._noise and error is None:
             return composition.astype(np.float32)
-        information, score = self.information(nuisance, composition, unseen, flux=flux)
+        information, score = self.information(nuisance, composition, unseen, flux=flux, error=error)
         truth = np.linalg.solve(self.axes, (composition - self._mean).T).T
         score = score + np.einsum("nij,nj->ni", information, truth)
         y = np.linalg.solve(information + np.eye(truth.shape[1]), score[..., None])[..., 0]
@@ -270,9 +303,11 @@ class InformationBound(OracleControl):
         nuisance: np.ndarray,
         composition: np.ndarray,
         unseen: np.ndarray | None = None,
+        *,
+        error: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Rank twins by the likelihood ratio; by L1 without noise."""
-        if not self._noise:
+        if not self._noise and error is None:
             return None
         from starbench.methods.controls.matched_ranks import matched_ranks
 
@@ -281,9 +316,30 @@ class InformationBound(OracleControl):
             nuisance.reshape(n, -1),
             np.repeat(composition, 2, axis=0),
             None if unseen is None else unseen.reshape(n, -1),
+            error=None if error is None else error.reshape(n, -1),
         )
         y = np.linalg.solve(self.axes, (latent.reshape(n, -1) - self._mean).T).T
         return matched_ranks(y, information)
+
+    def rank_siblings(
+        self,
+        latent: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        group: np.ndarray,
+        unseen: np.ndarray | None = None,
+        *,
+        error: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rank siblings by the likelihood ratio; by L1 without noise."""
+        if not self._noise and error is None:
+            return None
+        from starbench.methods.controls.matched_ranks import matched_sibling_ranks
+
+        information, _ = self.information(nuisance, composition, unseen, error=error)
+        y = np.linalg.solve(self.axes, (latent - self._mean).T).T
+        pairs = ordered_pairs(group)
+        return matched_sibling_ranks(y, information, group, pairs.query, pairs.sibling)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return prior and noise."""

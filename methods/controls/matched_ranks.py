@@ -159,6 +159,66 @@ def _count(
     return closer, not_farther
 
 
+@compiled
+def _count_of_siblings(
+    mean: np.ndarray,
+    spread: np.ndarray,
+    spread_pivots: np.ndarray,
+    x: np.ndarray,
+    error: np.ndarray,
+    error_pivots: np.ndarray,
+    alone: np.ndarray,
+    not_finite: np.ndarray,
+    group: np.ndarray,
+    query: np.ndarray,
+    sibling: np.ndarray,
+    first: int,
+    step: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count strangers closer than each sibling of every `step`-th query, and those closer or tied.
+
+    `query` is in rising order.
+    """
+    n, d = mean.shape
+    m = len(query)
+    closer, not_farther = np.zeros(m, np.int64), np.zeros(m, np.int64)
+    work = np.empty(d * (d + 1) // 2 + 3 * d)
+    distances = np.full(m, np.inf)
+    starts = [k for k in range(m) if k == 0 or query[k] != query[k - 1]]
+    starts.append(m)
+    own = list(range(first, len(starts) - 1, step))
+    for i in own:
+        q = query[starts[i]]
+        for k in range(starts[i], starts[i + 1]):
+            s = sibling[k]
+            if not not_finite[q] and not not_finite[s]:
+                distances[k] = _distance(
+                    mean[q], spread[q], spread_pivots[q],
+                    x[s], error[s], error_pivots[s], alone[s], np.inf, work,
+                )  # fmt: skip
+    for start in range(0, n, _TILE):
+        for i in own:
+            low, high = starts[i], starts[i + 1]
+            q = query[low]
+            if not_finite[q]:
+                continue
+            farthest = distances[low:high].max()
+            limit = farthest + 1e-9 * (1 + abs(farthest))  # allows for the rounding of bounds
+            for j in range(start, min(start + _TILE, n)):
+                if group[j] == group[q]:
+                    continue
+                distance = np.inf
+                if not not_finite[j]:
+                    distance = _distance(
+                        mean[q], spread[q], spread_pivots[q],
+                        x[j], error[j], error_pivots[j], alone[j], limit, work,
+                    )  # fmt: skip
+                for k in range(low, high):
+                    closer[k] += distance < distances[k]
+                    not_farther[k] += distance <= distances[k]
+    return closer, not_farther
+
+
 def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rank every star's twin by D, in time proportional to n^2 and memory to n d^2.
 
@@ -176,6 +236,62 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
         Rank of each star's twin among all stars but itself, from 1, ties counted against it; and
         the number of strangers at exactly the twin's distance.
     """
+    arrays = _prepared(estimate, information)
+    not_finite, n = arrays[-1], len(estimate)
+    workers = max(1, min(torch.get_num_threads(), n))
+    with ThreadPoolExecutor(workers) as pool:
+        counts = list(pool.map(lambda first: _count(*arrays, first, workers), range(workers)))
+    closer, not_farther = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
+    not_farther[not_finite], closer[not_finite] = n - 2, 0
+    return (1 + not_farther).reshape(-1, 2), (not_farther - closer).reshape(-1, 2)
+
+
+def matched_sibling_ranks(
+    estimate: np.ndarray,
+    information: np.ndarray,
+    group: np.ndarray,
+    query: np.ndarray,
+    sibling: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank siblings by D among the strangers of each star, the stars of other groups.
+
+    Parameters
+    ----------
+    estimate : numpy.ndarray [n, d], float64
+        As for `matched_ranks`, in any order.
+    information : numpy.ndarray [n, d, d], float64
+    group : numpy.ndarray [n], int64
+    query, sibling : numpy.ndarray [n_ordered], int64
+        The ordered pairs of siblings, by rising query.
+
+    Returns
+    -------
+    rank, tied : numpy.ndarray [n_ordered], int64
+        As in `starbench.metrics.SiblingRanks`.
+    """
+    arrays = _prepared(estimate, information)
+    not_finite = arrays[-1]
+    workers = max(1, min(torch.get_num_threads(), len(query)))
+    pairs = (np.ascontiguousarray(group), query, sibling)
+    with ThreadPoolExecutor(workers) as pool:
+        counts = list(
+            pool.map(lambda first: _count_of_siblings(*arrays, *pairs, first, workers),
+                     range(workers))
+        )  # fmt: skip
+    closer, not_farther = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
+    _, inverse, members = np.unique(group, return_inverse=True, return_counts=True)
+    last = not_finite[query]
+    not_farther[last] = len(estimate) - members[inverse][query[last]]
+    closer[last] = 0
+    return 1 + not_farther, not_farther - closer
+
+
+def _prepared(
+    estimate: np.ndarray, information: np.ndarray
+) -> tuple[
+    np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray
+]:
+    """Return what the counts need of each star: m, V, x, C, its own terms, whether it is finite."""
     not_finite = ~np.isfinite(estimate).all(axis=1)
     mean = np.where(not_finite[:, None], 0.0, estimate)
     unit = np.eye(mean.shape[1])
@@ -185,7 +301,7 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
     x = mean + np.einsum("nij,nj->ni", error, mean)  # m = V C^-1 x, so x = m + C m
     # x^T (I + C)^-1 x = x^T m
     alone = np.einsum("ni,ni->n", x, mean) + np.linalg.slogdet(error + unit)[1]
-    arrays = (
+    return (
         mean,
         *packed_with_pivot_means(spread),
         x,
@@ -193,10 +309,3 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
         alone,
         not_finite,
     )
-
-    workers = max(1, min(torch.get_num_threads(), len(mean)))
-    with ThreadPoolExecutor(workers) as pool:
-        counts = list(pool.map(lambda first: _count(*arrays, first, workers), range(workers)))
-    closer, not_farther = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
-    not_farther[not_finite], closer[not_finite] = len(mean) - 2, 0
-    return (1 + not_farther).reshape(-1, 2), (not_farther - closer).reshape(-1, 2)

@@ -24,13 +24,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from starbench.common.paging import walk
 from starbench.methods.base import Diverged, Method, Monitor, View
 from starbench.methods.parts.adversary import Adversary, adam, set_rate
+from starbench.methods.parts.errors import typical_noise, with_plain_noise
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.noise_matching import n_held_out
 from starbench.methods.parts.noise_model import ROWS, NoiseModel
 from starbench.methods.parts.objective import Batch, Objective, TrainingSet
+from starbench.methods.parts.representation import WEIGHTED_ROWS
 from starbench.methods.parts.settings import AutoencoderSettings
+from starbench.methods.parts.siblings import Siblings, groups
 from starbench.methods.parts.training import Training, one_cycle, run_epochs, sub_state
 
 # Least squared error from a spectrum's own latent, relative to that from another's, of a decoder
@@ -55,6 +59,7 @@ class Autoencoder(Method):
     """
 
     label_access = "nuisance"
+    takes_errors = True
     version = 3
     hyperparameters: AutoencoderSettings
 
@@ -98,8 +103,12 @@ class Autoencoder(Method):
     @final
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the representation, then the networks, by stochastic gradient descent."""
-        settings = self.hyperparameters
-        n_fitted = len(train) if train.noise is None else len(train) - n_held_out(len(train))
+        settings, train = self.hyperparameters, with_plain_noise(train)
+        noise = typical_noise(train)
+        n_fitted = len(train) if noise is None else len(train) - n_held_out(len(train))
+        siblings: Siblings | None = None
+        if self.label_access == "pairs":
+            siblings = Siblings(groups(train, self.name), train.twin, n_fitted)
         if self._training is None:
             inputs = Inputs.fit(
                 train,
@@ -115,11 +124,11 @@ class Autoencoder(Method):
         model, main = training.model, training.optimisers["autoencoder"]
         objective = model.objective
         data = TrainingSet(
-            inputs=model.inputs.of_flux(train.flux).to(self.device),
+            inputs=model.inputs.of_flux(train.flux, train.error).to(self.device),
             nuisance=self._nuisance(train.nuisance, len(train)),
             n_fitted=n_fitted,
-            twin=None if train.twin is None else torch.as_tensor(train.twin),
-            noise=train.noise or 0.0,
+            siblings=siblings,
+            noise=noise or 0.0,
         )
         objective.prepare(data)
         adversaries = tuple(_adversaries(objective).values())
@@ -145,10 +154,13 @@ class Autoencoder(Method):
             batch_size=settings.batch_size,
             step=step,
         )
-        if train.noise is not None:
+        if noise is not None:
             rows = slice(n_fitted, None)
+            measured = None
+            if train.error is not None:
+                measured = model.inputs.representation.measured(train.flux[rows], train.error[rows])
             model.noise_model.fit(
-                objective.networks, data.inputs[rows], data.nuisance[rows], train.noise
+                objective.networks, data.inputs[rows], data.nuisance[rows], noise, measured
             )
         self._check_use(data.inputs[:ROWS], data.nuisance[:ROWS])
 
@@ -183,12 +195,23 @@ class Autoencoder(Method):
     # --- encoding and decoding
 
     @final
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
         model = self._fitted.model
-        inputs = model.inputs.of_flux(flux).to(self.device)
+        inputs, networks = model.inputs, model.objective.networks
         u = self._nuisance(nuisance, len(flux))
-        latent, _ = model.noise_model.latents(model.objective.networks, inputs, u)
+        if error is not None and model.noise_model.refines_otherwise(error):
+            parts = []
+            for rows, seen, uncertain in walk(WEIGHTED_ROWS, flux, error):
+                measured = inputs.representation.measured(seen, uncertain)
+                x = (measured.coefficients / inputs.scale).to(self.device)
+                parts.append(model.noise_model.latents(networks, x, u[rows], measured)[0])
+            latent = torch.cat(parts)
+        else:
+            x = inputs.of_flux(flux, error).to(self.device)
+            latent, _ = model.noise_model.latents(networks, x, u)
         return model.noise_model.match(latent).numpy()
 
     @final

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from starbench.common.paging import Rows
 from starbench.methods.parts.noise_matching import n_held_out, noise_matched_map
 from starbench.methods.parts.representation import Representation, principal_components
 from starbench.methods.parts.training import sub_state
@@ -60,11 +61,12 @@ class ScaledComponents(nn.Module):
     @classmethod
     def fit(
         cls,
-        flux: np.ndarray,
+        flux: Rows,
         n_components: int,
         seed: int,
         *,
         whitening: float,
+        error: Rows | None = None,
         noise: float | None = None,
     ) -> "ScaledComponents":
         """Fit the components to flux.
@@ -75,25 +77,35 @@ class ScaledComponents(nn.Module):
         n_components : int
         seed : int
         whitening : float
+        error : numpy.ndarray [n, n_pixels], float32, optional
+            Standard deviation of the noise in each pixel of each spectrum, for weights.
         noise : float, optional
-            Standard deviation of the noise in each pixel, to which the components are matched; the
-            last spectra are then held out from the fit.
+            Typical standard deviation of the noise, to which, or to the errors, the components are
+            matched; the last spectra are then held out from the fit.
         """
         n_fitted = len(flux) if noise is None else len(flux) - n_held_out(len(flux))
-        fitted = cls(principal_components(flux[:n_fitted], n_components, seed), whitening)
+        known = None if error is None else error[:n_fitted]
+        representation = principal_components(flux[:n_fitted], n_components, seed, error=known)
+        fitted = cls(representation, whitening)
         if noise is not None:
-            latent = fitted._scaled(flux[n_fitted:])
-            # Components are orthonormal, so white noise has the same level in each as in a pixel.
-            covariance = torch.diag((noise / fitted._scale) ** 2)
+            others = flux[n_fitted:]
+            if error is None:
+                latent = fitted._scaled(others)
+                # Components are orthonormal: white noise has the same level in each as in a pixel.
+                covariance = torch.diag((noise / fitted._scale) ** 2)
+            else:
+                latent = fitted._scaled(others, error[n_fitted:])
+                covariance = representation.noise_covariance(others, error[n_fitted:])
+                covariance = covariance / torch.outer(fitted._scale, fitted._scale)
             fitted.matching = noise_matched_map(latent, covariance)
         return fitted
 
-    def _scaled(self, flux: np.ndarray) -> torch.Tensor:
-        return self.representation.coefficients(flux) / self._scale
+    def _scaled(self, flux: Rows, error: Rows | None = None) -> torch.Tensor:
+        return self.representation.coefficients(flux, error) / self._scale
 
-    def encode(self, flux: np.ndarray) -> np.ndarray:
-        """Return the scaled components [n, latent] of flux [n, n_pixels]."""
-        latent: torch.Tensor = self._scaled(flux) @ self.matching
+    def encode(self, flux: Rows, error: Rows | None = None) -> np.ndarray:
+        """Return the scaled components [n, latent] of flux [n, n_pixels] with or without errors."""
+        latent: torch.Tensor = self._scaled(flux, error) @ self.matching
         return latent.numpy()
 
     def decode(self, latent: np.ndarray) -> np.ndarray:

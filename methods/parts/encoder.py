@@ -22,7 +22,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from starbench.common.paging import walk
 from starbench.methods.base import Method, Monitor, View, option, required
+from starbench.methods.parts.errors import noise_levels, typical_noise, with_plain_noise
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
 from starbench.methods.parts.perceptron import ACTIVATIONS, mlp
@@ -36,7 +38,6 @@ from starbench.methods.parts.training import (
 )
 
 _ROWS = 4096  # spectra encoded at a time
-_HELD_OUT = 1024  # at most so many pairs are held out, to measure the scatter between twins
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,20 @@ class EncoderSettings:
     usual_epochs: ClassVar[int] = 30
     epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        1e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0005, 0.005)
+    )
     weight_decay: float = option(
         1.0,
         "weight decay of AdamW: a step shrinks weights by this times the learning rate",
         low=0.0,
+        tuned=(0.1, 10),
     )
     fresh_noise: float = option(
         1.0,
         "standard deviation of new noise added in each training step, relative to the data's",
         low=0.0,
+        tuned=(0.5, 2),
     )
 
 
@@ -112,6 +117,7 @@ class Encoder(Method):
     Its label access must include the nuisance.
     """
 
+    takes_errors = True
     hyperparameters: EncoderSettings
 
     def __init__(self, hyperparameters: Any = None, *, seed: int = 0, device: str = "cpu") -> None:
@@ -131,7 +137,8 @@ class Encoder(Method):
     @final
     def fit(self, train: View, validation: View, monitor: Monitor) -> None:
         """Fit the principal components, then the network, then the scale of the latent."""
-        settings, objective = self.hyperparameters, self.objective(train)
+        settings, train = self.hyperparameters, with_plain_noise(train)
+        objective = self.objective(train)
         if self._training is None:
             inputs = Inputs.fit(
                 train,
@@ -145,11 +152,16 @@ class Encoder(Method):
             self._training = self._start(inputs, objective.n_latent)
         model, items = self._training.model, objective.items
         optimiser = self._training.optimisers["encoder"]
-        seen = self._inputs(train.flux, train.nuisance)
+        seen = self._inputs(train.flux, train.nuisance, train.error)
         deviation = torch.zeros(seen.shape[1])
         # Components are orthonormal, so white noise has the same level in each as in a pixel.
-        level = settings.fresh_noise * (train.noise or 0.0)
+        typical = typical_noise(train) or 0.0
+        level = settings.fresh_noise * typical
         deviation[: model.inputs.n_inputs] = level / model.inputs.scale
+        relative: torch.Tensor | None = None  # noise of each spectrum
+        if train.error is not None:
+            levels = [noise_levels(part) for _, part in walk(_ROWS, train.error)]
+            relative = torch.from_numpy(np.concatenate(levels)).float()[:, None] / typical
 
         def step(batch: torch.Tensor, share_done: float) -> dict[str, torch.Tensor]:
             optimiser.param_groups[0]["lr"] = settings.learning_rate * one_cycle(share_done)
@@ -157,6 +169,8 @@ class Encoder(Method):
             inputs = seen[rows]
             if level:
                 noise = torch.randn(inputs.shape, generator=batch_generator(rows))
+                if relative is not None:
+                    noise = noise * relative[rows]
                 inputs = inputs + (noise * deviation).to(self.device)
             loss = objective.loss(model.encoder(inputs), rows)
             optimiser.zero_grad()
@@ -175,10 +189,14 @@ class Encoder(Method):
             step=step,
         )
         if objective.held_out_pairs is not None:
-            nuisance = required(train.nuisance, "nuisance")
+            nuisance, error = required(train.nuisance, "nuisance"), train.error
             one, other = (
-                self._outputs(self._inputs(train.flux[rows], nuisance[rows]))
-                for rows in objective.held_out_pairs.T
+                self._outputs(
+                    self._inputs(
+                        train.flux[rows], nuisance[rows], None if error is None else error[rows]
+                    )
+                )
+                for rows in objective.held_out_pairs.T.numpy()
             )
             scatter = difference_covariance(one, other) / 2
             model.latent_map = noise_matched_map(torch.cat([one, other]), scatter)
@@ -197,15 +215,19 @@ class Encoder(Method):
         return Training(_Model(inputs, encoder, n_latent), {"encoder": optimiser})
 
     @final
-    def encode(self, flux: np.ndarray, nuisance: np.ndarray | None) -> np.ndarray:
+    def encode(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None = None
+    ) -> np.ndarray:
         """Encode spectra; see `Method.encode`."""
-        latent = self._outputs(self._inputs(flux, nuisance))
+        latent = self._outputs(self._inputs(flux, nuisance, error))
         return (latent @ self._fitted.model.latent_map).numpy()
 
-    def _inputs(self, flux: np.ndarray, nuisance: np.ndarray | None) -> torch.Tensor:
+    def _inputs(
+        self, flux: np.ndarray, nuisance: np.ndarray | None, error: np.ndarray | None
+    ) -> torch.Tensor:
         inputs = self._fitted.model.inputs
         u = inputs.of_nuisance(required(nuisance, "nuisance"), len(flux))
-        return torch.cat([inputs.of_flux(flux), u], 1).to(self.device)
+        return torch.cat([inputs.of_flux(flux, error), u], 1).to(self.device)
 
     def _outputs(self, inputs: torch.Tensor) -> torch.Tensor:
         encoder = self._fitted.model.encoder
@@ -231,17 +253,3 @@ class Encoder(Method):
         model = self._fitted.model
         weights = sum(p.numel() for p in model.encoder.parameters())
         return weights + model.inputs.representation.n_numbers
-
-
-def pairs(twin: torch.Tensor) -> torch.Tensor:
-    """Return the rows of both spectra of each pair [n_pairs, 2], given the row of each twin [n]."""
-    rows = torch.arange(len(twin))
-    first = rows[rows < twin]
-    return torch.stack([first, twin[first]], 1)
-
-
-def held_out_pairs(train: View) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the rows of pairs [n, 2] held out from a fit, an eighth at most, and of the rest."""
-    both = pairs(torch.as_tensor(required(train.twin, "row of each twin")))
-    n_held_out = min(_HELD_OUT, len(both) // 8)
-    return both[:n_held_out], both[n_held_out:]

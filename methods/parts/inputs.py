@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from starbench.methods.base import View
+from starbench.methods.parts.errors import typical_noise
 from starbench.methods.parts.representation import Representation, pixels, principal_components
 from starbench.methods.parts.training import sub_state
 
@@ -75,12 +76,18 @@ class Inputs(nn.Module):
         seed : int
         """
         flux = train.flux[:n_fitted]
+        error = None if train.error is None else train.error[:n_fitted]
         if components:
             representation = principal_components(
-                flux, components, seed, noise=train.noise, min_components=min_components
+                flux,
+                components,
+                seed,
+                error=error,
+                noise=typical_noise(train),
+                min_components=min_components,
             )
         else:
-            representation = pixels(flux)
+            representation = pixels(flux, error)
         low = high = torch.zeros(0)
         if train.nuisance is not None:
             low, high = (torch.as_tensor(f(train.nuisance, 0)).float() for f in (np.min, np.max))
@@ -103,9 +110,9 @@ class Inputs(nn.Module):
         """Number of pixels of a spectrum."""
         return len(self.representation.mean)
 
-    def of_flux(self, flux: np.ndarray) -> torch.Tensor:
-        """Turn flux [n, n_pixels] into scaled coefficients [n, n_inputs]."""
-        return self.representation.coefficients(flux) / self.scale
+    def of_flux(self, flux: np.ndarray, error: np.ndarray | None = None) -> torch.Tensor:
+        """Turn flux [n, n_pixels], with or without errors, into scaled coefficients."""
+        return self.representation.coefficients(flux, error) / self.scale
 
     def to_flux(self, inputs: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Turn scaled coefficients [n, n_inputs] into flux [n, n_pixels], in `out` if given."""

@@ -21,6 +21,8 @@ of signal. This needs no pairs: N follows from the decoder's Jacobian
 
 import torch
 
+from starbench.methods.base import SettingError
+
 _HELD_OUT = 2048  # at most so many training spectra are held out, to measure the noise
 _LEAST_SIGNAL = 1e-3  # weight of an axis of pure noise, positive so that the map has an inverse
 
@@ -31,7 +33,17 @@ def n_held_out(n_spectra: int) -> int:
     Networks and components memorise some noise of the spectra they are fitted to, so the noise of
     latents can only be measured on others. The rows of a view are shuffled, so the last are as good
     as any.
+
+    Raises
+    ------
+    SettingError
+        If they are too few for a covariance.
     """
+    if n_spectra < 16:
+        raise SettingError(
+            f"{n_spectra} noisy training spectra are too few to hold out an eighth of them and "
+            "measure their noise; give at least 16."
+        )
     return min(_HELD_OUT, n_spectra // 8)
 
 
@@ -56,7 +68,12 @@ def noise_matched_map(latent: torch.Tensor, noise: torch.Tensor) -> torch.Tensor
     # Keeps the weight of an axis without noise finite.
     noise = noise + 1e-6 * noise.diagonal().mean() * torch.eye(len(noise), dtype=noise.dtype)
     total = torch.cov(latent.T).reshape(noise.shape)
-    whiten = torch.linalg.inv(torch.linalg.cholesky(noise))
+    factor, failed = torch.linalg.cholesky_ex(noise)
+    if failed:  # by rounding, where there are fewer spectra than axes
+        values, axes = torch.linalg.eigh((noise + noise.T) / 2)
+        positive = (axes * values.clamp_min(1e-6 * values.mean())) @ axes.T
+        factor = torch.linalg.cholesky(positive)
+    whiten = torch.linalg.inv(factor)
     ratios, axes = torch.linalg.eigh(whiten @ total @ whiten.T)
     weight = (1 - 1 / ratios.clamp_min(1)).clamp_min(_LEAST_SIGNAL**2).sqrt()
     matched: torch.Tensor = whiten.T @ axes * weight

@@ -2,12 +2,14 @@
 
 from typing import final
 
+import numpy as np
 import torch
 from torch import nn
 
 from starbench.methods.parts.networks import Networks
 from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
-from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
+from starbench.methods.parts.refinement import White, gauss_newton_step, noise_covariance
+from starbench.methods.parts.representation import Measured
 from starbench.methods.parts.settings import AutoencoderSettings
 
 ROWS = 4096  # spectra encoded or decoded at a time
@@ -45,7 +47,12 @@ class NoiseModel(nn.Module):
         self.register_buffer("latent_map", torch.eye(n_latent))
 
     def fit(
-        self, networks: Networks, inputs: torch.Tensor, nuisance: torch.Tensor, noise: float
+        self,
+        networks: Networks,
+        inputs: torch.Tensor,
+        nuisance: torch.Tensor,
+        noise: float,
+        measured: Measured | None = None,
     ) -> None:
         """Learn the prior of the latents and the map that makes their noise equal along all axes.
 
@@ -56,7 +63,9 @@ class NoiseModel(nn.Module):
             Of spectra that the networks were not fitted to.
         nuisance : torch.Tensor [n, n_nuisance]
         noise : float
-            Standard deviation of the noise in each pixel.
+            Standard deviation of the noise in each pixel, or its typical value.
+        measured : Measured, optional
+            What the errors of each spectrum tell of its coefficients.
         """
         settings = self._settings
         self.noise = torch.tensor(0.0)
@@ -69,13 +78,16 @@ class NoiseModel(nn.Module):
             self.prior_mean = latent.mean(0)
             self.prior_precision = torch.linalg.inv(prior).float()
             self.noise = torch.tensor(noise)
-            latent, information = self.latents(networks, inputs, nuisance)
+            latent, information = self.latents(networks, inputs, nuisance, measured)
             covariance = noise_covariance(information, self.prior_precision)
         if settings.noise_matching:
             if covariance is None:
                 generator = torch.Generator().manual_seed(self._seed)
-                # Components are orthonormal, so white noise has the same level in each.
-                added = noise * torch.randn(inputs.shape, generator=generator)
+                if measured is None:
+                    # Components are orthonormal, so white noise has the same level in each.
+                    added = noise * torch.randn(inputs.shape, generator=generator)
+                else:
+                    added = measured.draw(generator)
                 noisier = inputs + (added / self.scale).to(inputs.device)
                 covariance = difference_covariance(
                     latent, self.latents(networks, noisier, nuisance)[0]
@@ -87,8 +99,16 @@ class NoiseModel(nn.Module):
         """Whether latents are refined."""
         return bool(self.noise > 0)
 
+    def refines_otherwise(self, error: np.ndarray) -> bool:
+        """Return whether errors [n, n_pixels] refine latents unlike the noise of the fit does."""
+        return self.refines and not bool((error == np.float32(self.noise)).all())
+
     def latents(
-        self, networks: Networks, inputs: torch.Tensor, nuisance: torch.Tensor
+        self,
+        networks: Networks,
+        inputs: torch.Tensor,
+        nuisance: torch.Tensor,
+        measured: Measured | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return latents on the decoder's scale, refined where the noise is known.
 
@@ -97,6 +117,9 @@ class NoiseModel(nn.Module):
         networks : Networks
         inputs : torch.Tensor [n, n_inputs]
         nuisance : torch.Tensor [n, n_nuisance]
+        measured : Measured, optional
+            What the errors of each spectrum tell of its coefficients; without it, the noise is that
+            of the training spectra.
 
         Returns
         -------
@@ -117,13 +140,19 @@ class NoiseModel(nn.Module):
                 part = slice(start, start + rows)
                 z = networks.encode(inputs[part], nuisance[part])
                 if self.refines:
-                    z, known = self._refine(networks, z, inputs[part], nuisance[part])
+                    own = None if measured is None else measured[part].to(inputs.device)
+                    z, known = self._refine(networks, z, inputs[part], nuisance[part], own)
                     information[part] = known.cpu()
                 latent[part] = z.cpu()
         return latent, information
 
     def _refine(
-        self, networks: Networks, latent: torch.Tensor, inputs: torch.Tensor, nuisance: torch.Tensor
+        self,
+        networks: Networks,
+        latent: torch.Tensor,
+        inputs: torch.Tensor,
+        nuisance: torch.Tensor,
+        measured: Measured | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         scale, mean, precision = (
             tensor.to(inputs.device)
@@ -134,15 +163,11 @@ class NoiseModel(nn.Module):
             decoded, slopes = networks.decode_with_slopes(z, nuisance)
             return decoded * scale, slopes * scale
 
+        likelihood = measured or White(inputs * scale, float(self.noise))
         information = latent.new_empty(0)
         for _ in range(self._settings.refinement):
             latent, information = gauss_newton_step(
-                decode,
-                inputs * scale,
-                latent,
-                noise=float(self.noise),
-                mean=mean,
-                precision=precision,
+                decode, likelihood, latent, mean=mean, precision=precision
             )
         return latent, information
 

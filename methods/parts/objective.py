@@ -14,6 +14,7 @@ count for more. That also conditions the problem better: even the unweighted err
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -23,6 +24,7 @@ from torch import nn
 
 from starbench.methods.parts.inputs import Inputs
 from starbench.methods.parts.networks import Networks
+from starbench.methods.parts.siblings import Siblings
 from starbench.methods.parts.training import batch_generator
 
 Watched = dict[str, torch.Tensor]
@@ -39,16 +41,17 @@ class TrainingSet:
         Scaled to [-1, 1].
     n_fitted : int
         Number of spectra, from the first on, that batches are drawn from.
-    twin : torch.Tensor [n], int64, or None
-        Row of each spectrum's twin, for label access `pairs`.
+    siblings : Siblings or None
+        For label access `pairs`.
     noise : float
-        Standard deviation of the noise in each pixel; 0 for noiseless spectra.
+        Standard deviation of the noise in each pixel, or its typical value where errors differ; 0
+        for noiseless spectra.
     """
 
     inputs: torch.Tensor
     nuisance: torch.Tensor
     n_fitted: int
-    twin: torch.Tensor | None = None
+    siblings: Siblings | None = None
     noise: float = 0.0
 
 
@@ -82,6 +85,19 @@ class Batch:
     def generator(self) -> torch.Generator:
         """Return a random generator for this step alone."""
         return batch_generator(self.rows)
+
+
+def required_siblings(batch: Batch) -> Siblings:
+    """Return the siblings of the training set of a batch.
+
+    Raises
+    ------
+    TypeError
+        If the method's label access does not include them.
+    """
+    if batch.train.siblings is None:
+        raise TypeError("the siblings are missing: set a label_access that includes them")
+    return batch.train.siblings
 
 
 class Objective(nn.Module, ABC):
@@ -163,11 +179,18 @@ class PenalisedReconstruction(Objective):
     ----------
     networks : Networks
     error : ReconstructionError
+    source : callable, optional
+        From a batch to the spectra from whose latents it is reconstructed; itself by default.
     """
 
-    def __init__(self, networks: Networks, error: ReconstructionError) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        error: ReconstructionError,
+        source: Callable[[Batch], Batch] | None = None,
+    ) -> None:
         super().__init__(networks)
-        self.error = error
+        self.error, self._source = error, source
 
     @abstractmethod
     def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
@@ -182,8 +205,9 @@ class PenalisedReconstruction(Objective):
     @final
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Return the loss of a batch; see `Objective.loss`."""
-        latent = self.networks.encode(batch.inputs, batch.nuisance)
-        penalty, watched = self.penalty(latent, batch)
+        source = batch if self._source is None else self._source(batch)
+        latent = self.networks.encode(source.inputs, source.nuisance)
+        penalty, watched = self.penalty(latent, source)
         error, flux_mse = self.error(self.networks.decode(latent, batch.nuisance), batch)
         loss = error.mean() + penalty
         return loss, {"reconstruction_mse": flux_mse, "loss": loss, **watched}

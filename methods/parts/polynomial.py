@@ -1,13 +1,18 @@
 """A polynomial in the nuisance, fitted to every pixel."""
 
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import nn
 
+from starbench.common.paging import Rows, on_disk, release, walk
+from starbench.methods.parts.errors import pixel_weights
+
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
+_RIDGE = 1e-9  # of the mean square of a monomial over all spectra
 
 
 def monomials(u: np.ndarray, degree: int) -> np.ndarray:
@@ -78,14 +83,26 @@ class PolynomialFlux(nn.Module):
         return cls(terms, state["slopes"])
 
     @classmethod
-    def fit(cls, flux: np.ndarray, nuisance: np.ndarray, degree: int) -> "PolynomialFlux":
-        """Fit the polynomials to flux [n, n_pixels] at nuisance [n, n_nuisance], least squares."""
+    def fit(
+        cls, flux: Rows, nuisance: np.ndarray, degree: int, error: Rows | None = None
+    ) -> "PolynomialFlux":
+        """Fit the polynomials by least squares.
+
+        Parameters
+        ----------
+        flux : numpy.ndarray [n, n_pixels]
+        nuisance : numpy.ndarray [n, n_nuisance]
+        degree : int
+        error : numpy.ndarray [n, n_pixels], optional
+            Standard deviation of the noise, infinite where a pixel is masked, for weights.
+        """
         terms = NuisanceTerms.fit(nuisance, degree)
         q = terms.monomials(nuisance)
+        if error is not None:
+            return cls(terms, torch.from_numpy(_weighted_slopes(flux, error, q)))
         moments = np.zeros((q.shape[1], flux.shape[1]))
-        for start in range(0, len(q), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            moments += q[rows].T @ flux[rows]
+        for rows, seen in walk(_CHUNK, flux):
+            moments += q[rows].T @ seen
         # Few, smooth and standardised monomials: their normal equations are well conditioned.
         slopes = np.linalg.solve(q.T @ q, moments).astype(np.float32)
         return cls(terms, torch.from_numpy(slopes))
@@ -95,10 +112,58 @@ class PolynomialFlux(nn.Module):
         flux: np.ndarray = self.terms.monomials(nuisance).astype(np.float32) @ self.slopes.numpy()
         return flux
 
-    def residual(self, flux: np.ndarray, nuisance: np.ndarray) -> np.ndarray:
-        """Return flux [n, n_pixels] minus the mean flux at its nuisance, chunk by chunk."""
+    def residual(self, flux: np.ndarray, nuisance: np.ndarray) -> Rows:
+        """Return flux [n, n_pixels] minus the mean flux at its nuisance.
+
+        The residual of flux on disk is computed when its rows are read.
+        """
+        if on_disk(flux):
+            return _Residual(self, flux, nuisance)
         residual = np.empty_like(flux)
-        for start in range(0, len(flux), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            residual[rows] = flux[rows] - self.flux(nuisance[rows])
+        for rows, seen in walk(_CHUNK, flux):
+            residual[rows] = seen - self.flux(nuisance[rows])
         return residual
+
+
+@final
+@dataclass(frozen=True)
+class _Residual:
+    """Rows of flux minus the mean flux at their nuisance, which are computed when they are read."""
+
+    mean: PolynomialFlux
+    of: np.ndarray
+    nuisance: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.of.shape
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def __getitem__(self, rows: Any) -> Any:
+        part = _Residual(self.mean, self.of[rows], self.nuisance[rows])
+        if len(part) > _CHUNK:
+            return part
+        residual = part.of - self.mean.flux(part.nuisance)
+        release(part.of)
+        return residual
+
+
+def _weighted_slopes(flux: Rows, error: Rows, monomials: np.ndarray) -> np.ndarray:
+    """Return the coefficients [k, n_pixels], float32, of weighted least squares in each pixel."""
+    k, n_pixels = monomials.shape[1], flux.shape[1]
+    first, second = np.triu_indices(k)
+    moments, products = np.zeros((k, n_pixels)), np.zeros((len(first), n_pixels))
+    for rows, seen, uncertain in walk(_CHUNK, flux, error):
+        weight, _ = pixel_weights(uncertain)
+        q = monomials[rows]
+        moments += q.T @ np.where(weight > 0, weight * seen, 0.0)
+        products += (q[:, first] * q[:, second]).T @ weight
+    normal = np.empty((n_pixels, k, k))
+    normal[:, first, second] = normal[:, second, first] = products.T
+    # A pixel that few spectra show, or none, gets small slopes instead of any.
+    scale = normal.trace(axis1=1, axis2=2).max() / k
+    normal += _RIDGE * scale * np.eye(k)
+    slopes: np.ndarray = np.linalg.solve(normal, moments.T[..., None])[..., 0].T.astype(np.float32)
+    return slopes

@@ -45,5 +45,13 @@ BREAKS = {
         "lacks or has wrong. Methods that need neither train on the survey itself, and the "
         "difference is the price of a wrong model."
     ),
+    "apogee-giants-survey": (
+        "Each spectrum has its own signal to noise, errors, masked pixels and line width, and is "
+        "divided by a pseudo-continuum that its lines and noise pull; stray light of earlier "
+        "exposures fills the lines of some. Teff follows log g and [Fe/H], its labels have errors, "
+        "no star to train on has a known sibling, and the members of a cluster are sought in a "
+        "field of 8,000 stars. A method that weights all pixels alike, or trusts labels or "
+        "continuum, takes the marks of the exposure for chemistry."
+    ),
 }
 """By the name of the track, in some three sentences."""

@@ -4,11 +4,19 @@ For real stars nobody has compositions or twins without a model of stellar spect
 wrong. Here the survey comes from the second generator: validation and test, and the stars without
 a twin on which methods train that need neither. Methods that need twins or compositions train on
 pairs of the first generator, as those who train on synthetic spectra do.
+
+Where stars have errors, masks and labels as a survey's do, the model's pairs have what the survey
+states of itself, or does to any spectrum: line widths, noise and masks of the same distributions,
+the random errors of the labels, and the pseudo-continuum. They are clean of what nobody can know:
+the bias of the labels and persistence.
 """
 
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from starbench.tasks.arrays import Floats, Labels
 from starbench.tasks.base import Split, Task
@@ -24,17 +32,19 @@ class ModelPairs(Task):
     survey : Task
         Its card has stars without a twin.
     model : Task
-        Pairs of the same sizes, labels and pixels; its split ``train`` is used.
+        Pairs of the same sizes, labels and pixels.
     card : Card
+    split : {"train", "pairs"}
+        The split of the model's pairs.
     """
 
-    def __init__(self, survey: Task, model: Task, card: Card):
+    def __init__(self, survey: Task, model: Task, card: Card, *, split: str = "train"):
         super().__init__()
-        self.survey, self.model, self.card = survey, model, card
+        self.survey, self.model, self.card, self.split = survey, model, card, split
         self.draws_any_split = survey.draws_any_split
 
     def _of(self, split: str) -> Task:
-        return self.model if split == "train" else self.survey
+        return self.model if split == self.split else self.survey
 
     @cached_property
     def wavelength(self) -> Floats:
@@ -53,7 +63,7 @@ class ModelPairs(Task):
         return self.survey.forward_model()
 
     def make(self, split: str, start: int, stop: int) -> Split:
-        """Make any range of pairs of the survey or, in the split ``train``, of the model."""
+        """Make any range of pairs of the survey or, in their split, of the model."""
         return self._of(split).make(split, start, stop)
 
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
@@ -67,6 +77,10 @@ class ModelPairs(Task):
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return nuisance and composition of a split without building its data."""
         return self._of(split).drawn_labels(split, scale)
+
+    def groups(self, split: str, scale: str) -> npt.NDArray[np.int64] | None:
+        """Return the sibling groups of a survey's split, without its flux."""
+        return self._of(split).groups(split, scale)
 
     def fingerprint(self, scale: str) -> str:
         """Return a short digest of the data of survey and model."""

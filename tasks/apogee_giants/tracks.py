@@ -1,17 +1,20 @@
 """The tracks of ``apogee-giants``: a population, then the effects of instrument and catalogue."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from starbench.tasks.apogee_giants import variants
 from starbench.tasks.apogee_giants.mismatch import ModelPairs
+from starbench.tasks.apogee_giants.survey_stars import SurveyStars
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.apogee_giants.track_manifest import StandardTrack
 from starbench.tasks.apogee_giants.variants import GiantsVariant
-from starbench.tasks.base import Task
+from starbench.tasks.base import PAIRS, Task
 from starbench.tasks.observation.catalogue import CatalogueLabels, LabelErrors
 from starbench.tasks.observation.hidden import HiddenInstrument
 from starbench.tasks.observation.noise import NoiseTrack
+from starbench.tasks.observation.surveyed import SurveyedSpectra
 
 SNRS = (100, 50, 30)
 ASSUMPTIONS_SNR = 100  # of the tracks that break an assumption
@@ -19,6 +22,11 @@ DENSE_SNR = 200
 
 # This project's choice, of the size by which catalogues of giants differ from each other.
 LABEL_ERRORS = LabelErrors(deviation=(80.0, 0.12), correlation=0.5, trend=(-40.0, -0.05))
+
+MISMATCH_CHANGELOG = {
+    1: "the first version",
+    2: "[alpha/Fe] of the second generator's atmospheres is the mean of Mg, Si and Ca by number",
+}
 
 
 def noise_track(snr: int, cache: Path | None = None) -> NoiseTrack:
@@ -40,17 +48,33 @@ snr100, snr50, snr30 = (partial(noise_track, snr) for snr in SNRS)
 
 def mismatch(cache: Path | None = None) -> Task:
     """Return the track whose survey another generator made than the pairs to train on."""
-    name = "apogee-giants-mismatch"
-    model = GiantsVariant(variants.IDEAL_POPULATION, name, family="reality")
-    survey = GiantsVariant(
-        variants.IDEAL_POPULATION, name, family="reality", weights=variants.SECOND_EMULATOR
+    stars_of = partial(
+        GiantsVariant,
+        variants.IDEAL_POPULATION,
+        "apogee-giants-mismatch",
+        family="reality",
+        changelog=MISMATCH_CHANGELOG,
     )
+    model, survey = stars_of(), stars_of(weights=variants.SECOND_EMULATOR)
     stars = ModelPairs(
         survey,
         model,
         model.card.then("takes the survey from another generator than the pairs to train on"),
     )
     return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
+
+
+def survey(cache: Path | None = None) -> Task:
+    """Return the track of a survey as astronomers have it: errors, masks, siblings, field stars."""
+    name = "apogee-giants-survey"
+    stars = HiddenInstrument(SurveyStars(name, variants.SECOND_EMULATOR))
+    pairs = HiddenInstrument(SurveyStars(name))
+    observed = CatalogueLabels(SurveyedSpectra(stars), LABEL_ERRORS)
+    model = CatalogueLabels(
+        SurveyedSpectra(pairs, persistence=False), replace(LABEL_ERRORS, trend=(0.0, 0.0))
+    )
+    effect = "takes the pairs to train on from another generator than the survey"
+    return StandardTrack(ModelPairs(observed, model, observed.card.then(effect), split=PAIRS))
 
 
 def with_noise(base: Task, snr: float) -> NoiseTrack:

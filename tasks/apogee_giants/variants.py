@@ -32,7 +32,6 @@ from starbench.tasks.apogee_giants import population
 from starbench.tasks.apogee_giants.breaks import BREAKS
 from starbench.tasks.apogee_giants.task import CARD as IDEAL
 from starbench.tasks.arrays import Floats, Labels, Spectra
-from starbench.tasks.card import spectra_each
 from starbench.tasks.drawn import DrawnTask
 from starbench.tasks.errors import DataError
 from starbench.tasks.forward import Constraint, ForwardModel
@@ -57,7 +56,7 @@ BRANCH_LOGG = 2.25
 BRANCH_SLOPES = (420.0, -260.0)  # [K / dex] with log g, and with [Fe/H]
 BRANCH_SCATTER = 60.0  # [K]
 
-_COMPOSITION_VARIATES = 19  # as `population.draw_compositions` takes
+COMPOSITION_VARIATES = 19  # as `population.draw_compositions` takes
 _VARIATES = 32  # of a pair: three nuisances of two spectra, the composition, and some to spare
 
 Draw = Callable[[Floats, int], tuple[Floats, Floats]]
@@ -68,7 +67,7 @@ Draw = Callable[[Floats, int], tuple[Floats, Floats]]
 def _split_variates(uniform: Floats, each: int, n_nuisance: int) -> tuple[Floats, Floats]:
     """Return the variates of the nuisance [n, each, n_nuisance] and of the composition [n, 19]."""
     nuisance = uniform[:, : each * n_nuisance].reshape(-1, each, n_nuisance)
-    return nuisance, uniform[:, -_COMPOSITION_VARIATES:]
+    return nuisance, uniform[:, -COMPOSITION_VARIATES:]
 
 
 def draw_ideal(uniform: Floats, each: int) -> tuple[Floats, Floats]:
@@ -173,6 +172,8 @@ class GiantsVariant(DrawnTask):
         What the population changes, in a phrase.
     weights : pathlib.Path, optional
         Of the emulator that makes the spectra; those of the first generator, if not given.
+    changelog : dict of int to str, optional
+        What each version of the stars and spectra is; the last one is made.
     """
 
     thread_safe = True
@@ -185,13 +186,15 @@ class GiantsVariant(DrawnTask):
         family: str,
         changes: str = "",
         weights: Path | None = None,
+        changelog: dict[int, str] | None = None,
     ):
         super().__init__()
         self._weights = weights
+        changelog = changelog or {1: "the first version"}
         self.population = population
         self.card = IDEAL.derive(
             name=name,
-            version=1,
+            version=max(changelog),
             family=family,
             changes=changes,
             breaks=BREAKS.get(name, ""),
@@ -199,7 +202,7 @@ class GiantsVariant(DrawnTask):
             nuisance_units=population.nuisance_units,
             elements=population.elements,
             sizes=SIZES,
-            changelog={1: "the first version"},
+            changelog=changelog,
         )
 
     @cached_property
@@ -229,9 +232,13 @@ class GiantsVariant(DrawnTask):
 
     def labels(self, split: str, start: int, stop: int) -> tuple[Labels, Labels]:
         """Draw the labels of any range of pairs."""
+        variates = self.variates(split, start, stop)
+        return self.population.draw(variates, self.card.spectra_each(split))
+
+    def variates(self, split: str, start: int, stop: int) -> Floats:
+        """Draw the uniform variates [stop - start, 32] of any range of pairs."""
         stream = f"{self.name}/{self.version}/{split}/labels"
-        variates = uniforms(stream, start, stop, _VARIATES)
-        return self.population.draw(variates, spectra_each(split))
+        return uniforms(stream, start, stop, _VARIATES)
 
     def spectra(self, nuisance: Labels, composition: Labels) -> Spectra:
         """Return the emulator's flux [n, n_pixels] of stars."""

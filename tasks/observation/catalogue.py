@@ -12,9 +12,8 @@ import numpy as np
 
 from starbench.tasks.arrays import Floats, Labels
 from starbench.tasks.base import Split, Task
-from starbench.tasks.card import spectra_each
 from starbench.tasks.forward import Constraint, ForwardModel, Rearranged
-from starbench.tasks.observation.observed import Observed
+from starbench.tasks.observation.observed import Observed, with_unseen
 from starbench.tasks.streams import cut_normal, uniforms
 
 _CUT = 4.0  # standard deviations at which the Gaussians end
@@ -68,8 +67,8 @@ class LabelErrors:
 class CatalogueLabels(Observed):
     """A task whose nuisance is a catalogue's, with errors, in all splits.
 
-    The true nuisance is `unseen`. The errors of both spectra of pair ``i`` belong to item ``i`` of
-    the stream ``<track>/<version>/<split>/catalogue``.
+    The true nuisance is the last of `unseen`. The errors of both spectra of pair ``i`` belong to
+    item ``i`` of the stream ``<track>/<version>/<split>/catalogue``.
 
     Parameters
     ----------
@@ -86,19 +85,20 @@ class CatalogueLabels(Observed):
             base.card.then(
                 f"gives the nuisance with errors of {stated}, and a bias that grows with [Fe/H]",
                 nuisance_covariance=tuple(map(tuple, errors.covariance.tolist())),
-                unseen_names=tuple(f"true {name}" for name in base.nuisance_names),
-                unseen_units=base.nuisance_units,
+                unseen_names=(
+                    *base.card.unseen_names,
+                    *(f"true {name}" for name in base.nuisance_names),
+                ),
+                unseen_units=(*base.card.unseen_units, *base.nuisance_units),
             ),
         )
         if base.elements[:1] != ("Fe/H",):
             raise ValueError(f"the first element of {base.name} must be Fe/H")
-        if base.card.unseen_names:
-            raise ValueError(f"{base.name} must not have unseen parameters of its own")
         self.errors = errors
 
     def stated(self, split: str, start: int, nuisance: Labels, composition: Labels) -> Floats:
         """Return the catalogue's nuisance [n, each, n_nuisance] of pairs from `start` on."""
-        n, each = len(nuisance), spectra_each(split)
+        n, each = len(nuisance), self.card.spectra_each(split)
         n_nuisance = len(self.errors.deviation)
         stream = f"{self.name}/{self.version}/{split}/catalogue"
         uniform = uniforms(stream, start, start + n, 2 * n_nuisance).reshape(n, 2, n_nuisance)
@@ -108,10 +108,11 @@ class CatalogueLabels(Observed):
         return np.round(self.errors.applied(true, metallicity, normal), _DECIMALS)
 
     def observe(self, split: str, rows: slice, piece: Split) -> Split:
-        """Return the pairs with the catalogue's nuisance, and the true one as `unseen`."""
+        """Return the pairs with the catalogue's nuisance, and the true one among `unseen`."""
         assert piece.composition is not None  # by the constructor's condition
         stated = self.stated(split, rows.start, piece.nuisance, piece.composition)
-        return replace(piece, nuisance=stated.astype(np.float32), unseen=piece.nuisance)
+        unseen = with_unseen(piece, piece.nuisance)
+        return replace(piece, nuisance=stated.astype(np.float32), unseen=unseen)
 
     def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return the catalogue's nuisance and the base's composition, without the flux."""
@@ -133,7 +134,8 @@ class CatalogueLabels(Observed):
         base = self.base.forward_model()
         if base is None:
             return None
-        n, d = len(self.nuisance_names), len(self.elements)
+        # Stated nuisance, composition and the base's own unseen parameters, true nuisance.
+        n, d = len(self.nuisance_names), base.model.n_parameters - len(self.nuisance_names)
         p = n + d + n
         columns = np.concatenate([np.arange(n + d, p), np.arange(n, n + d)])
         # stated - true - trend [Fe/H] ~ N(0, covariance)

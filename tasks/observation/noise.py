@@ -12,7 +12,7 @@ import numpy as np
 
 from starbench.common.parallel import in_parts
 from starbench.tasks.base import SPLITS, ChunkId, Spectra, Split, Task
-from starbench.tasks.card import Card, spectra_each
+from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
 from starbench.tasks.storage.chunks import Damaged
@@ -64,7 +64,7 @@ class NoiseTrack(Observed):
 
     def noise(self, split: str, start: int, stop: int) -> Spectra:
         """Draw the noise [stop - start, 2, n_pixels] of any range of pairs, of unit deviation."""
-        stream, each = f"{self.name}/{self.version}/{split}/noise", spectra_each(split)
+        stream, each = f"{self.name}/{self.version}/{split}/noise", self.card.spectra_each(split)
         noise = np.empty((each * (stop - start), len(self.wavelength)), np.float32)
 
         def draw(rows: range) -> None:

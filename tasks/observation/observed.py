@@ -5,11 +5,21 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import ChunkId, Labels, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.forward import ForwardModel
 from starbench.tasks.storage.cache import CachedPairs
+
+
+def with_unseen(piece: Split, parameters: Labels) -> Labels:
+    """Return unseen parameters [n, each, k] of spectra, after those that they have already."""
+    if piece.unseen is None:
+        return parameters
+    return np.concatenate([piece.unseen, parameters], axis=2)
 
 
 class Observed(Task):
@@ -90,6 +100,10 @@ class Observed(Task):
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return the base's nuisance and composition without building its data."""
         return self.base.drawn_labels(split, scale)
+
+    def groups(self, split: str, scale: str) -> npt.NDArray[np.int64] | None:
+        """Return the base's sibling groups, without its flux."""
+        return self.base.groups(split, scale)
 
     def fingerprint(self, scale: str) -> str:
         """Return a short digest of the base's data, name and version."""

@@ -1,9 +1,11 @@
 """Twins share the axes that differ least, and only those."""
 
+import numpy as np
 import torch
 
 from starbench.methods.ada_gvae import posterior_with_twin, with_shared_axes
 from starbench.methods.parts.objective import Batch, TrainingSet
+from starbench.methods.parts.siblings import Siblings
 from starbench.methods.parts.variational import (
     Posterior,
     VariationalNetworks,
@@ -29,7 +31,9 @@ def test_a_twin_held_out_from_the_fit_is_not_used():
     networks = VariationalNetworks(settings, 4, 1)
     generator = torch.Generator().manual_seed(0)
     inputs, nuisance = (torch.randn(4, k, generator=generator) for k in (4, 1))
-    train = TrainingSet(inputs, nuisance, 3, torch.tensor([1, 0, 3, 2]))
+    train = TrainingSet(
+        inputs, nuisance, 3, Siblings(np.array([0, 0, 2, 2]), np.array([1, 0, 3, 2]), 3)
+    )
     with torch.no_grad():
         own = networks.posterior(inputs, nuisance)
         both = posterior_with_twin(networks, Batch(train, torch.arange(3), 0.0))

@@ -141,6 +141,23 @@ class SilentDiagnostic(Projection):
     diagnostics: ClassVar = (Diagnostic("loss", "loss"),)
 
 
+class WeighsMaskedPixels(Projection):
+    takes_errors = True
+
+    def encode(self, flux, nuisance, error=None):
+        return super().encode(flux, nuisance)
+
+
+class BatchDependentErrors(Projection):
+    takes_errors = True
+
+    def encode(self, flux, nuisance, error=None):
+        if error is None:
+            return super().encode(flux, nuisance)
+        weight = np.where(np.isfinite(error), 1 / np.square(error), 0)
+        return (np.where(weight > 0, flux - 1, 0) * (weight / weight.max())) @ self.matrix
+
+
 class WrongType(Projection):
     def encode(self, flux, nuisance):
         return super().encode(flux, nuisance).astype(np.float64)
@@ -163,6 +180,8 @@ def test_the_simplest_method_keeps_the_contract():
         (ForgetsProgress, "interrupted_fit_resumes"),
         (WrongType, "latents_have_shape_and_type"),
         (SilentDiagnostic, "diagnostics_are_reported"),
+        (WeighsMaskedPixels, "masked_pixels_carry_no_weight"),
+        (BatchDependentErrors, "clauses_hold_with_errors"),
     ],
 )
 def test_a_broken_method_fails_the_clause_meant_for_it(method, clause):

@@ -8,6 +8,7 @@ from support.spectra import draw
 
 from starbench.methods.conditional_autoencoder import ConditionalAutoencoder
 from starbench.methods.parts.objective import Batch, TrainingSet
+from starbench.methods.parts.siblings import Siblings
 from starbench.methods.swap_consistency import SwapConsistency, swapped_rows
 
 
@@ -28,7 +29,9 @@ def test_without_swaps_it_is_the_conditional_autoencoder():
 
 def batch(twin, n_batch, n_fitted):
     nothing = torch.zeros(len(twin), 1)
-    return Batch(TrainingSet(nothing, nothing, n_fitted, twin), torch.arange(n_batch), 0.0)
+    group = np.minimum(np.arange(len(twin)), twin.numpy())
+    siblings = Siblings(group, twin.numpy(), n_fitted)
+    return Batch(TrainingSet(nothing, nothing, n_fitted, siblings), torch.arange(n_batch), 0.0)
 
 
 def test_a_share_of_the_rows_is_swapped_for_their_twins():

@@ -70,3 +70,51 @@ class DrawnToyTask(DrawnTask):
         flux = 1 - 0.02 * np.concatenate([composition, unit], axis=1) @ lines
         noise = np.sin(1e5 * flux)  # of a fixed size, so that not all twins are found
         return (flux + 0.009 * noise).astype(np.float32)
+
+
+class ToySurvey(ToyTask):
+    """Such spectra of stars in groups, with errors, masks, and errors of the labels.
+
+    The numbers of stars of the groups, after those of the field, are `sizes_of_groups`.
+    """
+
+    def __init__(self, n_pixels=60, n_stars=(80, 60, 60), sizes_of_groups=(2, 3, 5), errors=True):
+        super().__init__(n_pixels, n_stars)
+        self.errors = errors
+        self.sizes_of_groups = sizes_of_groups
+        self.card = self.card.derive(name="toy-survey", survey=True, base=None)
+
+    def _groups(self, split):
+        sizes = self.sizes_of_groups if split != "train" else ()
+        n_field = self.n_pairs[split] - sum(sizes)
+        group = np.concatenate(
+            [np.arange(n_field), np.repeat(10_000 + np.arange(len(sizes)), sizes)]
+        )
+        return np.random.default_rng(5).permutation(group)
+
+    def make(self, split, start, stop):
+        group = self._groups(split)
+        pairs = super().make(split, 0, len(group))
+        noise = np.random.default_rng(6 + SPLITS.index(split))
+        _, first = np.unique(group, return_index=True)
+        member = first[np.searchsorted(group[first], group, sorter=np.argsort(group[first]))]
+        composition = pairs.composition[member]
+        lines = np.random.default_rng(99).standard_normal((6, len(self.wavelength)))
+        unit = (pairs.nuisance[:, :1] - [4500, 2.25]) / [500, 0.75]
+        truth = np.concatenate([composition[:, None], unit], axis=-1) @ lines * 0.02
+        truth = (1 - truth).astype(np.float32)
+        error = noise.uniform(0.002, 0.01, truth.shape).astype(np.float32)
+        flux = truth + error * noise.standard_normal(truth.shape, dtype=np.float32)
+        masked = noise.random(truth.shape) < 0.05
+        flux[masked], error[masked] = 1, np.inf
+        part = slice(start, stop)
+        nuisance = pairs.nuisance[part, :1]
+        return Split(
+            flux[part],
+            nuisance,
+            composition[part],
+            flux[part],
+            error=error[part] if self.errors else None,
+            group=group[part],
+            nuisance_error=np.full_like(nuisance, 0.1) if self.errors else None,
+        )

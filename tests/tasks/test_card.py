@@ -95,3 +95,21 @@ def test_fields_of_unseen_parameters_and_label_errors_must_fit():
         pydantic.ValidationError, match="nuisance_covariance must have 2 rows of 2 numbers"
     ):
         card.derive(nuisance_covariance=((1.0,),))
+
+
+def test_a_survey_holds_stars_in_every_split():
+    card = Card(**FIELDS, survey=True)
+    assert [card.spectra_each(split) for split in card.sizes["full"]] == [1, 1, 1]
+    assert Card(**FIELDS).spectra_each("train") == 2
+    branch = get_task("apogee-giants-branch").card
+    assert (branch.spectra_each("train"), branch.spectra_each("stars")) == (2, 1)
+    with pytest.raises(pydantic.ValidationError, match="sizes of a survey must not have stars"):
+        branch.derive(survey=True)
+
+
+def test_pairs_of_a_model_belong_to_a_survey():
+    card = get_task("apogee-giants-survey").card
+    assert card.has_model_pairs
+    assert [card.spectra_each(split) for split in ("train", "test", "pairs")] == [1, 1, 2]
+    with pytest.raises(pydantic.ValidationError, match="only a survey trains on other pairs"):
+        card.derive(survey=False)

@@ -13,8 +13,9 @@ import numpy as np
 from starbench.tasks.arrays import Floats
 from starbench.tasks.synthesis.moog.install import ATMOSPHERES, installed
 
-# Elements whose mean [X/Fe] is the [alpha/Fe] of the atmosphere, and the range of the models
-ALPHA_ELEMENTS = ("O", "Mg", "Si", "S", "Ca", "Ti")
+# Alpha elements that supply electrons, whose mean [X/Fe] by number is the [alpha/Fe] of the
+# atmosphere; and the range of the models. O, S and Ti supply next to none.
+ALPHA_ELEMENTS = ("Mg", "Si", "Ca")
 ALPHA_RANGE = (-0.2, 0.6)
 
 

@@ -6,7 +6,7 @@ macroturbulence is that of a disc without limb darkening.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.sparse
@@ -36,6 +36,24 @@ SUN = {
 _ANGLES = 8
 
 
+def alpha_enhancement(ratios: Mapping[str, float]) -> float:
+    """Return [alpha/Fe] [dex] of an atmosphere: the mean of Mg, Si and Ca by number.
+
+    Parameters
+    ----------
+    ratios : dict of str to float
+        [X/Fe] [dex] of each element; those besides Mg, Si and Ca supply next to no electrons.
+
+    Examples
+    --------
+    >>> round(alpha_enhancement({"Mg": 0.3, "Si": 0.3, "Ca": 0.3, "S": 1.0}), 9)
+    0.3
+    """
+    logarithms = np.array([(SUN[x], SUN[x] + ratios[x]) for x in ALPHA_ELEMENTS])
+    solar, own = (10**logarithms).sum(axis=0)
+    return float(np.log10(own / solar))
+
+
 def star(
     labels: Sequence[float] | Floats,
     vmic: float | None = None,
@@ -54,7 +72,7 @@ def star(
     """
     teff, logg, metallicity = (float(x) for x in labels[:3])
     ratios = dict(zip(ELEMENTS, map(float, labels[3:]), strict=True))
-    alpha = float(np.clip(np.mean([ratios[x] for x in ALPHA_ELEMENTS]), *ALPHA_RANGE))
+    alpha = float(np.clip(alpha_enhancement(ratios), *ALPHA_RANGE))
     if vmic is None:
         vmic = float(microturbulence(np.array([logg]))[0])
     return engine.Star(

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
+from support.toy_task import ToySurvey
 
-from starbench.evaluation.views import shuffled_order, unshuffle, view_split
+from starbench.common.paging import on_disk
+from starbench.evaluation import views
+from starbench.evaluation.views import shuffled_order, unshuffle, view_split, without_errors
+from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task
 
 
@@ -79,3 +83,52 @@ def test_only_oracles_see_what_no_label_tells():
         unshuffle(stars.view.composition, stars.order, each=1)[:, 0],
         track.load("stars", "tiny").composition,
     )
+
+
+def test_errors_of_a_survey_are_seen_by_all_and_groups_with_pairs():
+    survey = ToySurvey()
+    truth = survey.load("test", "tiny")
+    assert truth.flux.shape == (60, 1, 60) and np.isinf(truth.error).any()
+    for access in ("none", "nuisance", "pairs", "oracle"):
+        stars = view_split(survey, "test", "tiny", access, seed=3)
+        view, order = stars.view, stars.order
+        assert len(view) == 60 and view.twin is None
+        assert np.array_equal(unshuffle(view.flux, order, each=1), truth.flux)
+        assert np.array_equal(unshuffle(view.error, order, each=1), truth.error)
+        assert np.array_equal(stars.labels.group, truth.group)
+        assert (view.group is not None) == (access in ("pairs", "oracle"))
+        assert (view.nuisance_error is not None) == (access != "none")
+        if view.group is not None:
+            assert np.array_equal(view.group, truth.group[order])
+            assert np.array_equal(unshuffle(view.nuisance, order, each=1), truth.nuisance)
+
+
+def test_pairs_have_no_groups(toy_task):
+    assert toy_task.groups("test", "tiny") is None
+    assert np.array_equal(
+        ToySurvey().groups("test", "tiny"), ToySurvey().load("test", "tiny").group
+    )
+    view = view_split(toy_task, "test", "tiny", "oracle", seed=0).view
+    assert view.group is view.error is view.nuisance_error is None
+
+
+def test_large_views_lie_in_files_and_hold_the_same(monkeypatch, tmp_path):
+    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
+    in_memory = view_split(ToySurvey(), "train", "tiny", "none", seed=3).view
+    monkeypatch.setattr(views, "LARGEST_IN_MEMORY", 100)
+    mapped = view_split(ToySurvey(), "train", "tiny", "none", seed=3)
+    view = mapped.view
+    assert on_disk(view.flux) and on_disk(view.error) and not on_disk(in_memory.flux)
+    assert np.array_equal(view.flux, in_memory.flux)
+    assert np.array_equal(view.error, in_memory.error)
+    assert list(tmp_path.iterdir()) == []  # the file has no name
+    masked = np.isinf(in_memory.error)
+    filled = without_errors(mapped, np.full(60, 7, np.float32)).view
+    assert filled.error is None
+    assert np.array_equal(filled.flux, np.where(masked, 7, in_memory.flux))
+
+
+def test_a_disk_without_room_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match=r"has no room for .* GB of spectra in the order"):
+        views._empty(10**9, 10**7)

@@ -1,18 +1,12 @@
-"""What encoders without a decoder share: pairs, fresh noise."""
+"""What encoders without a decoder share: fresh noise."""
 
 import dataclasses
 
 import numpy as np
-import torch
 from support.small_settings import fit_small
 from support.spectra import view
 
 from starbench.methods.contrastive import Contrastive
-from starbench.methods.parts.encoder import pairs
-
-
-def test_pairs_of_a_hand_worked_case():
-    assert pairs(torch.tensor([2, 3, 0, 1])).tolist() == [[0, 2], [1, 3]]
 
 
 def test_fresh_noise_is_added_to_noisy_spectra_alone():

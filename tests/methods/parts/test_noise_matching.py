@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.methods.parts.noise_matching import difference_covariance, noise_matched_map
+from starbench.methods.base import SettingError
+from starbench.methods.parts.noise_matching import (
+    difference_covariance,
+    n_held_out,
+    noise_matched_map,
+)
 
 
 def cloud(signal, noise, n=200_000, seed=0):
@@ -58,3 +63,19 @@ def test_noise_matching_finds_more_twins_than_the_raw_latent():
         return (distance.argmin(1) == torch.arange(len(latent))).double().mean()
 
     assert nearest(stars @ matrix) > nearest(stars) + 0.1
+
+
+def test_fewer_spectra_than_axes_are_matched():
+    """Their covariance is singular, and rounding may make it indefinite."""
+    generator = torch.Generator().manual_seed(0)
+    latent = torch.randn(5, 20, generator=generator)
+    noise = torch.randn(20, 3, generator=generator).double()
+    covariance = noise @ noise.T
+    covariance[0, 0] -= 0.01 * covariance.diagonal().mean()
+    assert torch.isfinite(noise_matched_map(latent, covariance)).all()
+
+
+def test_a_few_noisy_spectra_are_refused_in_one_sentence():
+    with pytest.raises(SettingError, match="15 noisy training spectra are too few"):
+        n_held_out(15)
+    assert n_held_out(16) == 2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from starbench.methods.parts.refinement import gauss_newton_step, noise_covariance
+from starbench.methods.parts.refinement import White, gauss_newton_step, noise_covariance
 
 
 def with_slopes(decode):
@@ -16,9 +16,8 @@ def test_one_step_in_one_dimension_equals_a_hand_calculation():
     # x = 2 z + noise of 0.5, prior N(1, 4): information 4 / 0.25 = 16, precision 1 / 4.
     latent, information = gauss_newton_step(
         with_slopes(lambda z: 2 * z),
-        torch.tensor([[3.0]]),
+        White(torch.tensor([[3.0]]), 0.5),
         torch.tensor([[-7.0]]),
-        noise=0.5,
         mean=torch.tensor([1.0]),
         precision=torch.tensor([[0.25]]),
     )
@@ -38,9 +37,8 @@ def linear(n=50_000, seed=0):
 def refined(matrix, prior, start, spectra):
     return gauss_newton_step(
         with_slopes(lambda z: z @ matrix),
-        spectra,
+        White(spectra, 0.7),
         start,
-        noise=0.7,
         mean=torch.zeros(3).double(),
         precision=torch.linalg.inv(prior),
     )
@@ -73,7 +71,7 @@ def test_a_few_steps_converge_for_a_nonlinear_decoder():
     latent = truth + 0.3
     for _ in range(5):
         latent, _ = gauss_newton_step(
-            with_slopes(decode), decode(truth), latent, noise=1e-3,
+            with_slopes(decode), White(decode(truth), 1e-3), latent,
             mean=torch.zeros(1).double(), precision=torch.eye(1).double(),
         )  # fmt: skip
     assert torch.allclose(latent, truth, atol=1e-5)

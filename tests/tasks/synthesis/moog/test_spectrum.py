@@ -71,6 +71,14 @@ def test_the_model_lists_abundances_by_number():
     assert 1 / fractions[608.01216] + 1 / fractions[608.01316] == pytest.approx(1)
 
 
+def test_alpha_of_the_atmosphere_counts_the_electron_donors_by_number():
+    # Mg 10^7.60, Si 10^7.51 and Ca 10^6.34 to 10^12 hydrogen; twice the Mg
+    solar = np.array([3.9811, 3.2359, 0.2188])
+    expected = np.log10(1 + 3.9811 / solar.sum())
+    ratios = {"Mg": np.log10(2), "Si": 0.0, "Ca": 0.0, "O": 0.5, "S": 0.5, "Ti": 0.5}
+    assert spectrum.alpha_enhancement(ratios) == pytest.approx(expected, abs=1e-4)
+
+
 def test_depths_are_read_and_their_absence_is_an_error(tmp_path):
     path = tmp_path / "depths"
     with pytest.raises(EngineError, match="no spectrum"):

@@ -1,0 +1,183 @@
+"""`starbench data import`: spectra of stars, in the formats of surveys, to one file."""
+
+from pathlib import Path
+
+import click
+
+from starbench.cli.commands import Command, UserPath, option
+from starbench.cli.errors import Stopped
+from starbench.cli.options import cache_option, quiet_option
+
+
+def _shares(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[float, float, float] | None:
+    if value is None:
+        return None
+    try:
+        parts = [float(part) for part in value.split(",")]
+    except ValueError:
+        parts = []
+    if len(parts) != 3 or not all(part > 0 for part in parts):
+        raise click.BadParameter(
+            f"{value} is not three shares; give those of train, validation and test, as 80,10,10."
+        )
+    train, validation, test = (part / sum(parts) for part in parts)
+    return train, validation, test
+
+
+@click.command(
+    "import",
+    cls=Command,
+    example="starbench data import apogee/ --groups clusters.csv --labels allStar.fits "
+    "--out survey.h5\nstarbench data import survey.parquet --out survey.h5",
+)
+@click.argument(
+    "places", metavar="SOURCE...", nargs=-1, required=True, type=UserPath(path_type=Path)
+)
+@option(
+    "--out",
+    required=True,
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="HDF5 file to write, for --data.",
+)
+@option(
+    "--groups",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="TABLE",
+    help="Sibling groups, such as clusters: CSV, Parquet or FITS with the columns star and group. "
+    "Spectra of one star are siblings without it.",
+)
+@option(
+    "--labels",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="TABLE",
+    help="Labels by star, such as allStar: CSV, Parquet or FITS; they replace those of the files.",
+)
+@option(
+    "--nuisance",
+    "nuisances",
+    multiple=True,
+    metavar="NAME",
+    show_default="those of the files, or Teff and logg",
+    help="A label that is a nuisance; may be repeated.",
+)
+@option(
+    "--spectra",
+    type=click.Choice(["visits", "combined", "all"]),
+    default="visits",
+    show_default=True,
+    help="Of a star in APOGEE's files: its visits, one combined spectrum, or all, although a "
+    "combined one shares the noise of its visits.",
+)
+@option(
+    "--continuum",
+    type=click.Choice(["auto", "all", "none"]),
+    default="auto",
+    show_default=True,
+    help="Which spectra to divide by ASPCAP's pseudo-continuum: those in flux units, all, or none.",
+)
+@option(
+    "--pixels",
+    type=click.Choice(["aspcap", "source"]),
+    show_default="those of a survey that starbench wrote, or aspcap",
+    help="The 7,214 pixels of ASPCAP, or those of the first spectrum.",
+)
+@option(
+    "--split",
+    "shares",
+    callback=_shares,
+    metavar="A,B,C",
+    show_default="the splits of the files, or 80,10,10",
+    help="Shares of field stars in train, validation and test. Groups of siblings are shared out "
+    "between validation and test, whole.",
+)
+@option(
+    "--max-dropped",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="Largest share of bad spectra to leave out; more is an error.",
+)
+@option(
+    "--wavelength-unit",
+    type=click.Choice(["angstrom", "nm", "um", "log10"]),
+    default="angstrom",
+    show_default=True,
+    help="Unit of wavelengths in Parquet files; log10 is the logarithm of Angstrom.",
+)
+@option(
+    "--medium",
+    type=click.Choice(["vacuum", "air"]),
+    default="vacuum",
+    show_default=True,
+    help="Medium of wavelengths in Parquet files.",
+)
+@option(
+    "--report",
+    "report_file",
+    type=UserPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="CSV to write, with a line for each spectrum: its split, SNR, masked share, velocity and "
+    "labels, or why it was left out.",
+)
+@option("--force", is_flag=True, help="Replace FILE.")
+@cache_option
+@quiet_option
+def import_command(
+    places: tuple[Path, ...],
+    out: Path,
+    groups: Path | None,
+    labels: Path | None,
+    nuisances: tuple[str, ...],
+    spectra: str,
+    continuum: str,
+    pixels: str | None,
+    shares: tuple[float, float, float] | None,
+    max_dropped: float,
+    wavelength_unit: str,
+    medium: str,
+    report_file: Path | None,
+    force: bool,
+    cache: Path | None,
+    quiet: bool,
+) -> None:
+    """Import spectra of stars into one file for --data.
+
+    SOURCE is a file or a folder: APOGEE's apStar, aspcapStar, mwmStar and mwmVisit files, Parquet
+    files of the Multimodal Universe, or HDF5 files of starbench. Spectra are brought to the rest
+    frame, to vacuum and once to the survey's pixels; bits of APOGEE's mask become masked pixels.
+    A spectrum that cannot be used is left out and counted.
+    """
+    from starbench.cli.listing import dropped_table, import_table
+    from starbench.tasks.survey.choices import Choices, WavelengthScale
+    from starbench.tasks.survey.importing import import_survey
+
+    choices = Choices(
+        groups=groups,
+        labels=labels,
+        nuisances=nuisances,
+        spectra=spectra,
+        continuum=continuum,
+        pixels=pixels,
+        shares=shares,
+        max_dropped=max_dropped,
+        wavelengths=WavelengthScale(wavelength_unit, medium),
+    )
+    try:
+        imported = import_survey(
+            list(places), out, choices, force=force, cache=cache, progress=not quiet
+        )
+    except KeyboardInterrupt as error:
+        raise Stopped(f"Stopped; {out} is unchanged.") from error
+    click.echo(import_table(imported.stars))
+    if imported.report.dropped:
+        click.echo("\n" + dropped_table(imported.report))
+    for note in imported.report.notes:
+        click.echo(f"\n{note}")
+    if report_file is not None:
+        imported.to_csv(report_file)
+        click.echo(f"\nWrote {report_file}")
+    click.echo(f"\nWrote {out} ({out.stat().st_size / 1e6:,.1f} MB)")

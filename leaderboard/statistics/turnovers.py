@@ -1,0 +1,120 @@
+"""Where the order of two methods on one track of a suite turns over on another.
+
+Two methods turn over if one finds significantly more nearest twins on the reference track and the
+other does on another track, both by the interval of `starbench.leaderboard.statistics.compare`.
+Methods of all label accesses take part, since the question is which kind of information survives a
+broken assumption. Controls do not, nor do methods with fewer than three seeds on either track.
+"""
+
+from dataclasses import dataclass
+from itertools import permutations
+
+from starbench.leaderboard.statistics.compare import Comparison, compare_resampled
+from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores
+from starbench.leaderboard.statistics.verdict import MIN_SEEDS
+
+
+@dataclass(frozen=True)
+class Turnover:
+    """Two methods whose order on a track is the reverse of that on the reference track.
+
+    Attributes
+    ----------
+    ahead, behind : SuiteLine
+        The method that is better on the track, and the one that is better on the reference.
+    here, reference : Comparison
+        Of `ahead` with `behind` on the track, above zero, and on the reference track, below.
+    """
+
+    ahead: SuiteLine
+    behind: SuiteLine
+    here: Comparison
+    reference: Comparison
+
+
+@dataclass(frozen=True)
+class TrackOrder:
+    """How methods compare on a track, and with their order on the reference track.
+
+    Attributes
+    ----------
+    task : str
+    best : dict of str to SuiteLine
+        The method with the highest share of each label access that has one, the highest first.
+    shares : dict of str to float
+        Share of nearest twins of each of these.
+    lead : Comparison or None
+        Of the first of `best` with the second; None with a single label access.
+    ordered : int
+        Number of pairs of methods of which one is significantly better on both tracks.
+    turnovers : tuple of Turnover
+        Those of `ordered` that turn over, the largest difference on the track first.
+    """
+
+    task: str
+    best: dict[str, SuiteLine]
+    shares: dict[str, float]
+    lead: Comparison | None
+    ordered: int
+    turnovers: tuple[Turnover, ...]
+
+
+def track_orders(scores: SuiteScores, reference: str) -> tuple[TrackOrder, ...]:
+    """Compare the order of methods on each track of a suite with that on a reference track.
+
+    Parameters
+    ----------
+    scores : SuiteScores
+    reference : str
+        Name of the reference track, which is left out of the result.
+
+    Returns
+    -------
+    tuple of TrackOrder
+        In the order of the suite; tracks without a competing method are absent.
+    """
+    orders = (_order(scores, task, reference) for task in scores.suite.tasks if task != reference)
+    return tuple(order for order in orders if order.best)
+
+
+def competing(scores: SuiteScores, task: str) -> list[SuiteLine]:
+    """Return the methods with at least three seeds on a track, the highest share first."""
+    lines = [
+        line
+        for line in scores.lines
+        if not line.row.control
+        and task in line.tracks
+        and len(line.tracks[task].group.entries) >= MIN_SEEDS
+    ]
+    return sorted(lines, key=lambda line: -line.tracks[task].share)
+
+
+def compare_on(a: SuiteLine, b: SuiteLine, task: str) -> Comparison:
+    """Compare two methods on a track that both have, on the same resampled pairs."""
+    return compare_resampled(a.tracks[task].resampled, b.tracks[task].resampled)
+
+
+def _order(scores: SuiteScores, task: str, reference: str) -> TrackOrder:
+    lines = competing(scores, task)
+    best: dict[str, SuiteLine] = {}
+    for line in lines:
+        best.setdefault(line.row.label_access, line)
+    first = list(best.values())[:2]
+    ordered, found = 0, []
+    at_reference = competing(scores, reference)
+    both = [line for line in lines if line in at_reference]
+    for ahead, behind in permutations(both, 2):
+        here = compare_on(ahead, behind, task)
+        there = compare_on(ahead, behind, reference)
+        if here.low > 0 and there.separable:
+            ordered += 1
+            if there.high < 0:
+                found.append(Turnover(ahead, behind, here, there))
+    return TrackOrder(
+        task,
+        best,
+        {access: line.tracks[task].share for access, line in best.items()},
+        compare_on(first[0], first[1], task) if len(first) == 2 else None,
+        ordered,
+        tuple(sorted(found, key=lambda each: -each.here.difference)),
+    )

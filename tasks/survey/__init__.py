@@ -1,0 +1,1 @@
+"""Surveys of stars: import from the files of astronomers, and export to them."""

@@ -1,0 +1,363 @@
+"""APOGEE's files of single stars: apStar, aspcapStar, mwmStar and mwmVisit.
+
+In all of them the spectra are in the rest frame of the star and in vacuum, on the grid of apStar
+files: log10 of the wavelength from 4.179 in steps of 6e-6. apStar files hold combined spectra in
+their first two rows and then each visit, shifted to rest before it was resampled (Nidever et al.
+2015, AJ 150, 173); a star with one visit has that row alone. mwmStar and mwmVisit files of SDSS-V
+hold a table for each spectrograph, with rows for combined spectra and for visits. aspcapStar files
+hold the combined spectrum, divided by ASPCAP's pseudo-continuum.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from starbench.common.text import one_line
+from starbench.tasks.arrays import Floats, Spectra
+from starbench.tasks.errors import DataError
+from starbench.tasks.survey.labels import NUISANCE, canonical, column_name
+from starbench.tasks.survey.pixel_bits import is_bad
+from starbench.tasks.survey.report import Report
+from starbench.tasks.survey.spectra import Piece
+from starbench.tasks.survey.tables import MISSING, native, open_fits, text
+from starbench.tasks.survey.wavelengths import vacuum_angstrom
+
+if TYPE_CHECKING:
+    from astropy.io.fits import HDUList, Header
+
+# Keywords of files that starbench wrote: that it did, the split, the group, names of nuisances.
+MARK, SPLIT, GROUP, NUISANCES = "STARBNCH", "SPLIT", "GROUP", "NUISANCE"
+_BIG_ERROR = 1e9  # APOGEE sets the error of a pixel without data to 1e10
+# Columns of PARAM and FPARAM by the nuisance they hold.
+PARAM = {"teff": 0, "logg": 1, "m_h": 3, "vsini": 7}
+# Keywords of the headers of apStar files, before and since data release 16.
+_VELOCITY_CODE = {
+    "teff": ("RVTEFF", "RV_TEFF"),
+    "logg": ("RVLOGG", "RV_LOGG"),
+    "m_h": ("RVFEH", "RV_FEH"),
+    "fe_h": ("RVFEH", "RV_FEH"),
+}
+ORIGINS = ("PARAM (ASPCAP, calibrated)", "RV code", "FPARAM (ASPCAP, not calibrated)")
+"""Where labels of these files come from, the best first."""
+_SECOND = "is a second spectrum from the same light"
+# What astropy raises on damaged files; truncation is a warning that `open_fits` makes an error.
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, UserWarning)
+
+
+class ApogeeFiles:
+    """Files of APOGEE stars.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+    report : Report
+        Gets the files that cannot be read.
+    spectra : {"visits", "combined", "all"}
+        Which spectra of a star are offered: its visits, or where there are none a combined one;
+        one combined spectrum; or all, although combined ones share the noise of their visits.
+    """
+
+    pixels: Floats | None = None
+
+    def __init__(self, paths: Sequence[Path], report: Report, spectra: str = "visits"):
+        self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"
+        self._paths, self._report, self._spectra = list(paths), report, spectra
+        self.nuisances: tuple[str, ...] | None = _stated_nuisances(self._paths[0])
+        self._places: list[tuple[int, int, int]] = []  # file, table and row of each spectrum
+
+    def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
+        """Read the headers of all files."""
+        records: list[dict[str, Any]] = []
+        for number, path in enumerate(self._paths):
+            try:
+                with open_fits(path) as file:
+                    records += [
+                        {**record, "file": number, "source": path.name}
+                        for record in _records(file, nuisances)
+                    ]
+            except DataError as error:
+                self._report.drop("", path.name, str(error).rstrip("."), "")
+            except _UNREADABLE as error:
+                self._drop_unreadable(path, error)
+        if not records:
+            return pd.DataFrame()
+        table = pd.DataFrame.from_records(records)
+        table["identifier"] = _unique(table["identifier"])
+        table = _with_best_labels(table, nuisances)
+        table["replaced"] = self._replaced(table)
+        self._places = list(zip(table["file"], table["unit"], table["row"], strict=True))
+        return table
+
+    def pieces(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Piece]:
+        """Yield the spectra of one file after the other."""
+        rows = np.flatnonzero(wanted)
+        for number, of_file in groupby(rows, key=lambda row: self._places[row][0]):
+            try:
+                with open_fits(self._paths[number]) as file:
+                    pieces = [_spectrum(file, *self._places[row][1:], int(row)) for row in of_file]
+            except _UNREADABLE as error:
+                self._drop_unreadable(self._paths[number], error)
+                continue
+            yield from pieces
+
+    def _drop_unreadable(self, path: Path, error: Exception) -> None:
+        self._report.drop(
+            "", path.name, "cannot be read", f"({one_line(error)[:150]}); download it again"
+        )
+
+    def _replaced(self, table: pd.DataFrame) -> npt.NDArray[np.object_]:
+        """Return why each spectrum is not imported, in favour of others; empty where it is."""
+        replaced = np.full(len(table), "", object)
+        single = ~table["combined"]
+        if self._spectra == "visits":
+            has_visits = single.groupby(table["star"]).transform("any")
+            replaced[table["combined"] & has_visits] = "is combined from visits that are imported"
+            replaced[table["combined"] & ~has_visits & _again(table, table["combined"])] = _SECOND
+        elif self._spectra == "combined":
+            usable = table["combined"] | (single.groupby(table["star"]).transform("sum") == 1)
+            replaced[usable & _again(table, usable)] = _SECOND
+            replaced[~usable] = "is a visit of a star whose combined spectrum is imported"
+        return replaced
+
+
+def _stated_nuisances(path: Path) -> tuple[str, ...] | None:
+    """Return the nuisances of files that starbench wrote."""
+    try:
+        with open_fits(path) as file:
+            names = file[0].header.get(NUISANCES) if MARK in file[0].header else None
+    except _UNREADABLE:
+        return None  # which the catalogue reports
+    return tuple(str(names).split(",")) if names else None
+
+
+def _kind(file: "HDUList") -> str | None:
+    header = file[0].header
+    if "V_ASTRA" in header or "SDSS_ID" in header:
+        return "mwm"
+    if len(file) < 4 or any(unit.header.get("NAXIS", 0) < 1 for unit in file[1:4]):
+        return None
+    if "NVISITS" in header and "OBJID" in header and file[3].header["BITPIX"] in (16, 32, 64):
+        return "apStar"
+    if len(file) > 4 and "PARAM" in getattr(getattr(file[4], "columns", None), "names", []):
+        return "aspcapStar"
+    return None
+
+
+def _records(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
+    match _kind(file):
+        case "apStar":
+            return _of_ap_star(file, nuisances)
+        case "aspcapStar":
+            return _of_aspcap_star(file, nuisances)
+        case "mwm":
+            return _of_mwm(file, nuisances)
+    raise DataError(
+        "is FITS of another kind; give apStar, aspcapStar, mwmStar or mwmVisit files of APOGEE"
+    )
+
+
+def _of_ap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
+    header = file[0].header
+    star = text(header["OBJID"])
+    n_rows = 1 if file[1].header["NAXIS"] == 1 else file[1].header["NAXIS2"]
+    _require_data(file, (1, 2, 3))
+    labels = {
+        f"{ORIGINS[1]} {name}": _number(header, *_VELOCITY_CODE.get(column_name(name), ()))
+        for name in nuisances
+    }
+    of_star = {"star": star, "unit": 1, **labels}
+    if n_rows == 1:
+        visit = {"snr": _number(header, "SNR"), "velocity": _number(header, "VHELIO")}
+        return [{**of_star, "identifier": star, "row": 0, "combined": False, **visit}]
+    combined = {"snr": _number(header, "SNR"), "velocity": _number(header, "VHELIO")}
+    found = [{**of_star, "identifier": star, "row": 0, "combined": True, **combined}]
+    for row in range(2, n_rows):
+        visit = {
+            "snr": _number(header, f"SNRVIS{row - 1}"),
+            "velocity": _number(header, f"VHELIO{row - 1}"),
+        }
+        identifier = f"{star}/visit{row - 1}"
+        found.append({**of_star, "identifier": identifier, "row": row, "combined": False, **visit})
+    return found
+
+
+def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
+    header, table = file[0].header, file[4].data
+    _require_data(file, (1, 2))
+    star = text(header.get("OBJ") or table["APOGEE_ID"][0])
+    if MARK in header:
+        return [_of_starbench(file, star, nuisances)]
+    labels = {}
+    for origin, column in ((ORIGINS[0], "PARAM"), (ORIGINS[2], "FPARAM")):
+        if column not in table.names:
+            continue
+        values = np.asarray(table[column][0], np.float64)
+        for name in nuisances:
+            if column_name(name) in PARAM:
+                value = values[PARAM[column_name(name)]]
+                labels[f"{origin} {name}"] = value if value > MISSING else np.nan
+    return [
+        {
+            "star": star,
+            "identifier": star,
+            "unit": 1,
+            "row": 0,
+            "combined": True,
+            "snr": _number(header, "SNR"),
+            "velocity": _number(header, "VHELIO"),
+            **labels,
+        }
+    ]
+
+
+def _of_starbench(file: "HDUList", star: str, nuisances: tuple[str, ...]) -> dict[str, Any]:
+    """Return the record of a file that starbench wrote, with all that it says."""
+    header, data = file[0].header, file[4].data
+    table = pd.DataFrame({name.lower(): native(data[name]) for name in data.names[2:]})
+    return {
+        "star": star,
+        "identifier": star,
+        "unit": 1,
+        "row": 0,
+        "combined": False,
+        "snr": np.nan,
+        "velocity": np.nan,
+        "labels_of": "the file",
+        "split": header[SPLIT],
+        "group": f"{header[SPLIT]} {header[GROUP]}",
+        **canonical(table, nuisances).iloc[0].to_dict(),
+    }
+
+
+def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for number, unit in enumerate(file[1:], 1):
+        names = getattr(getattr(unit, "columns", None), "names", [])
+        if "APOGEE" not in str(unit.name).upper() or "flux" not in names or not len(unit.data):
+            continue
+        table = unit.data
+        is_visit = "mjd" in names
+
+        def column(name: str, row: int, names: list[str] = names, table: Any = table) -> float:
+            return float(table[name][row]) if name in names else np.nan
+
+        for row in range(len(table)):
+            star = text(table["obj"][row]) if "obj" in names else ""
+            star = star or text(file[0].header.get("SDSS_ID", table["sdss_id"][row]))
+            labels = {
+                f"{ORIGINS[1]} {name}": column(f"doppler_{column_name(name)}", row)
+                for name in nuisances
+            }
+            visit = f"/{int(column('mjd', row))}" if is_visit else ""
+            found.append(
+                {
+                    "star": star,
+                    "identifier": star + visit,
+                    "unit": number,
+                    "row": row,
+                    "combined": not is_visit,
+                    "snr": column("snr", row),
+                    "velocity": column("v_rad", row),
+                    **labels,
+                }
+            )
+    if not found:
+        raise DataError("holds no spectrum of APOGEE; give files of stars that it observed")
+    return found
+
+
+def _spectrum(file: "HDUList", unit: int, row: int, index: int) -> Piece:
+    kind = _kind(file)
+    if kind == "mwm":
+        table = file[unit].data
+        ivar = native(table["ivar"][row]).astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = np.where(ivar == 0, np.inf, np.where(ivar > 0, ivar, np.nan) ** -0.5)
+        flux, bits = native(table["flux"][row]), native(table["pixel_flags"][row])
+        if "wavelength" in table.names:
+            values = native(table["wavelength"][row]).astype(np.float64)
+            wavelength = vacuum_angstrom(values, "angstrom", "vacuum", "its table")
+        else:
+            header = file[unit].header
+            wavelength = 10 ** (header["CRVAL"] + header["CDELT"] * np.arange(len(flux)))
+    else:
+        flux, error = (native(np.atleast_2d(file[number].data)[row]) for number in (1, 2))
+        bits = None
+        if kind == "apStar":
+            bits = native(np.atleast_2d(file[3].data)[row])
+        wavelength = _wavelength(file[1].header, len(flux))
+    masked = (error >= _BIG_ERROR) | (flux == 0)  # ASPCAP sets the flux of bad pixels to 0
+    if bits is not None:
+        masked |= is_bad(bits)
+    error = np.where(masked, np.inf, error)
+    return Piece(
+        np.array([index]), wavelength, _row(flux), _row(error), is_normalised=kind == "aspcapStar"
+    )
+
+
+def _row(values: np.ndarray) -> Spectra:
+    return np.asarray(values, np.float32)[None]
+
+
+def _wavelength(header: "Header", n_pixels: int) -> Floats:
+    """Return the wavelengths that a header states, in vacuum.
+
+    FITS names wavelengths in air AWAV (Greisen et al. 2006, A&A 446, 747).
+    """
+    kind = str(header.get("CTYPE1", "LOG-LINEAR")).strip().upper()
+    steps = np.arange(1, n_pixels + 1) - float(header.get("CRPIX1", 1))
+    values = float(header["CRVAL1"]) + float(header["CDELT1"]) * steps
+    is_log = "LOG" in kind or bool(header.get("DC-FLAG", 0))
+    medium = "air" if kind.startswith("AWAV") or header.get("VACUUM") in (0, False) else "vacuum"
+    unit = "log10" if is_log else str(header.get("CUNIT1", "") or "angstrom")
+    return vacuum_angstrom(values, unit, medium, "its header")
+
+
+def _require_data(file: "HDUList", numbers: tuple[int, ...]) -> None:
+    """Raise an error if a file ends before its data do."""
+    for number in numbers:
+        if file[number].data is None:
+            raise OSError(f"extension {number} is empty")
+
+
+def _number(header: "Header", *names: str) -> float:
+    for name in names:
+        value = header.get(name)
+        if isinstance(value, int | float) and MISSING < value < np.inf:
+            return float(value)
+    return np.nan
+
+
+def _unique(names: pd.Series) -> pd.Series:
+    """Return names with a number after each that stands for a second spectrum."""
+    again = names.groupby(names).cumcount()
+    return names.where(again == 0, names + "#" + (again + 1).astype(str))
+
+
+def _again(table: pd.DataFrame, which: pd.Series) -> pd.Series:
+    """Return which rows of a kind follow another one of the same star."""
+    return which & (which.groupby(table["star"]).cumsum() > 1)
+
+
+def _with_best_labels(table: pd.DataFrame, nuisances: tuple[str, ...]) -> pd.DataFrame:
+    """Give each star the nuisances of the best origin that has all, from any of its files."""
+    table["labels_of"] = table["labels_of"].fillna("") if "labels_of" in table else ""
+    for name in nuisances:
+        if NUISANCE + name not in table:
+            table[NUISANCE + name] = np.nan
+    for origin in ORIGINS:
+        columns = [f"{origin} {name}" for name in nuisances]
+        if not set(columns) <= set(table.columns):
+            continue
+        complete = table[columns].where(table[columns].notna().all(axis=1))
+        best = complete.groupby(table["star"]).transform("first")
+        new = (table["labels_of"] == "") & best.notna().all(axis=1)
+        for name, column in zip(nuisances, columns, strict=True):
+            table.loc[new, NUISANCE + name] = best.loc[new, column]
+        table.loc[new, "labels_of"] = origin
+    return table

@@ -1,0 +1,70 @@
+"""A table of sibling groups, such as the members of clusters."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from starbench.common.text import listed
+from starbench.tasks.errors import DataError
+from starbench.tasks.survey.report import Report
+from starbench.tasks.survey.tables import read_table, star_column, text
+
+GROUP_NAMES = ("group", "cluster", "cluster_name", "siblings")
+
+
+def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
+    """Return the group of each star that a table names.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        CSV, Parquet or FITS with a column of stars and a column ``group`` or ``cluster``.
+    stars : pandas.Series
+        The stars there are. The others in the table are noted in the report.
+    report : Report
+        Gets the stars in two groups, which are left out of the survey: nobody knows their siblings.
+
+    Returns
+    -------
+    pandas.Series
+        Names of groups, by star.
+
+    Raises
+    ------
+    DataError
+        If it is not such a table, or none of its stars is there.
+    """
+    place = f"--groups {path}"
+    table = read_table(path, "--groups")
+    column = next((name for name in GROUP_NAMES if name in table.columns), None)
+    if column is None:
+        raise DataError(
+            f"{place} has the columns {listed(list(table.columns))}; name the column of groups "
+            f"{GROUP_NAMES[0]}."
+        )
+    table = table[table[column].notna()]
+    found = pd.DataFrame({"star": star_column(table, place), "group": table[column].map(text)})
+    found = found[found["group"] != ""].drop_duplicates()
+    known = found["star"].isin(set(stars))
+    if not known.any():
+        first = "" if found.empty else f", such as {found['star'].iloc[0]}"
+        raise DataError(
+            f"{place} names none of the stars that are imported{first}; identify them as the "
+            f"spectra do, such as {stars.iloc[0]}."
+        )
+    unknown = found.loc[~known, "star"].drop_duplicates()
+    if len(unknown):
+        report.note(
+            f"{path.name} names {len(unknown)} stars that are not among the spectra, first "
+            f"{unknown.iloc[0]}; add their spectra or remove them from the table."
+        )
+    found = found[known]
+    twice = found.loc[found["star"].duplicated(keep=False)]
+    for star, rows in twice.groupby("star", sort=False):
+        report.drop(
+            str(star),
+            path.name,
+            "is in two groups",
+            f"({', '.join(rows['group'].head(3))}); keep one of them",
+        )
+    return found[~found["star"].isin(set(twice["star"]))].set_index("star")["group"]

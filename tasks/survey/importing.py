@@ -1,0 +1,221 @@
+"""Import of a survey: from files of spectra to one HDF5 file, a few spectra in memory at a time.
+
+A first pass reads catalogues: names, labels and groups, from which the splits follow. A second pass
+reads the spectra, checks them, brings them to the survey's pixels and divides them by a
+pseudo-continuum where they are in flux units, and writes them. A star that cannot be used is left
+out and reported.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from starbench.common.files import atomic_path
+from starbench.tasks.card import SPLITS
+from starbench.tasks.errors import DataError
+from starbench.tasks.storage.files import report_full_disk, require_disk_space
+from starbench.tasks.survey import continuum as continua
+from starbench.tasks.survey.choices import Choices
+from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
+from starbench.tasks.survey.plan import Plan
+from starbench.tasks.survey.reading import Reading, Star
+from starbench.tasks.survey.report import Report
+from starbench.tasks.survey.sources import open_sources
+from starbench.tasks.survey.spectra import Source
+from starbench.tasks.survey.splits import FEWEST
+from starbench.tasks.survey.write import Stars, SurveyFile
+from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
+
+_FLUSHED = 256  # spectra that are written at once
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did.
+
+    Attributes
+    ----------
+    stars : pandas.DataFrame
+        One row for each spectrum that was written, in reading order: identifier, star, group,
+        split, source, the signal-to-noise ratio measured (the median of flux over error) and
+        stated, the share of masked pixels, the velocity, and the labels and where they come from.
+    report : Report
+        What was left out.
+    """
+
+    stars: pd.DataFrame
+    report: Report
+
+    def to_csv(self, path: Path) -> None:
+        """Write a line for each spectrum: what is known of it, or why it was left out."""
+        dropped = pd.DataFrame(
+            [(each.identifier, each.source, each.sentence) for each in self.report.dropped],
+            columns=["identifier", "source", "left_out"],
+        )
+        with atomic_path(path) as new:
+            pd.concat([self.stars, dropped]).to_csv(new, index=False)
+
+
+def import_survey(
+    places: Sequence[Path],
+    out: Path,
+    choices: Choices,
+    *,
+    force: bool = False,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> Imported:
+    """Import spectra of stars.
+
+    Parameters
+    ----------
+    places : sequence of pathlib.Path
+        Files or folders; see `starbench.tasks.survey.sources.open_sources`.
+    out : pathlib.Path
+        HDF5 file to write, atomically.
+    choices : Choices
+    force : bool
+        Replace `out`.
+    cache : pathlib.Path, optional
+    progress : bool
+        Draw a progress bar.
+
+    Raises
+    ------
+    DataError
+        If too few of the spectra can be used: one sentence with a file, a star and what to do.
+    """
+    if out.exists() and not force:
+        raise DataError(f"--out {out} exists; give --force to replace it.")
+    report = Report()
+    sources = open_sources(
+        places,
+        report,
+        spectra=choices.spectra,
+        wavelengths=choices.wavelengths,
+        cache=cache,
+        progress=progress,
+    )
+    plan = Plan.of(sources, choices, report)
+    pixels = next((source.pixels for source in sources if source.pixels is not None), None)
+    if choices.pixels == "aspcap" or (pixels is None and choices.pixels is None):
+        pixels = aspcap_wavelengths()
+    elif choices.pixels == "source":
+        pixels = None  # those of the first spectrum
+    reading = Reading(sources, plan, pixels, choices.continuum, report, progress)
+    first = next(reading.stars, None)
+    if first is None:
+        report.check(0, choices.max_dropped)
+        report.check(0, 0)
+        raise DataError(f"SOURCE {places[0]} holds no spectrum that can be used.")
+    n_bytes = 8 * len(plan.table) * len(reading.pixels)
+    kept: list[Kept] = []
+    with report_full_disk(out, n_bytes, None, "choose another --out"), atomic_path(out) as new:
+        require_disk_space(new, n_bytes)
+        units = tuple(UNITS.get(column_name(name), "") for name in plan.nuisances)
+        with SurveyFile(new, reading.pixels, plan.nuisances, units, plan.elements) as file:
+            for batch in _batches(first, reading.stars):
+                _append(file, batch, plan)
+                kept += [Kept(star.row, star.snr, star.masked) for star in batch]
+            report.check(len(kept), choices.max_dropped)
+            _check_splits(file.sizes, report)
+            file.describe(_provenance(places, choices, sources, reading, report))
+    return Imported(_summary(plan, kept), report)
+
+
+class Kept(NamedTuple):
+    """What is remembered of a spectrum that was written."""
+
+    row: int
+    snr: float
+    masked: float
+
+
+def _batches(first: Star, stars: Iterator[Star]) -> Iterator[list[Star]]:
+    batch = [first]
+    for star in stars:
+        if len(batch) == _FLUSHED:
+            yield batch
+            batch = []
+        batch.append(star)
+    yield batch
+
+
+def _append(file: SurveyFile, batch: list[Star], plan: Plan) -> None:
+    rows = np.array([star.row for star in batch])
+    table = plan.table.loc[rows]
+    flux = np.stack([star.flux for star in batch])
+    error = None
+    if batch[0].error is not None:
+        error = np.stack([star.error for star in batch if star.error is not None])
+
+    def values(prefix: str, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
+        return table[[prefix + name for name in names]].to_numpy(np.float32)
+
+    for split in SPLITS:
+        its = (table["split"] == split).to_numpy()
+        if its.any():
+            stars = Stars(
+                flux[its],
+                None if error is None else error[its],
+                values(NUISANCE, plan.nuisances)[its],
+                values(ERROR, plan.nuisances)[its] if plan.with_errors else None,
+                table["group_number"].to_numpy(np.int64)[its],
+                table["identifier"].to_numpy()[its].tolist(),
+                values(RATIO, plan.elements)[its] if plan.elements else None,
+            )
+            file.append(split, stars)
+
+
+def _check_splits(sizes: dict[str, int], report: Report) -> None:
+    for split, fewest in zip(SPLITS, FEWEST, strict=True):
+        if sizes[split] < fewest:
+            bad = report.counts(bad=True)
+            why = f" ({sum(bad.values())} were bad: {next(iter(bad))})" if bad else ""
+            raise DataError(
+                f"Only {sizes[split]} stars are left in {split}{why}; give more stars or other "
+                "--split shares."
+            )
+
+
+def _provenance(
+    places: Sequence[Path],
+    choices: Choices,
+    sources: Sequence[Source],
+    reading: Reading,
+    report: Report,
+) -> dict[str, Any]:
+    options = {
+        name: value.name if isinstance(value, Path) else value
+        for name, value in asdict(choices).items()
+    }
+    return {
+        "sources": [place.name for place in places][:20],
+        "read": [
+            source.name if "/" not in source.name else Path(source.name).name for source in sources
+        ],
+        "options": options,
+        "resampling": "flux-conserving (Carnall 2017, arXiv:1705.05165), once; coinciding pixels "
+        "are copied",
+        "frame": "rest frame of the star, vacuum",
+        "continuum": f"{reading.n_normalised} spectra by {continua.RECIPE}; others as in the files",
+        **report.provenance(),
+    }
+
+
+def _summary(plan: Plan, kept: list[Kept]) -> pd.DataFrame:
+    table = plan.table.loc[[star.row for star in kept]]
+    found = table[["identifier", "star", "group", "split", "source"]].copy()
+    found["snr"] = [star.snr for star in kept]
+    found["snr_stated"] = table["snr"]
+    found["masked"] = [star.masked for star in kept]
+    found["velocity"] = table["velocity"]
+    for name in plan.nuisances:
+        found[name] = table[NUISANCE + name]
+    found["labels_of"] = table["labels_of"]
+    return found.reset_index(drop=True)

@@ -1,0 +1,172 @@
+"""The plan of an import: which spectra, with which labels, groups and splits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from starbench.tasks.card import SPLITS
+from starbench.tasks.errors import DataError
+from starbench.tasks.survey.choices import Choices
+from starbench.tasks.survey.groups import read_groups
+from starbench.tasks.survey.labels import DEFAULT_NUISANCES, ERROR, NUISANCE, RATIO, of_stars
+from starbench.tasks.survey.report import Report
+from starbench.tasks.survey.spectra import Source
+from starbench.tasks.survey.splits import DEFAULT_SHARES, FEWEST, assign
+from starbench.tasks.survey.tables import read_table
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All spectra to import, known before any is read.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        The catalogues one after the other, with the columns `source_number` and `row`, `split` and
+        `group_number`.
+    nuisances, elements : tuple of str
+    with_errors : bool
+        Whether the nuisances of all stars have errors.
+    offered : tuple of int
+        Number of spectra that each source offers.
+    """
+
+    table: pd.DataFrame
+    nuisances: tuple[str, ...]
+    elements: tuple[str, ...]
+    with_errors: bool
+    offered: tuple[int, ...]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], choices: Choices, report: Report) -> "Plan":
+        """Read the catalogues of all sources and the tables of groups and labels.
+
+        Raises
+        ------
+        DataError
+            If no spectra are left, or a table cannot be used.
+        """
+        named = next((source.nuisances for source in sources if source.nuisances), None)
+        nuisances = choices.nuisances or named or DEFAULT_NUISANCES
+        catalogues = []
+        for number, source in enumerate(sources):
+            catalogue = source.catalogue(nuisances)
+            catalogues.append(catalogue.assign(source_number=number, row=np.arange(len(catalogue))))
+        table = pd.concat(catalogues, ignore_index=True)
+        if table.empty:
+            report.check(0, 0)
+            raise DataError(f"{sources[0].name} holds no spectra; give files of spectra of stars.")
+        if "replaced" not in table:
+            table["replaced"] = ""
+        table["replaced"] = table["replaced"].fillna("")
+        for name in nuisances:
+            if NUISANCE + name not in table:
+                table[NUISANCE + name] = np.nan
+        if choices.labels is not None:
+            _relabel(table, choices.labels, nuisances)
+        table = _usable(table, nuisances, report)
+        table = _grouped(table, choices.groups, report)
+        table = _split(table, choices.shares, report)
+        columns = [column for column in map(str, table.columns) if column.startswith(RATIO)]
+        elements = [column for column in columns if table[column].notna().all()]
+        if len(elements) < len(columns):
+            lacking = [column.removeprefix(RATIO) for column in columns if column not in elements]
+            report.note(
+                f"Abundance ratios that some star lacks are left out: {', '.join(lacking)}."
+            )
+        errors = [ERROR + name for name in nuisances]
+        with_errors = set(errors) <= set(table) and bool(table[errors].notna().all(axis=None))
+        return cls(
+            table,
+            tuple(nuisances),
+            tuple(column.removeprefix(RATIO) for column in elements),
+            with_errors,
+            tuple(len(catalogue) for catalogue in catalogues),
+        )
+
+
+def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...]) -> None:
+    """Put the labels of a table in place of those of the files, in place."""
+    place = f"--labels {path}"
+    labels = of_stars(read_table(path, "--labels"), nuisances, place)
+    known = table["star"].isin(labels.index)
+    if not known.any():
+        raise DataError(
+            f"{place} has all nuisances of none of the stars; identify stars as the spectra do, "
+            f"such as {table['star'].iloc[0]}."
+        )
+    for column in labels.columns:
+        table[column] = np.where(
+            known, table["star"].map(labels[column]), table.get(column, np.nan)
+        )
+    table.loc[known, "labels_of"] = path.name
+
+
+def _usable(table: pd.DataFrame, nuisances: tuple[str, ...], report: Report) -> pd.DataFrame:
+    """Leave out, and report, what has no labels or occurs twice."""
+    again = table["identifier"].duplicated()
+    lacking = table[[NUISANCE + name for name in nuisances]].isna()
+    unlabelled = lacking.any(axis=1) & ~again & (table["replaced"] == "")
+    for row in table[again].itertuples():
+        report.drop(
+            row.identifier,
+            row.source,
+            "was imported from another file",
+            "; give each once",
+            is_bad=False,
+        )
+    for index, row in zip(table.index[unlabelled], table[unlabelled].itertuples(), strict=True):
+        names = [name for name in nuisances if lacking.loc[index, NUISANCE + name]]
+        report.drop(row.identifier, row.source, "has no label", f"{names[0]}; add it with --labels")
+    return table[~again & ~lacking.any(axis=1)].reset_index(drop=True)
+
+
+def _grouped(table: pd.DataFrame, path: Path | None, report: Report) -> pd.DataFrame:
+    """Add the columns `group`, of names, and `group_number`."""
+    own = table["star"] if "group" not in table else table["group"].fillna(table["star"])
+    table["group"] = own
+    if path is not None and len(table):
+        n_dropped = len(report.dropped)
+        groups = read_groups(path, table["star"], report)
+        twice = {each.identifier for each in report.dropped[n_dropped:]}
+        table = table[~table["star"].isin(twice)].reset_index(drop=True)
+        table["group"] = table["star"].map(groups).fillna(table["group"])
+    table["group_number"] = pd.factorize(table["group"])[0]
+    return table
+
+
+def _split(
+    table: pd.DataFrame, shares: tuple[float, float, float] | None, report: Report
+) -> pd.DataFrame:
+    """Choose the splits, and leave out what others replace."""
+    chosen = table["replaced"] == ""
+    if shares is None and "split" in table and set(table["split"]) <= set(SPLITS):
+        return table[chosen].reset_index(drop=True)
+    groups = table["group"].copy()
+    counts = groups[chosen].value_counts()
+    if len(counts) == sum(FEWEST) - 1 and (counts > 1).any():
+        spare = table.index[~chosen & (groups.map(counts) == 1)]
+        if len(spare):
+            star, source = table.loc[spare[0], ["star", "source"]]
+            chosen.loc[spare[0]] = True
+            groups.loc[spare[0]] = f"{star} once more"
+            report.note(
+                f"There are only {len(counts)} groups and field stars: the second spectrum of "
+                f"{star}, from {source}, counts as a field star, and what is chosen by validation "
+                "means little."
+            )
+    for row in table[~chosen].itertuples():
+        report.drop(
+            row.identifier,
+            row.source,
+            str(row.replaced),
+            "(--spectra all imports it)",
+            is_bad=False,
+        )
+    table = table[chosen].reset_index(drop=True)
+    if len(table):
+        table["split"] = assign(list(groups[chosen]), shares or DEFAULT_SHARES)
+    return table

@@ -1,0 +1,160 @@
+"""The spectra of an import, checked, on the survey's pixels, divided by a continuum."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from starbench.common.progress import bar
+from starbench.tasks.arrays import Floats, Spectra
+from starbench.tasks.survey import continuum as continua
+from starbench.tasks.survey.plan import Plan
+from starbench.tasks.survey.report import Report
+from starbench.tasks.survey.resample import resample
+from starbench.tasks.survey.spectra import LIGHT, Piece, Source
+from starbench.tasks.survey.tables import MISSING
+from starbench.tasks.survey.wavelengths import likely_unit
+
+
+class Star(NamedTuple):
+    """One spectrum on the survey's pixels."""
+
+    row: int  # of the plan's table
+    flux: Spectra
+    error: Spectra | None
+    snr: float
+    masked: float
+
+
+class Reading:
+    """The second pass: spectra on the survey's pixels, one after the other.
+
+    Attributes
+    ----------
+    stars : iterator of Star
+    pixels : numpy.ndarray
+        Known once the first star has been taken.
+    n_normalised : int
+        Number of spectra that were divided by a pseudo-continuum.
+    """
+
+    pixels: Floats
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        plan: Plan,
+        pixels: Floats | None,
+        continuum: str,
+        report: Report,
+        progress: bool,
+    ):
+        self._sources, self._plan, self._report = sources, plan, report
+        self._continuum, self._progress = continuum, progress
+        self._with_error: bool | None = None
+        if pixels is not None:
+            self.pixels = pixels
+        self.n_normalised = 0
+        self.stars = self._read()
+
+    def _read(self) -> Iterator[Star]:
+        table = self._plan.table
+        with bar(label="import", total=len(table), unit="star", quiet=not self._progress) as count:
+            for number, source in enumerate(self._sources):
+                of_source = table[table["source_number"] == number]
+                if of_source.empty:
+                    continue
+                wanted = np.zeros(self._plan.offered[number], bool)
+                wanted[of_source["row"]] = True
+                rows = np.zeros(len(wanted), np.int64)
+                rows[of_source["row"]] = of_source.index
+                for piece in source.pieces(wanted):
+                    count.update(len(piece.rows))
+                    yield from self._stars(piece, rows[piece.rows])
+
+    def _stars(self, piece: Piece, rows: npt.NDArray[np.int64]) -> Iterator[Star]:
+        flux, error = self._checked(piece, rows)
+        keep = np.flatnonzero(np.isfinite(error).any(axis=1))
+        if not len(keep):
+            return
+        flux, error, rows = flux[keep], error[keep], rows[keep]
+        if not hasattr(self, "pixels"):
+            self.pixels = piece.wavelength
+        new_flux, new_error = self._resampled(piece, keep, flux, error)
+        if self._continuum == "all" or (self._continuum == "auto" and not piece.is_normalised):
+            new_flux, new_error = continua.normalised(self.pixels, new_flux, new_error)
+            self.n_normalised += len(rows)
+        for row, one, its_error in zip(rows, new_flux, new_error, strict=True):
+            measured = np.isfinite(its_error)
+            if not measured.any():
+                self._drop_outside(row, piece.wavelength)
+                continue
+            if piece.error is None and not measured.all():
+                self._drop(row, "lacks flux in some pixels but has no errors", "; add errors")
+                continue
+            if self._with_error is None:
+                self._with_error = piece.error is not None
+            if self._with_error != (piece.error is not None):
+                self._drop(row, "has no errors, unlike the others or the reverse", "; add them")
+                continue
+            snr = np.nan
+            if piece.error is not None:
+                snr = float(np.median(one[measured] / its_error[measured]))
+            yield Star(
+                int(row), one, None if piece.error is None else its_error, snr, 1 - measured.mean()
+            )
+
+    def _checked(self, piece: Piece, rows: npt.NDArray[np.int64]) -> tuple[Spectra, Spectra]:
+        """Return flux and error, all of a star masked that is reported as bad."""
+        error = np.ones_like(piece.flux) if piece.error is None else piece.error.copy()
+        missing = ~np.isfinite(piece.flux) | (piece.flux <= MISSING)
+        if piece.error is not None:
+            missing |= np.isnan(error) | (error <= MISSING)
+        error[missing] = np.inf
+        for place, row in enumerate(rows):
+            wrong = error[place] <= 0
+            if wrong.any():
+                where = piece.wavelength[np.argmax(wrong)]
+                self._drop(
+                    row,
+                    "has errors that are zero or negative",
+                    f"in {wrong.sum()} pixels, first at {where:.2f} A; mask them or correct them",
+                )
+                error[place] = np.inf
+            elif not np.isfinite(error[place]).any():
+                self._drop(row, "has all its pixels masked", "; leave it out")
+            elif piece.shift is not None and not np.isfinite(piece.shift[place]):
+                self._drop(row, "is not in its rest frame and has no velocity", "; add it")
+                error[place] = np.inf
+        return piece.flux, error
+
+    def _resampled(
+        self, piece: Piece, keep: npt.NDArray[np.int64], flux: Spectra, error: Spectra
+    ) -> tuple[Spectra, Spectra]:
+        if piece.shift is None:
+            return resample(piece.wavelength, flux, error, self.pixels)
+        pairs = [
+            resample(piece.wavelength / (1 + shift / LIGHT), one[None], its[None], self.pixels)
+            for shift, one, its in zip(piece.shift[keep], flux, error, strict=True)
+        ]
+        return np.concatenate([pair[0] for pair in pairs]), np.concatenate([p[1] for p in pairs])
+
+    def _drop_outside(self, row: int, wavelength: Floats) -> None:
+        if wavelength[0] < self.pixels[-1] and wavelength[-1] > self.pixels[0]:
+            self._drop(row, "has all the survey's pixels masked", "; leave it out")
+            return
+        unit = likely_unit(wavelength, self.pixels)
+        advice = "; give --pixels source to keep its own pixels"
+        if unit is not None:
+            advice = f", as if they were in {unit}; give --wavelength-unit {unit}"
+        self._drop(
+            row,
+            "does not overlap the survey's pixels",
+            f"({wavelength[0]:.6g}-{wavelength[-1]:.6g} A for {self.pixels[0]:.0f}-"
+            f"{self.pixels[-1]:.0f} A){advice}",
+        )
+
+    def _drop(self, row: int, reason: str, advice: str) -> None:
+        identifier, source = self._plan.table.loc[row, ["identifier", "source"]]
+        self._report.drop(identifier, source, reason, advice)

@@ -1,0 +1,108 @@
+"""What an import left out, and why."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from starbench.tasks.errors import DataError
+
+_NAMED = 5  # examples of a reason that provenance names
+
+
+class Dropped(NamedTuple):
+    """A star, spectrum or file that was left out.
+
+    Attributes
+    ----------
+    identifier : str
+        Of the star or spectrum; empty for a file of which nothing could be read.
+    source : str
+        File that it comes from.
+    reason : str
+        What is wrong with it: a phrase without its numbers, the same for all such stars.
+    advice : str
+        The numbers, and what can be done about it.
+    is_bad : bool
+        Whether it counts as bad, unlike what another spectrum of the import replaces.
+    """
+
+    identifier: str
+    source: str
+    reason: str
+    advice: str
+    is_bad: bool
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence."""
+        star = f": star {self.identifier}" if self.identifier else ""
+        gap = "" if self.advice[:1] in (";", ",", "") else " "
+        return f"{self.source}{star} {self.reason}{gap}{self.advice}."
+
+
+@dataclass
+class Report:
+    """What was left out of an import, and what else the user should know."""
+
+    dropped: list[Dropped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def drop(
+        self, identifier: object, source: object, reason: str, advice: str, *, is_bad: bool = True
+    ) -> None:
+        """Record a star, spectrum or file that is left out; see `Dropped`."""
+        self.dropped.append(Dropped(str(identifier), str(source), reason, advice, is_bad))
+
+    def note(self, sentence: str) -> None:
+        """Record a sentence that concerns the whole import."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def counts(self, *, bad: bool) -> dict[str, int]:
+        """Return how many were left out for each reason, the most frequent first."""
+        counted = Counter(each.reason for each in self.dropped if each.is_bad == bad)
+        return dict(counted.most_common())
+
+    def check(self, n_kept: int, max_dropped: float) -> None:
+        """Refuse an import of which too much is bad.
+
+        Parameters
+        ----------
+        n_kept : int
+            Number of spectra that were not left out.
+        max_dropped : float
+            Largest share of bad ones.
+
+        Raises
+        ------
+        DataError
+            With the sentence of the first star that has the most frequent fault.
+        """
+        bad = [each for each in self.dropped if each.is_bad]
+        if not bad or len(bad) <= max_dropped * (len(bad) + n_kept):
+            return
+        reason = next(iter(self.counts(bad=True)))
+        first = next(each for each in bad if each.reason == reason)
+        if len(bad) == 1 and not n_kept:
+            raise DataError(first.sentence)
+        raise DataError(
+            f"{len(bad)} of {len(bad) + n_kept} spectra are bad, more than --max-dropped "
+            f"{max_dropped:g} allows; the most frequent fault: {first.sentence}"
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Return counts and examples for the file, short however much was left out."""
+        examples: dict[str, list[str]] = {}
+        for each in self.dropped:
+            named = examples.setdefault(each.reason, [])
+            if len(named) < _NAMED:
+                named.append(each.identifier or Path(each.source).name)
+        counts = self.counts(bad=True) | self.counts(bad=False)
+        return {
+            "dropped": {
+                reason: {"number": number, "first": examples[reason]}
+                for reason, number in counts.items()
+            },
+            "notes": self.notes,
+        }

@@ -1,0 +1,82 @@
+"""Wavelengths as files give them, to Angstrom in vacuum."""
+
+import numpy as np
+
+from starbench.tasks.arrays import Floats
+from starbench.tasks.errors import DataError
+from starbench.tasks.synthesis.wavelengths import air_to_vacuum
+
+UNITS = {
+    "angstrom": 1.0,
+    "angstroms": 1.0,
+    "a": 1.0,
+    "aa": 1.0,
+    "nm": 10.0,
+    "um": 1e4,
+    "micron": 1e4,
+    "m": 1e10,
+}
+"""Length of units in Angstrom, by their names in lower case."""
+LOG = "log10"
+"""The unit of log10 of Angstrom."""
+
+
+def vacuum_angstrom(values: np.ndarray, unit: str, medium: str, place: str) -> Floats:
+    """Return wavelengths in Angstrom in vacuum.
+
+    Parameters
+    ----------
+    values : numpy.ndarray [n]
+    unit : str
+        A name in `UNITS`, or ``log10``.
+    medium : str
+        ``vacuum``, ``air`` or ``unknown``, which is taken as vacuum.
+    place : str
+        What they belong to, for the error message.
+
+    Raises
+    ------
+    DataError
+        If the unit is not known, or they do not increase.
+
+    Examples
+    --------
+    >>> vacuum_angstrom(np.array([1600.0, 1600.1]), "nm", "air", "example").round(3)
+    array([16004.372, 16005.372])
+    """
+    values = np.asarray(values, np.float64)
+    name = unit.strip().lower()
+    if name == LOG:
+        values = 10**values
+    elif name in UNITS:
+        values = values * UNITS[name]
+    else:
+        raise DataError(
+            f"{place} has wavelengths in {unit!a}; give --wavelength-unit angstrom, nm, um or "
+            "log10."
+        )
+    if not np.isfinite(values).all() or not (np.diff(values) > 0).all() or len(values) < 2:
+        raise DataError(
+            f"{place} has wavelengths that do not increase; sort its pixels by wavelength."
+        )
+    return air_to_vacuum(values) if medium == "air" else values
+
+
+def likely_unit(wavelength: Floats, target: Floats) -> str | None:
+    """Return the unit in which wavelengths that were taken as Angstrom would overlap others.
+
+    Examples
+    --------
+    >>> likely_unit(np.array([1510.0, 1690.0]), np.array([15100.0, 16900.0]))
+    'nm'
+    """
+    low, high = float(wavelength[0]), float(wavelength[-1])
+    for unit in ("nm", "um", LOG):
+        ends = (low, high) if unit == LOG else (low * UNITS[unit], high * UNITS[unit])
+        if unit == LOG:
+            if high > 10:
+                continue
+            ends = (10**low, 10**high)
+        if ends[0] < target[-1] and ends[1] > target[0]:
+            return unit
+    return None

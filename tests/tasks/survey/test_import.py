@@ -1,0 +1,244 @@
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from support import survey_files as made
+
+from starbench.tasks.errors import DataError
+from starbench.tasks.survey.choices import Choices, WavelengthScale
+from starbench.tasks.survey.importing import Imported, import_survey
+from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths, vacuum_to_air
+
+REAL = Path(os.environ.get("APOGEE_FILES", Path(__file__).parents[4] / "shared/data/apogee"))
+
+
+def bring(places: object, out: Path, **choices: object) -> Imported:
+    given = places if isinstance(places, list) else [places]
+    return import_survey(given, out, Choices(**choices), progress=False)
+
+
+def test_visits_of_a_star_are_siblings_and_a_combined_spectrum_gives_its_labels(tmp_path):
+    folder = tmp_path / "apogee"
+    folder.mkdir()
+    for seed in range(5):
+        made.write_ap_star(folder / f"apStar-{seed}.fits", f"star{seed}", seed, 1 + seed % 2)
+    made.write_aspcap_star(folder / "aspcapStar-1.fits", "star1", 1)
+    imported = bring(folder, tmp_path / "survey.h5")
+    stars = imported.stars.set_index("identifier")
+    assert list(stars.index) == [
+        *("star0", "star1/visit1", "star1/visit2", "star2", "star3/visit1", "star3/visit2"),
+        "star4",
+    ]
+    assert set(stars.loc[stars["group"].isin(["star1", "star3"]), "split"]) == {
+        "test",
+        "validation",
+    }
+    assert stars.loc["star1/visit1", ["Teff", "logg"]].tolist() == [4500, 2]
+    assert stars.loc["star2", "Teff"] == 4200
+    assert stars.loc["star3/visit2", "velocity"] == -13
+    np.testing.assert_allclose(stars["snr"], 100, rtol=0.05)
+    assert imported.report.counts(bad=True) == {}
+    assert imported.report.counts(bad=False) == {"is combined from visits that are imported": 3}
+    with h5py.File(tmp_path / "survey.h5") as file:
+        assert file["train/flux"].shape == (3, 7214)
+        siblings = file["test/group"][:]
+        assert len(siblings) == 2 and siblings[0] == siblings[1]
+        provenance = json.loads(file.attrs["provenance"])
+        assert provenance["dropped"]["is combined from visits that are imported"]["number"] == 3
+        flux, error = file["train/flux"][:], file["train/error"][:]
+        truth = np.interp(aspcap_wavelengths(), made.WAVELENGTH, made.normalised_flux(0)[0])
+        pull = (flux[0] - truth) / error[0]
+        assert abs(np.median(pull)) < 1.5  # the pseudo-continuum lies within 1.5 %
+        assert np.std(pull - np.median(pull)) < 1.3
+
+
+@pytest.mark.parametrize(("spectra", "n"), [("combined", 1), ("all", 4)])
+def test_spectra_of_a_star_are_chosen(tmp_path, spectra, n):
+    folder = tmp_path / "apogee"
+    folder.mkdir()
+    for seed in range(4):
+        made.write_ap_star(folder / f"apStar-{seed}.fits", f"star{seed}", seed, 2 if seed else 1)
+    made.write_aspcap_star(folder / "aspcapStar-1.fits", "star1", 1)
+    imported = bring(folder, tmp_path / "survey.h5", spectra=spectra)
+    assert (imported.stars["star"] == "star1").sum() == n
+
+
+def test_bits_of_the_mask_and_pixels_without_data_are_masked(tmp_path):
+    for seed in range(4):
+        bits = {1000: 1 << 12, 1001: 1 << 9}
+        made.write_ap_star(tmp_path / f"apStar-{seed}.fits", f"star{seed}", seed, 1, mask=bits)
+    bring([tmp_path], tmp_path / "survey.h5")
+    with h5py.File(tmp_path / "survey.h5") as file:
+        error, flux = file["train/error"][0], file["train/flux"][0]
+    start = int(np.flatnonzero(np.isclose(made.WAVELENGTH, aspcap_wavelengths()[0]))[0])
+    assert np.isinf(error[1000 - start]) and flux[1000 - start] == 1
+    assert np.isfinite(error[1001 - start])
+    assert np.isfinite(flux).all()
+
+
+def test_files_of_sdss_v_are_read(tmp_path):
+    for seed in range(4):
+        made.write_mwm_star(tmp_path / f"mwmStar-{seed}.fits", f"star{seed}", seed)
+    made.write_mwm_star(tmp_path / "mwmVisit-1.fits", "star1", 1, visits=(59001, 59007))
+    stars = bring([tmp_path], tmp_path / "survey.h5").stars.set_index("identifier")
+    assert set(stars.index) == {"star0", "star1/59001", "star1/59007", "star2", "star3"}
+    assert stars.loc["star1/59007", "velocity"] == 6
+    assert stars.loc["star2", ["Teff", "labels_of"]].tolist() == [4302, "RV code"]
+    np.testing.assert_allclose(stars["snr"], 80, rtol=0.05)
+
+
+def test_rows_of_the_multimodal_universe_are_read_with_tables(tmp_path):
+    content = made.rows()
+    content["spectrum"][2]["mask"][500:600] = True
+    content["restframe"] = [True, None] + [False] * 6
+    content["radial_velocity"] = [100.0] * 2 + [0.0] * 6
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    groups = tmp_path / "clusters.csv"
+    pd.DataFrame(
+        {"star": ["star1", "star2", "star5", "elsewhere"], "cluster": ["M67", "M67", None, "M67"]}
+    ).to_csv(groups, index=False)
+    labels = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("APOGEE_ID", "10A", array=["star1", "star2 "]),
+            fits.Column("TEFF", "E", array=[4321.0, -9999.0]),
+            fits.Column("LOGG", "E", array=[2.5, 2.5]),
+        ]
+    )
+    labels.writeto(tmp_path / "allStar.fits")
+    imported = bring(path, tmp_path / "survey.h5", groups=groups, labels=tmp_path / "allStar.fits")
+    stars = imported.stars.set_index("identifier")
+    assert stars.loc["star1", ["group", "split", "Teff"]].tolist() == ["M67", "test", 4321]
+    assert stars.loc["star2", ["Teff", "labels_of"]].tolist() == [4100, "columns of the file"]
+    assert 0.012 < stars.loc["star2", "masked"] < 0.015
+    assert imported.report.notes[0].startswith("clusters.csv names 1 stars that are not among")
+    with h5py.File(tmp_path / "survey.h5") as file:
+        assert file.attrs["elements"].tolist() == ["Fe/H"]  # one star lacks Mg
+        assert file["train/identifier"].asstr()[:].tolist() == [
+            name for name in stars.index if stars.loc[name, "split"] == "train"
+        ]
+        np.testing.assert_array_equal(file["test/nuisance_error"][0], np.float32([60, 0.1]))
+
+
+def test_splits_depend_on_names_alone(tmp_path):
+    many = made.write_rows(tmp_path / "many.parquet", made.rows(12))
+    few = made.rows(12)
+    few = {name: values[3:] for name, values in few.items()}
+    made.write_rows(tmp_path / "few.parquet", few)
+    first = bring(many, tmp_path / "1.h5").stars.set_index("identifier")["split"]
+    second = bring(tmp_path / "few.parquet", tmp_path / "2.h5").stars.set_index("identifier")
+    assert (first[second.index] == second["split"]).mean() > 0.7
+
+
+def test_velocities_units_and_air_are_taken_out(tmp_path):
+    content = made.rows(4)
+    still = bring(made.write_rows(tmp_path / "1.parquet", content), tmp_path / "1.h5")
+    content["restframe"], content["radial_velocity"] = [False] * 4, [30.0] * 4
+    for spectrum in content["spectrum"]:
+        moved = spectrum["lambda"].astype(float) * (1 + 30 / 299_792.458)
+        spectrum["lambda"] = (vacuum_to_air(moved) / 10).astype(np.float32)
+    moved = bring(
+        made.write_rows(tmp_path / "2.parquet", content),
+        tmp_path / "2.h5",
+        wavelengths=WavelengthScale("nm", "air"),
+    )
+    assert (still.stars["split"] == moved.stars["split"]).all()
+    with h5py.File(tmp_path / "1.h5") as one, h5py.File(tmp_path / "2.h5") as two:
+        flux, error = one["train/flux"][0], one["train/error"][0]
+        other = two["train/flux"][0]
+    both = np.isfinite(error) & (other != 1)
+    assert np.std((flux - other)[both]) < 0.5 * np.median(error)  # rounding of float32 in nm
+
+
+FAULTS = {
+    "errors that are zero": ("ivar", lambda x: np.where(np.arange(len(x)) == 5, -1, x)),
+    "all its pixels masked": ("mask", np.ones_like),
+    "overlap.* in nm; give --wavelength-unit nm": ("lambda", lambda x: x / 10),
+    "overlap.* in log10; give --wavelength-unit": ("lambda", np.log10),
+    "overlap.* give --pixels source": ("lambda", lambda x: x / 3),
+    "wavelengths that do not increase": ("lambda", lambda x: x[::-1].copy()),
+}
+
+
+@pytest.mark.parametrize("sentence", FAULTS)
+def test_bad_spectra_are_left_out_and_counted(tmp_path, sentence):
+    field, change = FAULTS[sentence]
+    content = made.rows(8)
+    content["spectrum"][3][field] = change(content["spectrum"][3][field])
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    imported = bring(path, tmp_path / "survey.h5", max_dropped=0.2)
+    assert len(imported.stars) == 7
+    assert sum(imported.report.counts(bad=True).values()) == 1
+    (dropped,) = imported.report.dropped
+    assert dropped.sentence.startswith("rows.parquet: star star3 ")
+    with pytest.raises(DataError, match=f"1 of 8 spectra are bad, more than.*star3.*{sentence}"):
+        bring(path, tmp_path / "other.h5", max_dropped=0.05)
+    assert not (tmp_path / "other.h5").exists()
+
+
+def test_files_that_cannot_be_read_are_left_out_and_counted(tmp_path):
+    for seed in range(4):
+        made.write_ap_star(tmp_path / f"apStar-{seed}.fits", f"star{seed}", seed, 1)
+    whole = made.write_ap_star(tmp_path / "apStar-4.fits", "star4", 4, 1).read_bytes()
+    (tmp_path / "apStar-4.fits").write_bytes(whole[: len(whole) // 2])
+    fits.PrimaryHDU(np.zeros((3, 3))).writeto(tmp_path / "image.fits")
+    imported = bring([tmp_path], tmp_path / "survey.h5", max_dropped=0.4)
+    reasons = sorted(each.sentence for each in imported.report.dropped)
+    assert len(imported.stars) == 4
+    assert reasons[0].startswith("apStar-4.fits cannot be read (")
+    assert reasons[1].startswith("image.fits is FITS of another kind; give apStar, aspcapStar, ")
+    with pytest.raises(DataError, match=r"^image.fits is FITS of another kind"):
+        bring(tmp_path / "image.fits", tmp_path / "other.h5")
+
+
+def test_wrong_tables_are_refused_in_one_sentence(tmp_path):
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(8))
+
+    def table(file: str, **columns: object) -> Path:
+        pd.DataFrame(columns).to_csv(tmp_path / file, index=False)
+        return tmp_path / file
+
+    unknown = table("a.csv", star=["nobody"], group=["M67"])
+    with pytest.raises(DataError, match=r"a.csv names none of the stars.*such as nobody; .*star0"):
+        bring(path, tmp_path / "x.h5", groups=unknown)
+    twice = table("b.csv", star=["star1", "star1", "star2"], group=["M67", "M3", "M3"])
+    imported = bring(path, tmp_path / "y.h5", groups=twice, max_dropped=0.2)
+    assert imported.report.dropped[0].sentence == (
+        "b.csv: star star1 is in two groups (M67, M3); keep one of them."
+    )
+    assert "star1" not in set(imported.stars["star"])
+    with pytest.raises(DataError, match=r"c.csv has the columns star, name; name the column of gr"):
+        bring(path, tmp_path / "x.h5", groups=table("c.csv", star=["star1"], name=["M67"]))
+    with pytest.raises(DataError, match=r"has no column vmicro; add it, or name"):
+        bring(path, tmp_path / "x.h5", labels=table("d.csv", star=["star1"]), nuisances=("vmicro",))
+    with pytest.raises(DataError, match=r"star star0 has no label vmicro; add it with --labels"):
+        bring(path, tmp_path / "x.h5", nuisances=("vmicro",))
+    with pytest.raises(DataError, match=r"There are 3 groups and field stars in all; give at leas"):
+        bring(made.write_rows(tmp_path / "three.parquet", made.rows(3)), tmp_path / "x.h5")
+    with pytest.raises(DataError, match=r"--out .*y.h5 exists; give --force"):
+        bring(path, tmp_path / "y.h5")
+    (tmp_path / "cut.parquet").write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"cut.parquet cannot be read as Parquet"):
+        bring(tmp_path / "cut.parquet", tmp_path / "x.h5")
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="APOGEE's files are not part of the repository")
+def test_real_files_give_what_their_headers_state(tmp_path):
+    imported = bring(REAL, tmp_path / "survey.h5")
+    stars = imported.stars.set_index("identifier")
+    for name, snr, velocity in (
+        ("2M03290406+3117075", 33.127, 19.604),
+        ("2M00452143+1634446", 79.0154, 6.73279),
+        # Visits are stated for pixels of the detector, of which two make one after resampling.
+        ("2M17334253-1654573/visit1", 100.477 * 2**0.5, -72.9476),
+        ("2M17334253-1654573/visit2", 94.3892 * 2**0.5, -72.9565),
+    ):
+        assert stars.loc[name, "snr"] == pytest.approx(snr, rel=0.09)
+        assert stars.loc[name, "velocity"] == pytest.approx(velocity)
+    visits = stars[stars["star"] == "2M17334253-1654573"]
+    assert set(visits["split"]) == {"test"} and visits["group"].nunique() == 1
+    assert (stars["masked"] < 0.13).all()
