@@ -236,8 +236,8 @@ def test_many_large_files_are_refused_before_they_are_read(request_of, monkeypat
 def test_a_record_of_a_check_comes_alone(request_of):
     def change(root):
         (path,) = (root / "leaderboard" / "rows").glob("*fader*.json")
-        rank = read_ranks(board.ranks_beside(path)).rank
-        found = Reproduction([], rank_changes(rank, rank), [])
+        ranks = read_ranks(board.ranks_beside(path))
+        found = Reproduction([], rank_changes(ranks, ranks), [])
         write_reproduction(path, read_row(path), found, by="a reviewer")
         generate.build(board.load(root / "leaderboard"), root / "leaderboard")
         assert "| fader | reproduced |" in (root / "leaderboard" / "LEADERBOARD.md").read_text()
