@@ -30,7 +30,7 @@ from starbench.common.sources import package_folder
 from starbench.common.text import one_line
 from starbench.evaluation.scoring import OutputError, checked_output
 from starbench.evaluation.views import SplitView
-from starbench.methods.base import Method
+from starbench.methods.base import Method, encode_spectra
 from starbench.methods.registry import get_method
 from starbench.tasks.storage.cache import ENVIRONMENT
 
@@ -57,12 +57,15 @@ class Sample:
     flux : numpy.ndarray [n, n_pixels]
     nuisance : numpy.ndarray [n, n_nuisance] or None
         As `Method.encode` takes it.
+    error : numpy.ndarray [n, n_pixels] or None
+        Of the flux, in a survey.
     latent : numpy.ndarray [n, n_latent]
         To decode, at the same nuisance.
     """
 
     flux: np.ndarray
     nuisance: np.ndarray | None
+    error: np.ndarray | None
     latent: np.ndarray
 
     def output(self, method: Method) -> Output:
@@ -72,7 +75,7 @@ class Sample:
             decoded = checked_output(
                 method.decode(self.latent, self.nuisance), n, f"decode of {name}", n_pixels
             )
-        latent = method.encode(self.flux, self.nuisance)
+        latent = encode_spectra(method, self.flux, self.nuisance, self.error)
         return Output(checked_output(latent, n, f"encode of {name}"), decoded)
 
 
@@ -100,11 +103,13 @@ def require_state(
     """
     # Other spectra than those that were encoded last, which a small memory might still hold.
     rows = np.random.default_rng(1).permutation(len(view.order))[:SPECTRA]
-    nuisance = None if view.view.nuisance is None else view.view.nuisance[rows]
+    nuisance, error = (
+        None if labels is None else labels[rows] for labels in (view.view.nuisance, view.view.error)
+    )
     latent = latent.reshape(len(view.order), -1)[view.order[rows]]
     if not np.isfinite(latent).all():
         return  # such latents rank last anyway
-    sample = Sample(view.view.flux[rows], nuisance, latent)
+    sample = Sample(view.view.flux[rows], nuisance, error, latent)
     address = _address(type(method))
     if address is None:
         new = make()
@@ -203,7 +208,8 @@ def _main(folder: Path) -> None:
     method.load_state(checkpoint.load(Path(request["state"]))[0])
     with np.load(folder / "sample.npz", allow_pickle=False) as file:
         arrays = dict(file)
-    output = Sample(arrays["flux"], arrays.get("nuisance"), arrays["latent"]).output(method)
+    sample = Sample(arrays["flux"], arrays.get("nuisance"), arrays.get("error"), arrays["latent"])
+    output = sample.output(method)
     found = {"latent": output.latent}
     if output.decoded is not None:
         found["decoded"] = output.decoded
