@@ -433,3 +433,31 @@ class OracleControl(Method):
             all methods that compete are ranked.
         """
         return None
+
+    def rank_siblings(
+        self,
+        latent: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        group: np.ndarray,
+        unseen: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rank the siblings of a survey's stars by a distance other than L1.
+
+        If the control takes errors, it has ``error`` [n_stars, n_pixels] as a keyword.
+
+        Parameters
+        ----------
+        latent : numpy.ndarray [n_stars, n_latent], float32
+        nuisance : numpy.ndarray [n_stars, n_nuisance], float32
+        composition : numpy.ndarray [n_stars, n_elements], float32
+        group : numpy.ndarray [n_stars], int64
+        unseen : numpy.ndarray [n_stars, n_unseen], float32, optional
+            Not passed where a task has none.
+
+        Returns
+        -------
+        rank, tied : numpy.ndarray [n_ordered], int64
+            As in `starbench.metrics.SiblingRanks`; None, the default, for the L1 distance.
+        """
+        return None

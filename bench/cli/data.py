@@ -13,6 +13,7 @@ from starbench.cli.options import (
     cache_option,
     config_option,
     data_option,
+    max_dropped_option,
     quiet_option,
     scale_option,
     snr_option,
@@ -83,6 +84,7 @@ def build(
 @data_set_options
 @data_option
 @snr_option
+@max_dropped_option
 def info(
     task: str | None,
     scale: str | None,
@@ -90,6 +92,7 @@ def info(
     quiet: bool,
     data: Path | None,
     snr: float | None,
+    max_dropped: float | None,
 ) -> None:
     """Describe a data set.
 
@@ -98,7 +101,9 @@ def info(
     from starbench.cli.listing import data_facts, splits_table
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
+    loaded = get_task(
+        task, data=data, cache=cache, snr=snr, max_dropped=max_dropped, progress=not quiet
+    )
     scale = scale or loaded.default_scale
     path = getattr(loaded, "path", None)  # of your own pairs, or of their copy in the cache
     if loaded.stored:
@@ -117,6 +122,7 @@ def info(
 @data_set_options
 @data_option
 @snr_option
+@max_dropped_option
 @option("--repair", is_flag=True, help="Rebuild what is damaged.")
 def verify(
     task: str | None,
@@ -125,6 +131,7 @@ def verify(
     quiet: bool,
     data: Path | None,
     snr: float | None,
+    max_dropped: float | None,
     repair: bool,
 ) -> None:
     """Check every number of a data set against its manifest.
@@ -133,7 +140,9 @@ def verify(
     """
     from starbench.tasks.registry import get_task
 
-    loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)
+    loaded = get_task(
+        task, data=data, cache=cache, snr=snr, max_dropped=max_dropped, progress=not quiet
+    )
     scale = scale or loaded.default_scale
     if repair and not loaded.stored:
         raise UserError(
@@ -168,10 +177,11 @@ def verify(
 @option(
     "--format",
     "form",
-    type=click.Choice(("hdf5", "parquet", "datasets")),
+    type=click.Choice(("hdf5", "parquet", "datasets", "fits")),
     show_default="hdf5 if OUT ends in .h5 or .hdf5, parquet if it has no suffix",
-    help="hdf5 is one file, parquet a folder of three files, datasets a folder for "
-    "`datasets.load_from_disk`.",
+    help="hdf5 is one file; parquet a folder of three files, for surveys with rows as in the "
+    "Multimodal Universe; datasets a folder for `datasets.load_from_disk`, of pairs; fits a folder "
+    "of files like APOGEE's aspcapStar, of surveys.",
 )
 @option("--withhold-composition", is_flag=True, help="Leave out the composition of the test split.")
 @option("--force", is_flag=True, help="Replace an earlier export at OUT.")

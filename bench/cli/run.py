@@ -11,6 +11,7 @@ from starbench.cli.options import (
     cache_option,
     data_option,
     device_option,
+    max_dropped_option,
     method_option,
     out_option,
     quiet_option,
@@ -42,6 +43,7 @@ force_option = option("--force", is_flag=True, help="Run again even if the run i
 @task_option
 @data_option
 @snr_option
+@max_dropped_option
 @scale_option
 @seed_option
 @set_option

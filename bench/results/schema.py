@@ -290,6 +290,9 @@ class Row(Part):
     snr : float or None
         Signal-to-noise ratio per pixel of the noise in the spectra, as the task's card states or
         the user's own data declare it; None for none, and in older rows.
+    filling : str or None
+        What masked pixels hold, such as the mean training spectrum, where the method takes no
+        errors; None where it takes them, or the data have none.
     seed : int
     selection : Selection
     status : {"ok", "diverged", "failed"}
@@ -350,6 +353,7 @@ class Row(Part):
     split: Literal["test"] = "test"
     data_fingerprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,128}$")]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    filling: Label | None = None
     seed: Count
     selection: Selection
     status: Literal["ok", "diverged", "failed"]

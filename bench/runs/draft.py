@@ -170,6 +170,7 @@ class Result:
     peak_memory_mb: float | None = None
     predictions_sha256: str | None = None
     state_sha256: str | None = None
+    filling: str | None = None
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group, Section
 from starbench.leaderboard.statistics.compare import Comparison, ranks_of
 from starbench.leaderboard.statistics.resampling import (
     Floats,
+    OfSeeds,
     Resampled,
     found_share,
     mean_over_all_seeds,
@@ -194,7 +194,7 @@ def gap_closed(share: float, chance: float, bound: float) -> float | None:
 def score_suite(
     suite: Suite,
     all_sections: Sequence[Section],
-    ranks: Callable[[Sequence[Group]], list[npt.NDArray[np.int64]]] = ranks_of,
+    ranks: Callable[[Sequence[Group]], list[OfSeeds]] = ranks_of,
 ) -> SuiteScores:
     """Score the methods of a leaderboard over the tracks of a suite.
 
@@ -337,7 +337,7 @@ def _on_track(
     track: SuiteTrack,
     bound: Group | None,
     groups: Sequence[Group],
-    ranks: Callable[[Sequence[Group]], list[npt.NDArray[np.int64]]],
+    ranks: Callable[[Sequence[Group]], list[OfSeeds]],
 ) -> tuple[TrackScore | None, list[TrackScore], float]:
     """Return the scores of the bound and of groups on a track, and the share by chance."""
     all_groups = ([] if bound is None else [bound]) + list(groups)

@@ -227,7 +227,7 @@ def _write_all(planned: dict[Path, tuple[Row, Ranks | None, Trace]]) -> None:
             if ranks is None:
                 ranks_beside(path).unlink(missing_ok=True)
             else:
-                write_ranks(ranks_beside(path), ranks.rank, ranks.tied)
+                write_ranks(ranks_beside(path), *ranks)
             write_trace(path, trace)
             write_row(row, path)
     except BaseException:

@@ -113,6 +113,9 @@ class About:
         it is not known.
     facts : dict
         What the set was made from: task, version, scale, fingerprint.
+    survey : bool
+        Whether the splits hold stars in sibling groups in place of pairs; their arrays in a file
+        then lack the axis of the pairs.
     """
 
     wavelength: npt.NDArray[np.float64]
@@ -123,6 +126,7 @@ class About:
     elements: tuple[str, ...]
     snr: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    survey: bool = False
 
     @classmethod
     def of_task(cls, task: Task, scale: str) -> "About":
@@ -142,6 +146,7 @@ class About:
             task.elements,
             task.snr,
             facts,
+            task.card.survey,
         )
 
     def to_json(self) -> str:
@@ -210,19 +215,24 @@ class About:
         )
 
     def shape(self, name: str, split: str = "train") -> tuple[int, ...]:
-        """Return the shape of flux, nuisance or composition of one pair of a split."""
-        each = spectra_each(split)
+        """Return the shape of a field of one pair of a split, or of one star of a survey."""
+        each = () if self.survey else (spectra_each(split),)
+        flux, nuisance = (*each, len(self.wavelength)), (*each, len(self.nuisance_names))
         return {
-            "flux": (each, len(self.wavelength)),
-            "nuisance": (each, len(self.nuisance_names)),
+            "flux": flux,
+            "error": flux,
+            "nuisance": nuisance,
+            "nuisance_error": nuisance,
             "composition": (len(self.elements),),
+            "group": (),
         }[name]
 
-    def n_bytes(self, sizes: dict[str, int]) -> int:
+    def n_bytes(self, sizes: dict[str, int], *, errors: bool = False) -> int:
         """Return the size of the numbers of a set [bytes]."""
+        fields = ["flux", "nuisance", "composition", *(["error"] if errors else [])]
         numbers = sum(
             n_pairs * int(np.prod(self.shape(name, split)))
             for split, n_pairs in sizes.items()
-            for name in ("flux", "nuisance", "composition")
+            for name in fields
         )
         return 4 * numbers + self.wavelength.nbytes

@@ -15,7 +15,9 @@ def normalised_flux(seed: int, n: int = 1) -> np.ndarray:
     """Return noiseless spectra [n, 8575] of shallow lines at a continuum of 1."""
     rng = np.random.default_rng(seed)
     flux = np.ones((n, len(WAVELENGTH)))
-    for centre, depth in zip(rng.uniform(15200, 16900, 60), rng.uniform(0.05, 0.3, 60), strict=True):
+    for centre, depth in zip(
+        rng.uniform(15200, 16900, 60), rng.uniform(0.05, 0.3, 60), strict=True
+    ):
         flux -= depth * np.exp(-0.5 * ((WAVELENGTH - centre) / 0.5) ** 2)
     return flux
 

@@ -18,7 +18,7 @@ from starbench.leaderboard.store.reproductions import (
     read_reproduction,
     write_reproduction,
 )
-from starbench.results.ranks import read_ranks
+from starbench.results.ranks import Ranks, read_ranks
 from starbench.results.schema import read_row
 from starbench.results.text import RowError
 from starbench.tasks import registry
@@ -28,8 +28,8 @@ CODE = {"sha256": "0" * 64, "package": "theirs 1.0"}
 
 def reproduced(path, rank=None, conditions=()):
     """Write a reproduction of a row with some ranks, by default its own."""
-    row, own = read_row(path), read_ranks(board.ranks_beside(path)).rank
-    changes = rank_changes(own, own if rank is None else rank)
+    row, own = read_row(path), read_ranks(board.ranks_beside(path))
+    changes = rank_changes(own, own if rank is None else Ranks(rank, 0 * rank))
     return write_reproduction(path, row, Reproduction([], changes, list(conditions)), by="me")
 
 

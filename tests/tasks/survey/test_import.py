@@ -34,7 +34,10 @@ def test_visits_of_a_star_are_siblings_and_a_combined_spectrum_gives_its_labels(
         *("star0", "star1/visit1", "star1/visit2", "star2", "star3/visit1", "star3/visit2"),
         "star4",
     ]
-    assert set(stars.loc[stars["group"].isin(["star1", "star3"]), "split"]) == {"test", "validation"}
+    assert set(stars.loc[stars["group"].isin(["star1", "star3"]), "split"]) == {
+        "test",
+        "validation",
+    }
     assert stars.loc["star1/visit1", ["Teff", "logg"]].tolist() == [4500, 2]
     assert stars.loc["star2", "Teff"] == 4200
     assert stars.loc["star3/visit2", "velocity"] == -13
@@ -107,9 +110,7 @@ def test_rows_of_the_multimodal_universe_are_read_with_tables(tmp_path):
         ]
     )
     labels.writeto(tmp_path / "allStar.fits")
-    imported = bring(
-        path, tmp_path / "survey.h5", groups=groups, labels=tmp_path / "allStar.fits"
-    )
+    imported = bring(path, tmp_path / "survey.h5", groups=groups, labels=tmp_path / "allStar.fits")
     stars = imported.stars.set_index("identifier")
     assert stars.loc["star1", ["group", "split", "Teff"]].tolist() == ["M67", "test", 4321]
     assert stars.loc["star2", ["Teff", "labels_of"]].tolist() == [4100, "columns of the file"]
