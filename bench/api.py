@@ -137,6 +137,9 @@ def run(
     max_dropped: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -175,6 +178,9 @@ def run(
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
         cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
         threads wait for each other many times longer otherwise (`starbench.common.threads`).
+    outside_data, pretraining, code_from : str, optional
+        For the row: which data the method learned from besides those of the task, what was trained
+        before and on what, and where others can fetch its code.
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -232,6 +238,9 @@ def run(
             max_dropped=max_dropped,
             device=device,
             threads=None if threads is None else int(threads),
+            outside_data=outside_data,
+            pretraining=pretraining,
+            code_from=code_from,
             out=out,
             cache=cache,
             force=force,
@@ -257,6 +266,9 @@ def run_named(
     max_dropped: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -266,7 +278,7 @@ def run_named(
     from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.origin import given, source_file
+    from starbench.runs.origin import Declared, given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
@@ -285,6 +297,7 @@ def run_named(
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
         given=given(method, task, data),
+        declared=Declared(outside_data, pretraining, code_from),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )

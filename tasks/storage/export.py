@@ -30,6 +30,7 @@ from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.description import CARD, CROISSANT, Field, describe
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
+from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, shuffled_test
 from starbench.tasks.survey.exporting import export_survey
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -48,6 +49,7 @@ def export(
     form: str | None = None,
     *,
     withhold_composition: bool = False,
+    twins: bool = False,
     force: bool = False,
     progress: bool = True,
 ) -> None:
@@ -64,6 +66,9 @@ def export(
         ``datasets`` is for pairs, ``fits`` for surveys.
     withhold_composition : bool
         Leave out the composition of the test split.
+    twins : bool
+        Keep the pairs of the test split together, and its composition; by default its spectra are
+        shuffled, as `starbench.tasks.storage.shuffled` describes. Own pairs stay as they are.
     force : bool
         Replace what an earlier export left at `out`.
     progress : bool
@@ -83,15 +88,20 @@ def export(
             "name that ends in .h5."
         )
     _check_out(out, form, force)
+    shuffled = scale != "own" and not (twins or task.card.survey)
     sizes = task.sizes(scale)
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
+    if shuffled:
+        about.facts[ATTRIBUTE] = order_name(task, scale)
     with_composition = tuple(split for split in sizes if _has_composition(task, scale, split))
     if withhold_composition:
         if "test" not in with_composition:
             raise DataError(
                 f"{task.name} has no composition in test; remove --withhold-composition."
             )
+        with_composition = tuple(split for split in with_composition if split != "test")
+    if shuffled:
         with_composition = tuple(split for split in with_composition if split != "test")
     n_bytes = about.n_bytes(sizes)
     with (
@@ -102,7 +112,14 @@ def export(
         _check_folder(out)
         # `datasets` copies its files once more, on the same disk.
         require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
-        chunks = counted(lambda split: task.chunks(split, scale), pairs)
+        chunks = counted(
+            lambda split: (
+                shuffled_test(task, scale)
+                if shuffled and split == "test"
+                else task.chunks(split, scale)
+            ),
+            pairs,
+        )
         if task.card.survey:
             export_survey(task, scale, new, form, about, with_composition, pairs)
         elif form == "fits":
