@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         rows,
         run,
         score,
+        sibling_ranks,
         suite,
         twin_ranks,
     )
@@ -31,6 +32,7 @@ __all__ = [
     "rows",
     "run",
     "score",
+    "sibling_ranks",
     "suite",
     "twin_ranks",
 ]

@@ -24,13 +24,23 @@ if TYPE_CHECKING:
 
     from starbench.evaluation.scoring import Errors, Probes
     from starbench.methods.base import Method
-    from starbench.metrics import TwinRanks
+    from starbench.metrics import SiblingRanks, TwinRanks
     from starbench.results.schema import Row
     from starbench.tasks.base import Task
 
 Array = npt.NDArray[np.float32]
 
-__all__ = ["RunResult", "load_method", "load_task", "rows", "run", "score", "suite", "twin_ranks"]
+__all__ = [
+    "RunResult",
+    "load_method",
+    "load_task",
+    "rows",
+    "run",
+    "score",
+    "sibling_ranks",
+    "suite",
+    "twin_ranks",
+]
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,10 @@ class RunResult:
 
     @property
     def ranks(self) -> npt.NDArray[np.int64]:
-        """Rank of every test star's twin [n_pairs, 2]; 1 if the twin is nearest."""
+        """Rank of every test star's twin [n_pairs, 2]; 1 if the twin is nearest.
+
+        In a survey [n_ordered], of each ordered pair of siblings.
+        """
         from starbench.results.ranks import read_ranks
 
         return read_ranks(self.folder / "ranks.h5").rank
@@ -121,8 +134,12 @@ def run(
     preset: str | None = None,
     data: str | Path | None = None,
     snr: float | None = None,
+    max_dropped: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -153,12 +170,17 @@ def run(
         Your own pairs in place of a task; see `load_task`.
     snr : float, optional
         Signal-to-noise ratio per pixel of the noise in `data`; see `load_task`.
+    max_dropped : float, optional
+        Largest share of `data` that may be left out; see `load_task`.
     device : str
         A torch device; ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
         cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
         threads wait for each other many times longer otherwise (`starbench.common.threads`).
+    outside_data, pretraining, code_from : str, optional
+        For the row: which data the method learned from besides those of the task, what was trained
+        before and on what, and where others can fetch its code.
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -213,8 +235,12 @@ def run(
             preset=preset,
             data=data,
             snr=snr,
+            max_dropped=max_dropped,
             device=device,
             threads=None if threads is None else int(threads),
+            outside_data=outside_data,
+            pretraining=pretraining,
+            code_from=code_from,
             out=out,
             cache=cache,
             force=force,
@@ -237,8 +263,12 @@ def run_named(
     preset: str | None = None,
     data: str | Path | None = None,
     snr: float | None = None,
+    max_dropped: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -248,12 +278,12 @@ def run_named(
     from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.origin import given, source_file
+    from starbench.runs.origin import Declared, given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
     hyperparameters = make_hyperparameters(method_class, preset, tuple(settings))
-    loaded = load_task(task, data=data, snr=snr, cache=cache, quiet=quiet)
+    loaded = load_task(task, data=data, snr=snr, max_dropped=max_dropped, cache=cache, quiet=quiet)
     keys = [split_setting(setting)[0] for setting in settings]
     outcome = run_method(
         loaded,
@@ -267,6 +297,7 @@ def run_named(
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
         given=given(method, task, data),
+        declared=Declared(outside_data, pretraining, code_from),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )
@@ -285,6 +316,7 @@ def load_task(
     *,
     data: str | Path | None = None,
     snr: float | None = None,
+    max_dropped: float | None = None,
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> "Task":
@@ -299,11 +331,15 @@ def load_task(
         A name listed by ``starbench tasks``, or ``"PATH.py:CLASS"``; ``"apogee-giants"`` by
         default. A task is returned unchanged.
     data : str or pathlib.Path, optional
-        Your own pairs in place of a task: an HDF5 file, a folder written by ``starbench data
-        export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set ``"user/name"``.
+        Your own pairs, or a survey, in place of a task: an HDF5 file, a folder written by
+        ``starbench data export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set
+        ``"user/name"``.
     snr : float, optional
         Signal-to-noise ratio per pixel of the noise in `data`, for methods that take noise into
         account; by default what the data declare.
+    max_dropped : float, optional
+        Largest share of the pairs or stars of a split of `data` that may be left out because all
+        pixels are masked; 0.1 by default.
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     quiet : bool
@@ -342,6 +378,7 @@ def load_task(
         data=None if data is None else user_path(data),
         cache=None if cache is None else user_path(cache),
         snr=snr,
+        max_dropped=max_dropped,
         progress=not quiet,
     )
 
@@ -426,6 +463,57 @@ def twin_ranks(
         raise ValueError(f"n_threads is {n_threads}; give at least 1")
     path = None if checkpoint is None else user_path(checkpoint)
     ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
+    ranks = rank_resumably(ranking, path, quiet=quiet)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return ranks
+
+
+def sibling_ranks(
+    latent: npt.ArrayLike,
+    group: npt.ArrayLike,
+    *,
+    n_threads: int | None = None,
+    checkpoint: str | Path | None = None,
+    quiet: bool = False,
+) -> "SiblingRanks":
+    """Rank every sibling of every star among strangers by L1 distance, exactly.
+
+    Siblings are stars of one composition, such as members of a cluster or visits of one star.
+
+    Parameters
+    ----------
+    latent : array_like [n_stars, d], float32
+    group : array_like [n_stars], integers
+        Equal for siblings; a group of one is a star of the field.
+    n_threads, checkpoint, quiet
+        See `twin_ranks`.
+
+    Returns
+    -------
+    SiblingRanks
+        Its `rank` [n_ordered] is that of each ordered pair of siblings, by star and then by
+        sibling: 1 where the sibling is nearer than every stranger. See
+        `starbench.metrics.siblings`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, no star has a sibling, or `n_threads` is below 1.
+
+    Examples
+    --------
+    >>> import starbench as sb
+    >>> sb.sibling_ranks([[0.0], [1.0], [0.6], [9.0]], [7, 7, 1, 2]).rank.tolist()
+    [2, 2]
+    """
+    from starbench.evaluation.ranking import rank_resumably
+    from starbench.metrics import SiblingRanking
+
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    path = None if checkpoint is None else user_path(checkpoint)
+    ranking = SiblingRanking(np.asarray(latent), np.asarray(group), n_threads=n_threads)
     ranks = rank_resumably(ranking, path, quiet=quiet)
     if path is not None:
         path.unlink(missing_ok=True)

@@ -144,7 +144,7 @@ def main() -> int:
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     arguments = parser.parse_args()
     os.environ[ENVIRONMENT] = str(arguments.folder)
-    views.IN_MEMORY_BYTES = 0
+    views.LARGEST_IN_MEMORY = 0
     task = MadeSurvey(arguments.stars)
 
     def read() -> View:

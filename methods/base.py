@@ -229,6 +229,8 @@ class Method(ABC):
         Named changes of the defaults, such as a published configuration.
     diagnostics : tuple of Diagnostic
         Watched quantities that show whether a fit succeeded.
+    outside_data, pretraining : str or None
+        Data that it learns from besides a task's, and what was trained before a run and on what.
     """
 
     name: ClassVar[str]
@@ -240,6 +242,8 @@ class Method(ABC):
     Hyperparameters: ClassVar[type]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     diagnostics: ClassVar[tuple[Diagnostic, ...]] = ()
+    outside_data: ClassVar[str | None] = None
+    pretraining: ClassVar[str | None] = None
 
     hyperparameters: Any
 
@@ -434,5 +438,33 @@ class OracleControl(Method):
         rank, tied : numpy.ndarray [n_pairs, 2], int64
             As in `starbench.metrics.TwinRanks`; None, the default, for the L1 distance by which
             all methods that compete are ranked.
+        """
+        return None
+
+    def rank_siblings(
+        self,
+        latent: np.ndarray,
+        nuisance: np.ndarray,
+        composition: np.ndarray,
+        group: np.ndarray,
+        unseen: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rank the siblings of a survey's stars by a distance other than L1.
+
+        If the control takes errors, it has ``error`` [n_stars, n_pixels] as a keyword.
+
+        Parameters
+        ----------
+        latent : numpy.ndarray [n_stars, n_latent], float32
+        nuisance : numpy.ndarray [n_stars, n_nuisance], float32
+        composition : numpy.ndarray [n_stars, n_elements], float32
+        group : numpy.ndarray [n_stars], int64
+        unseen : numpy.ndarray [n_stars, n_unseen], float32, optional
+            Not passed where a task has none.
+
+        Returns
+        -------
+        rank, tied : numpy.ndarray [n_ordered], int64
+            As in `starbench.metrics.SiblingRanks`; None, the default, for the L1 distance.
         """
         return None

@@ -116,8 +116,10 @@ class Subject:
         if isinstance(fitted, OracleControl):
             nuisance = required(self.nuisance, "nuisance")[rows]
             composition = required(self.composition, "composition")[rows]
-            unseen = {} if self.unseen is None else {"unseen": self.unseen[rows]}
-            return fitted.encode_stars(self.flux[rows], nuisance, composition, **unseen)
+            known = {} if self.unseen is None else {"unseen": self.unseen[rows]}
+            if self.error is not None and fitted.takes_errors:
+                known["error"] = self.error[rows]
+            return fitted.encode_stars(self.flux[rows], nuisance, composition, **known)
         return encode_spectra(
             fitted,
             self.flux[rows],

@@ -108,6 +108,11 @@ class Task(ABC):
     def __init__(self, cache: Path | None = None):
         self._cache = cache
 
+    @property
+    def cache(self) -> Path | None:
+        """The folder that its user chose to keep data in, if any."""
+        return getattr(self, "_cache", None)  # a task of others may have its own constructor
+
     @abstractmethod
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs of a split, each the same whatever range it is part of."""

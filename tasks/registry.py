@@ -40,6 +40,7 @@ def get_task(
     cache: Path | None = None,
     *,
     snr: float | None = None,
+    max_dropped: float | None = None,
     progress: bool = True,
 ) -> Task:
     """Return a task.
@@ -55,6 +56,9 @@ def get_task(
         Folder for the data of tasks, and for copies of `data`.
     snr : float, optional
         Signal-to-noise ratio per pixel of the noise in `data`; by default what they declare.
+    max_dropped : float, optional
+        Largest share of the pairs or stars of a split of `data` that may be left out because all
+        pixels are masked; 0.1 by default.
     progress : bool
         Draw a progress bar while `data` are copied.
 
@@ -73,14 +77,17 @@ def get_task(
         data = user_path(data)  # no shell expands the ~ of "~/pairs.h5" or --data=~/pairs.h5
         if spec not in (None, DEFAULT):  # without --task the CLI passes DEFAULT
             raise DataError(f"Give either --task {spec} or --data {data}, not both.")
-        from starbench.tasks.own.hdf5 import OwnData
+        from starbench.tasks.own.hdf5 import MAX_DROPPED, OwnData
         from starbench.tasks.own.hugging_face import is_table, open_table
 
         if is_table(data):
             return open_table(data, cache, snr=snr, progress=progress)
-        return OwnData(data, cache=cache, snr=snr)
+        most = MAX_DROPPED if max_dropped is None else max_dropped
+        return OwnData(data, cache=cache, snr=snr, max_dropped=most)
     if snr is not None:
         raise DataError("--snr declares the noise of --data; tasks state their own, so remove it.")
+    if max_dropped is not None:
+        raise DataError("--max-dropped is for --data; tasks leave out nothing, so remove it.")
     spec = DEFAULT if spec is None else spec
     make = PLUGINS.load(spec)
     if not callable(make):

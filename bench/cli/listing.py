@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
-from starbench.tasks.card import SPLITS, STARS, spectra_each
+from starbench.tasks.card import SPLITS, STARS
 from starbench.tasks.survey.report import Report
 
 WIDTH = 80  # characters of a line of the terminal
@@ -142,7 +142,7 @@ def describe_task(task: Task) -> str:
         ("unseen", _with_units(card.unseen_names, card.unseen_units)),
         ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
         ("pixels", _pixels(task)),
-        ("scales", "\n".join(["train / validation / test pairs", *sizes])),
+        ("scales", "\n".join([f"train / validation / test {_items(task)}", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
     return _facts_table(facts)
@@ -158,7 +158,10 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
     path : pathlib.Path or None
         The file of the data set; None if the task stores no file.
     """
-    if task.snr is None:
+    dropped = getattr(task, "dropped", {})  # of own data
+    if getattr(task, "has_errors", False):
+        noise = "errors of each pixel; some may be masked"
+    elif task.snr is None:
         noise = "not declared: spectra count as noiseless" if scale == "own" else "none added"
     else:
         given = "declared" if scale == "own" else "added when read"
@@ -169,11 +172,16 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         ("file", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)" if path else ""),
         ("pixels", _pixels(task)),
         ("noise", noise),
+        ("left out", ", ".join(f"{n:,} of {split}: all masked" for split, n in dropped.items())),
         ("composition", _composition(task, scale)),
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
     return _facts_table(facts)
+
+
+def _items(task: Task) -> str:
+    return "stars" if task.card.survey else "pairs"
 
 
 def _facts_table(facts: list[tuple[str, str]]) -> str:
@@ -196,12 +204,16 @@ def splits_table(task: Task, scale: str) -> str:
     """Return a table of the splits with their sizes and the range of each nuisance."""
     lines = []
     for split in task.sizes(scale):
-        nuisance, each = task.labels_on_disk(split, scale)[0], spectra_each(split)
-        line = {
-            "split": split,
-            "pairs": f"{len(nuisance):,}" if each == 2 else "",
-            "spectra": f"{each * len(nuisance):,}",
-        }
+        nuisance, each = task.labels_on_disk(split, scale)[0], task.card.spectra_each(split)
+        line = {"split": split}
+        group = task.groups(split, scale)
+        if group is None:
+            line["pairs"] = f"{len(nuisance):,}" if each == 2 else ""
+        else:
+            size = np.unique(group, return_counts=True)[1]
+            line["groups"] = f"{(size > 1).sum():,} of {size.max():,} at most"
+            line["field stars"] = f"{(size == 1).sum():,}"
+        line["spectra"] = f"{each * len(nuisance):,}"
         for i, (name, unit) in enumerate(
             zip(task.nuisance_names, task.nuisance_units, strict=True)
         ):

@@ -22,7 +22,8 @@ data_option = option(
     "--data",
     type=UserPath(path_type=Path),
     metavar="PAIRS",
-    help="Your own pairs in place of a task: an HDF5 file, a folder written by `starbench data "
+    help="Your own pairs, or a survey, in place of a task: an HDF5 file, a folder written by "
+    "`starbench data "
     "export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging Face Hub.",
 )
 backend_option = option(
@@ -42,6 +43,13 @@ snr_option = option(
     metavar="SNR",
     show_default="that of the file, or no noise",
     help="Declare the noise of --data: signal-to-noise ratio per pixel, of a continuum of 1.",
+)
+max_dropped_option = option(
+    "--max-dropped",
+    type=float,
+    metavar="SHARE",
+    show_default="0.1",
+    help="Largest share of a split of --data that may be left out because all pixels are masked.",
 )
 scale_option = option(
     "--scale",
@@ -85,5 +93,21 @@ cache_option = option(
     metavar="DIR",
     show_default="$STARBENCH_CACHE, or your cache folder",
     help="Folder in which data sets are kept.",
+)
+outside_data_option = option(
+    "--outside-data",
+    metavar="TEXT",
+    help="Say in the row which data the method learned from besides those of the task.",
+)
+pretraining_option = option(
+    "--pretraining",
+    metavar="TEXT",
+    help="Say in the row what was trained before, and on what.",
+)
+code_from_option = option(
+    "--code-from",
+    metavar="TEXT",
+    help="Say in the row where others can fetch the method's code, such as a repository and a "
+    "commit.",
 )
 quiet_option = option("--quiet", is_flag=True, help="Draw no progress bars.")

@@ -26,10 +26,14 @@ from starbench.methods.base import (
     SettingError,
     View,
     encode_spectra,
+    required,
 )
 
 BATCH = 4096  # spectra encoded or decoded at a time
 LARGE_SHIFT_KELVIN = 500.0
+
+
+Ranks = metrics.TwinRanks | metrics.SiblingRanks
 
 
 class OutputError(RuntimeError):
@@ -46,6 +50,9 @@ class Errors:
         From the star's own latent and nuisance.
     swapped : numpy.ndarray [n_pairs, 2], float64
         From the twin's latent and the star's own nuisance.
+
+    In a survey both are [n_ordered], of the first and the second star of each ordered pair of
+    siblings (`starbench.metrics.ordered_pairs`).
     """
 
     plain: np.ndarray
@@ -54,7 +61,10 @@ class Errors:
 
 @dataclass(frozen=True)
 class Probes:
-    """What the probes are fitted on: the latents [n_pairs, 2, d] and labels of the train split."""
+    """What the probes are fitted on: the latents [n_pairs, 2, d] and labels of the train split.
+
+    In a survey the latents are [n_stars, 1, d].
+    """
 
     latent: np.ndarray
     labels: Labels
@@ -67,11 +77,11 @@ class Scores:
     Attributes
     ----------
     estimates : dict of str to Estimate
-    ranks : TwinRanks
+    ranks : TwinRanks or SiblingRanks
     """
 
     estimates: dict[str, metrics.Estimate]
-    ranks: metrics.TwinRanks
+    ranks: Ranks
 
 
 def checked_output(output: object, n: int, what: str, width: int | None = None) -> np.ndarray:
@@ -133,6 +143,8 @@ def encode_rows(
         if latent is None:
             latent = np.empty((len(rows), output.shape[1]), np.float32)
         latent[start : start + len(batch)] = output
+        release(split_view.view.flux)
+        release(split_view.view.error)
         if advance:
             advance(len(batch))
     if latent is None:
@@ -143,18 +155,19 @@ def encode_rows(
 def _encode(method: Method, view: View, batch: np.ndarray) -> np.ndarray:
     """Return a method's latents of some rows of a view, unchecked."""
     nuisance = None if view.nuisance is None else view.nuisance[batch]
+    error = None if view.error is None else view.error[batch]
     if not isinstance(method, OracleControl):
-        error = None if view.error is None else view.error[batch]
-        latent = encode_spectra(method, view.flux[batch], nuisance, error)
-        release(view.flux)
-        release(view.error)
-        return latent
+        if error is None:
+            return method.encode(view.flux[batch], nuisance)
+        return encode_spectra(method, view.flux[batch], nuisance, error)
     if nuisance is None or view.composition is None:
         raise SettingError(
             f"{method.name} needs the composition of every split; choose other data."
         )
-    unseen = {} if view.unseen is None else {"unseen": view.unseen[batch]}
-    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch], **unseen)
+    known = {} if view.unseen is None else {"unseen": view.unseen[batch]}
+    if error is not None and method.takes_errors:
+        known["error"] = error
+    return method.encode_stars(view.flux[batch], nuisance, view.composition[batch], **known)
 
 
 def encode_split(
@@ -179,12 +192,14 @@ def rank_stars(
     latent: np.ndarray,
     labels: Labels,
     *,
+    error: np.ndarray | None = None,
     checkpoint: Path | None = None,
     quiet: bool = True,
-) -> metrics.TwinRanks:
+) -> Ranks:
     """Rank the twins of a method's latents by L1, or by an oracle control's own distance.
 
-    A method on a CUDA device is ranked there, any other on the CPU.
+    A method on a CUDA device is ranked there, any other on the CPU; so are the siblings of a
+    survey, always by L1.
 
     Parameters
     ----------
@@ -192,7 +207,9 @@ def rank_stars(
     latent : numpy.ndarray [n, 2, d], float32
         Of the first n pairs.
     labels : Labels
-        Of at least these pairs.
+        Of at least these pairs; in a survey of the same stars.
+    error : numpy.ndarray [n, 2, n_pixels], optional
+        Of the flux of these pairs, for oracle controls that take errors.
     checkpoint : pathlib.Path, optional
         See `rank_resumably`.
     quiet : bool
@@ -203,12 +220,15 @@ def rank_stars(
     OutputError
         If a method's own ranks are not ranks of these stars.
     """
+    if labels.group is not None:
+        return _rank_siblings(method, latent, labels, error, checkpoint, quiet)
     pairs = slice(len(latent))
     own = None
     if isinstance(method, OracleControl):
-        unseen = {} if labels.unseen is None else {"unseen": labels.unseen[pairs]}
-        known = labels.nuisance[pairs], _composition(labels)[pairs]
-        own = method.rank_twins(latent, *known, **unseen)
+        known = _known(method, labels, error, pairs)
+        own = method.rank_twins(
+            latent, labels.nuisance[pairs], _composition(labels)[pairs], **known
+        )
     if own is None:
         device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
         ranking = metrics.Ranking(latent, device=ranking_device(device))
@@ -225,8 +245,54 @@ def rank_stars(
     return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
 
 
-def _l1_ranks(latent: np.ndarray) -> metrics.TwinRanks:
+def _rank_siblings(
+    method: Method,
+    latent: np.ndarray,
+    labels: Labels,
+    error: np.ndarray | None,
+    checkpoint: Path | None,
+    quiet: bool,
+) -> metrics.SiblingRanks:
+    """Rank the siblings of a survey by L1, or by an oracle control's own distance."""
+    group = required(labels.group, "group")
+    own = None
+    if isinstance(method, OracleControl):
+        known = {
+            name: values.reshape(len(group), -1)
+            for name, values in _known(method, labels, error, slice(len(group))).items()
+        }
+        nuisance, composition = labels.nuisance[:, 0], _composition(labels)
+        own = method.rank_siblings(latent[:, 0], nuisance, composition, group, **known)
+    if own is None:
+        return rank_resumably(metrics.SiblingRanking(latent[:, 0], group), checkpoint, quiet=quiet)
+    pairs = metrics.ordered_pairs(group)
+    rank, tied = (np.asarray(part) for part in own)
+    ranks = metrics.SiblingRanks(rank, tied, pairs.group, len(group))
+    if (
+        not (rank.shape == tied.shape == pairs.query.shape)
+        or not (rank.dtype.kind == tied.dtype.kind == "i")
+        or not ((tied >= 0) & (tied < rank) & (rank <= 1 + ranks.n_strangers)).all()
+    ):
+        raise OutputError(
+            f"rank_siblings of {method.name} must return integer ranks and ties [{len(pairs)}]."
+        )
+    return ranks
+
+
+def _known(
+    method: OracleControl, labels: Labels, error: np.ndarray | None, pairs: slice
+) -> dict[str, np.ndarray]:
+    """Return what an oracle control is told of spectra besides their labels."""
+    known = {} if labels.unseen is None else {"unseen": labels.unseen[pairs]}
+    if error is not None and method.takes_errors:
+        known["error"] = error
+    return known
+
+
+def _l1_ranks(latent: np.ndarray, labels: Labels) -> Ranks:
     with stage("rank twins"):
+        if labels.group is not None:
+            return metrics.sibling_ranks(latent[:, 0], labels.group)
         return metrics.twin_ranks(latent)
 
 
@@ -314,13 +380,20 @@ def decoder(
     return reconstruct
 
 
-def large_shift(labels: Labels) -> np.ndarray | None:
-    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None without Teff labels."""
+def large_shift(labels: Labels, siblings: metrics.OrderedPairs | None = None) -> np.ndarray | None:
+    """Return which pairs [n_pairs] differ by more than 500 K in Teff; None without Teff labels.
+
+    In a survey the pairs are the ordered pairs of siblings.
+    """
     names = [name.lower() for name in labels.nuisance_names]
     if "teff" not in names:
         return None
     teff = labels.nuisance[:, :, names.index("teff")]
-    large: np.ndarray = np.abs(teff[:, 0] - teff[:, 1]) > LARGE_SHIFT_KELVIN
+    if siblings is None:
+        first, second = teff[:, 0], teff[:, 1]
+    else:
+        first, second = teff[siblings.query, 0], teff[siblings.sibling, 0]
+    large: np.ndarray = np.abs(first - second) > LARGE_SHIFT_KELVIN
     return large
 
 
@@ -328,7 +401,7 @@ def score(
     latent: np.ndarray,
     labels: Labels,
     *,
-    ranks: metrics.TwinRanks | None = None,
+    ranks: Ranks | None = None,
     errors: Errors | None = None,
     probes: Probes | None = None,
 ) -> Scores:
@@ -337,25 +410,31 @@ def score(
     Parameters
     ----------
     latent : numpy.ndarray [n_pairs, 2, d], float32
-        A latent that is not finite ranks last.
+        A latent that is not finite ranks last. In a survey [n_stars, 1, d].
     labels : Labels
         Of the same pairs.
-    ranks : TwinRanks, optional
+    ranks : TwinRanks or SiblingRanks, optional
         By default by L1 in the latents.
     errors : Errors, optional
         Of the reconstructions, if there are any.
     probes : Probes, optional
         Data on which the probes of leakage and recovery are fitted; without it they are left out.
     """
-    ranks = _l1_ranks(latent) if ranks is None else ranks
+    ranks = _l1_ranks(latent, labels) if ranks is None else ranks
+    plain, swapped = (None, None) if errors is None else (errors.plain, errors.swapped)
     with stage("intervals"):
         estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))
-        estimates |= metrics.reconstruction_estimates(
-            None if errors is None else errors.plain,
-            None if errors is None else errors.swapped,
-            large_shift(labels),
-        )
-        estimates |= metrics.twin_distance_estimates(latent, labels.nuisance)
+        if labels.group is None:
+            estimates |= metrics.reconstruction_estimates(plain, swapped, large_shift(labels))
+            estimates |= metrics.twin_distance_estimates(latent, labels.nuisance)
+        else:
+            pairs = metrics.ordered_pairs(labels.group)
+            estimates |= metrics.reconstruction_estimates(
+                plain, swapped, large_shift(labels, pairs), group=pairs.group
+            )
+            estimates |= metrics.alikeness_estimates(
+                latent[:, 0], labels.group, labels.nuisance[:, 0]
+            )
     if probes is not None:
         estimates |= _probe_estimates(latent, labels, probes)
     return Scores(
@@ -369,7 +448,10 @@ def _probe_estimates(
     """Return leakage, recovery and, where the composition is known, conditional leakage."""
     train = probes.labels
     inputs = metrics.ProbeInputs(probes.latent, latent)
-    counts = metrics.resample_pairs(len(latent))
+    group = None
+    if labels.group is not None:
+        group = np.unique(labels.group, return_inverse=True)[1]
+    counts = metrics.resample_pairs(len(latent) if group is None else int(group.max()) + 1)
     targets = {"nuisance_leakage": (labels.nuisance_names, train.nuisance, labels.nuisance)}
     composition = None
     if labels.elements and train.composition is not None and labels.composition is not None:
@@ -378,7 +460,9 @@ def _probe_estimates(
 
     def of_family(family: str) -> metrics.Probed:
         names, fitted_on, judged_on = targets[family]
-        return metrics.probe_estimates(family, names, inputs, fitted_on, judged_on, counts=counts)
+        return metrics.probe_estimates(
+            family, names, inputs, fitted_on, judged_on, counts=counts, group=group
+        )
 
     if inputs.finite:
         _ = inputs.whitened  # once, before threads share it
@@ -394,5 +478,6 @@ def _probe_estimates(
                 composition,
                 networks=[each.network for each in probed if each.network is not None],
                 counts=counts,
+                group=group,
             )
     return estimates

@@ -4,20 +4,22 @@ The two spectra of a pair are adjacent in the data, so the spectra are shuffled 
 gets them. The harness restores the order in the method's output.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starbench.common.paging import release, rows_on_disk
+from starbench.common.paging import release, rows_on_disk, walk
 from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
-from starbench.methods.base import View
+from starbench.methods.base import Method, View, unmasked_mean
 from starbench.tasks.base import Task
+from starbench.tasks.errors import DataError
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.streams import uniforms
 
-IN_MEMORY_BYTES = 1 << 31  # of a split's flux; a larger one is kept on disk, as are its errors
 _PART = 64  # pairs that are worth a thread
+_ROWS = 4096  # spectra at a time
+LARGEST_IN_MEMORY = 2 * 10**9  # bytes of flux, and of errors; 69,000 spectra of 7,214 pixels
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,19 @@ class Labels:
     elements: tuple[str, ...]
     unseen: np.ndarray | None = None
     group: np.ndarray | None = None
+
+    def of_stars(self, stars: np.ndarray) -> "Labels":
+        """Return the labels of some stars of a survey."""
+        names = ("nuisance", "composition", "unseen", "group")
+        known = {name: getattr(self, name) for name in names}
+        return replace(
+            self, **{name: values[stars] for name, values in known.items() if values is not None}
+        )
+
+    @property
+    def has_siblings(self) -> bool:
+        """Whether some star has a sibling, as all stars of pairs have."""
+        return self.group is None or len(np.unique(self.group)) < len(self.group)
 
     @classmethod
     def of_task(cls, task: Task, split: str, scale: str) -> "Labels":
@@ -127,8 +142,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     """Read a split into the view of a method with some label access.
 
     Each piece of the split is written straight to its shuffled rows: at the full scale the spectra
-    take 1.4 GB, and a second copy would double the memory of a run. Splits of more than 2 GB are
-    kept in files of the cache folder that vanish with the view.
+    take 1.4 GB, and a second copy would double the memory of a run. Flux and errors of more than
+    `LARGEST_IN_MEMORY` each are `numpy.memmap` arrays.
 
     Parameters
     ----------
@@ -155,6 +170,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
                 if error is None:
                     error = _empty(n_spectra, n_pixels)
                 _scatter(piece.error, rows_of_pair[pairs], error)
+                release(error)
+            release(flux)
             nuisance[pairs] = piece.nuisance
             for name in ("composition", "unseen", "group", "nuisance_error"):
                 values = getattr(piece, name)
@@ -199,12 +216,79 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     return SplitView(view, order, labels)
 
 
+@dataclass
+class Views:
+    """The views of a method: with errors if it takes them, else with masked pixels filled.
+
+    Masked pixels are filled by the mean of the training spectra in which the pixel is not masked.
+
+    Attributes
+    ----------
+    task : Task
+    scale : str
+    method : type of Method
+    seed : int
+        The run's seed.
+    filling : numpy.ndarray [n_pixels] or None
+        That mean, once it has been needed.
+    """
+
+    task: Task
+    scale: str
+    method: type[Method]
+    seed: int
+    filling: np.ndarray | None = None
+
+    def of(self, split: str) -> SplitView:
+        """Read a split into the view of the method."""
+        access = self.method.label_access
+        split_view = view_split(self.task, split, self.scale, access, self.seed)
+        view = split_view.view
+        if view.error is None or self.method.takes_errors:
+            return split_view
+        if self.filling is None:
+            training = self.task.training_split(access)
+            if split != training:
+                self.of(training)
+            else:
+                self.filling = unmasked_mean(view.flux, view.error)
+        return split_view if self.filling is None else without_errors(split_view, self.filling)
+
+
+def without_errors(split_view: SplitView, filling: np.ndarray) -> SplitView:
+    """Return a view without errors, whose masked pixels hold a mean spectrum [n_pixels].
+
+    The flux is changed in place, as a copy would double the memory.
+    """
+    view = split_view.view
+    if view.error is None:
+        return split_view
+    for _, flux, error in walk(_ROWS, view.flux, view.error):
+        np.copyto(flux, filling, where=~np.isfinite(error))
+    return replace(split_view, view=replace(view, error=None))
+
+
 def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
-    """Return room for spectra, on disk if they take much memory."""
-    shape = n_spectra, n_pixels
-    if 4 * n_spectra * n_pixels <= IN_MEMORY_BYTES:
+    """Return an array [n_spectra, n_pixels], float32: in memory, or in a file if it is large.
+
+    The file lies in the cache folder without a name, so that it is gone when the process ends.
+
+    Raises
+    ------
+    DataError
+        If the disk has no room for it.
+    """
+    shape, n_bytes = (n_spectra, n_pixels), 4 * n_spectra * n_pixels
+    if n_bytes <= LARGEST_IN_MEMORY:
         return np.empty(shape, np.float32)
-    return rows_on_disk(shape, cache_folder())
+    folder = cache_folder()
+    try:
+        return rows_on_disk(shape, folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder} has no room for {n_bytes / 1e9:,.1f} GB of spectra in the order of this "
+            "run; free some space, or name another folder with STARBENCH_CACHE."
+        ) from error
 
 
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
@@ -216,4 +300,3 @@ def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
             target[rows[part, half]] = flux[part, half]
 
     in_parts(copy, len(flux), _PART)
-    release(target)

@@ -82,7 +82,7 @@ class ProbeInputs(Rows):
                 f"latents must have as many dimensions in test as in train, "
                 f"{self._train.shape[1]}, not {self._test.shape[1]}"
             )
-        self.each = train_latent.shape[1]
+        self.each = int(train_latent.shape[1])
         if test_latent.shape[1] != self.each:
             raise ValueError("latents of train and test must both be of pairs, or both of stars")
 

@@ -261,6 +261,24 @@ class Load(Part):
     kernel_version: Count | None = None
 
 
+class Declared(Part):
+    """What whoever made a row says of it; nothing of it can be measured.
+
+    Attributes
+    ----------
+    outside_data : str or None
+        Data that the method learned from besides those of the task.
+    pretraining : str or None
+        What was trained before the run, and on what.
+    code : str or None
+        Where others can fetch the code of a method that is not starbench's own.
+    """
+
+    outside_data: Label | None = None
+    pretraining: Label | None = None
+    code: Label | None = None
+
+
 _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
 """Names of the diagnostics in the field `adversary`, which rows had before `diagnostics`."""
 
@@ -290,6 +308,9 @@ class Row(Part):
     snr : float or None
         Signal-to-noise ratio per pixel of the noise in the spectra, as the task's card states or
         the user's own data declare it; None for none, and in older rows.
+    filling : str or None
+        What masked pixels hold, such as the mean training spectrum, where the method takes no
+        errors; None where it takes them, or the data have none.
     seed : int
     selection : Selection
     status : {"ok", "diverged", "failed"}
@@ -333,6 +354,11 @@ class Row(Part):
         the first releases.
     given : Given
         Empty if everything had a registered name.
+    declared : Declared
+        Empty in rows of the first releases.
+    looks_before : int or None
+        Number of other settings of the method that had been scored on this test split before, as
+        far as the cache of the run's machine knows; None in rows of the first releases.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -350,6 +376,7 @@ class Row(Part):
     split: Literal["test"] = "test"
     data_fingerprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9:._-]{1,128}$")]
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    filling: Label | None = None
     seed: Count
     selection: Selection
     status: Literal["ok", "diverged", "failed"]
@@ -374,6 +401,8 @@ class Row(Part):
     predictions_sha256: Sha256 | None = None
     code: Code | None = None
     given: Given = Given()
+    declared: Declared = Declared()
+    looks_before: Count | None = None
 
     @model_validator(mode="before")
     @classmethod

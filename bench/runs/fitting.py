@@ -33,6 +33,8 @@ from starbench.common.signals import Terminated, signals_held
 from starbench.evaluation.scoring import encode_rows, rank_stars
 from starbench.evaluation.views import SplitView, inverse
 from starbench.methods.base import Diverged, Method
+from starbench.metrics import TwinRanks
+from starbench.metrics.bootstrap import group_means
 from starbench.results.history import MEASURE, Epoch, read_history, write_history
 from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
@@ -43,6 +45,11 @@ SELECTION_PAIRS = 2500
 SELECTION_RULE = (
     "latest epoch within one standard error of the highest doppelganger-free share of the first "
     f"{SELECTION_PAIRS:,} validation pairs, measured some fifteen times over the fit and at the end"
+)
+SURVEY_RULE = (
+    "latest epoch within one standard error of the highest doppelganger-free share of the sibling "
+    f"groups among {2 * SELECTION_PAIRS:,} validation stars at most, measured some fifteen times "
+    "over the fit and at the end"
 )
 
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
@@ -56,13 +63,55 @@ def measures_after(epoch: int, epochs: int) -> bool:
 
 
 def twin_share(method: Method, split_view: SplitView) -> float:
-    """Return the share of stars whose twin is nearest among the first `SELECTION_PAIRS` pairs."""
-    n_pairs = min(SELECTION_PAIRS, len(split_view.order) // 2)
-    rows = inverse(split_view.order)[: 2 * n_pairs]
+    """Return the share of stars whose twin is nearest among the first `SELECTION_PAIRS` pairs.
+
+    In a survey it is that of siblings among the stars of `selection_stars`, and 0 without any.
+    """
+    labels = split_view.labels
+    n_pairs, each = labels.nuisance.shape[:2]
+    if labels.group is None:
+        stars = np.arange(min(SELECTION_PAIRS, n_pairs))
+    else:
+        stars = selection_stars(labels.group)
+        labels = labels.of_stars(stars)
+        if not labels.has_siblings:
+            return 0.0
+    rows = inverse(split_view.order).reshape(n_pairs, each)[stars].ravel()
     shuffled = np.sort(rows)  # in the order of the view, which carries no information
     latent = encode_rows(method, split_view, shuffled)[np.searchsorted(shuffled, rows)]
-    ranks = rank_stars(method, latent.reshape(n_pairs, 2, -1), split_view.labels)
-    return float((ranks.rank == 1).mean())
+    error = None
+    if method.control and split_view.view.error is not None:  # their own distances use it
+        error = split_view.view.error[rows].reshape(len(stars), each, -1)
+    ranks = rank_stars(method, latent.reshape(len(stars), each, -1), labels, error=error)
+    if isinstance(ranks, TwinRanks):
+        return float((ranks.rank == 1).mean())
+    return float(group_means(ranks.rank == 1, ranks.group).mean())
+
+
+def selection_stars(group: np.ndarray) -> np.ndarray:
+    """Return which stars [n] of a survey the state of a method is selected on, in their order.
+
+    At most as many as `SELECTION_PAIRS` pairs have: whole groups of siblings for one half, as they
+    come, then stars of the field.
+
+    Parameters
+    ----------
+    group : numpy.ndarray [n_stars], int64
+    """
+    most = 2 * SELECTION_PAIRS
+    if len(group) <= most:
+        return np.arange(len(group))
+    _, first, label, size = np.unique(
+        group, return_index=True, return_inverse=True, return_counts=True
+    )
+    by_first = np.argsort(np.where(size > 1, first, len(group)), kind="stable")
+    n_taken = np.searchsorted(np.cumsum(size[by_first] * (size[by_first] > 1)), most // 2, "right")
+    taken = np.zeros(len(size), bool)
+    taken[by_first[: max(1, n_taken)]] = True
+    chosen = taken[label] & (size[label] > 1)
+    field = np.flatnonzero(size[label] == 1)[: max(0, most - int(chosen.sum()))]
+    chosen[field] = True
+    return np.flatnonzero(chosen)
 
 
 class Fit:
@@ -226,7 +275,10 @@ class Fit:
     def _note_share(self, share: float) -> bool:
         """Select the newest state unless its share is too low; return whether it is selected."""
         self.best_share = max(share, self.best_share)
+        group = self._validation.labels.group
         n_pairs = min(SELECTION_PAIRS, len(self._validation.order) // 2)
+        if group is not None:  # the groups of siblings are what varies
+            n_pairs = max(1, int((np.unique(group, return_counts=True)[1] > 1).sum()))
         if share < self.best_share - math.sqrt(self.best_share * (1 - self.best_share) / n_pairs):
             return False
         self.best_epoch = self.epoch_done

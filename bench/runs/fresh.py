@@ -23,7 +23,7 @@ from starbench.evaluation.scoring import (
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import Labels, unshuffle, view_split
+from starbench.evaluation.views import Labels, Views, unshuffle
 from starbench.methods.base import Method
 from starbench.tasks.errors import DataError
 from starbench.tasks.fresh import FreshTest
@@ -53,7 +53,7 @@ def score_fresh(method: Method, task: FreshTest, scale: str, *, quiet: bool = Fa
     """
     order = int.from_bytes(hashlib.sha256(task.value.encode()).digest()[:8], "big")
     n_pairs = task.sizes(scale)["test"]
-    view = view_split(task, "test", scale, method.label_access, order)
+    view = Views(task, scale, type(method), order).of("test")
     with bar(
         label=f"score {method.name}",
         total=2 * n_pairs * (2 if method.has_decoder else 1),

@@ -12,6 +12,10 @@ dataset                     shape
 ``validation/...``          as for test             optional
 ==========================  ======================  =====================================
 
+In a survey ``latent`` is [n_stars, d], without the axis of the pairs, and reconstructions are not
+scored. Of an export with shuffled test spectra, the root attribute ``test_order`` is copied, and
+``latent`` is in the order of the file; without it, in that of the task.
+
 Metrics whose data are missing are left out. `score_predictions` uses the code that scores runs, and
 `write_predictions` writes such a file from a run.
 """
@@ -27,6 +31,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from starbench import metrics
 from starbench.common.files import atomic_path, write_hdf5, write_json
 from starbench.common.hdf5_guards import (
     MAX_CHUNK_BYTES,
@@ -35,6 +40,7 @@ from starbench.common.hdf5_guards import (
     mostly_unwritten,
     open_hdf5,
     oversized,
+    read_attribute,
     read_numbers,
     require_end,
 )
@@ -47,28 +53,33 @@ from starbench.evaluation.scoring import (
     BATCH,
     Errors,
     Probes,
+    Ranks,
     decoder,
     encode_split,
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import Labels, view_split
+from starbench.evaluation.views import Labels, Views, unshuffle
 from starbench.methods.base import Diverged, Method
 from starbench.methods.registry import BUILT_IN
-from starbench.metrics import Ranking
+from starbench.results.ranks import Ranks as StoredRanks
 from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import write_row
 from starbench.results.text import shorten
 from starbench.runs.draft import Result, RowDraft, Subject
-from starbench.runs.origin import Given
+from starbench.runs.looks import look
+from starbench.runs.origin import Declared, Given
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
 from starbench.runs.runner import Outcome, ended_by_signals, resolved_device
 from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.storage.files import text_list
+from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, order_of
 
 RULE = "chosen by its authors, outside starbench"
 MAX_LATENT = 2048  # dimensions; the time of the ranking is proportional to them
+_MUCH_NEARER = 0.8  # ratio of the distances of twins below which an order cannot be by chance
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
 
 
@@ -93,12 +104,13 @@ class Predictions:
 
     def __init__(self, path: Path, task: Task, scale: str) -> None:
         self.path, self._task, self._sizes = path, task, task.sizes(scale)
+        self._scale = scale
         if not path.is_file():
             raise PredictionsError(f"{path} is not a file; give an HDF5 file of predictions.")
         if not h5py.is_hdf5(path):
             raise PredictionsError(
                 f"{path} cannot be read as HDF5; write an HDF5 file with the dataset latent of "
-                f"shape [{self._sizes['test']}, 2, d], in the order of the test split, such as "
+                f"shape [{self._axes('test')}, d], in the order of the test split, such as "
                 "with h5py.File('predictions.h5', 'w') as file: file['latent'] = latent."
             )
         with ExitStack() as undo:
@@ -115,10 +127,20 @@ class Predictions:
                 ) from error
             undo.pop_all()
 
+    def _axes(self, split: str) -> str:
+        """Return the leading axes of a split's arrays, for messages."""
+        return ", ".join(str(n) for n in self._leading(split))
+
+    def _leading(self, split: str) -> tuple[int, ...]:
+        """Return the length of the leading axes of a split's arrays."""
+        n = self._sizes[split]
+        return (n,) if self._task.card.survey else (n, 2)
+
     def _open(self, stack: ExitStack) -> None:
         """Open the file and check its structure."""
         self._file = stack.enter_context(open_hdf5(self.path))
         self._width: int | None = None
+        self._check_order()
         self._check_names()
         self._check_latent("test", required=True)
         for split in ("train", "validation"):
@@ -138,11 +160,26 @@ class Predictions:
         return isinstance(group, h5py.Group) and isinstance(local_object(group, name), h5py.Dataset)
 
     def latent(self, split: str) -> np.ndarray:
-        """Return the latents [n_pairs, 2, d], float32, of a split."""
+        """Return the latents [n_pairs, 2, d] or [n_stars, 1, d], float32, of a split."""
         place = _place(split, "latent")
         if self._file[place].dtype.itemsize <= 4:
-            return self._read(place, slice(None))
-        return _as_float32(self._read_stored(place, slice(None)) - self._offset)
+            latent = self._read(place, slice(None))
+        else:
+            latent = _as_float32(self._read_stored(place, slice(None)) - self._offset)
+        if self._task.card.survey:
+            return latent[:, None]
+        if split != "test":
+            return latent
+        n, shuffled = len(latent), order_of(order_name(self._task, self._scale), 2 * len(latent))
+        as_exported = unshuffle(latent.reshape(2 * n, -1), shuffled)
+        if self._is_shuffled:
+            return as_exported
+        if _apart(as_exported) < _MUCH_NEARER * _apart(latent):
+            raise PredictionsError(
+                f"{self.path}: latent is in the order of an export with shuffled test spectra; "
+                f"copy the attribute {ATTRIBUTE} from the export, so that twins are found."
+            )
+        return latent
 
     def _latent_offset(self) -> np.ndarray:
         """Return what is subtracted from latents [d] of float64 before they become float32.
@@ -177,6 +214,23 @@ class Predictions:
             ) from error
         return values
 
+    def _check_order(self) -> None:
+        """Read in which order the test spectra are; refuse that of another export."""
+        self._is_shuffled = ATTRIBUTE in self._file.attrs
+        if not self._is_shuffled:
+            return
+        expected = order_name(self._task, self._scale)
+        if text_list(read_attribute(self._file, ATTRIBUTE)) != (expected,):
+            raise PredictionsError(
+                f"{self.path}: {ATTRIBUTE} is not that of {self._task.name} at scale "
+                f"{self._scale}; export that task, and encode its spectra."
+            )
+        if any(self.has("test", name) for name in _RECONSTRUCTIONS):
+            raise PredictionsError(
+                f"{self.path}: reconstructions need to know the twins; encode an export made with "
+                f"--twins, and leave the attribute {ATTRIBUTE} out."
+            )
+
     def _check_names(self) -> None:
         """Refuse unknown names: a misspelt one would leave its metrics out."""
         allowed = {_place(split, "latent") for split in ("train", "validation", "test")}
@@ -209,26 +263,32 @@ class Predictions:
             if required:
                 raise PredictionsError(f"{self.path} has no dataset {place}; add it.")
             return
-        shape, n = self._file[place].shape, self._sizes[split]
-        if len(shape) != 3 or shape[:2] != (n, 2) or not shape[2]:
+        shape = self._file[place].shape
+        if shape[:-1] != self._leading(split) or not shape[-1]:
             raise PredictionsError(
                 f"{self.path}: {place} has shape {list(shape)}; this task and scale need "
-                f"[{n}, 2, d]."
+                f"[{self._axes(split)}, d]."
             )
-        if shape[2] > MAX_LATENT:
+        width = shape[-1]
+        if width > MAX_LATENT:
             raise PredictionsError(
-                f"{self.path}: {place} has {shape[2]} dimensions; give at most {MAX_LATENT}."
+                f"{self.path}: {place} has {width} dimensions; give at most {MAX_LATENT}."
             )
         self._check_type(place)
-        if self._width not in (None, shape[2]):
+        if self._width not in (None, width):
             raise PredictionsError(
-                f"{self.path}: {place} has {shape[2]} dimensions, but latent has {self._width}; "
+                f"{self.path}: {place} has {width} dimensions, but latent has {self._width}; "
                 "give the latents of one encoder for all splits."
             )
-        self._width = shape[2]
+        self._width = width
 
     def _check_reconstructions(self, split: str) -> None:
         present = [name for name in _RECONSTRUCTIONS if self.has(split, name)]
+        if present and self._task.card.survey:
+            raise PredictionsError(
+                f"{self.path} has {_place(split, present[0])}, but reconstructions of a survey are "
+                "not scored; remove it."
+            )
         if len(present) == 1:
             raise PredictionsError(
                 f"{self.path} has only {_place(split, present[0])}; give both "
@@ -266,6 +326,12 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values, np.float32)
 
 
+def _apart(latent: np.ndarray) -> float:
+    """Return the median L1 distance of what stands as twins [n, 2, d]."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.median(np.abs(latent[:, 0] - latent[:, 1]).sum(axis=1)))
+
+
 def _place(split: str, name: str) -> str:
     return name if split == "test" else f"{split}/{name}"
 
@@ -284,6 +350,7 @@ def score_predictions(
     device: str = "auto",
     out: Path = Path("runs"),
     given: Given | None = None,
+    declared: Declared | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Score a file of predictions, and write the folder of a run for it.
@@ -307,6 +374,8 @@ def score_predictions(
         Folder in which run folders are created.
     given : Given, optional
         For the row's command: how it names task and data.
+    declared : Declared, optional
+        For the row.
     quiet : bool
         Draw no progress.
 
@@ -342,12 +411,14 @@ def score_predictions(
         current_provenance(device, 1),
         snr=task.snr,
         given=given or Given(),
+        declared=declared or Declared(),
     )
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
         probes = _probes(predictions, task, scale)
-        splits = ("validation", "test") if predictions.has("validation") else ("test",)
+        judged = predictions.has("validation") and _has_siblings(task, "validation", scale)
+        splits = ("validation", "test") if judged else ("test",)
         # All of the file is read, and its faults are found, before the ranking.
         read = {split: _read(predictions, task, split, scale) for split in splits}
     with path.open("rb") as file:
@@ -356,17 +427,21 @@ def score_predictions(
     folder = RunFolder(
         Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
     )
+    looks_before = look(task, scale, method_name, {"predictions": identity})
     with folder.locked():
         scores = {}
         for split, (latent, errors) in read.items():
-            ranks = rank_resumably(
-                Ranking(latent, device=ranking_device(device)),
-                folder.ranking(split),
-                quiet=quiet,
-            )
+            labels = Labels.of_task(task, split, scale)
+            ranks: Ranks
+            if labels.group is None:
+                pairs = metrics.Ranking(latent, device=ranking_device(device))
+                ranks = rank_resumably(pairs, folder.ranking(split), quiet=quiet)
+            else:
+                siblings = metrics.SiblingRanking(latent[:, 0], labels.group)
+                ranks = rank_resumably(siblings, folder.ranking(split), quiet=quiet)
             scores[split] = score(
                 latent,
-                Labels.of_task(task, split, scale),
+                labels,
                 ranks=ranks,
                 errors=errors,
                 probes=probes if split == "test" else None,
@@ -375,8 +450,8 @@ def score_predictions(
         n_broken = int((~np.isfinite(latent).all(axis=2)).sum())
         result = Result(
             "ok",
-            f"the latents of {n_broken} of {2 * len(latent)} test stars are not finite; they rank "
-            "last"
+            f"the latents of {n_broken} of {latent[..., 0].size} test stars are not finite; they "
+            "rank last"
             if n_broken
             else None,
             metrics=on_test.estimates,
@@ -384,13 +459,14 @@ def score_predictions(
             ranks_sha256=ranks_digest(on_test.ranks.rank),
             peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
             predictions_sha256=digest,
+            looks_before=looks_before,
         )
         subject = replace(subject, data_fingerprint=task.fingerprint(scale))
         row = replace(draft, subject=subject).row(result, str(path))
         folder.clear()
         write_json(folder.settings, {"predictions": path.name, "predictions_sha256": digest})
         write_hdf5(folder.latents, {"latent": latent})
-        write_ranks(folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
+        write_ranks(folder.ranks, *StoredRanks.of(on_test.ranks))
         write_row(row, folder.row)
     return Outcome(row, folder, fresh=True)
 
@@ -417,6 +493,10 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     return parsed
 
 
+def _has_siblings(task: Task, split: str, scale: str) -> bool:
+    return Labels.of_task(task, split, scale).has_siblings
+
+
 def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
     split = task.probed_split
     if not predictions.has(split):
@@ -424,9 +504,10 @@ def _probes(predictions: Predictions, task: Task, scale: str) -> Probes | None:
     latent = predictions.latent(split)
     if not np.isfinite(latent).all():
         pair = int(np.argwhere(~np.isfinite(latent))[0, 0])
+        item = "star" if task.card.survey else "pair"
         raise PredictionsError(
-            f"{predictions.path}: {split}/latent of pair {pair} is not finite, so no probe can be "
-            f"fitted; correct it, or leave {split}/latent out."
+            f"{predictions.path}: {split}/latent of {item} {pair} is not finite, so no probe can "
+            f"be fitted; correct it, or leave {split}/latent out."
         )
     return Probes(latent, Labels.of_task(task, split, scale))
 
@@ -489,8 +570,12 @@ def write_predictions(
             f"{run.path} was run on other data than {task.name} now has; run it again."
         )
     sizes = task.sizes(row.scale)
-    decoded = 2 if method.has_decoder else 1
-    total = 2 * (sizes["train"] + decoded * (sizes["validation"] + sizes["test"]))
+    survey = task.card.survey
+    decoded = 2 if method.has_decoder and not survey else 1
+    total = task.card.spectra_each("test") * (
+        sizes["train"] + decoded * (sizes["validation"] + sizes["test"])
+    )
+    views = Views(task, row.scale, type(method), row.seed)
     progress = bar(
         label=f"predict {method.name}", total=total, unit="spectra", unit_scale=True, quiet=quiet
     )
@@ -500,10 +585,11 @@ def write_predictions(
         progress,
     ):
         for split in SPLITS:
-            split_view = view_split(task, split, row.scale, method.label_access, row.seed)
+            split_view = views.of(split)
             latent = encode_split(method, split_view, progress.update)
-            file.create_dataset(_place(split, "latent"), data=latent, track_times=False)
-            if split == "train" or not method.has_decoder:
+            stored = latent[:, 0] if survey else latent
+            file.create_dataset(_place(split, "latent"), data=stored, track_times=False)
+            if split == "train" or decoded == 1:
                 continue
             n, n_pixels = len(latent), len(task.wavelength)
             reconstruct = decoder(method, latent, split_view.labels.nuisance, n_pixels)

@@ -8,9 +8,9 @@ import os
 import random
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,6 +27,7 @@ from starbench.common.signals import Terminated, signals_raised
 from starbench.common.text import one_line
 from starbench.common.threads import available_cores, limit_threads
 from starbench.evaluation.consistency import require_own_latents
+from starbench.evaluation.fresh_process import require_state
 from starbench.evaluation.scoring import (
     Errors,
     OutputError,
@@ -38,11 +39,18 @@ from starbench.evaluation.scoring import (
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import SplitView, view_split
+from starbench.evaluation.siblings import sibling_decoder, sibling_errors
+from starbench.evaluation.views import (
+    Labels,
+    SplitView,
+    Views,
+    unshuffle,
+)
 from starbench.methods.base import Diverged, Method, OracleControl
+from starbench.metrics import ordered_pairs
 from starbench.results.example import Example, write_example
-from starbench.results.ranks import ranks_digest, write_ranks
-from starbench.results.schema import Row, read_row, write_row
+from starbench.results.ranks import Ranks, ranks_digest, write_ranks
+from starbench.results.schema import Row, parse_row, read_row, row_text, write_row
 from starbench.results.text import RowError
 from starbench.runs.diagnostics import recorded_diagnostics, remark
 from starbench.runs.draft import (
@@ -53,12 +61,16 @@ from starbench.runs.draft import (
     Worker,
     parts_message,
 )
-from starbench.runs.fitting import SELECTION_RULE, Fit
+from starbench.runs.fitting import SELECTION_RULE, SURVEY_RULE, Fit
 from starbench.runs.load import MachineLoad
-from starbench.runs.origin import Given, method_code, source_file, source_sha256
+from starbench.runs.looks import look
+from starbench.runs.origin import Declared, Given, method_code, source_file, source_sha256
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+
+FILLING = "mean training spectrum"
+"""What masked pixels hold for a method that takes no errors."""
 
 
 class Outcome(NamedTuple):
@@ -94,6 +106,7 @@ def run(
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
     given: Given | None = None,
+    declared: Declared | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -118,6 +131,8 @@ def run(
         For the row: the preset that the hyperparameters started from, and those set by hand.
     given : Given, optional
         For the row's command: how it names method, task and data.
+    declared : Declared, optional
+        For the row; a finished run gets what is said anew.
     force : bool
         Run again even if the folder holds a finished run.
     quiet : bool
@@ -140,18 +155,19 @@ def run(
     identity = Identity.of(
         task, method_class, hyperparameters, scale=scale, seed=seed, device=device
     )
+    declared = (declared or Declared()).of_method(method_class)
     folder = RunFolder(identity.folder(Path(out)))
 
     with _named_errors(folder.path), folder.locked():
         if force:
             folder.clear()
         if (row := _finished_row(folder)) is not None:
-            return Outcome(row, folder, fresh=False)
+            return Outcome(_declared_anew(row, declared, folder), folder, fresh=False)
         folder.row.unlink(missing_ok=True)
         draft = RowDraft(
             identity.subject,
             method_class.reference,
-            SELECTION_RULE,
+            SURVEY_RULE if task.card.survey else SELECTION_RULE,
             current_provenance(device, threads),
             snr=task.snr,
             control=method_class.control,
@@ -160,10 +176,14 @@ def run(
             code=method_code(method_class),
             source_sha256=source_sha256(method_class),
             given=given or Given(),
+            declared=declared,
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, identity.settings())
-        job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
+        job = _Job(
+            task, method_class, hyperparameters, seed, scale, device, quiet, folder,
+            identity.with_seed(0).settings(),
+        )  # fmt: skip
         row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
         folder.clear_rankings()
@@ -194,6 +214,10 @@ class _Job:
     device: str
     quiet: bool
     folder: RunFolder
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        self.views = Views(self.task, self.scale, self.method_class, self.seed)
 
     def make(self) -> Method:
         method = self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
@@ -201,14 +225,12 @@ class _Job:
             method.forward = self.task.forward_model()
         return method
 
-    def view(self, split: str) -> SplitView:
-        """Return a split with the labels that the method may see."""
-        return view_split(self.task, split, self.scale, self.method_class.label_access, self.seed)
-
     def run(self, draft: RowDraft, digest: str, began: float) -> Row:
         """Run all stages and return the row, also of a fit that diverges or fails."""
         access = self.method_class.label_access
-        train, validation = self.view(self.task.training_split(access)), self.view("validation")
+        train, validation = (
+            self.views.of(split) for split in (self.task.training_split(access), "validation")
+        )
         seconds = {"data": time.perf_counter() - began}
         worker = Worker.of(draft.provenance)
         load = MachineLoad()
@@ -223,6 +245,7 @@ class _Job:
             result,
             seconds={name: round(value, 2) for name, value in seconds.items()},
             load=load.measured(),
+            filling=None if self.views.filling is None else FILLING,
             peak_memory_mb=round(peak / 1e6, 1),
         )
         if len(fit.workers) > 1:
@@ -263,7 +286,9 @@ class _Job:
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         probed = self.task.probed_split
-        total = 2 * (sizes[probed] + decoded * (sizes["validation"] + sizes["test"]))
+        total = self.task.card.spectra_each("test") * (
+            sizes[probed] + decoded * (sizes["validation"] + sizes["test"])
+        )
         label = f"score {method.name}"
         with bar(
             label=label, total=total, unit="spectra", unit_scale=True, quiet=self.quiet
@@ -272,28 +297,34 @@ class _Job:
             encoded = train if probed == "train" else validation
             probes = Probes(encode_split(method, encoded, advance), encoded.labels)
             # Probes take seconds and select nothing, so they are scored on test only.
-            on_validation, _, _ = self._score(method, "validation", validation, None, advance)
-            test = self.view("test")
+            estimates = {}
+            if validation.labels.has_siblings:  # a survey may keep all of its groups for test
+                of_validation, _, _ = self._score(method, "validation", validation, None, advance)
+                estimates = of_validation.estimates
+            test = self.views.of("test")
+            looks_before = look(self.task, self.scale, self.method_class.name, self.settings)
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
         if not method.control:  # one of them cheats so on purpose
             require_own_latents(method, test, latent)
+            require_state(method, self.make, self.folder.best, test, latent)
         with stage("write files"):
             write_hdf5(self.folder.latents, {"latent": latent})
-            write_ranks(self.folder.ranks, on_test.ranks.rank, on_test.ranks.tied)
+            write_ranks(self.folder.ranks, *Ranks.of(on_test.ranks))
             if errors is not None:
-                self._write_example(method, latent, test.labels.nuisance, errors)
+                self._write_example(method, latent, test.labels, errors)
         selected = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
         return Result(
             "ok",
             remark(selected, method.diagnostics),
             on_test.estimates,
-            on_validation.estimates,
+            estimates,
             recorded_diagnostics(selected, method.diagnostics),
             ranks_digest(on_test.ranks.rank),
             epoch=fit.best_epoch or None,
             epochs=fit.epoch_done,
             n_parameters=method.n_parameters,
             state_sha256=checkpoint.state_sha256(checkpoint.load(self.folder.best)[0]),
+            looks_before=looks_before,
         )
 
     def _score(
@@ -308,34 +339,70 @@ class _Job:
         latent = encode_split(method, split_view, advance)
         errors = None
         if method.has_decoder:
-            errors = reconstruction_errors(
-                self.task.noiseless_flux(split, self.scale),
-                len(latent),
-                decoder(method, latent, labels.nuisance, len(self.task.wavelength)),
-                advance,
-            )
+            errors = self._errors(method, split, latent, labels, advance)
+        error = None
+        if method.control and split_view.view.error is not None:  # their own distances use it
+            error = unshuffle(split_view.view.error, split_view.order, latent.shape[1])
         ranks = rank_stars(
-            method, latent, labels, checkpoint=self.folder.ranking(split), quiet=self.quiet
+            method,
+            latent,
+            labels,
+            error=error,
+            checkpoint=self.folder.ranking(split),
+            quiet=self.quiet,
         )
         scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
         return scores, latent, errors
 
+    def _errors(
+        self,
+        method: Method,
+        split: str,
+        latent: np.ndarray,
+        labels: Labels,
+        advance: Callable[[int], object],
+    ) -> Errors:
+        """Return the errors of reconstructions, of pairs or of the siblings of a survey."""
+        n_pixels = len(self.task.wavelength)
+        if labels.group is not None:
+            return sibling_errors(
+                self.task.chunks(split, self.scale),
+                labels.group,
+                sibling_decoder(method, latent[:, 0], labels.nuisance[:, 0], n_pixels),
+                advance,
+            )
+        return reconstruction_errors(
+            self.task.noiseless_flux(split, self.scale),
+            len(latent),
+            decoder(method, latent, labels.nuisance, n_pixels),
+            advance,
+        )
+
     def _write_example(
-        self, method: Method, latent: np.ndarray, nuisance: np.ndarray, errors: Errors
+        self, method: Method, latent: np.ndarray, labels: Labels, errors: Errors
     ) -> None:
         """Write the spectra of the test star with the median swapped error, for the figure."""
-        star = np.argsort(errors.swapped, axis=None, kind="stable")[errors.swapped.size // 2]
-        pair, half = divmod(int(star), 2)
-        reconstruct = decoder(method, latent, nuisance, len(self.task.wavelength))
-        plain, swapped = (flux[0, half] for flux in reconstruct(slice(pair, pair + 1)))
-        truth = self.task.make("test", pair, pair + 1).noiseless_flux[0, half]
+        nuisance, n_pixels = labels.nuisance, len(self.task.wavelength)
+        place = np.argsort(errors.swapped, axis=None, kind="stable")[errors.swapped.size // 2]
+        if labels.group is None:
+            star, half = divmod(int(place), 2)
+            twin = star, 1 - half
+            reconstruct = decoder(method, latent, nuisance, n_pixels)
+            plain, swapped = (flux[0, half] for flux in reconstruct(slice(star, star + 1)))
+        else:
+            pairs = ordered_pairs(labels.group)
+            star, half, twin = int(pairs.query[place]), 0, (int(pairs.sibling[place]), 0)
+            decode = sibling_decoder(method, latent[:, 0], nuisance[:, 0], n_pixels)
+            at = np.array([star, star])
+            plain, swapped = decode(np.array([star, twin[0]]), at)
+        truth = self.task.make("test", star, star + 1).noiseless_flux[0, half]
         write_example(
             self.folder.example,
             Example(
-                pair,
+                star,
                 half,
-                tuple(nuisance[pair, half].tolist()),
-                tuple(nuisance[pair, 1 - half].tolist()),
+                tuple(nuisance[star, half].tolist()),
+                tuple(nuisance[twin].tolist()),
                 self.task.wavelength,
                 truth,
                 plain,
@@ -402,6 +469,17 @@ def _finished_row(folder: RunFolder) -> Row | None:
         say(f"{error}; the run counts as unfinished.")
         return None
     return None if row.status == "failed" else row
+
+
+def _declared_anew(row: Row, declared: Declared, folder: RunFolder) -> Row:
+    """Return a finished row with what its author says now, and write it if that differs."""
+    said = {key: value for key, value in asdict(declared).items() if value is not None}
+    again = row.model_copy(update={"declared": row.declared.model_copy(update=said)})
+    if again == row:
+        return row
+    again = parse_row(row_text(again), str(folder.row))  # the text is checked as any row's
+    write_row(again, folder.row)
+    return again
 
 
 def _one_line(error: BaseException, method_class: type[Method]) -> str:

@@ -20,6 +20,13 @@ of how the effects of the elements change with Teff and log g, can undo it (docs
 twins disagree by is not only such a rotation: part of it is information that is lost at some
 temperatures."""
 
+LEVELS = """\
+Level: how far the rows of a line have been checked, and of several rows the lowest. Submitted: the
+file was checked by itself, so it could be made up. Reproduced: a second run agreed, and its outcome
+is kept. Confirmed: the method's state, fixed before, did as well on new stars that did not exist
+then. Submitted rows have no rank of their own; they stand below those that were checked, and move
+the rank of none."""
+
 SOURCES = """\
 Published values were measured by other authors on other spectra, so they are not ranked. The share
 of nearest twins decreases with the number of stars searched, which is given with each value.

@@ -40,6 +40,8 @@ def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -
             "label is omitted."
         )
         return "\n".join(lines)
+    if isinstance(rank_a, list) or isinstance(rank_b, list):
+        return "\n".join(lines)  # of a survey, whose siblings differ in their labels
     nuisance, composition = task.drawn_labels("test", row.scale)
     labels = star_labels(nuisance, composition, task.nuisance_names, task.elements)
     stars_a, stars_b = (

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from starbench.leaderboard.statistics.aggregate import Group, sections
 from starbench.leaderboard.statistics.resampling import (
     TAILS,
     Floats,
+    OfSeeds,
     Resampled,
     found_share,
     mean_over_all_seeds,
@@ -119,31 +119,35 @@ def pairwise(methods: Sequence[Resampled]) -> dict[tuple[int, int], Comparison]:
     }
 
 
-def ranks_of(groups: Sequence[Group]) -> list[npt.NDArray[np.int64]]:
+def ranks_of(groups: Sequence[Group]) -> list[OfSeeds]:
     """Read the ranks of groups that were scored on the same stars.
 
     Returns
     -------
-    list of numpy.ndarray [n_seeds, n_pairs, 2], int64
-        One array per group.
+    list of OfSeeds
+        One for each group.
 
     Raises
     ------
     RowError
         If ranks are missing, or differ in their number of pairs.
     """
-    ranks = [[read_ranks(ranks_beside(entry.path)).rank for entry in group.entries]
-             for group in groups]  # fmt: skip
-    counts = Counter(len(rank) for of_group in ranks for rank in of_group)
+    ranks = [[read_ranks(ranks_beside(entry.path)) for entry in group.entries] for group in groups]
+    counts = Counter(len(each.rank) for of_group in ranks for each in of_group)
     expected = max(counts, key=lambda n_pairs: (counts[n_pairs], n_pairs), default=0)
     for group, of_group in zip(groups, ranks, strict=True):
-        for entry, rank in zip(group.entries, of_group, strict=True):
-            if len(rank) != expected:
+        for entry, each in zip(group.entries, of_group, strict=True):
+            if len(each.rank) != expected:
                 raise RowError(
-                    f"{printable(entry.path)}: the ranks are of {len(rank):,} pairs, but those of "
-                    f"other rows of this task are of {expected:,}; remove the row"
+                    f"{printable(entry.path)}: the ranks are of {len(each.rank):,} pairs, but "
+                    f"those of other rows of this task are of {expected:,}; remove the row"
                 )
-    return [np.stack(of_group) for of_group in ranks]
+    return [
+        of_group
+        if any(each.group is not None for each in of_group)
+        else np.stack([each.rank for each in of_group])
+        for of_group in ranks
+    ]
 
 
 def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, Group]:
@@ -174,10 +178,8 @@ def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, 
     return first, second
 
 
-def compare_ranks(
-    ranks_a: npt.NDArray[np.int64], ranks_b: npt.NDArray[np.int64], metric: str
-) -> Comparison:
-    """Compare two methods by the ranks [n_seeds, n_pairs, 2] of their seeds."""
+def compare_ranks(ranks_a: OfSeeds, ranks_b: OfSeeds, metric: str) -> Comparison:
+    """Compare two methods by the ranks of their seeds."""
     return compare_shares(
         *(
             np.stack([found_share(rank, metric) for rank in of_seeds])

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from starbench.common.progress import stage
 from starbench.leaderboard.statistics.aggregate import Group, Section
 from starbench.leaderboard.statistics.compare import ranks_of
 from starbench.leaderboard.statistics.resampling import (
+    OfSeeds,
     Resampled,
     found_share,
     resample_all,
@@ -36,8 +36,8 @@ class Judgement:
         controls included.
     ranks : dict of str to int
         By `Group.key`; see `starbench.leaderboard.statistics.verdict.Verdict.ranks`. Controls,
-        superseded versions, groups with fewer than three scored seeds and groups of which more runs
-        diverged than were scored have none.
+        superseded versions, groups with submitted rows, groups with fewer than three scored seeds
+        and groups of which more runs diverged than were scored have none.
     verdicts : dict of str to dict of str to Verdict
         By label access and task, from the newest section with a competing method.
     """
@@ -49,7 +49,7 @@ class Judgement:
 
 def judge(
     judged_sections: Sequence[Section],
-    ranks: Callable[[Sequence[Group]], list[npt.NDArray[np.int64]]] = ranks_of,
+    ranks: Callable[[Sequence[Group]], list[OfSeeds]] = ranks_of,
 ) -> Judgement:
     """Judge the methods of each section among themselves.
 
@@ -58,7 +58,7 @@ def judge(
     judged_sections : sequence of Section
         As `starbench.leaderboard.statistics.aggregate.sections` sorts them, the newest first.
     ranks : callable
-        From groups to the ranks of each [n_seeds, n_pairs, 2]; by default those on disk.
+        From groups to the ranks of each; by default those on disk.
     """
     judged = Judgement()
     for section in stage("compare methods", judged_sections, unit="track"):
@@ -78,7 +78,7 @@ def judge(
     return judged
 
 
-def _resampled(of_groups: Sequence[npt.NDArray[np.int64]]) -> dict[str, list[Resampled]]:
+def _resampled(of_groups: Sequence[OfSeeds]) -> dict[str, list[Resampled]]:
     """Resample the three shares of all groups at once; return them by metric."""
     found = [
         np.stack([found_share(rank, metric) for rank in of_seeds])

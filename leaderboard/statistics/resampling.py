@@ -25,12 +25,17 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.metrics import resample_pairs
-from starbench.metrics.bootstrap import interval, resampled_sums
+from starbench.metrics.bootstrap import group_means, interval, resampled_sums
 from starbench.metrics.recovery import PER_MILLE, within
+from starbench.results.ranks import Ranks
 
 TAILS = 0.05  # probability outside an interval
 
 Floats = npt.NDArray[np.float64]
+
+
+OfSeeds = npt.NDArray[np.int64] | list[Ranks]
+"""Ranks of a method's seeds: [n_seeds, n_pairs, 2], or those of a survey's siblings."""
 
 
 def found_stars(rank: npt.NDArray[np.int64], metric: str) -> npt.NDArray[np.bool_]:
@@ -38,8 +43,16 @@ def found_stars(rank: npt.NDArray[np.int64], metric: str) -> npt.NDArray[np.bool
     return within(rank, PER_MILLE[metric])
 
 
-def found_share(rank: npt.NDArray[np.int64], metric: str) -> Floats:
-    """Return for each pair [n_pairs] the fraction of its two stars whose twin ranks low enough."""
+def found_share(rank: npt.NDArray[np.int64] | Ranks, metric: str) -> Floats:
+    """Return for each pair [n_pairs] the fraction of its two stars whose twin ranks low enough.
+
+    In a survey for each group [n_groups] the fraction of its ordered pairs of siblings.
+    """
+    if isinstance(rank, Ranks):
+        if rank.group is not None:
+            found = within(rank.rank, PER_MILLE[metric], rank.n_stars)
+            return group_means(found, rank.group)
+        rank = rank.rank
     share: Floats = found_stars(rank, metric).mean(axis=1)
     return share
 
@@ -79,8 +92,11 @@ def resample_all(
         return []
     n_pairs = found[0].shape[1]
     # Halves times whole numbers, a million at most: float32 sums are exact, so they depend neither
-    # on the machine nor on which methods are resampled together.
-    stacked = np.concatenate(found).T.astype(np.float32)
+    # on the machine nor on which methods are resampled together. Shares of a survey's groups are
+    # no halves.
+    stacked = np.concatenate(found).T
+    if (2 * stacked % 1 == 0).all():
+        stacked = stacked.astype(np.float32)
     counts = resample_pairs(n_pairs) if counts is None else counts
     shares = resampled_sums(counts, stacked) / n_pairs
     ends = np.cumsum([len(each) for each in found])

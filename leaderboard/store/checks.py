@@ -15,7 +15,7 @@ from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import make_hyperparameters
-from starbench.metrics import TwinRanks, metric, recovery_estimates, resample_pairs, twin_ranks
+from starbench.metrics import metric, recovery_estimates, resample_pairs, twin_ranks
 from starbench.results.ranks import Ranks, ranks_digest
 from starbench.results.schema import RecordedEstimate, Row
 from starbench.results.text import RowError, printable
@@ -76,8 +76,9 @@ def check_rank_values(
 ) -> None:
     """Recompute rank metrics and refuse values that differ; see `check_rank_metrics`."""
     # Values do not depend on the resamples, so one suffices where only values are compared.
-    counts = None if intervals else resample_pairs(len(ranks.rank), 1)
-    for key, expected in recovery_estimates(TwinRanks(*ranks), counts=counts).items():
+    n_groups = len(ranks.rank) if ranks.group is None else int(ranks.group.max()) + 1
+    counts = None if intervals else resample_pairs(n_groups, 1)
+    for key, expected in recovery_estimates(ranks.measured(), counts=counts).items():
         recorded = metrics.get(key)
         if recorded is None or recorded.version != expected.version:
             continue
@@ -108,6 +109,8 @@ def interval_of(estimate: RecordedEstimate) -> tuple[float, float] | None:
 def check_latents(ranks: Ranks, path: Path) -> None:
     """Rank the twins again from the latents of a run and refuse ranks that differ.
 
+    Those of a survey are not ranked again, as the groups of its stars are not beside the latents.
+
     Parameters
     ----------
     ranks : Ranks
@@ -126,6 +129,13 @@ def check_latents(ranks: Ranks, path: Path) -> None:
             latent = file.get("latent")
             if not isinstance(latent, h5py.Dataset) or latent.dtype.kind != "f":
                 raise RowError(f"{name}: dataset `latent` of floating-point numbers is missing")
+            if ranks.n_stars is not None:
+                if latent.ndim != 3 or latent.shape[:2] != (ranks.n_stars, 1):
+                    expected = f"[{ranks.n_stars}, 1, d]"
+                    raise RowError(
+                        f"{name}: `latent` should be {expected}, not {list(latent.shape)}"
+                    )
+                return
             if latent.ndim != 3 or latent.shape[:2] != ranks.rank.shape:
                 expected = f"[{len(ranks.rank)}, 2, d]"
                 raise RowError(f"{name}: `latent` should be {expected}, not {list(latent.shape)}")
@@ -211,9 +221,14 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: BoardTask) -> Non
         "run again on its data",
     )
     n_pairs = task.sizes(row.scale)["test"]
-    if ranks is not None and len(ranks.rank) != n_pairs:
+    if ranks is None:
+        return
+    n_ranked, what = len(ranks.rank), "pairs"
+    if ranks.n_stars is not None:
+        n_ranked, what = ranks.n_stars, "stars"
+    if n_ranked != n_pairs:
         raise RowError(
-            f"{name}: the ranks are of {len(ranks.rank):,} pairs, but the test split of "
+            f"{name}: the ranks are of {n_ranked:,} {what}, but the test split of "
             f"{row.task} has {n_pairs:,}; run with --scale {row.scale}"
         )
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starbench.metrics.bootstrap import group_means
 from starbench.metrics.recovery import PER_MILLE, within
+from starbench.results.ranks import Ranks
 
 LARGEST_EXCESS = 4.0
 """Standard errors by which a row may find more twins than the repeated run.
@@ -56,27 +58,25 @@ class RankChanges:
         return f"{abs(share):.2f} points {'more' if share > 0 else 'fewer'}"
 
 
-def rank_changes(row: np.ndarray, again: np.ndarray) -> RankChanges:
-    """Compare the ranks of a row with those of the repeated run.
-
-    Parameters
-    ----------
-    row, again : numpy.ndarray [n_pairs, 2], int64
-    """
-    found, found_again = row == 1, again == 1
+def rank_changes(row: Ranks, again: Ranks) -> RankChanges:
+    """Compare the ranks of a row with those of the repeated run."""
+    found, found_again = row.rank == 1, again.rank == 1
     return RankChanges(
-        stars=row.size,
-        differing=int(np.count_nonzero(row != again)),
+        stars=row.rank.size,
+        differing=int(np.count_nonzero(row.rank != again.rank)),
         only_row=int(np.count_nonzero(found & ~found_again)),
         only_again=int(np.count_nonzero(found_again & ~found)),
-        excess=max(
-            _excess(within(row, share), within(again, share)) for share in PER_MILLE.values()
-        ),
+        excess=max(_excess(row, again, share) for share in PER_MILLE.values()),
     )
 
 
-def _excess(found: np.ndarray, found_again: np.ndarray) -> float:
-    """Return the sign test over pairs, whose halves share their distance, in standard errors."""
-    difference = (found.astype(int) - found_again).sum(axis=1)
-    squares = int((difference**2).sum())
-    return float(difference.sum() / math.sqrt(squares)) if squares else 0.0
+def _excess(row: Ranks, again: Ranks, per_mille: int) -> float:
+    """Return the sign test over pairs, whose halves share their distance, in standard errors.
+
+    In a survey it is one over groups, of the mean of each.
+    """
+    found, found_again = (within(each.rank, per_mille, each.n_stars) for each in (row, again))
+    changed = found.astype(int) - found_again
+    by_pair = changed.sum(axis=1) if row.group is None else group_means(changed, row.group)
+    squares = float((by_pair**2).sum())
+    return float(by_pair.sum() / math.sqrt(squares)) if squares else 0.0

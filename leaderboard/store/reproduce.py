@@ -25,7 +25,7 @@ from starbench.leaderboard.store.checks import (
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS, RankChanges, rank_changes
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
-from starbench.metrics import METRICS, TwinRanks, family, metric, recovery_estimates
+from starbench.metrics import METRICS, family, metric, recovery_estimates
 from starbench.results.ranks import Ranks
 from starbench.results.schema import Hardware, RecordedEstimate, Row
 from starbench.results.text import RowError, printable
@@ -123,7 +123,7 @@ def compare(row: Row, ranks: Ranks, again: Row, ranks_again: Ranks) -> Reproduct
     conditions = differing_conditions(row, again)
     return Reproduction(
         agreements(row, again, ranks_again, equal=not conditions),
-        rank_changes(ranks.rank, ranks_again.rank),
+        rank_changes(ranks, ranks_again),
         conditions,
     )
 
@@ -187,7 +187,7 @@ def agreements(
         has none, are left out.
     """
     same = row.ranks_sha256 == again.ranks_sha256
-    from_ranks = () if ranks is None or not same else recovery_estimates(TwinRanks(*ranks))
+    from_ranks = () if ranks is None or not same else recovery_estimates(ranks.measured())
     order = {name: number for number, name in enumerate(METRICS)}
     older = not any(metric(name).later for name in row.metrics)
     names = sorted(

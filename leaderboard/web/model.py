@@ -10,6 +10,7 @@ import numpy.typing as npt
 from starbench.leaderboard.statistics.aggregate import Group, Section, sections
 from starbench.leaderboard.statistics.compare import ranks_of
 from starbench.leaderboard.statistics.judgement import Judgement, judge
+from starbench.leaderboard.statistics.resampling import OfSeeds
 from starbench.leaderboard.statistics.suite import SuiteScores, score_suite
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
@@ -76,8 +77,9 @@ class Scored(Standing):
     curve : Curve
     n_stars : int
         Number of stars whose twins were ranked.
-    found : numpy.ndarray [n_pairs, 2]
-        For each star, the share of seeds that found its twin nearest.
+    found : numpy.ndarray [n_pairs, 2] or [n_ordered]
+        For each star, or ordered pair of a survey's siblings, the share of seeds that found its
+        twin nearest.
     """
 
     curve: Curve
@@ -183,9 +185,9 @@ def summarise(
         Wraps what takes time, such as a progress bar.
     """
     all_sections = sections(entries)
-    ranks: dict[str, npt.NDArray[np.int64]] = {}
+    ranks: dict[str, OfSeeds] = {}
 
-    def read(groups: Sequence[Group]) -> list[npt.NDArray[np.int64]]:
+    def read(groups: Sequence[Group]) -> list[OfSeeds]:
         new = [group for group in groups if group.key not in ranks]
         ranks.update(zip((group.key for group in new), ranks_of(new), strict=True))
         return [ranks[group.key] for group in groups]
@@ -230,7 +232,9 @@ def summarise(
     )
 
 
-def _scored(standing: Standing, ranks: npt.NDArray[np.int64]) -> Scored:
+def _scored(standing: Standing, ranks: OfSeeds) -> Scored:
+    first = ranks[0]
+    n_stars = first.size if isinstance(first, np.ndarray) else first.n_stars or 0
     return Scored(
         standing.group,
         standing.section,
@@ -238,7 +242,7 @@ def _scored(standing: Standing, ranks: npt.NDArray[np.int64]) -> Scored:
         standing.rank,
         standing.current,
         recovery_curve(ranks),
-        ranks[0].size,
+        n_stars,
         nearest(ranks),
     )
 
@@ -253,6 +257,8 @@ def _stars(
         if data != (section.task_version, section.data_fingerprint):
             return None, ()
         nuisance, _ = task.drawn_labels("test", section.scale)
+        if nuisance.shape[1] == 1:  # of a survey, whose siblings differ in their labels
+            return None, ()
     except DataError:  # the task is not installed, or its labels cannot be drawn here
         return None, ()
     return nuisance, tuple(task.nuisance_names)

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from starbench.leaderboard.statistics.resampling import Floats, resample_all, share_interval
+from starbench.leaderboard.statistics.resampling import (
+    Floats,
+    OfSeeds,
+    resample_all,
+    share_interval,
+)
+from starbench.metrics.bootstrap import group_means
+from starbench.results.ranks import Ranks
 
 RANKS = (1, 3, 10, 25, 100, 250, 1000, 5000)
 """The ranks k of a curve; 1, 25 and 250 give the leaderboard's three shares at full scale."""
@@ -33,22 +40,33 @@ class Curve:
     high: Floats
 
 
-def recovery_curve(ranks: npt.NDArray[np.int64]) -> Curve:
-    """Return the curve of a method, see `starbench.leaderboard.statistics.resampling`.
-
-    Parameters
-    ----------
-    ranks : numpy.ndarray [n_seeds, n_pairs, 2], int64
-    """
-    k = np.array([rank for rank in RANKS if rank < ranks[0].size])
-    resampled = resample_all([(ranks <= rank).mean(axis=2) for rank in k])
+def recovery_curve(ranks: OfSeeds) -> Curve:
+    """Return the curve of a method, see `starbench.leaderboard.statistics.resampling`."""
+    first = ranks[0]
+    n_stars = first.size if isinstance(first, np.ndarray) else first.n_stars or 0
+    k = np.array([rank for rank in RANKS if rank < n_stars])
+    resampled = resample_all([np.stack([_within(each, rank) for each in ranks]) for rank in k])
     low, high = np.transpose([share_interval(each) for each in resampled])
     return Curve(k, np.array([each.share for each in resampled]), low, high)
 
 
-def nearest(ranks: npt.NDArray[np.int64]) -> Floats:
-    """Return for each star the share of seeds that found its twin nearest [n_pairs, 2]."""
-    share: Floats = np.mean([rank == 1 for rank in ranks], axis=0)
+def _within(ranks: npt.NDArray[np.int64] | Ranks, k: int) -> Floats:
+    """Return for each pair, or group of a survey, the share of its stars with a rank up to k."""
+    if isinstance(ranks, np.ndarray):
+        share: Floats = (ranks <= k).mean(axis=1)
+        return share
+    if ranks.group is None:
+        return _within(ranks.rank, k)
+    return group_means(ranks.rank <= k, ranks.group)
+
+
+def nearest(ranks: OfSeeds) -> Floats:
+    """Return for each star the share of seeds that found its twin nearest [n_pairs, 2].
+
+    In a survey [n_ordered], for each ordered pair of siblings.
+    """
+    arrays = [each if isinstance(each, np.ndarray) else each.rank for each in ranks]
+    share: Floats = np.mean([rank == 1 for rank in arrays], axis=0)
     return share
 
 

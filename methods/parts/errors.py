@@ -1,11 +1,13 @@
 r"""Errors of single pixels as weights, and as one level of noise for each spectrum.
 
-A pixel of error e in a spectrum of least error s has the weight
+A pixel of error e has the weight
 
-.. math:: w_p = s^2 / e_p^2 ,
+.. math:: w_p = \min(1, s^2 / e_p^2) ,
 
-1 for the best pixels of a spectrum and 0 for masked ones. Every spectrum counts alike, whatever its
-signal-to-noise ratio, and a spectrum whose errors are all equal is weighted as one without errors.
+where s is the error that the best twentieth of the spectrum's unmasked pixels does not exceed (not
+the least one, as a single error that is far too small would take the weight of all other pixels).
+So w is 1 for the best pixels of a spectrum and 0 for masked ones. Every spectrum counts alike,
+whatever its signal-to-noise ratio, and one whose errors are all equal is weighted as one without.
 """
 
 import dataclasses
@@ -18,10 +20,11 @@ from starbench.methods.base import View, constant_error
 SAMPLE = 32_768  # spectra, the first of a shuffled set, that tell its noise and its components
 
 _CHUNK = 4096  # spectra at a time
+_BEST_SHARE = 0.05  # of the pixels of a spectrum
 
 
 def pixel_weights(error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weight of each pixel, and the least error of each spectrum.
+    """Return the weight of each pixel, and the error of the best pixels of each spectrum.
 
     Parameters
     ----------
@@ -32,12 +35,13 @@ def pixel_weights(error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     -------
     weight : numpy.ndarray [n, n_pixels], float32
         From 0 to 1.
-    least : numpy.ndarray [n], float32
-        1 for a spectrum without any unmasked pixel.
+    best : numpy.ndarray [n], float32
+        The error s; 1 for a spectrum without any unmasked pixel.
     """
-    least = error.min(axis=1)
-    least = np.where(np.isfinite(least), least, np.float32(1))
-    return np.square(least[:, None] / error), least
+    place = (_BEST_SHARE * np.isfinite(error).sum(axis=1)).astype(int)
+    best = np.take_along_axis(np.sort(error, axis=1), place[:, None], 1)
+    best = np.where(np.isfinite(best), best, np.float32(1))
+    return np.square(np.minimum(best / error, np.float32(1))), best[:, 0]
 
 
 def constant(error: np.ndarray) -> bool:
@@ -50,8 +54,8 @@ def noise_levels(error: np.ndarray) -> np.ndarray:
 
     It is the root mean square over pixels of w e, the noise that weighting leaves.
     """
-    weight, least = pixel_weights(error)
-    levels: np.ndarray = least * np.sqrt(weight.mean(axis=1, dtype=np.float64))
+    weight, best = pixel_weights(error)
+    levels: np.ndarray = best * np.sqrt(weight.mean(axis=1, dtype=np.float64))
     return levels
 
 

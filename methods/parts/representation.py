@@ -7,7 +7,7 @@ orthonormal: the squared error summed over pixels is the squared error summed ov
 plus the part outside the subspace that no coefficient can express.
 
 Spectra with an error for each pixel are projected with the weights w of `errors.py`. With the
-components W, the variances L of the coefficients as a prior, and the least error s,
+components W, the variances L of the coefficients as a prior, and the error s of the best pixels,
 
 .. math::
 
@@ -18,8 +18,8 @@ components W, the variances L of the coefficients as a prior, and the least erro
 The estimate c-hat is the most probable one, and c is the projection of the spectrum in which a
 share 1 - w of each pixel is what c-hat expects. So masked pixels carry no weight, and c is the
 plain projection where all weights are 1. The components are those of such completed spectra,
-completed anew with the components of the step before: expectation maximisation, which minimises
-the weighted squared error.
+completed anew with the components of the step before: expectation maximisation, which lowers the
+weighted squared error, with the prior, in each step.
 
 References
 ----------
@@ -180,7 +180,7 @@ class Representation(nn.Module):
         result = torch.empty(len(flux), len(self))
         if error is not None and not all(constant(part) for _, part in walk(_CHUNK, error)):
             for rows, seen, uncertain in walk(WEIGHTED_ROWS, flux, error):
-                result[rows] = self._measured(seen, uncertain)[0]
+                result[rows] = self._equations(seen, uncertain).completed().float()
             return result
         for rows, centred in _centred(flux, self.mean):
             result[rows] = centred if self.components is None else centred @ self.components.T
@@ -190,19 +190,16 @@ class Representation(nn.Module):
         """Return what flux [n, n_pixels] with errors tells of its coefficients, n k^2 numbers."""
         parts = []
         for _, seen, uncertain in walk(WEIGHTED_ROWS, flux, error):
-            coefficients, score, information, ridge, least = self._measured(seen, uncertain)
-            if information.ndim == 2:
-                gain = (1 + ridge) / (information + ridge)
-            else:
-                matrix = information + torch.diag_embed(ridge)
-                gain = (1 + ridge)[..., None] * torch.linalg.inv(matrix)
-            variance = least.square().reshape(-1, *(1,) * (gain.ndim - 1))
+            equations = self._equations(seen, uncertain)
+            variance = equations.best.square()[:, None]
+            diagonal = equations.matrix.ndim == 2
+            of_matrix = variance if diagonal else variance[..., None]
             parts.append(
                 Measured(
-                    coefficients.float(),
-                    (score / least.square()[:, None]).float(),
-                    (information / variance).float(),
-                    (gain * variance).float(),
+                    equations.completed().float(),
+                    (equations.vector / variance).float(),
+                    (equations.matrix / of_matrix).float(),
+                    (equations.gain() * of_matrix).float(),
                 )
             )
         return Measured.joined(parts)
@@ -214,29 +211,22 @@ class Representation(nn.Module):
             total += self.measured(seen, uncertain).covariance().sum(0)
         return total / len(error)
 
-    def _measured(self, flux: np.ndarray, error: np.ndarray) -> tuple[torch.Tensor, ...]:
-        """Return c, and W w (x - mean), W diag(w) W^T, s^2 / L and s, all in float64."""
-        weight, least = (torch.from_numpy(array) for array in pixel_weights(error))
-        seen = _centred_seen(flux, error, self.mean)
+    def _equations(self, flux: np.ndarray, error: np.ndarray) -> "_Equations":
+        """Return the weighted normal equations of flux [n, n_pixels] with errors."""
+        weight, seen, best = _weighted(flux, error, self.mean)
         if self.components is None:
-            score, information = seen.double(), weight.double()
+            vector, matrix = seen, weight
         else:
-            score = (seen @ self.components.T).double()
-            information = _gram(self.components, weight).double()
+            vector, matrix = seen @ self.components.T, _gram(self.components, weight)
         variance = self.deviation.double().square().clamp_min(1e-30)
-        ridge = (least.double().square()[:, None] / variance).clamp_min(_LEAST_RIDGE)
-        if self.components is None:
-            expected = score / (information + ridge)
-        else:
-            expected = torch.linalg.solve(information + torch.diag_embed(ridge), score)
-        return (1 + ridge) * expected, score, information, ridge, least.double()
+        ridge = (best.square()[:, None] / variance).clamp_min(_LEAST_RIDGE)
+        return _Equations(vector.double(), matrix.double(), ridge, best)
 
     def completed(self, flux: np.ndarray, error: np.ndarray) -> torch.Tensor:
         """Return flux [n, n_pixels], less the mean, with what pixels of low weight should hold."""
-        coefficients, _, _, ridge, _ = self._measured(flux, error)
-        expected = self.flux((coefficients / (1 + ridge)).float()) - self.mean
-        weight = torch.from_numpy(pixel_weights(error)[0])
-        return _centred_seen(flux, error, self.mean) + (1 - weight) * expected
+        expected = self.flux(self._equations(flux, error).expected().float()) - self.mean
+        weight, seen, _ = _weighted(flux, error, self.mean)
+        return seen + (1 - weight) * expected
 
     def flux(self, coefficients: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Turn coefficients [n, n_coefficients] into flux [n, n_pixels], written to `out` if given.
@@ -253,11 +243,44 @@ class Representation(nn.Module):
         return 0 if self.components is None else self.components.numel()
 
 
-def _centred_seen(flux: np.ndarray, error: np.ndarray, mean: torch.Tensor) -> torch.Tensor:
-    """Return the flux [n, n_pixels] less its mean, times the weights; 0 in masked pixels."""
-    weight = torch.from_numpy(pixel_weights(error)[0])
-    # The product alone would let NaN and rounding of masked flux pass.
-    return torch.where(weight > 0, weight * (torch.as_tensor(flux) - mean), 0.0)
+@dataclass(frozen=True)
+class _Equations:
+    """Weighted normal equations of the coefficients of n spectra, in float64."""
+
+    vector: torch.Tensor  # [n, k], W diag(w) (x - mean)
+    matrix: torch.Tensor  # [n, k, k], W diag(w) W^T; on pixels [n, k], its diagonal
+    ridge: torch.Tensor  # [n, k], s^2 / L
+    best: torch.Tensor  # [n], s
+
+    def expected(self) -> torch.Tensor:
+        """Return the most probable coefficients c-hat [n, k]."""
+        if self.matrix.ndim == 2:
+            return self.vector / (self.matrix + self.ridge)
+        solved: torch.Tensor = torch.linalg.solve(self._with_ridge(), self.vector)
+        return solved
+
+    def completed(self) -> torch.Tensor:
+        """Return the coefficients c [n, k] of the completed spectra."""
+        return (1 + self.ridge) * self.expected()
+
+    def gain(self) -> torch.Tensor:
+        """Return the matrix [n, k, k] by which the vector makes c; on pixels its diagonal."""
+        if self.matrix.ndim == 2:
+            return (1 + self.ridge) / (self.matrix + self.ridge)
+        return (1 + self.ridge)[..., None] * torch.linalg.inv(self._with_ridge())
+
+    def _with_ridge(self) -> torch.Tensor:
+        return self.matrix + torch.diag_embed(self.ridge)
+
+
+def _weighted(
+    flux: np.ndarray, error: np.ndarray, mean: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the weights w, the flux less its mean times w, and the errors s (float64)."""
+    weight, best = (torch.from_numpy(array) for array in pixel_weights(error))
+    # The product alone would let NaN of masked flux pass.
+    seen = torch.where(weight > 0, weight * (torch.as_tensor(flux) - mean), 0.0)
+    return weight, seen, best.double()
 
 
 def _gram(components: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -399,8 +422,9 @@ def _weighted_components(
         image, shift = torch.zeros_like(subspace), torch.zeros_like(mean)
         square = 0.0
         for _, seen, uncertain in walk(WEIGHTED_ROWS, flux, error):
-            whole = _centred_seen(seen, uncertain, mean)
-            if fitted is not None:
+            if fitted is None:
+                whole = _weighted(seen, uncertain, mean)[1]
+            else:
                 whole = fitted.completed(seen, uncertain)
             image.addmm_(whole.T, whole @ subspace, alpha=1 / len(flux))
             shift += whole.sum(0) / len(flux)

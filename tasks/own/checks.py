@@ -1,17 +1,19 @@
-"""Checks of the numbers of users' own pairs, made while all of them are read once."""
+"""Checks of the numbers of users' own pairs and surveys, made while all of them are read once."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from starbench.tasks.arrays import Spectra
+from starbench.common.text import listed
+from starbench.tasks.arrays import Labels, Spectra
 from starbench.tasks.base import Split
 from starbench.tasks.card import spectra_each
 from starbench.tasks.errors import DataError
 
-FIELDS = ("flux", "nuisance", "composition")
+FIELDS = ("flux", "nuisance", "composition", "error", "nuisance_error", "group")
 # What surveys write for a missing value; refused only where it lies outside all other values.
 _SENTINELS = np.array([-9999.99, -9999, -999.99, -999, -99.99, -99, 9999, 99999], np.float32)
 _FAR = 100  # interquartile ranges from the median
@@ -35,11 +37,14 @@ class Content(NamedTuple):
         Mean flux of train.
     spread : float
         Standard deviation of the flux of train within a pixel, over all pixels.
+    dropped : dict of str to list of int
+        Rows of each split that are left out, because all pixels of a spectrum are masked.
     """
 
     digest: str
     level: float
     spread: float
+    dropped: dict[str, list[int]]
 
 
 def check_noise(source: str, snr: float, content: Content) -> None:
@@ -63,17 +68,38 @@ def check_noise(source: str, snr: float, content: Content) -> None:
 
 
 class NumberCheck:
-    """The checks of one file of pairs, given piece by piece.
+    """The checks of one file, given piece by piece.
 
     Parameters
     ----------
     source : str
         What error messages call the file.
     nuisance_names, elements : tuple of str
+    survey : bool
+        Whether it holds stars in place of pairs.
+    identifiers : mapping of str to sequence of str
+        Names of the stars or pairs of splits that have them.
+
+    Attributes
+    ----------
+    dropped : dict of str to list of int
+        As in `Content`.
     """
 
-    def __init__(self, source: str, nuisance_names: tuple[str, ...], elements: tuple[str, ...]):
-        self._source = source
+    def __init__(
+        self,
+        source: str,
+        nuisance_names: tuple[str, ...],
+        elements: tuple[str, ...],
+        *,
+        survey: bool = False,
+        identifiers: Mapping[str, Sequence[str]] | None = None,
+    ):
+        self._source, self._survey = source, survey
+        self._item = "star" if survey else "pair"
+        self._identifiers = identifiers or {}
+        self._rows: dict[str, list[npt.NDArray[np.int64]]] = {}
+        self.dropped: dict[str, list[int]] = {}
         self._names = {"nuisance": nuisance_names, "composition": elements}
         self._labels: dict[tuple[str, str], list[Numbers]] = {}
         self._digests: dict[str, list[npt.NDArray[np.uint64]]] = {}
@@ -81,20 +107,35 @@ class NumberCheck:
         self._n_train = 0
         self._sums = np.zeros((2, 1))  # of the flux of train in each pixel, and of its square
 
-    def add(self, split: str, start: int, piece: Split) -> None:
+    def add(self, split: str, start: int, piece: Split) -> Split:
         """Check a piece of a split whose first pair has the number `start`.
+
+        Returns
+        -------
+        Split
+            The piece without pairs of which a spectrum has no pixel that is not masked.
 
         Raises
         ------
         DataError
-            If a value is not finite, or a flux stands for a missing one.
+            If a value is not finite, an error is not above 0, or a flux stands for a missing one.
         """
-        for field in FIELDS:
+        rows = np.arange(start, start + len(piece))
+        if piece.error is not None:
+            self._check_errors(split, rows, piece.error)
+            kept: npt.NDArray[np.bool_] = (piece.error.min(axis=2) < np.inf).all(axis=1)
+            if not kept.all():
+                self.dropped.setdefault(split, []).extend(rows[~kept].tolist())
+                rows, piece = rows[kept], subset(piece, kept)
+        if not len(piece):
+            return piece
+        for field in ("flux", "nuisance", "composition", "nuisance_error"):
             values = getattr(piece, field)
             if values is not None:
-                self._check_finite(split, field, start, values)
-                if field != "flux":
+                self._check_finite(split, field, rows, values)
+                if field in ("nuisance", "composition"):
                     self._labels.setdefault((split, field), []).append(values)
+        self._check_label_errors(split, rows, piece.nuisance_error)
         flux = piece.flux
         self._largest_flux = max(self._largest_flux, float(np.abs(flux).max()))
         if flux.min() <= _SENTINELS[_SENTINELS < 0].max():
@@ -102,14 +143,45 @@ class NumberCheck:
             if missing.any():
                 pair, half, pixel = np.argwhere(missing)[0]
                 raise DataError(
-                    f"{self._source}: {split}/flux is {flux[pair, half, pixel]:g} in pair "
-                    f"{start + pair}, which stands for a missing value; give a flux there or "
-                    "leave the pair out."
+                    f"{self._source}: {split}/flux is {flux[pair, half, pixel]:g} in "
+                    f"{self._name(split, rows[pair])}, which stands for a missing value; give a "
+                    f"flux there or leave the {self._item} out."
                 )
         if split == "train":
             self._add_moments(flux.reshape(-1, flux.shape[2]))
         digests = [_digest(spectrum) for spectrum in flux.reshape(-1, flux.shape[2])]
         self._digests.setdefault(split, []).append(np.array(digests, np.uint64))
+        self._rows.setdefault(split, []).append(rows)
+        return piece
+
+    def _name(self, split: str, row: int) -> str:
+        """Return how messages call a star or a pair: by its number, and its name if it has one."""
+        names = self._identifiers.get(split)
+        return f"{self._item} {row}" + ("" if names is None else f" ({listed([names[row]])})")
+
+    def _check_errors(self, split: str, rows: npt.NDArray[np.int64], error: Numbers) -> None:
+        """Check that errors are above 0; infinite ones mask a pixel."""
+        wrong = ~(error > 0)
+        if not wrong.any():
+            return
+        item, half, pixel = np.argwhere(wrong)[0]
+        value = error[item, half, pixel]
+        raise DataError(
+            f"{self._source}: {split}/error is {value:g} in pixel {pixel} of "
+            f"{self._name(split, rows[item])}; give a standard deviation above 0, or infinity "
+            "where the pixel is masked."
+        )
+
+    def _check_label_errors(
+        self, split: str, rows: npt.NDArray[np.int64], error: Numbers | None
+    ) -> None:
+        if error is None or (error >= 0).all():
+            return
+        item, half, column = np.argwhere(error < 0)[0]
+        raise DataError(
+            f"{self._source}: {split}/nuisance_error is {error[item, half, column]:g} in "
+            f"{self._name(split, rows[item])}; give a standard deviation of at least 0."
+        )
 
     def _add_moments(self, spectra: Spectra) -> None:
         squares = np.einsum("np,np->p", spectra, spectra, dtype=np.float64)
@@ -159,8 +231,9 @@ class NumberCheck:
                 place = np.argwhere(found)[0]
                 raise DataError(
                     f"{self._source}: {split}/{field} has {name} = {values[tuple(place)]:.10g} in "
-                    f"pair {place[0]}, far outside all other values, as if it stood for a missing "
-                    "one; correct that pair or leave it out."
+                    f"{self._name(split, self._row(split, int(place[0])))}, far outside all other "
+                    f"values, as if it stood for a missing one; correct that {self._item} or leave "
+                    "it out."
                 )
         if field != "nuisance":
             return
@@ -191,32 +264,96 @@ class NumberCheck:
             return
         ends = np.cumsum([len(x) for x in digests])
 
-        def place(row: int) -> tuple[str, int]:
-            number = int(np.searchsorted(ends, row, side="right"))
+        def place(spectrum: int) -> tuple[str, str]:
+            number = int(np.searchsorted(ends, spectrum, side="right"))
             split = splits[number]
-            return split, (row - int(ends[number]) + len(digests[number])) // spectra_each(split)
+            each = 1 if self._survey else spectra_each(split)
+            first = int(ends[number]) - len(digests[number])
+            return split, self._name(split, self._row(split, (spectrum - first) // each))
 
         one, other = place(int(first[inverse[again[0]]])), place(int(again[0]))
         if one == other:
             raise DataError(
-                f"{self._source}: the two spectra of pair {one[1]} of {one[0]} are the same; give "
+                f"{self._source}: the two spectra of {one[1]} of {one[0]} are the same; give "
                 "two different spectra of the star or leave the pair out."
             )
         raise DataError(
-            f"{self._source}: pair {one[1]} of {one[0]} and pair {other[1]} of {other[0]} hold "
+            f"{self._source}: {one[1]} of {one[0]} and {other[1]} of {other[0]} hold "
             f"the same spectrum ({len(again)} such spectra); keep each spectrum once in all splits."
         )
 
-    def _check_finite(self, split: str, field: str, start: int, values: Spectra) -> None:
+    def _row(self, split: str, kept: int) -> int:
+        """Return the row in the file of the pair or star that is the n-th of those kept."""
+        return int(np.concatenate(self._rows[split])[kept])
+
+    def _check_finite(
+        self, split: str, field: str, rows: npt.NDArray[np.int64], values: Spectra
+    ) -> None:
         if np.isfinite(values).all():
             return
         wrong = ~np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
-        pair = start + int(np.argmax(wrong))
-        what = "NaN" if np.isnan(values[pair - start]).any() else "infinite"
+        item = int(np.argmax(wrong))
+        what = "NaN" if np.isnan(values[item]).any() else "infinite"
+        masks = " or give an infinite error where the pixel is masked," if field == "flux" else ""
         raise DataError(
-            f"{self._source}: {split}/{field} holds a value that is {what}, first in pair {pair}; "
-            "correct that pair or leave it out."
+            f"{self._source}: {split}/{field} holds a value that is {what}, first in "
+            f"{self._name(split, rows[item])}; correct that {self._item}{',' * bool(masks)}{masks} "
+            "or leave it out."
         )
+
+
+def check_identifiers(
+    source: str,
+    identifiers: Mapping[str, Sequence[str]],
+    groups: Mapping[str, npt.NDArray[np.int64]],
+) -> None:
+    """Check that no star is in two splits, nor in two groups of one.
+
+    Parameters
+    ----------
+    source : str
+    identifiers : mapping of str to sequence of str
+        Of the splits that have them.
+    groups : mapping of str to numpy.ndarray [n_stars], int64
+        Of a survey's splits; empty for pairs.
+
+    Raises
+    ------
+    DataError
+    """
+    known: dict[str, tuple[str, int]] = {}
+    for split, names in identifiers.items():
+        for row, name in enumerate(names):
+            earlier, first = known.setdefault(name, (split, row))
+            if earlier != split:
+                raise DataError(
+                    f"{source}: {listed([name])} is in {earlier} and in {split}; keep all spectra "
+                    "of a star in one split."
+                )
+            if split in groups and groups[split][first] != groups[split][row]:
+                raise DataError(
+                    f"{source}: {listed([name])} is in two groups of {split}, "
+                    f"{groups[split][first]} and {groups[split][row]}; give all spectra of a star "
+                    "the same group."
+                )
+
+
+def subset(piece: Split, kept: npt.NDArray[np.bool_]) -> Split:
+    """Return some pairs of a piece, whose noiseless flux is its flux."""
+
+    def some(values: Labels | None) -> Labels | None:
+        return None if values is None else values[kept]
+
+    flux = piece.flux[kept]
+    return Split(
+        flux,
+        piece.nuisance[kept],
+        some(piece.composition),
+        flux,
+        error=some(piece.error),
+        group=None if piece.group is None else piece.group[kept],
+        nuisance_error=some(piece.nuisance_error),
+    )
 
 
 def _digest(spectrum: Numbers) -> int:

@@ -1,4 +1,4 @@
-"""Users' own pairs from an HDF5 file of the layout of `starbench.tasks.storage.layout`."""
+"""Users' own pairs and surveys: HDF5 files of the layout of `starbench.tasks.storage.layout`."""
 
 import hashlib
 import json
@@ -7,27 +7,44 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from starbench.common.files import atomic_path
 from starbench.common.progress import bar
 from starbench.common.text import listed
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import ChunkId, Labels, Split, Task
-from starbench.tasks.card import Card, Scale
-from starbench.tasks.own.checks import FIELDS, Content, NumberCheck, check_noise
+from starbench.tasks.card import Card, Scale, Sizes
+from starbench.tasks.errors import DataError
+from starbench.tasks.own.checks import (
+    FIELDS,
+    Content,
+    NumberCheck,
+    check_identifiers,
+    check_noise,
+    subset,
+)
 from starbench.tasks.storage.about import declared_snr
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.layout import PairsFile
 
 log = logging.getLogger(__name__)
 
+Rows = npt.NDArray[np.int64]
+
 SCALE: Scale = "own"  # the only scale of users' own pairs
 _NAME_LENGTH = 50  # characters of a file's name that become the task's
 _CHECKS = 2  # raised when the checks change, so that files are checked again
+MAX_DROPPED = 0.1  # share of a split
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
 
 class OwnData(Task):
-    """A task made of a file of pairs.
+    """A task made of a file of pairs or of a survey.
+
+    Pairs and stars of which a spectrum has no pixel that is not masked are left out, and counted;
+    `sizes` counts them until `prepare` has read the file.
 
     Parameters
     ----------
@@ -41,6 +58,13 @@ class OwnData(Task):
     snr : float, optional
         Signal-to-noise ratio per pixel of the noise in the flux, whose continuum is 1; by default
         the attribute of the file. Methods that take noise into account then do.
+    max_dropped : float
+        Largest share of the pairs or stars of a split that may be left out.
+
+    Attributes
+    ----------
+    dropped : dict of str to int
+        Number of pairs or stars left out of each split; empty where none are.
 
     Raises
     ------
@@ -58,14 +82,24 @@ class OwnData(Task):
         reference: str | None = None,
         cache: Path | None = None,
         snr: float | None = None,
+        max_dropped: float = MAX_DROPPED,
     ):
         super().__init__(cache)
+        if not 0 <= max_dropped <= 1:
+            raise DataError(f"--max-dropped is {max_dropped:g}; give a share from 0 to 1.")
+        self._max_dropped = max_dropped
         self.path = Path(path)
         self._source = self.path if source is None else source
         self._file = PairsFile(self.path, str(self._source))
         self._content: Content | None = None
         self._is_stamped = False
         about = self._file.about
+        if self._file.with_errors and snr is not None:
+            raise DataError(
+                f"{self._source} holds errors, which say how large the noise is; remove --snr."
+            )
+        self._kept: dict[str, Rows] = {}
+        self.dropped: dict[str, int] = {}
         self.wavelength = about.wavelength
         self.chunk_pairs = max(1, _CHUNK_BYTES // (8 * len(self.wavelength)))
         stem = self.path.stem if source is None else source.name
@@ -74,13 +108,14 @@ class OwnData(Task):
             name="own-data-" + (words[:_NAME_LENGTH].strip("-") or "set"),
             version=1,
             family="own",
-            reference=reference or f"pairs in {self._source.name}",
+            reference=reference or f"{self._items} in {self._source.name}",
             licence="that of the file",
             nuisance_names=about.nuisance_names,
             nuisance_units=about.nuisance_units,
             elements=about.elements,
             sizes={SCALE: self._file.sizes},
             snr=about.snr if snr is None else declared_snr(snr, "--snr"),
+            survey=about.survey,
             medium=about.wavelength_medium,
             wavelength_unit=about.wavelength_unit,
             changelog={1: "the file as it is; its fingerprint tells files apart"},
@@ -106,6 +141,12 @@ class OwnData(Task):
         if content is None:
             content = self._read_all(scale, progress)
             _write_stamp(stamp, content)
+        self._leave_out(content.dropped)
+        if self._file.survey and not self._has_siblings():
+            raise DataError(
+                f"{self._source}: no star of test has a sibling, so that nothing can be ranked; "
+                "give at least one group of two stars in test."
+            )
         if self.snr is not None:
             check_noise(str(self._source), self.snr, content)
         self._content = content
@@ -120,24 +161,85 @@ class OwnData(Task):
             self._is_stamped = False
         return iter(())
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether the file holds an error for each pixel."""
+        return self._file.with_errors
+
+    @property
+    def _items(self) -> str:
+        return "stars" if self._file.survey else "pairs"
+
+    def _leave_out(self, dropped: dict[str, list[int]]) -> None:
+        """Leave out what cannot be used, unless it is too much."""
+        for split, rows in dropped.items():
+            n = self._file.sizes[split]
+            names = self._file.identifiers(split)
+            first = f"{self._items[:-1]} {rows[0]}"
+            first += "" if names is None else f" ({listed([names[rows[0]]])})"
+            found = (
+                f"{self._source}: all pixels are masked of {len(rows)} of the {n} {self._items} of "
+                f"{split}, the first of which is {first}"
+            )
+            if len(rows) > self._max_dropped * n or len(rows) == n:
+                raise DataError(
+                    f"{found}; correct their errors, or allow a larger share with --max-dropped."
+                )
+            log.warning("%s; they are left out.", found)
+            kept = np.ones(n, bool)
+            kept[rows] = False
+            self._kept[split] = np.flatnonzero(kept)
+            self.dropped[split] = len(rows)
+        sizes: Sizes = {
+            split: n - len(dropped.get(split, ())) for split, n in self._file.sizes.items()
+        }
+        self.card = self.card.model_copy(update={"sizes": {SCALE: sizes}})
+
+    def _has_siblings(self) -> bool:
+        group = self.groups("test", SCALE)
+        return group is None or len(np.unique(group)) < len(group)
+
+    def groups(self, split: str, scale: str) -> Rows | None:
+        """Read the sibling groups of a survey's split."""
+        self.sizes(scale)
+        if not self._file.survey:
+            return None
+        group = self._file.groups(split)
+        return group[self._kept[split]] if split in self._kept else group
+
     def _read_all(self, scale: str, progress: bool) -> Content:
         """Check all numbers and return what there is to remember of them."""
-        sizes = self.sizes(scale)
+        sizes = self._file.sizes
         header = [self.wavelength.tolist(), self.nuisance_names, self.nuisance_units, self.elements]
         digest = hashlib.sha256(json.dumps([header, sizes]).encode())
-        check = NumberCheck(str(self._source), self.nuisance_names, self.elements)
-        n_pairs = sum(sizes.values())
-        with bar(label="check data", total=n_pairs, unit="pair", quiet=not progress) as pairs:
-            for split in sizes:
-                for rows, piece in super().chunks(split, scale):
-                    check.add(split, rows.start, piece)
+        read = {split: self._file.identifiers(split) for split in sizes}
+        identifiers = {split: names for split, names in read.items() if names is not None}
+        groups = {split: self._file.groups(split) for split in sizes if self._file.survey}
+        check_identifiers(str(self._source), identifiers, groups)
+        check = NumberCheck(
+            str(self._source),
+            self.nuisance_names,
+            self.elements,
+            survey=self._file.survey,
+            identifiers=identifiers,
+        )
+        with bar(
+            label="check data",
+            total=sum(sizes.values()),
+            unit=self._items[:-1],
+            quiet=not progress,
+        ) as counted:
+            for split, n in sizes.items():
+                for start in range(0, n, self.chunk_pairs):
+                    rows = slice(start, min(start + self.chunk_pairs, n))
+                    piece = check.add(split, start, self._file.read(split, rows))
                     for field in FIELDS:
                         values = getattr(piece, field)
                         if values is not None:
                             digest.update(values.data.cast("B"))
-                    pairs.update(len(piece))
+                    counted.update(rows.stop - rows.start)
             level, spread = check.finish()
-        return Content(digest.hexdigest()[:16], level, spread)
+        return Content(digest.hexdigest()[:16], level, spread, check.dropped)
 
     def _warn_of_unread(self) -> None:
         if self._file.unread:
@@ -156,7 +258,13 @@ class OwnData(Task):
 
     def make(self, split: str, start: int, stop: int) -> Split:
         """Read any range of pairs."""
-        return self._file.read(split, slice(start, stop))
+        if split not in self._kept:
+            return self._file.read(split, slice(start, stop))
+        rows = self._kept[split][start:stop]
+        first, last = int(rows[0]), int(rows[-1])
+        kept = np.zeros(last + 1 - first, bool)
+        kept[rows - first] = True
+        return subset(self._file.read(split, slice(first, last + 1)), kept)
 
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split piece by piece, in order."""
@@ -166,7 +274,11 @@ class OwnData(Task):
     def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Read nuisance and composition of a split without its flux."""
         self.sizes(scale)
-        return self._file.labels(split)
+        nuisance, composition = self._file.labels(split)
+        if split in self._kept:
+            rows = self._kept[split]
+            return nuisance[rows], None if composition is None else composition[rows]
+        return nuisance, composition
 
     def fingerprint(self, scale: str) -> str:
         """Return a short digest of all that the file holds, as float32, and of declared noise."""
@@ -181,17 +293,25 @@ class OwnData(Task):
 def _stamped(stamp: Path) -> Content | None:
     """Return what an earlier check left, if there is something."""
     try:
-        found = re.fullmatch(r"([0-9a-f]{16}) (\S+) (\S+)", stamp.read_text(errors="replace"))
-        return None if found is None else Content(found[1], float(found[2]), float(found[3]))
+        found = re.fullmatch(
+            r"([0-9a-f]{16}) (\S+) (\S+)(?: (.+))?", stamp.read_text(errors="replace")
+        )
+        if found is None:
+            return None
+        dropped = json.loads(found[4]) if found[4] else {}
+        return Content(found[1], float(found[2]), float(found[3]), dropped)
     except (OSError, ValueError):
         return None
 
 
 def _write_stamp(stamp: Path, content: Content) -> None:
     """Remember a check; where that cannot be done the next run checks again."""
+    text = f"{content.digest} {content.level!r} {content.spread!r}"
+    if content.dropped:
+        text += f" {json.dumps(content.dropped)}"
     try:
         stamp.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(stamp) as new:
-            new.write_text(f"{content.digest} {content.level!r} {content.spread!r}")
+            new.write_text(text)
     except OSError:
         log.debug("cannot remember the check in %s", stamp, exc_info=True)

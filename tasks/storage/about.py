@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +81,20 @@ def check_names(about: "About", source: str) -> None:
                 raise DataError(f"{source}: {name} holds {text!a}; give printable characters only.")
 
 
+def refuse_shuffled(facts: Container[str], source: str) -> None:
+    """Refuse an export whose test spectra are not in pairs.
+
+    Raises
+    ------
+    DataError
+    """
+    if "test_order" in facts:
+        raise DataError(
+            f"{source} is an export whose test spectra are shuffled, so nobody knows their twins; "
+            "export the task again with --twins, or give --task."
+        )
+
+
 def medium(text: object, place: str, source: str) -> Medium:
     """Return the medium of wavelengths that a file states; `None` stands for no statement.
 
@@ -113,6 +128,9 @@ class About:
         it is not known.
     facts : dict
         What the set was made from: task, version, scale, fingerprint.
+    survey : bool
+        Whether the splits hold stars in sibling groups in place of pairs; their arrays in a file
+        then lack the axis of the pairs.
     """
 
     wavelength: npt.NDArray[np.float64]
@@ -123,6 +141,7 @@ class About:
     elements: tuple[str, ...]
     snr: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    survey: bool = False
 
     @classmethod
     def of_task(cls, task: Task, scale: str) -> "About":
@@ -142,6 +161,7 @@ class About:
             task.elements,
             task.snr,
             facts,
+            task.card.survey,
         )
 
     def to_json(self) -> str:
@@ -183,6 +203,7 @@ class About:
             raise DataError(
                 f"{source}: its metadata `{ABOUT}` is not a JSON object; write it again."
             )
+        refuse_shuffled(content, source)
         content.setdefault("elements", [])
         for name in ("wavelength", *NAMES):
             kind = (int, float) if name == "wavelength" else str
@@ -210,19 +231,24 @@ class About:
         )
 
     def shape(self, name: str, split: str = "train") -> tuple[int, ...]:
-        """Return the shape of flux, nuisance or composition of one pair of a split."""
-        each = spectra_each(split)
+        """Return the shape of a field of one pair of a split, or of one star of a survey."""
+        each = () if self.survey else (spectra_each(split),)
+        flux, nuisance = (*each, len(self.wavelength)), (*each, len(self.nuisance_names))
         return {
-            "flux": (each, len(self.wavelength)),
-            "nuisance": (each, len(self.nuisance_names)),
+            "flux": flux,
+            "error": flux,
+            "nuisance": nuisance,
+            "nuisance_error": nuisance,
             "composition": (len(self.elements),),
+            "group": (),
         }[name]
 
-    def n_bytes(self, sizes: dict[str, int]) -> int:
+    def n_bytes(self, sizes: dict[str, int], *, errors: bool = False) -> int:
         """Return the size of the numbers of a set [bytes]."""
+        fields = ["flux", "nuisance", "composition", *(["error"] if errors else [])]
         numbers = sum(
             n_pairs * int(np.prod(self.shape(name, split)))
             for split, n_pairs in sizes.items()
-            for name in ("flux", "nuisance", "composition")
+            for name in fields
         )
         return 4 * numbers + self.wavelength.nbytes

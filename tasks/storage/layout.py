@@ -1,4 +1,4 @@
-"""The HDF5 layout of pairs, in which tasks are exported and users bring their own.
+"""The HDF5 layout of pairs and surveys, in which tasks are exported and users bring their own.
 
 Required are the groups ``train``, ``validation`` and ``test``, each with ``flux`` [n, 2, n_pixels]
 and ``nuisance`` [n, 2, n_nuisance]; at the root ``wavelength`` [n_pixels], increasing, with
@@ -11,6 +11,17 @@ the file are refused.
 
 A further group ``stars`` may hold single stars of distinct compositions, with arrays [n, 1, ...] in
 place of [n, 2, ...]: methods that may not use twins are trained on them, the others on ``train``.
+
+``error``, of the shape of ``flux``, holds the standard deviation of the flux in each pixel. It is
+infinite where the pixel is masked; whatever the flux holds there is read as 1, the continuum.
+``nuisance_error``, of the shape of ``nuisance``, holds standard deviations of labels. Each is given
+in all splits or in none.
+
+A survey holds stars of one spectrum each: ``flux`` [n, n_pixels], ``nuisance`` [n, n_nuisance] and
+so on, without the axis of the pairs. ``group`` [n], of integers, is then required: stars of a split
+with equal numbers are siblings. ``identifier`` [n], texts, names stars in messages; visits of one
+star in one group may share it. The root attribute ``provenance``, a text, says where a survey comes
+from.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +47,7 @@ from starbench.common.hdf5_guards import (
 )
 from starbench.common.text import one_line
 from starbench.tasks.base import SPLITS, STARS, Split
-from starbench.tasks.card import MAX_NUISANCES, Medium, spectra_each
+from starbench.tasks.card import MAX_NUISANCES, Medium
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import (
     MAX_PIXELS,
@@ -45,8 +56,14 @@ from starbench.tasks.storage.about import (
     check_names,
     declared_snr,
     medium,
+    refuse_shuffled,
 )
 from starbench.tasks.storage.files import text_list
+
+_ERRORS = ("error", "nuisance_error")
+_NOT_READ = ("mask", "ivar", "flux_error", "flux_err", "flux_ivar", "error_flux", "err", "sigma")
+"""Names under which masks and errors are often stored; ignoring them would mislead."""
+MAX_IDENTIFIER = 200  # characters
 
 Chunks = Callable[[str], Iterable[tuple[slice, Split]]]
 
@@ -67,6 +84,10 @@ class PairsFile:
         Number of pairs of each split, and of `stars` if the file has them.
     with_composition : tuple of str
         Splits that have a composition.
+    survey : bool
+        Whether the file holds stars in sibling groups in place of pairs.
+    with_errors, with_nuisance_errors : bool
+        Whether it holds errors of the flux, and of the nuisance.
     unread : list of str
         Names in the file, at its root and in its splits, that nothing reads.
 
@@ -113,16 +134,42 @@ class PairsFile:
         if self.changed:
             raise DataError(f"{self.source} changed after it was opened; start the command again.")
         with open_hdf5(self.path) as file:
-            flux = self._read(file, split, "flux", rows)
-            nuisance = self._read(file, split, "nuisance", rows)
+            flux = self._spectra(file, split, "flux", rows)
+            nuisance = self._spectra(file, split, "nuisance", rows)
             composition = self._read_composition(file, split, rows)
-        return Split(flux, nuisance, composition, noiseless_flux=flux)
+            error = nuisance_error = group = None
+            if self.with_errors:
+                error = self._spectra(file, split, "error", rows)
+                flux[np.isinf(error)] = 1
+            if self.with_nuisance_errors:
+                nuisance_error = self._spectra(file, split, "nuisance_error", rows)
+            if self.survey:
+                group = self._read_stored(file, split, "group", rows).astype(np.int64)
+        return Split(
+            flux, nuisance, composition, flux,
+            error=error, group=group, nuisance_error=nuisance_error,
+        )  # fmt: skip
+
+    def groups(self, split: str) -> npt.NDArray[np.int64]:
+        """Read the sibling groups of a survey's split [n_stars]."""
+        with open_hdf5(self.path) as file:
+            stored = self._read_stored(file, split, "group", slice(0, self.sizes[split]))
+        group: npt.NDArray[np.int64] = stored.astype(np.int64)
+        return group
+
+    def identifiers(self, split: str) -> list[str] | None:
+        """Read the identifiers of the stars or pairs of a split; None if it has none."""
+        if split not in self._with_identifiers:
+            return None
+        with open_hdf5(self.path) as file:
+            values = self._read_stored(file, split, "identifier", slice(0, self.sizes[split]))
+        return list(text_list(values))
 
     def labels(self, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         """Read nuisance and composition of a split without its flux."""
         rows = slice(0, self.sizes[split])
         with open_hdf5(self.path) as file:
-            nuisance = self._read(file, split, "nuisance", rows)
+            nuisance = self._spectra(file, split, "nuisance", rows)
             return nuisance, self._read_composition(file, split, rows)
 
     def _read_composition(
@@ -132,20 +179,35 @@ class PairsFile:
             self._read(file, split, "composition", rows) if split in self.with_composition else None
         )
 
+    def _spectra(
+        self, file: h5py.File, split: str, field: str, rows: slice
+    ) -> npt.NDArray[np.float32]:
+        """Read values of each spectrum, with the axis of the pairs also in a survey."""
+        values = self._read(file, split, field, rows)
+        return values[:, None] if self.survey else values
+
     def _read(
         self, file: h5py.File, split: str, field: str, rows: slice
     ) -> npt.NDArray[np.float32]:
-        try:
-            values = read_numbers(file[split][field], rows)
-        except UNREADABLE as error:
-            raise DataError(
-                f"{self.source}: {split}/{field} cannot be read in pairs "
-                f"{rows.start}-{rows.stop - 1} ({one_line(error)}); copy or write the file again."
-            ) from error
+        values = self._read_stored(file, split, field, rows)
         with np.errstate(over="ignore"):  # an overflow becomes infinite, which is detected
             return np.ascontiguousarray(values, np.float32)
 
+    def _read_stored(self, file: h5py.File, split: str, field: str, rows: slice) -> Any:
+        try:
+            return read_numbers(file[split][field], rows)
+        except UNREADABLE as error:
+            raise DataError(
+                f"{self.source}: {split}/{field} cannot be read in {self._items} "
+                f"{rows.start}-{rows.stop - 1} ({one_line(error)}); copy or write the file again."
+            ) from error
+
+    @property
+    def _items(self) -> str:
+        return "stars" if self.survey else "pairs"
+
     def _read_structure(self, file: h5py.File) -> None:
+        refuse_shuffled(file.attrs, self.source)
         wavelength = self._read_wavelength(file)
         names, units = self._names(file, "nuisance_names"), self._names(file, "nuisance_units")
         if not 1 <= len(names) <= MAX_NUISANCES:
@@ -159,6 +221,13 @@ class PairsFile:
                 f"for {len(names)} nuisance_names; give one for each."
             )
         splits = (*SPLITS, STARS) if has_name(file, STARS) else SPLITS
+        self.survey = self._is_survey(file)
+        if self.survey and STARS in splits:
+            raise DataError(
+                f"{self.source} is a survey, whose splits all hold stars; move those of {STARS} to "
+                "train."
+            )
+        self._refuse_other_names(file, splits)
         self.with_composition = tuple(
             split for split in splits if has_name(self._group(file, split), "composition")
         )
@@ -175,14 +244,92 @@ class PairsFile:
             snr = declared_snr(self._attribute(file, "snr", read_number), self.source)
         dataset = file["wavelength"]
         self.about = About(
-            wavelength, self._unit(dataset), self._medium(dataset), names, units, elements, snr
-        )
+            wavelength, self._unit(dataset), self._medium(dataset), names, units, elements, snr,
+            survey=self.survey,
+        )  # fmt: skip
         check_names(self.about, self.source)
+        self.with_errors, self.with_nuisance_errors = (
+            self._in_all(file, splits, name) for name in _ERRORS
+        )
+        if self.with_errors and snr is not None:
+            raise DataError(
+                f"{self.source} holds errors and the attribute snr; remove snr, as the errors say "
+                "how large the noise is."
+            )
         self.sizes = {split: self._check_split(file, split) for split in splits}
-        fields = {"flux", "nuisance", *(("composition",) if self.with_composition else ())}
+        self._with_identifiers = tuple(
+            split for split in splits if self._check_identifiers(file, split)
+        )
+        fields = {"flux", "nuisance", "identifier", *_ERRORS}
+        fields |= {"composition"} if self.with_composition else set()
+        fields |= {"group"} if self.survey else set()
         self.unread = sorted(set(file) - {"wavelength", *splits})
         for split in splits:
             self.unread += [f"{split}/{name}" for name in sorted(set(file[split]) - fields)]
+
+    def _is_survey(self, file: h5py.File) -> bool:
+        """Return whether the flux is that of stars [n, n_pixels], in all splits or in none."""
+        flux = {split: local_object(self._group(file, split), "flux") for split in SPLITS}
+        flat = [split for split, each in flux.items() if getattr(each, "ndim", 0) == 2]
+        if flat and len(flat) < len(SPLITS):
+            other = next(split for split in SPLITS if split not in flat)
+            raise DataError(
+                f"{self.source}: {flat[0]}/flux is that of stars, [stars, pixels], but "
+                f"{other}/flux is not; give stars in all splits, or pairs in all."
+            )
+        return bool(flat)
+
+    def _refuse_other_names(self, file: h5py.File, splits: tuple[str, ...]) -> None:
+        """Refuse masks and errors under names that nothing reads."""
+        places = [name for name in _NOT_READ if has_name(file, name)]
+        for split in splits:
+            group = self._group(file, split)
+            places += [f"{split}/{name}" for name in _NOT_READ if has_name(group, name)]
+        if places:
+            split = places[0].rpartition("/")[0] or "train"
+            raise DataError(
+                f"{self.source}: nothing reads {places[0]}; give {split}/error, the standard "
+                "deviation of the flux in each pixel, infinite where the pixel is masked, and "
+                f"remove {places[0]}."
+            )
+
+    def _in_all(self, file: h5py.File, splits: tuple[str, ...], field: str) -> bool:
+        """Return whether all splits have a field; refuse a file in which only some have it."""
+        having = [split for split in splits if has_name(self._group(file, split), field)]
+        if having and len(having) < len(splits):
+            lacking = next(split for split in splits if split not in having)
+            raise DataError(
+                f"{self.source}: {having[0]} has {field}, but {lacking} has not; give it in all "
+                "splits or in none."
+            )
+        return bool(having)
+
+    def _check_groups(self, file: h5py.File, split: str, n_stars: int) -> None:
+        if not has_name(file[split], "group"):
+            raise DataError(
+                f"{self.source} has no {split}/group; add one integer for each star, equal for "
+                "siblings."
+            )
+        dataset = self._local(file[split], "group", f"{split}/group")
+        if dataset.dtype.kind not in "iu" or dataset.shape != (n_stars,):
+            raise DataError(
+                f"{self.source}: {split}/group is {dataset.dtype} {dataset.shape}; give one "
+                f"integer for each of the {n_stars} stars of its flux."
+            )
+
+    def _check_identifiers(self, file: h5py.File, split: str) -> bool:
+        if not has_name(file[split], "identifier"):
+            return False
+        dataset = self._local(file[split], "identifier", f"{split}/identifier")
+        text = h5py.check_string_dtype(dataset.dtype)
+        too_long = text is not None and text.length is not None and text.length > MAX_IDENTIFIER
+        if text is None or too_long or dataset.shape != (self.sizes[split],):
+            raise DataError(
+                f"{self.source}: {split}/identifier is {dataset.dtype} {dataset.shape}; give one "
+                f"text of at most {MAX_IDENTIFIER} characters for each of the {self.sizes[split]} "
+                f"{self._items} of its flux."
+            )
+        return True
 
     def _read_wavelength(self, file: h5py.File) -> npt.NDArray[np.float64]:
         dataset = self._dataset(file, "wavelength", "wavelength")
@@ -212,21 +359,30 @@ class PairsFile:
     def _check_split(self, file: h5py.File, split: str) -> int:
         """Check the shapes of a split and return its number of pairs."""
         flux = self._dataset(file[split], "flux", f"{split}/flux")
-        n_pixels, each = len(self.about.wavelength), spectra_each(split)
-        if flux.ndim != 3 or flux.shape[1] != each:
-            axes = "[pairs, 2, pixels]" if each == 2 else "[stars, 1, pixels]"
-            raise DataError(f"{self.source}: {split}/flux has shape {flux.shape}; give {axes}.")
-        if flux.shape[2] != n_pixels:
+        n_pixels = len(self.about.wavelength)
+        expected = self.about.shape("flux", split)
+        if flux.ndim != 1 + len(expected) or flux.shape[1:-1] != expected[:-1]:
+            axes = {(): "[stars, pixels]", (1,): "[stars, 1, pixels]", (2,): "[pairs, 2, pixels]"}
             raise DataError(
-                f"{self.source}: {split}/flux has {flux.shape[2]} pixels, but wavelength has "
+                f"{self.source}: {split}/flux has shape {flux.shape}; give {axes[expected[:-1]]}."
+            )
+        if flux.shape[-1] != n_pixels:
+            raise DataError(
+                f"{self.source}: {split}/flux has {flux.shape[-1]} pixels, but wavelength has "
                 f"{n_pixels} values; give one wavelength for each pixel, the same for all splits."
             )
         n_pairs = len(flux)
         if not n_pairs:
-            raise DataError(f"{self.source}: {split} holds no pairs; give at least one.")
+            raise DataError(f"{self.source}: {split} holds no {self._items}; give at least one.")
         self._check_shape(file, split, "nuisance", n_pairs, "nuisance_names")
         if split in self.with_composition:
             self._check_shape(file, split, "composition", n_pairs, "elements")
+        if self.with_errors:
+            self._check_shape(file, split, "error", n_pairs, "wavelength")
+        if self.with_nuisance_errors:
+            self._check_shape(file, split, "nuisance_error", n_pairs, "nuisance_names")
+        if self.survey:
+            self._check_groups(file, split, n_pairs)
         return n_pairs
 
     def _check_shape(
@@ -237,7 +393,8 @@ class PairsFile:
         if shape != expected:
             raise DataError(
                 f"{self.source}: {split}/{field} has shape {shape}, but the flux and the "
-                f"attribute {names} imply {expected}; correct the one that is wrong."
+                f"{'dataset' if names == 'wavelength' else 'attribute'} {names} imply {expected}; "
+                "correct the one that is wrong."
             )
 
     def _group(self, file: h5py.File, split: str) -> h5py.Group:
@@ -247,14 +404,20 @@ class PairsFile:
         return group
 
     def _dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
-        dataset = local_object(group, field)
-        if not isinstance(dataset, h5py.Dataset):
-            raise DataError(f"{self.source} holds no dataset {place}; add it (links are refused).")
+        """Return a dataset of floating-point numbers that can be read."""
+        dataset = self._local(group, field, place)
         if dataset.dtype.kind != "f":
             raise DataError(
                 f"{self.source}: {place} is of type {dataset.dtype}; "
                 "store it as float32 or float64."
             )
+        return dataset
+
+    def _local(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
+        """Return a dataset of any type that can be read."""
+        dataset = local_object(group, field)
+        if not isinstance(dataset, h5py.Dataset):
+            raise DataError(f"{self.source} holds no dataset {place}; add it (links are refused).")
         if oversized(dataset):
             raise DataError(
                 f"{self.source}: {place} is stored in chunks of {dataset.chunks}, which are too "
@@ -343,19 +506,35 @@ def write_hdf5(
         if about.snr is not None:
             file.attrs["snr"] = about.snr
         for split in sizes:
-            fields = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
-            places = {
-                name: file.create_dataset(
-                    f"{split}/{name}",
-                    (sizes[split], *about.shape(name, split)),
-                    "<f4",
-                    track_times=False,
-                )
-                for name in fields
-            }
+            places: dict[str, h5py.Dataset] = {}
             for rows, piece in chunks(split):
+                if not places:
+                    places = _places(file, split, sizes[split], about, piece, with_composition)
                 for name, place in places.items():
-                    place[rows] = getattr(piece, name)
+                    values = getattr(piece, name)
+                    place[rows] = values.reshape(len(piece), *about.shape(name, split))
+
+
+def _places(
+    file: h5py.File,
+    split: str,
+    n: int,
+    about: About,
+    piece: Split,
+    with_composition: tuple[str, ...],
+) -> dict[str, h5py.Dataset]:
+    """Create the datasets of a split for the fields that its first piece has."""
+    names = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
+    names += [name for name in (*_ERRORS, "group") if getattr(piece, name) is not None]
+    return {
+        name: file.create_dataset(
+            f"{split}/{name}",
+            (n, *about.shape(name, split)),
+            "<i8" if name == "group" else "<f4",
+            track_times=False,
+        )
+        for name in names
+    }
 
 
 def counted(chunks: Chunks, bar: "tqdm[Any]") -> Chunks:

@@ -79,6 +79,29 @@ def test_worse_errors_pull_refined_latents_to_the_mean():
     assert spread[1].sum() < spread[0].sum()
 
 
+@pytest.mark.parametrize("refinement", [0, 1])
+def test_networks_on_pixels_give_masked_ones_no_weight(refinement):
+    train = noisy("nuisance", 60)
+    error = np.full_like(train.flux, 0.03)
+    error[::2, 5:15] = np.inf
+    latents = [
+        encode_spectra(
+            fitted(
+                Fader,
+                dataclasses.replace(train, flux=flux, error=error),
+                components=0,
+                refinement=refinement,
+            ),
+            flux,
+            train.nuisance,
+            error,
+        )
+        for flux in (train.flux, np.where(np.isfinite(error), train.flux, np.float32(np.nan)))
+    ]
+    assert np.isfinite(latents[0]).all()
+    assert np.array_equal(*latents)
+
+
 @pytest.mark.parametrize("name", NEED_SIBLINGS)
 def test_siblings_may_form_groups_of_any_size(name):
     method = get_method(name)

@@ -191,10 +191,11 @@ def test_a_cache_that_cannot_be_made_is_a_failure(run, tmp_path):
 
 
 def test_export_of_a_standard_task_and_of_a_noise_track(run, path, tmp_path, task):
-    result = run("export", tmp_path / "clean.h5", "--scale", "mini")
+    result = run("export", tmp_path / "clean.h5", "--scale", "mini", "--twins")
     assert (result.exit_code, result.stderr) == (0, "")
     assert re.fullmatch(rf"Wrote {tmp_path}/clean.h5 \(6\.\d MB\)", result.stdout.strip())
-    noisy = ["--task", "apogee-giants-snr30", "--format", "parquet", "--withhold-composition"]
+    noisy = ["--task", "apogee-giants-snr30", "--format", "parquet", "--withhold-composition",
+             "--twins"]  # fmt: skip
     result = run("export", tmp_path / "noisy", "--scale", "mini", *noisy)
     assert (result.exit_code, result.stderr) == (0, "")
     described = run("info", "--data", tmp_path / "noisy").stdout

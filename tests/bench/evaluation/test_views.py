@@ -4,7 +4,8 @@ from support.toy_task import ToySurvey
 
 from starbench.common.paging import on_disk
 from starbench.evaluation import views
-from starbench.evaluation.views import shuffled_order, unshuffle, view_split
+from starbench.evaluation.views import shuffled_order, unshuffle, view_split, without_errors
+from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task
 
 
@@ -111,13 +112,23 @@ def test_pairs_have_no_groups(toy_task):
     assert view.group is view.error is view.nuisance_error is None
 
 
-def test_a_large_split_stays_on_disk(monkeypatch, tmp_path):
+def test_large_views_lie_in_files_and_hold_the_same(monkeypatch, tmp_path):
     monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
-    in_memory = view_split(ToySurvey(), "test", "tiny", "none", 3).view
-    monkeypatch.setattr(views, "IN_MEMORY_BYTES", 1000)
-    view = view_split(ToySurvey(), "test", "tiny", "none", 3).view
-    assert not on_disk(in_memory.flux)
-    assert on_disk(view.flux)
-    assert on_disk(view.error)
+    in_memory = view_split(ToySurvey(), "train", "tiny", "none", seed=3).view
+    monkeypatch.setattr(views, "LARGEST_IN_MEMORY", 100)
+    mapped = view_split(ToySurvey(), "train", "tiny", "none", seed=3)
+    view = mapped.view
+    assert on_disk(view.flux) and on_disk(view.error) and not on_disk(in_memory.flux)
     assert np.array_equal(view.flux, in_memory.flux)
     assert np.array_equal(view.error, in_memory.error)
+    assert list(tmp_path.iterdir()) == []  # the file has no name
+    masked = np.isinf(in_memory.error)
+    filled = without_errors(mapped, np.full(60, 7, np.float32)).view
+    assert filled.error is None
+    assert np.array_equal(filled.flux, np.where(masked, 7, in_memory.flux))
+
+
+def test_a_disk_without_room_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match=r"has no room for .* GB of spectra in the order"):
+        views._empty(10**9, 10**7)

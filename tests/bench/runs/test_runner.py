@@ -271,7 +271,7 @@ def test_a_run_without_epochs_that_is_killed_between_its_two_state_files_continu
 
 def test_of_states_within_a_standard_error_the_latest_is_selected(tmp_path):
     def chosen(*shares):
-        pairs = SimpleNamespace(order=np.arange(5000))
+        pairs = SimpleNamespace(order=np.arange(5000), labels=SimpleNamespace(group=None))
         fit = fitting.Fit(None, "", pairs, quiet=True, worker=None, load=MachineLoad())
         for fit.epoch_done, share in enumerate(shares, 1):
             fit._note_share(share)

@@ -215,7 +215,7 @@ def test_an_interval_narrowed_by_hand_is_refused(add, make_run):
 
 def test_ranks_edited_by_hand_are_refused(add, make_run):
     run = make_run()
-    rank, tied = read_ranks(run / "ranks.h5")
+    rank, tied, *_ = read_ranks(run / "ranks.h5")
     write_ranks(run / "ranks.h5", np.ones_like(rank), np.zeros_like(tied))
     with pytest.raises(RowError, match="`ranks_sha256` is not the digest of the ranks"):
         add(run)
@@ -223,7 +223,7 @@ def test_ranks_edited_by_hand_are_refused(add, make_run):
 
 def test_ties_edited_by_hand_are_refused(add, make_run):
     run = make_run()
-    rank, tied = read_ranks(run / "ranks.h5")
+    rank, tied, *_ = read_ranks(run / "ranks.h5")
     write_ranks(run / "ranks.h5", rank, np.zeros_like(tied))
     with pytest.raises(RowError, match=r"`metrics.tied_share.value`"):
         add(run)

@@ -17,10 +17,19 @@ from starbench.methods.parts.errors import (
 
 def test_weights_of_a_hand_worked_case():
     error = np.array([[1, 2, np.inf], [3, 3, 3], [np.inf] * 3], np.float32)
-    weight, least = pixel_weights(error)
+    weight, best = pixel_weights(error)
     assert weight.tolist() == [[1, 0.25, 0], [1, 1, 1], [0, 0, 0]]
-    assert least.tolist() == [1, 3, 1]
+    assert best.tolist() == [1, 3, 1]
     assert noise_levels(error) == pytest.approx([(1.25 / 3) ** 0.5, 3, 0])
+
+
+def test_a_single_error_far_too_small_leaves_the_other_pixels_their_weight():
+    error = np.full((1, 100), 0.02, np.float32)
+    error[0, 7] = 1e-9
+    error[0, 50:60] = np.inf
+    weight, best = pixel_weights(error)
+    assert best == np.float32(0.02)
+    assert np.array_equal(weight[0], np.isfinite(error[0]))
 
 
 def test_errors_that_are_all_equal_are_the_noise():

@@ -178,10 +178,18 @@ def test_optional_parts_that_are_links_are_refused(pairs_file):
 
 
 def test_datasets_that_nothing_reads_are_named(pairs_file, caplog):
-    path = pairs_file(**{"train/flux_error": np.ones(3), "mask": np.ones(2)})
+    path = pairs_file(**{"train/airmass": np.ones(3), "notes": np.ones(2)})
     with caplog.at_level(logging.WARNING):
         OwnData(path).prepare("own", progress=False)
-    assert f"{path}: nothing reads mask, train/flux_error." in caplog.text
+    assert f"{path}: nothing reads notes, train/airmass." in caplog.text
+
+
+@pytest.mark.parametrize("place", ["mask", "train/mask", "test/flux_error", "validation/ivar"])
+def test_masks_and_errors_under_other_names_are_refused(pairs_file, place):
+    path = pairs_file(**{place: np.ones(3)})
+    split = place.rpartition("/")[0] or "train"
+    with pytest.raises(DataError, match=f"nothing reads {place}; give {split}/error, the standard"):
+        OwnData(path)
 
 
 def test_odd_names_of_datasets_that_nothing_reads_are_made_printable(pairs_file, caplog):

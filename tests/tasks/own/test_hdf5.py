@@ -115,7 +115,7 @@ WRONG_STRUCTURE = {
     "missing nuisance": ({"test/nuisance": None}, "holds no dataset test/nuisance; add it"),
     "missing wavelengths": ({"wavelength": None}, "holds no dataset wavelength; add it"),
     "flux without the axis of twins": (
-        {"train/flux": np.ones((6, 12))}, "train/flux has shape (6, 12); give [pairs, 2, pixels]"),
+        {"train/flux": np.ones((6, 12))}, "train/flux is that of stars, [stars, pixels], but"),
     "flux of triples": (
         {"train/flux": np.ones((6, 3, 12))}, "train/flux has shape (6, 3, 12); give [pairs, 2,"),
     "nuisance of fewer pairs than flux": (
