@@ -221,7 +221,7 @@ def share_at_best(stars: Stars, found: Estimates, turn: float, queries: np.ndarr
     strangers only the likeliest by a simpler measure are compared, so the share can come out too
     large, never too small.
     """
-    n, identity = len(stars.y), np.eye(_N_AXES)
+    n_compared, identity = min(_CANDIDATES, len(stars.y) - 2), np.eye(_N_AXES)
     size = (found.mean**2).sum(axis=1) + np.trace(stars.covariance, axis1=1, axis2=2)
     typical = 2 * stars.noise + turn**2 * _N_AXES * identity + 1e-6 * identity
     whitened = found.mean @ np.linalg.cholesky(np.linalg.inv(typical))
@@ -231,8 +231,8 @@ def share_at_best(stars: Stars, found: Estimates, turn: float, queries: np.ndarr
     for query in queries:
         distance = ((whitened - whitened[query]) ** 2).sum(axis=1)
         distance[[query, query ^ 1]] = np.inf
-        chosen = np.append(np.argpartition(distance, _CANDIDATES)[:_CANDIDATES], query ^ 1)
-        chosen = chosen[chosen < n]
+        likeliest = np.argpartition(distance, n_compared - 1)[:n_compared]
+        chosen = np.append(likeliest, query ^ 1)
         e2 = turn**2 / 4 * ((stars.u[chosen] - stars.u[query]) ** 2).sum(axis=1)[:, None, None]
         m, v = found.mean[query], stars.covariance[query]
         kept = np.exp(-(_N_AXES - 1) * e2 / 2)
@@ -316,7 +316,7 @@ def percent(share: float) -> str:
 
 @click.command(help=__doc__)
 @click.option("--task", default="apogee-giants-snr50", show_default=True)
-@click.option("--pairs", default=12_500, type=click.IntRange(200), show_default=True)
+@click.option("--pairs", default=12_500, type=click.IntRange(10), show_default=True)
 @click.option("--queries", default=600, type=click.IntRange(10), show_default=True)
 @click.option("--draws", default=2, type=click.IntRange(1), show_default=True)
 @click.option("--fader", default=0.505, show_default=True, help="Share of Fader, for its turn.")
