@@ -30,7 +30,7 @@ from starbench.common.sources import package_folder
 from starbench.common.text import one_line
 from starbench.evaluation.scoring import OutputError, checked_output
 from starbench.evaluation.views import SplitView
-from starbench.methods.base import Method
+from starbench.methods.base import Method, encode_spectra
 from starbench.methods.registry import get_method
 from starbench.tasks.storage.cache import ENVIRONMENT
 
@@ -59,11 +59,14 @@ class Sample:
         As `Method.encode` takes it.
     latent : numpy.ndarray [n, n_latent]
         To decode, at the same nuisance.
+    error : numpy.ndarray [n, n_pixels] or None
+        Of the flux, where the data have errors and the method takes them.
     """
 
     flux: np.ndarray
     nuisance: np.ndarray | None
     latent: np.ndarray
+    error: np.ndarray | None = None
 
     def output(self, method: Method) -> Output:
         """Return what a method answers."""
@@ -72,7 +75,10 @@ class Sample:
             decoded = checked_output(
                 method.decode(self.latent, self.nuisance), n, f"decode of {name}", n_pixels
             )
-        latent = method.encode(self.flux, self.nuisance)
+        if self.error is None:
+            latent = method.encode(self.flux, self.nuisance)
+        else:
+            latent = encode_spectra(method, self.flux, self.nuisance, self.error)
         return Output(checked_output(latent, n, f"encode of {name}"), decoded)
 
 
@@ -104,7 +110,8 @@ def require_state(
     latent = latent.reshape(len(view.order), -1)[view.order[rows]]
     if not np.isfinite(latent).all():
         return  # such latents rank last anyway
-    sample = Sample(view.view.flux[rows], nuisance, latent)
+    error = None if view.view.error is None else view.view.error[rows]
+    sample = Sample(view.view.flux[rows], nuisance, latent, error)
     address = _address(type(method))
     if address is None:
         new = make()
@@ -202,8 +209,8 @@ def _main(folder: Path) -> None:
     method = method_class(settings, seed=request["seed"], device=request["device"])
     method.load_state(checkpoint.load(Path(request["state"]))[0])
     with np.load(folder / "sample.npz", allow_pickle=False) as file:
-        arrays = dict(file)
-    output = Sample(arrays["flux"], arrays.get("nuisance"), arrays["latent"]).output(method)
+        arrays = {"nuisance": None, **file}
+    output = Sample(**arrays).output(method)
     found = {"latent": output.latent}
     if output.decoded is not None:
         found["decoded"] = output.decoded
