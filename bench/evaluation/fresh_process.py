@@ -57,16 +57,16 @@ class Sample:
     flux : numpy.ndarray [n, n_pixels]
     nuisance : numpy.ndarray [n, n_nuisance] or None
         As `Method.encode` takes it.
+    error : numpy.ndarray [n, n_pixels] or None
+        Of the flux, in a survey.
     latent : numpy.ndarray [n, n_latent]
         To decode, at the same nuisance.
-    error : numpy.ndarray [n, n_pixels] or None
-        Of the flux, where the data have errors and the method takes them.
     """
 
     flux: np.ndarray
     nuisance: np.ndarray | None
+    error: np.ndarray | None
     latent: np.ndarray
-    error: np.ndarray | None = None
 
     def output(self, method: Method) -> Output:
         """Return what a method answers."""
@@ -75,10 +75,7 @@ class Sample:
             decoded = checked_output(
                 method.decode(self.latent, self.nuisance), n, f"decode of {name}", n_pixels
             )
-        if self.error is None:
-            latent = method.encode(self.flux, self.nuisance)
-        else:
-            latent = encode_spectra(method, self.flux, self.nuisance, self.error)
+        latent = encode_spectra(method, self.flux, self.nuisance, self.error)
         return Output(checked_output(latent, n, f"encode of {name}"), decoded)
 
 
@@ -106,12 +103,13 @@ def require_state(
     """
     # Other spectra than those that were encoded last, which a small memory might still hold.
     rows = np.random.default_rng(1).permutation(len(view.order))[:SPECTRA]
-    nuisance = None if view.view.nuisance is None else view.view.nuisance[rows]
+    nuisance, error = (
+        None if labels is None else labels[rows] for labels in (view.view.nuisance, view.view.error)
+    )
     latent = latent.reshape(len(view.order), -1)[view.order[rows]]
     if not np.isfinite(latent).all():
         return  # such latents rank last anyway
-    error = None if view.view.error is None else view.view.error[rows]
-    sample = Sample(view.view.flux[rows], nuisance, latent, error)
+    sample = Sample(view.view.flux[rows], nuisance, error, latent)
     address = _address(type(method))
     if address is None:
         new = make()
@@ -209,8 +207,9 @@ def _main(folder: Path) -> None:
     method = method_class(settings, seed=request["seed"], device=request["device"])
     method.load_state(checkpoint.load(Path(request["state"]))[0])
     with np.load(folder / "sample.npz", allow_pickle=False) as file:
-        arrays = {"nuisance": None, **file}
-    output = Sample(**arrays).output(method)
+        arrays = dict(file)
+    sample = Sample(arrays["flux"], arrays.get("nuisance"), arrays.get("error"), arrays["latent"])
+    output = sample.output(method)
     found = {"latent": output.latent}
     if output.decoded is not None:
         found["decoded"] = output.decoded

@@ -497,6 +497,12 @@ class Row(Part):
         for key, value in sorted(settings.items()):
             text = value if isinstance(value, str) else json.dumps(value)
             words += ["--set", f"{key}={text}"]
+        for option, said in (
+            ("--outside-data", self.declared.outside_data),
+            ("--pretraining", self.declared.pretraining),
+            ("--code-from", self.declared.code),
+        ):
+            words += [] if said is None else [option, said]
         if not self.predictions_sha256:  # threads decide how sums are rounded
             words += ["--threads", str(self.hardware.threads)]
         return shlex.join(words)

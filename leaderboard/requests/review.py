@@ -31,6 +31,7 @@ _RECORD = re.compile(
 _GENERATED = ("LEADERBOARD.md", "leaderboard.csv", "suite.csv")
 _WHOLE = ("README.md", *(f"leaderboard/{name}" for name in _GENERATED))
 _MAX_BYTES = 20_000_000  # of a file; readers have narrower limits of their own
+_MAX_TOTAL = 300_000_000
 _MAX_FILES = 2_000
 _PLAIN = "100644"  # git's mode of a file that is neither a link nor executable
 
@@ -135,7 +136,7 @@ def _changes(repository: Path, start: str, head: str) -> list[Change]:
 
 def _faults_of_paths(repository: Path, changes: Sequence[Change]) -> list[str]:
     """Return why files may not be part of a pull request with rows, before any is read."""
-    faults = []
+    faults, total = [], 0
     if len(changes) > _MAX_FILES:
         return [f"The pull request has {len(changes):,} files; give at most {_MAX_FILES:,}."]
     for change in changes:
@@ -152,8 +153,16 @@ def _faults_of_paths(repository: Path, changes: Sequence[Change]) -> list[str]:
             faults.append(f"{name}: not a plain file (mode {change.mode}); add the file itself.")
         elif _ROW.fullmatch(change.path) and change.kind != "A":
             faults.append(f"{name}: replaces a file of another's row; rows are never edited.")
-        elif (size := _size(repository, change.blob)) > _MAX_BYTES:
-            faults.append(f"{name}: has {size:,} bytes; a file may have {_MAX_BYTES:,}.")
+        else:
+            size = _size(repository, change.blob)
+            total += size
+            if size > _MAX_BYTES:
+                faults.append(f"{name}: has {size:,} bytes; a file may have {_MAX_BYTES:,}.")
+    if total > _MAX_TOTAL:
+        faults.append(
+            f"The files have {total:,} bytes in all; split the pull request, as one may have "
+            f"{_MAX_TOTAL:,}."
+        )
     rows = [change for change in changes if _ROW.fullmatch(change.path)]
     records = [change for change in changes if _RECORD.fullmatch(change.path)]
     if rows and records:

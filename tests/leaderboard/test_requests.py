@@ -12,7 +12,13 @@ from support.rows import FakeTask, draw_ranks, row_content
 from starbench.cli import leaderboard as cli
 from starbench.cli.main import main
 from starbench.leaderboard.pages import generate, readme
+from starbench.leaderboard.requests import review
 from starbench.leaderboard.store import board
+from starbench.leaderboard.store.rank_changes import rank_changes
+from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.leaderboard.store.reproductions import write_reproduction
+from starbench.results.ranks import read_ranks
+from starbench.results.schema import read_row
 from starbench.tasks import registry
 
 NEW = "leaderboard/rows/apogee-giants-v1__theirs__seed0-"
@@ -219,6 +225,25 @@ def test_paths_that_lead_elsewhere_are_refused(checkout):
         commit = git(checkout, "commit-tree", root, "-p", "HEAD", "-m", "x").strip()
         code, output = starbench("review", "main", commit, "--repository", checkout)
         assert code == 1 and f"{name}.json: a pull request with rows holds only" in output
+
+
+def test_many_large_files_are_refused_before_they_are_read(request_of, monkeypatch):
+    monkeypatch.setattr(review, "_MAX_TOTAL", 100)
+    code, output = request_of(new_row)
+    assert code == 1 and "bytes in all; split the pull request, as one may have 100" in output
+
+
+def test_a_record_of_a_check_comes_alone(request_of):
+    def change(root):
+        (path,) = (root / "leaderboard" / "rows").glob("*fader*.json")
+        ranks = read_ranks(board.ranks_beside(path))
+        found = Reproduction([], rank_changes(ranks, ranks), [])
+        write_reproduction(path, read_row(path), found, by="a reviewer")
+        generate.build(board.load(root / "leaderboard"), root / "leaderboard")
+        assert "| fader | reproduced |" in (root / "leaderboard" / "LEADERBOARD.md").read_text()
+
+    code, output = request_of(change)
+    assert code == 0 and output.startswith("0 rows to add"), output
 
 
 def test_code_without_rows_is_not_this_commands_matter(request_of):

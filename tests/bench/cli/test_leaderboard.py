@@ -160,7 +160,9 @@ def test_outside_a_checkout_build_asks_for_a_directory(checkout, monkeypatch, tm
     assert (checkout / "LEADERBOARD.md").exists()
 
 
-def test_the_suite_is_shown_and_methods_are_compared_on_it(checkout, add, make_run, monkeypatch):
+def test_the_suite_is_shown_and_methods_are_compared_on_it(
+    checkout, add, make_run, monkeypatch, reproduced_rows
+):
     suite = replace(get_suite(), tracks=get_suite().tracks[:2])
     monkeypatch.setitem(suites.SUITES, suite.name, suite)
     shares = {"fader": 0.9, "baseline": 0.2, "information-bound": 1.1}
@@ -175,9 +177,10 @@ def test_the_suite_is_shown_and_methods_are_compared_on_it(checkout, add, make_r
     code, output = starbench("suite")
     assert code == 0
     lines = [line.split() for line in output.splitlines()]
-    assert [line[:4] for line in lines if line[:1] in (["1"], ["2"])] == [
-        ["1", "fader", "nuisance", "3"], ["2", "baseline", "nuisance", "3"]
-    ]  # fmt: skip
+    assert [line[:5] for line in lines if line[:1] in (["1"], ["2"])] == [
+        ["1", "fader", "reproduced", "nuisance", "3"],
+        ["2", "baseline", "reproduced", "nuisance", "3"],
+    ]
     code, output = starbench("compare", "fader", "baseline", "--task", suite.name)
     assert code == 0 and "difference: +" in output and "statistically tied" not in output
     assert sum(line.startswith(suite.tasks[0]) for line in output.splitlines()) == 2

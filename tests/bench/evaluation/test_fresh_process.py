@@ -105,6 +105,23 @@ def test_memories_of_an_instance_are_refused_without_a_new_process(toy_task, tmp
     assert "decode of remembers gives other spectra where nothing but its state" in row.message
 
 
+@pytest.mark.parametrize(
+    "latent",
+    ["(flux - flux.mean(axis=0)) / flux.std(axis=0)", "flux + np.arange(len(flux))[:, None]"],
+    ids=["statistics of the batch", "order"],
+)
+def test_runs_fail_whose_latents_tell_of_other_spectra(toy_task, tmp_path, latent):
+    source = f"""
+class Batch(Honest):
+    name = "batch"
+
+    def encode(self, flux, nuisance):
+        return ({latent}).astype(np.float32)
+"""
+    row = run(tmp_path, toy_task, source, "Batch")
+    assert row.status == "failed" and "must depend on its own spectrum alone" in row.message
+
+
 @pytest.fixture
 def another_process(monkeypatch, tmp_path):
     """Import the method anew, with an empty cache: all of a new process but its seconds."""

@@ -42,5 +42,7 @@ def test_a_row_holds_what_its_author_declares(tmp_path, toy_task, blind, monkeyp
     assert run(None) == (said, True)
     said["code"] = "github.com/me/blind at 1a2b3c"
     assert run(Declared(code=said["code"])) == (said, False)  # also of a finished run
+    command = read_row(next(tmp_path.rglob("row.json"))).command
+    assert "--outside-data 'APOGEE DR17' --code-from 'github.com/me/blind at 1a2b3c'" in command
     assert run(None) == (said, False)
     assert get_method("pca").outside_data is None

@@ -50,19 +50,19 @@ def test_a_shuffled_export_is_scored_by_its_attribute(toy_task, tmp_path):
         )
 
 
-def test_orders_that_do_not_fit_are_refused(toy_task, make_toy_task, tmp_path):
+def test_orders_that_do_not_fit_are_refused(make_toy_task, tmp_path):
+    toy_task, other = (make_toy_task(n_pairs=(40, 30, 60)) for _ in range(2))
     export(toy_task, "tiny", tmp_path / "s.h5", progress=False)
     predictions = encoded(tmp_path / "s.h5", tmp_path / "p.h5", copy=False)
     with pytest.raises(PredictionsError, match="copy the attribute test_order from the export"):
         score(predictions, toy_task, tmp_path)
     encoded(tmp_path / "s.h5", predictions)
-    other = make_toy_task()
     other.fingerprint = lambda scale: "toy-data-2"
     with pytest.raises(PredictionsError, match="test_order is not that of toy at scale tiny"):
         score(predictions, other, tmp_path)
     with h5py.File(predictions, "r+") as file:
         for name in ("reconstruction", "swapped_reconstruction"):
-            file[name] = np.ones((20, 2, 60), np.float32)
+            file[name] = np.ones((60, 2, 60), np.float32)
     with pytest.raises(PredictionsError, match="reconstructions need to know the twins"):
         score(predictions, toy_task, tmp_path)
 

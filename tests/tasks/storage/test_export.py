@@ -85,7 +85,7 @@ def test_pairs_without_composition_are_exported(pairs_file, tmp_path):
 def test_parquet_has_plain_columns_and_metadata(task, tmp_path):
     out = write(task, tmp_path / "out")
     assert sorted(path.name for path in out.iterdir()) == [
-        "test.parquet", "train.parquet", "validation.parquet",
+        "README.md", "croissant.json", "test.parquet", "train.parquet", "validation.parquet",
     ]  # fmt: skip
     table = pq.read_table(out / "train.parquet")
     assert table.column_names == [*FIELDS, "starbench"]
@@ -220,7 +220,7 @@ def test_a_folder_that_takes_no_files_is_named(task, name):
 def test_stars_without_twins_survive_the_export(tmp_path):
     track = get_task("apogee-giants-labels")
     out = tmp_path / "pairs.h5"
-    export(track, "tiny", out, progress=False)
+    export(track, "tiny", out, twins=True, progress=False)
     own = OwnData(out, cache=tmp_path)
     own.prepare("own", progress=False)
     assert own.sizes("own") == track.sizes("tiny")
@@ -240,7 +240,7 @@ def test_tables_do_not_hold_stars_without_twins(tmp_path):
 
 def test_stars_with_two_spectra_are_refused(tmp_path):
     out = tmp_path / "pairs.h5"
-    export(get_task("apogee-giants-branch"), "tiny", out, progress=False)
+    export(get_task("apogee-giants-branch"), "tiny", out, twins=True, progress=False)
     with h5py.File(out, "r+") as file:
         file["stars"].move("flux", "before")
         file["stars/flux"] = np.repeat(file["stars/before"], 2, axis=1)
