@@ -137,6 +137,9 @@ def run(
     max_dropped: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -175,6 +178,9 @@ def run(
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
         cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
         threads wait for each other many times longer otherwise (`starbench.common.threads`).
+    outside_data, pretraining, code_from : str, optional
+        For the row: which data the method learned from besides those of the task, what was trained
+        before and on what, and where others can fetch its code.
     out : str or pathlib.Path
         Folder in which run folders are created.
     cache : str or pathlib.Path, optional
@@ -232,6 +238,9 @@ def run(
             max_dropped=max_dropped,
             device=device,
             threads=None if threads is None else int(threads),
+            outside_data=outside_data,
+            pretraining=pretraining,
+            code_from=code_from,
             out=out,
             cache=cache,
             force=force,
@@ -257,6 +266,9 @@ def run_named(
     max_dropped: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    outside_data: str | None = None,
+    pretraining: str | None = None,
+    code_from: str | None = None,
     out: str | Path = "runs",
     cache: str | Path | None = None,
     force: bool = False,
@@ -266,7 +278,7 @@ def run_named(
     from starbench.common.progress import stage
     from starbench.common.settings import split_setting
     from starbench.methods.registry import make_hyperparameters
-    from starbench.runs.origin import given, source_file
+    from starbench.runs.origin import Declared, given, source_file
     from starbench.runs.runner import run as run_method
 
     method_class = load_method(method)
@@ -285,6 +297,7 @@ def run_named(
         preset=preset,
         overrides={key: getattr(hyperparameters, key) for key in keys},
         given=given(method, task, data),
+        declared=Declared(outside_data, pretraining, code_from),
         force=force or source_file(method_class) is None,
         quiet=quiet,
     )
@@ -525,7 +538,8 @@ def score(
     Parameters
     ----------
     latent : array_like [n_pairs, 2, d] or [2 n_pairs, d], float32
-        Latents of all stars of the split, in the order of ``task.load(split, scale)``.
+        Latents of all stars of the split, in the order of ``task.load(split, scale)``; of a survey
+        [n_stars, d].
     task : str or Task, optional
         See `load_task`; ``"apogee-giants"`` by default.
     split : {"test", "validation", "train"}
@@ -536,7 +550,7 @@ def score(
         recovery are fitted; without them those metrics are left out.
     reconstruction, swapped_reconstruction : array_like [n_pairs, 2, n_pixels], optional
         Flux decoded at each star's nuisance from its own latent, and from its twin's; give both or
-        neither.
+        neither, and neither for a survey.
     data, cache, quiet
         See `load_task`.
 
@@ -569,9 +583,9 @@ def score(
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
     scale = loaded.default_scale if scale is None else scale
-    pairs = _latent_of_split(latent, loaded, split, scale)
     with shown(quiet=quiet):
-        loaded.prepare(scale, progress=not quiet)
+        loaded.prepare(scale, progress=not quiet)  # own data may leave stars out
+        pairs = _latent_of_split(latent, loaded, split, scale)
         scores = score_arrays(
             pairs,
             Labels.of_task(loaded, split, scale),
@@ -680,6 +694,14 @@ def _latent_of_split(
     sizes = task.sizes(scale)
     if split not in sizes:
         raise ValueError(f"there is no split {split!r}; choose one of {', '.join(sizes)}")
+    if task.card.survey:
+        stars = np.asarray(latent, np.float32)
+        if stars.ndim != 2 or len(stars) != sizes[split]:
+            raise ValueError(
+                f"{name} has shape {list(stars.shape)}; split {split} at scale {scale} needs "
+                f"[{sizes[split]}, d]"
+            )
+        return stars[:, None]
     pairs = _pairs(latent)
     if pairs.ndim != 3 or pairs.shape[:2] != (sizes[split], 2):
         raise ValueError(
@@ -722,6 +744,8 @@ def _errors(
         return None
     if reconstruction is None or swapped_reconstruction is None:
         raise ValueError("give both reconstruction and swapped_reconstruction, or neither")
+    if task.card.survey:
+        raise ValueError("reconstructions of a survey are not scored; give neither")
     plain, swapped = (np.asarray(flux) for flux in (reconstruction, swapped_reconstruction))
     expected = (task.sizes(scale)[split], 2, len(task.wavelength))
     for name, flux in (("reconstruction", plain), ("swapped_reconstruction", swapped)):

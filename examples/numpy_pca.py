@@ -1,6 +1,6 @@
 """A method in plain NumPy, from exported pairs to predictions that `starbench score` reads.
 
-    starbench data export pairs.h5
+    starbench data export pairs.h5 --twins
     python examples/numpy_pca.py pairs.h5 predictions.h5
     starbench score predictions.h5 --method-name numpy-pca --label-access nuisance --reference "..."
 

@@ -33,8 +33,9 @@ def rows_frame(directory: Path | None = None) -> pd.DataFrame:
         ``status``, ``seconds.fit``, ``n_parameters`` and ``commit``, and for each metric its value
         and 95 % interval, such as ``doppelganger_free``, ``doppelganger_free.low`` and
         ``doppelganger_free.high``; NaN where a run lacks it. ``hyperparameters`` and ``overrides``
-        hold dictionaries. Rows with ``superseded`` are of an older version of their method; average
-        those that share a ``group``, which differ only in their seed.
+        hold dictionaries. ``level`` says how far a row has been checked. Rows with ``superseded``
+        are of an older version of their method; average those that share a ``group``, which differ
+        only in their seed.
 
     Raises
     ------
@@ -55,6 +56,7 @@ def rows_frame(directory: Path | None = None) -> pd.DataFrame:
             "file": entry.path.name,
             "group": group.key,
             "superseded": section.superseded(group),
+            "level": entry.level,
             **row_facts(entry.row),
             "hyperparameters": entry.row.hyperparameters,
             **metric_facts(entry.row, names),

@@ -32,6 +32,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
+    tuned: tuple[float, float] | None = None,
 ) -> Any:
     """Return a dataclass field for a hyperparameter.
 
@@ -44,8 +45,10 @@ def option(
         Least and greatest value allowed, of each entry where the value is a tuple.
     choices : tuple of str, optional
         Values allowed.
+    tuned : tuple of float, optional
+        Range in which ``starbench tune`` tries a number.
     """
-    metadata = {"help": meaning, "low": low, "high": high, "choices": choices}
+    metadata = {"help": meaning, "low": low, "high": high, "choices": choices, "tuned": tuned}
     return field(default=default, metadata=metadata)
 
 
@@ -226,6 +229,8 @@ class Method(ABC):
         Named changes of the defaults, such as a published configuration.
     diagnostics : tuple of Diagnostic
         Watched quantities that show whether a fit succeeded.
+    outside_data, pretraining : str or None
+        Data that it learns from besides a task's, and what was trained before a run and on what.
     """
 
     name: ClassVar[str]
@@ -237,6 +242,8 @@ class Method(ABC):
     Hyperparameters: ClassVar[type]
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     diagnostics: ClassVar[tuple[Diagnostic, ...]] = ()
+    outside_data: ClassVar[str | None] = None
+    pretraining: ClassVar[str | None] = None
 
     hyperparameters: Any
 

@@ -37,7 +37,7 @@ from starbench.methods.parts.variational import (
 class Settings(VariationalSettings):
     """Hyperparameters of the beta-VAE."""
 
-    beta: float = option(2.0, "weight of the divergence from the prior", low=0.0)
+    beta: float = option(2.0, "weight of the divergence from the prior", low=0.0, tuned=(1, 10))
 
 
 @final

@@ -48,7 +48,9 @@ _LOG_VARIANCE = (-8.0, 2.0)  # of the nuisance scaled to [-1, 1]
 class Settings(AutoencoderSettings):
     """Hyperparameters of the penalty on the bound."""
 
-    information_weight: float = option(0.3, "weight w of the bound, in nats", low=0.0)
+    information_weight: float = option(
+        0.3, "weight w of the bound, in nats", low=0.0, tuned=(0.03, 3)
+    )
     information_ramp: float = option(
         0.3, "share of the training over which w grows from 0", low=0.0, high=1.0
     )

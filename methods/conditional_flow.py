@@ -60,12 +60,17 @@ _ROWS = 4096  # spectra at a time
 class Settings(WhiteningSettings):
     """Hyperparameters of the flow and of the whitening before it."""
 
-    couplings: int = option(4, "affine couplings of the conditional flow", low=1, high=100)
+    couplings: int = option(
+        4, "affine couplings of the conditional flow", low=1, high=100, tuned=(2, 8)
+    )
     base_couplings: int = option(
         4, "couplings of the flow, independent of the nuisance, of the base", low=0, high=100
     )
     displacement_weight: float = option(
-        10.0, "weight w of the squared displacement by the conditional flow", low=0.0
+        10.0,
+        "weight w of the squared displacement by the conditional flow",
+        low=0.0,
+        tuned=(1, 100),
     )
     widths: tuple[int, ...] = option((32, 32), "widths of each coupling's hidden layers", low=1)
     activation: str = option(
@@ -74,7 +79,9 @@ class Settings(WhiteningSettings):
     usual_epochs: ClassVar[int] = 20
     epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        1e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0003, 0.003)
+    )
 
 
 @final

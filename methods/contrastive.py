@@ -46,11 +46,14 @@ class Settings(EncoderSettings):
         1.0,
         "L1 distance over which a probability falls by a factor e; scales the latent",
         low=1e-6,
+        tuned=(0.3, 3),
     )
     usual_epochs: ClassVar[int] = 60
     epochs: int = epochs_option(usual_epochs, "pairs")
     batch_size: int = option(512, "pairs in each step; larger batches hold harder negatives", low=1)
-    learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        2e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0005, 0.005)
+    )
 
 
 def info_nce(

@@ -46,7 +46,10 @@ class Settings(AutoencoderSettings):
     """Hyperparameters of domain-adversarial training."""
 
     adversary_weight: float = option(
-        0.1, "weight w of the reversed gradient at the end of the training", low=0.0
+        0.1,
+        "weight w of the reversed gradient at the end of the training",
+        low=0.0,
+        tuned=(0.01, 1),
     )
     adversary_widths: tuple[int, ...] = option(
         (256, 128), "widths of the adversary's hidden layers", low=1

@@ -49,7 +49,9 @@ from starbench.methods.parts.variational import (
 class Settings(VariationalSettings):
     """Hyperparameters of FactorVAE."""
 
-    correlation_weight: float = option(10.0, "weight gamma of the total correlation", low=0.0)
+    correlation_weight: float = option(
+        10.0, "weight gamma of the total correlation", low=0.0, tuned=(1, 100)
+    )
     adversary_widths: tuple[int, ...] = option(
         (256, 128), "widths of the classifier's hidden layers", low=1
     )

@@ -50,7 +50,9 @@ from starbench.methods.parts.training import ramp
 class Settings(CriticSettings):
     """Hyperparameters of FactorDis."""
 
-    critic_weight: float = option(0.1, "weight w of the critic's difference", low=0.0)
+    critic_weight: float = option(
+        0.1, "weight w of the critic's difference", low=0.0, tuned=(0.01, 1)
+    )
     critic_ramp: float = option(
         0.5, "share of the training over which w grows from 0", low=0.0, high=1.0
     )

@@ -83,14 +83,20 @@ class Fader(Autoencoder):
 
     def build(self, inputs: Inputs) -> Objective:
         """Build the networks and the adversarial classifier."""
-        settings, n_nuisance = self.hyperparameters, inputs.n_nuisance
-        networks = ConditionalNetworks(settings, inputs.n_inputs, n_nuisance)
-        error = ReconstructionError(inputs, settings.loss_whitening)
-        joint = settings.bins**n_nuisance <= _MAX_JOINT_BINS
-        n_scores = settings.bins**n_nuisance if joint else settings.bins * n_nuisance
-        widths = (settings.latent, *settings.adversary_widths, n_scores)
-        adversary = Adversary(
-            mlp(widths, settings.activation), settings.learning_rate, settings.adversary_cooling
-        )
-        bins = NuisanceBins(settings.bins, joint=joint)
-        return ClassifierPenalty(networks, error, adversary, bins, settings)
+        return ClassifierPenalty(*parts(self.hyperparameters, inputs))
+
+
+def parts(
+    settings: FaderSettings, inputs: Inputs
+) -> tuple[ConditionalNetworks, ReconstructionError, Adversary, NuisanceBins, FaderSettings]:
+    """Return what `ClassifierPenalty` is composed of, with new networks."""
+    n_nuisance = inputs.n_nuisance
+    networks = ConditionalNetworks(settings, inputs.n_inputs, n_nuisance)
+    error = ReconstructionError(inputs, settings.loss_whitening)
+    joint = settings.bins**n_nuisance <= _MAX_JOINT_BINS
+    n_scores = settings.bins**n_nuisance if joint else settings.bins * n_nuisance
+    widths = (settings.latent, *settings.adversary_widths, n_scores)
+    adversary = Adversary(
+        mlp(widths, settings.activation), settings.learning_rate, settings.adversary_cooling
+    )
+    return networks, error, adversary, NuisanceBins(settings.bins, joint=joint), settings

@@ -48,7 +48,7 @@ from starbench.methods.parts.training import ramp
 class Settings(KernelSettings):
     """Hyperparameters of the penalty on the independence criterion."""
 
-    penalty_weight: float = option(3.0, "weight w of the penalty", low=0.0)
+    penalty_weight: float = option(3.0, "weight w of the penalty", low=0.0, tuned=(0.3, 30))
 
 
 def hsic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -56,7 +56,7 @@ class Settings(CriticSettings):
     usual_epochs: ClassVar[int] = 20
     epochs: int = epochs_option(usual_epochs)
     information_weight: float = option(
-        1.0, "weight lambda of the squared error of the recovered code", low=0.0
+        1.0, "weight lambda of the squared error of the recovered code", low=0.0, tuned=(0.1, 10)
     )
     noise_inputs: int = option(
         10, "noise inputs of the generator, in addition to the code", low=0, high=1024

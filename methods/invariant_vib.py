@@ -51,7 +51,9 @@ from starbench.methods.parts.variational import (
 class Settings(VariationalSettings):
     """Hyperparameters of the invariant bottleneck."""
 
-    invariance: float = option(0.001, "weight lambda of the bound on I(z; u)", low=0.0)
+    invariance: float = option(
+        0.001, "weight lambda of the bound on I(z; u)", low=0.0, tuned=(0.0001, 1)
+    )
 
 
 def mean_divergence(posterior: Posterior) -> torch.Tensor:

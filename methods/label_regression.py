@@ -44,11 +44,13 @@ class Settings(EncoderSettings):
         0.0,
         "weight decay of AdamW: a step shrinks weights by this times the learning rate",
         low=0.0,
+        tuned=(0.01, 10),
     )
     fresh_noise: float = option(
         0.0,
         "standard deviation of new noise added in each training step, relative to the data's",
         low=0.0,
+        tuned=(0, 2),
     )
     matching: bool = option(True, "whether predictions are weighted by their scatter between twins")
 

@@ -56,10 +56,18 @@ class Settings:
         low=1,
         high=1024,
     )
-    degree: int = option(2, "highest order of the monomials that are erased", low=1, high=6)
-    latent: int = option(20, "principal axes kept after the erasure", low=1, high=1024)
+    degree: int = option(
+        2, "highest order of the monomials that are erased", low=1, high=6, tuned=(1, 4)
+    )
+    latent: int = option(
+        20, "principal axes kept after the erasure", low=1, high=1024, tuned=(14, 40)
+    )
     whitening: float = option(
-        1.0, "axes are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0,
+        "axes are divided by their standard deviation to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     noise_matching: bool = option(
         True, "whether axes of noisy spectra are rotated and weighted by signal-to-noise instead"

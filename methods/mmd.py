@@ -44,7 +44,7 @@ from starbench.methods.parts.training import ramp
 class Settings(KernelSettings):
     """Hyperparameters of the penalty on the maximum mean discrepancy."""
 
-    penalty_weight: float = option(10.0, "weight w of the penalty", low=0.0)
+    penalty_weight: float = option(10.0, "weight w of the penalty", low=0.0, tuned=(1, 100))
     groups: int = option(4, "groups along each axis of the nuisance", low=2, high=64)
 
 

@@ -49,7 +49,9 @@ class Settings(LabelFitSettings):
     usual_epochs: ClassVar[int] = 30
     epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        2e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0005, 0.005)
+    )
 
 
 @final

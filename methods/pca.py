@@ -31,9 +31,13 @@ from starbench.methods.parts.errors import typical_noise, with_plain_noise
 class Settings:
     """Hyperparameters of the principal components."""
 
-    latent: int = option(40, "components kept", low=1, high=1024)
+    latent: int = option(40, "components kept", low=1, high=1024, tuned=(10, 80))
     whitening: float = option(
-        1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0,
+        "components are divided by their standard deviation to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     noise_matching: bool = option(
         True, "whether components of noisy spectra are weighted by signal-to-noise instead"

@@ -34,10 +34,16 @@ from starbench.methods.parts.training import sub_state
 class Settings:
     """Hyperparameters of the polynomial and the components of its residuals."""
 
-    degree: int = option(4, "highest order of the polynomial in the nuisance", low=0, high=6)
-    latent: int = option(20, "components of the residual kept", low=1, high=1024)
+    degree: int = option(
+        4, "highest order of the polynomial in the nuisance", low=0, high=6, tuned=(1, 6)
+    )
+    latent: int = option(20, "components of the residual kept", low=1, high=1024, tuned=(14, 40))
     whitening: float = option(
-        1.0, "components are divided by their standard deviation to this power", low=0.0, high=1.0
+        1.0,
+        "components are divided by their standard deviation to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.3, 1),
     )
     noise_matching: bool = option(
         True, "whether components of noisy spectra are weighted by signal-to-noise instead"

@@ -31,6 +31,7 @@ BUILT_IN = {
     "factor-vae": "starbench.methods.factor_vae:FactorVae",
     "factordis": "starbench.methods.factordis:FactorDis",
     "fader": "starbench.methods.fader:Fader",
+    "found-twins": "starbench.methods.found_twins:FoundTwins",
     "gandalf": "starbench.methods.gandalf:Gandalf",
     "hsic": "starbench.methods.hsic:Hsic",
     "information-bound": "starbench.methods.controls.information_bound:InformationBound",

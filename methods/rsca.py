@@ -54,8 +54,12 @@ _CHUNK = 4096  # spectra at a time, so that no second copy of the training set i
 class Settings:
     """Hyperparameters of the polynomial and the components."""
 
-    degree: int = option(2, "highest order of the polynomial in the nuisance", low=0, high=6)
-    components: int = option(60, "components of the residual, and axes of the latent", low=1)
+    degree: int = option(
+        2, "highest order of the polynomial in the nuisance", low=0, high=6, tuned=(1, 5)
+    )
+    components: int = option(
+        60, "components of the residual, and axes of the latent", low=1, tuned=(20, 120)
+    )
 
 
 @final

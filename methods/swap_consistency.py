@@ -41,7 +41,11 @@ class Settings(AutoencoderSettings):
     """Hyperparameters of swap consistency."""
 
     swap_share: float = option(
-        0.75, "share s of spectra that are reconstructed from the twin's latent", low=0.0, high=1.0
+        0.75,
+        "share s of spectra that are reconstructed from the twin's latent",
+        low=0.0,
+        high=1.0,
+        tuned=(0.2, 1),
     )
 
 

@@ -45,13 +45,19 @@ class Settings(EncoderSettings):
     """Hyperparameters of VICReg."""
 
     latent: int = option(20, "dimensions of the latent", low=1, high=1024)
-    invariance_weight: float = option(25.0, "weight lambda of the distance of twins", low=0.0)
+    invariance_weight: float = option(
+        25.0, "weight lambda of the distance of twins", low=0.0, tuned=(2.5, 250)
+    )
     variance_weight: float = option(25.0, "weight mu of the lack of variance", low=0.0)
-    covariance_weight: float = option(25.0, "weight nu of the squared covariances", low=0.0)
+    covariance_weight: float = option(
+        25.0, "weight nu of the squared covariances", low=0.0, tuned=(2.5, 250)
+    )
     usual_epochs: ClassVar[int] = 60
     epochs: int = epochs_option(usual_epochs, "pairs")
     batch_size: int = option(256, "pairs in each step", low=2)
-    learning_rate: float = option(2e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        2e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0005, 0.005)
+    )
     matching: bool = option(True, "whether the latent is scaled by its scatter between twins")
 
 

@@ -108,6 +108,11 @@ class Task(ABC):
     def __init__(self, cache: Path | None = None):
         self._cache = cache
 
+    @property
+    def cache(self) -> Path | None:
+        """The folder that its user chose to keep data in, if any."""
+        return getattr(self, "_cache", None)  # a task of others may have its own constructor
+
     @abstractmethod
     def make(self, split: str, start: int, stop: int) -> Split:
         """Make any range of pairs of a split, each the same whatever range it is part of."""
@@ -260,9 +265,15 @@ class Task(ABC):
         ]
 
     def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
-        """Yield what reconstructions are compared with, in pieces, with the pairs they cover."""
+        """Yield what reconstructions are compared with, in pieces, with the pairs they cover.
+
+        It is NaN in masked pixels of which no noiseless flux is known.
+        """
         for rows, piece in self.chunks(split, scale):
-            yield rows, piece.noiseless_flux
+            flux = piece.noiseless_flux
+            if piece.error is not None and np.may_share_memory(flux, piece.flux):
+                flux = np.where(np.isinf(piece.error), np.float32(np.nan), flux)
+            yield rows, flux
 
     def load(self, split: str, scale: str) -> Split:
         """Return a whole split.

@@ -172,7 +172,8 @@ class Card(BaseModel):
     def order(self) -> tuple[str, int, float, str]:
         """Key that sorts a task before those based on it, those by family and decreasing SNR."""
         family = FAMILIES.index(self.family) if self.family in FAMILIES else len(FAMILIES)
-        noise = -float("inf") if self.snr is None else -self.snr
+        # A survey has noise of its own.
+        noise = float("inf") * (1 if self.survey else -1) if self.snr is None else -self.snr
         return self.base or self.name, family, noise, self.name
 
     def derive(self, **changes: Any) -> "Card":

@@ -227,7 +227,7 @@ def siblings_share_their_composition(subject: Subject) -> None:
             and np.array_equal(groups[: len(pairs)], pairs.group),
             f"groups must return the same groups of {split} as make does",
         )
-        if pairs.composition is not None:
+        if pairs.composition is not None and pairs.group is not None:
             _, first, of_group = np.unique(pairs.group, return_index=True, return_inverse=True)
             _require(
                 np.array_equal(pairs.composition, pairs.composition[first][of_group]),

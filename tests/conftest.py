@@ -10,11 +10,12 @@ from support.emulator import AnalyticEmulator
 from support.rows import FakeTask, draw_ranks, row_content
 from support.toy_task import ToyTask
 
+from starbench.evaluation import fresh_process
 from starbench.leaderboard.store import board
 from starbench.methods.registry import get_method
 from starbench.results.ranks import write_ranks
 from starbench.results.schema import parse_row, write_row
-from starbench.runs import load
+from starbench.runs import load, looks
 from starbench.tasks.apogee_giants.make_manifest import make_manifest
 from starbench.tasks.apogee_giants.task import ApogeeGiants
 from starbench.tasks.base import SPLITS
@@ -24,6 +25,23 @@ from starbench.tasks.base import SPLITS
 def short_kernel(monkeypatch):
     """Let the reference kernel, which every run times, take no time."""
     monkeypatch.setattr(load, "KERNEL_SIZES", (1, 8, 4, 2))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def looks_apart(tmp_path_factory):
+    """Keep what was scored on test out of the user's cache."""
+    folder = tmp_path_factory.mktemp("looks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looks, "cache_folder", lambda chosen: chosen or folder)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def states_checked_in_this_process():
+    """Ask a method's state in the process of the tests, as a new one takes seconds to start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fresh_process, "_address", lambda method_class: None)
+        yield
 
 
 @pytest.fixture
@@ -127,6 +145,12 @@ def directory(tmp_path):
     folder.mkdir(parents=True)
     (folder / board.MARKER).write_text("")
     return folder
+
+
+@pytest.fixture
+def reproduced_rows(monkeypatch):
+    """Let every row of a leaderboard count as reproduced, so that it may have a rank."""
+    monkeypatch.setattr(board, "level_of", lambda row, path: "reproduced")
 
 
 @pytest.fixture

@@ -177,12 +177,19 @@ def verify(
 @option(
     "--format",
     "form",
-    type=click.Choice(("hdf5", "parquet", "datasets")),
+    type=click.Choice(("hdf5", "parquet", "datasets", "fits")),
     show_default="hdf5 if OUT ends in .h5 or .hdf5, parquet if it has no suffix",
-    help="hdf5 is one file, parquet a folder of three files, datasets a folder for "
-    "`datasets.load_from_disk`.",
+    help="hdf5 is one file; parquet a folder of three files, for surveys with rows as in the "
+    "Multimodal Universe; datasets a folder for `datasets.load_from_disk`, of pairs; fits a folder "
+    "of files like APOGEE's aspcapStar, of surveys.",
 )
 @option("--withhold-composition", is_flag=True, help="Leave out the composition of the test split.")
+@option(
+    "--twins",
+    is_flag=True,
+    help="Keep the twins of the test split together, with their composition; by default the test "
+    "spectra of a task are shuffled.",
+)
 @option("--force", is_flag=True, help="Replace an earlier export at OUT.")
 @option(
     "--fresh",
@@ -207,22 +214,25 @@ def export(
     snr: float | None,
     form: str | None,
     withhold_composition: bool,
+    twins: bool,
     force: bool,
     fresh: str | None,
     key_file: Path | None,
 ) -> None:
     """Write a data set for other frameworks.
 
-    The order of the pairs is the one in which `starbench score` expects their latents. A task with
-    noise exports only the noisy flux; `starbench score` compares reconstructions with the noiseless
-    flux.
+    The test spectra of a task are shuffled: OUT tells neither which are twins nor their
+    composition, and its attribute test_order, which a file of predictions copies, says so to
+    `starbench score`. With --twins they stay in pairs, in the order in which `starbench score`
+    expects predictions without that attribute. A task with noise exports only the noisy flux;
+    `starbench score` compares reconstructions with the noiseless flux.
 
     With --fresh, OUT gets the spectra that `starbench leaderboard confirm` asks the owner of a row
     of predictions to encode.
     """
     if (fresh is None) != (key_file is None):
         raise click.UsageError("Give --fresh and --key together, or neither.")
-    if fresh is not None and (form not in (None, "hdf5") or withhold_composition):
+    if fresh is not None and (form not in (None, "hdf5") or withhold_composition or twins):
         raise click.UsageError("--fresh writes HDF5 without composition; remove other options.")
     from starbench.tasks.registry import get_task
     from starbench.tasks.storage.export import export as export_pairs
@@ -249,6 +259,7 @@ def export(
             out,
             form,
             withhold_composition=withhold_composition,
+            twins=twins,
             force=force,
             progress=not quiet,
         )

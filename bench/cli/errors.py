@@ -17,7 +17,7 @@ USER_ERRORS = (
     ("starbench.tasks.errors", "DataError"),
     ("starbench.results.text", "RowError"),
 )
-RESUMABLE = ("run", "score", "sweep")  # commands that continue where they were stopped
+RESUMABLE = ("run", "score", "sweep", "tune")  # commands that continue where they were stopped
 
 
 class UserError(click.ClickException):

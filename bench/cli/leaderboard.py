@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,11 +11,12 @@ from starbench.cli.errors import Failure, UserError
 from starbench.cli.options import cache_option, quiet_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starbench.leaderboard.statistics.suite import SuiteScores
     from starbench.leaderboard.store.board import Entry
     from starbench.methods.base import Method
+    from starbench.results.schema import Row
 
 ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-fc0c93bd.json"
 
@@ -263,11 +264,22 @@ def suite(name: str, directory: Path | None) -> None:
     click.echo(text)
 
 
+jobs_option = option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of rows at once, where several are given.",
+)
+
+
 @leaderboard.command(
     loads="starbench.leaderboard.store.board",
-    example=f"starbench leaderboard reproduce \\\n    {ROW}",
+    example=f"starbench leaderboard reproduce \\\n    {ROW}\n"
+    "starbench leaderboard reproduce leaderboard/rows/*.json --jobs 4",
 )
-@click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
+@click.argument("rows", metavar="ROW...", nargs=-1, required=True, type=UserPath(path_type=Path))
 @option(
     "--threads",
     type=click.IntRange(min=1),
@@ -294,9 +306,31 @@ def suite(name: str, directory: Path | None) -> None:
     help="Folder in which to keep the repeated run; by default it is deleted.",
 )
 @option("--by", metavar="NAME", help="Record who repeated the run.")
+@jobs_option
 @cache_option
 @quiet_option
-def reproduce(
+def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
+    """Run a row again and compare ranks and metrics.
+
+    ROW is the file of a row, or the folder of a run. On equal hardware, libraries and threads all
+    ranks must be equal. Elsewhere, exits with 1 if a metric differs by more than its tolerance,
+    which is printed, or if the stars that differ favour the row by more than chance. Writes the
+    outcome to leaderboard/reproductions, or to reproduction.json in the folder of a run.
+
+    Several rows are repeated one after another, the quickest first, without those that have an
+    outcome already, so the same command continues after it was stopped.
+    """
+    if len(rows) == 1:
+        _reproduce(rows[0], **options)
+        return
+    from starbench.leaderboard.store.board import row_file
+    from starbench.leaderboard.store.bulk import unchecked
+
+    left = unchecked([row_file(row) for row in rows], "reproduction")
+    _each(len(rows), {row: ["reproduce", str(row), *_arguments(options)] for row in left}, jobs)
+
+
+def _reproduce(
     row: Path,
     threads: int | None,
     device: str | None,
@@ -306,13 +340,6 @@ def reproduce(
     cache: Path | None,
     quiet: bool,
 ) -> None:
-    """Run a row again and compare ranks and metrics.
-
-    ROW is the file of a row, or the folder of a run. On equal hardware, libraries and threads all
-    ranks must be equal. Elsewhere, exits with 1 if a metric differs by more than its tolerance,
-    which is printed, or if the stars that differ favour the row by more than chance. Writes the
-    outcome to leaderboard/reproductions, or to reproduction.json in the folder of a run.
-    """
     from starbench.leaderboard.store import board, reproduce
     from starbench.leaderboard.store.checks import check_rank_metrics
     from starbench.leaderboard.store.repeat import repeat_run
@@ -328,10 +355,7 @@ def reproduce(
     if original_ranks is not None:
         check_rank_metrics(original, original_ranks, name)
     if method is None and original.given.method is not None:  # a row may not choose what is run
-        raise UserError(
-            f"The row's method was given as {printable(original.given.method)}; "
-            "give that file with --method."
-        )
+        raise UserError(_missing_method(original))
     click.echo(f"Running again: {printable(original.command)}")
     again, ranks = repeat_run(
         original,
@@ -370,14 +394,22 @@ def reproduce(
     loads="starbench.leaderboard.store.board",
     example=f"starbench leaderboard confirm \\\n    {ROW} \\\n"
     "    --state runs/apogee-giants/fader/0-ced64dfee2 \\\n"
+    '    --beacon 36a70e9c2b1f4d58 --beacon-source "a later commit on main"\n'
+    "starbench leaderboard confirm leaderboard/rows/*.json --runs runs --jobs 4 \\\n"
     '    --beacon 36a70e9c2b1f4d58 --beacon-source "a later commit on main"',
 )
-@click.argument("row", metavar="ROW", type=UserPath(path_type=Path))
+@click.argument("rows", metavar="ROW...", nargs=-1, required=True, type=UserPath(path_type=Path))
 @option(
     "--state",
     type=UserPath(path_type=Path),
     metavar="DIR",
     help="Folder of the run that made ROW, or its best.safetensors.",
+)
+@option(
+    "--runs",
+    type=UserPath(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Folder of many runs, among which those that made the rows are found by their states.",
 )
 @option(
     "--beacon",
@@ -422,9 +454,44 @@ def reproduce(
     show_default="the row's, or all available cores if they are fewer",
     help="Number of CPU threads.",
 )
+@jobs_option
 @cache_option
 @quiet_option
-def confirm(
+def confirm(rows: tuple[Path, ...], runs: Path | None, jobs: int, **options: Any) -> None:
+    """Score the fixed state behind a row on stars that nobody has seen.
+
+    ROW is the file of a row, or the folder of a run. The method is not fitted: the state whose
+    digest ROW holds encodes as many new test stars of the same task. Writes
+    leaderboard/confirmations, or confirmation.json in the folder of a run. Exits with 1 if the
+    difference from ROW lies outside its 95 % interval.
+
+    With --runs, several rows are confirmed one after another, without those that have an outcome
+    already and those whose state is not found, so the same command continues after it was stopped.
+    """
+    if runs is None:
+        if len(rows) > 1:
+            raise click.UsageError("Give --runs with several rows, or one ROW.")
+        _confirm(rows[0], **options)
+        return
+    from starbench.leaderboard.store.board import row_file
+    from starbench.leaderboard.store.bulk import states, unchecked
+
+    if options["beacon"] is None or options["state"] or options["predictions"]:
+        raise click.UsageError("Give --runs with --beacon, without --state or --predictions.")
+    paths = [row_file(row) for row in rows]
+    left = paths if options["replace"] else unchecked(paths, "confirmation")
+    found = states(left, runs)
+    for row in left:
+        if row not in found:
+            click.echo(f"no state  {row}")
+    commands = {
+        row: ["confirm", str(row), "--state", str(folder), *_arguments(options)]
+        for row, folder in found.items()
+    }
+    _each(len(rows), commands, jobs)
+
+
+def _confirm(
     row: Path,
     state: Path | None,
     beacon: str | None,
@@ -439,13 +506,6 @@ def confirm(
     cache: Path | None,
     quiet: bool,
 ) -> None:
-    """Score the fixed state behind a row on stars that nobody has seen.
-
-    ROW is the file of a row, or the folder of a run. The method is not fitted: the state whose
-    digest ROW holds encodes as many new test stars of the same task. Writes
-    leaderboard/confirmations, or confirmation.json in the folder of a run. Exits with 1 if the
-    difference from ROW lies outside its 95 % interval.
-    """
     from starbench.leaderboard.pages.trust import confirmation_text
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store import confirm as store
@@ -463,10 +523,7 @@ def confirm(
     subject = store.read_subject(path, board.ranks_beside(path), replace=replace)
     witness = store.Witness(beacon_source, by)
     if method is None and subject.row.given.method is not None:  # a row may not choose what runs
-        raise UserError(
-            f"The row's method was given as {printable(subject.row.given.method)}; "
-            "give that file with --method."
-        )
+        raise UserError(_missing_method(subject.row))
     task = get_task(subject.row.task, cache=cache)
     if predictions is not None and key_file is not None:
         confirmation = store.confirm_predictions(
@@ -489,6 +546,117 @@ def confirm(
     click.echo(f"Wrote {printable(confirmation_beside(path))}")
     if not confirmation.confirmed:
         raise Failure("The row is not confirmed: the difference lies outside its 95 % interval.")
+
+
+def _missing_method(row: "Row") -> str:
+    """Say which file a row's method is in, and where others can fetch it."""
+    from starbench.results.text import printable
+
+    fetch = "" if row.declared.code is None else f" Its code: {printable(row.declared.code)}."
+    return (
+        f"The row's method was given as {printable(row.given.method or '')}; give that file with "
+        f"--method.{fetch}"
+    )
+
+
+def _arguments(options: "Mapping[str, Any]") -> list[str]:
+    """Return options of a command for another process; `None` and `False` are left out."""
+    names = {"key_file": "key"}
+    arguments = ["--quiet"]
+    for name, value in options.items():
+        if name != "quiet" and value not in (None, False):
+            arguments.append(f"--{names.get(name, name).replace('_', '-')}")
+            arguments += [] if value is True else [str(value)]
+    return arguments
+
+
+def _each(n_rows: int, commands: "Mapping[Path, Sequence[str]]", jobs: int) -> None:
+    """Run a command for each row, and say what came of it."""
+    from starbench.leaderboard.store.bulk import run_each
+    from starbench.results.text import printable
+
+    click.echo(f"{len(commands)} of {n_rows} rows to do")
+    failed = 0
+    for row, code, said in run_each(commands, jobs):
+        failed += code != 0
+        click.echo(f"{'agrees' if code == 0 else 'fails':9} {printable(row)}: {printable(said)}")
+    if failed:
+        raise Failure(f"{failed} of {len(commands)} rows are not as they say; see above.")
+
+
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard submit runs/apogee-giants/my-method/0-ced64dfee2 \\\n"
+    "    --repository git@github.com:me/starbench.git",
+)
+@click.argument("runs", metavar="ROW...", nargs=-1, required=True, type=UserPath(path_type=Path))
+@option(
+    "--repository",
+    metavar="URL",
+    required=True,
+    help="Git repository to which you may push, such as your fork of starbench.",
+)
+@option(
+    "--base",
+    default="main",
+    show_default=True,
+    metavar="BRANCH",
+    help="Branch that the pull request asks to change.",
+)
+def submit(runs: tuple[Path, ...], repository: str, base: str) -> None:
+    """Push a branch with rows, and print the text of its pull request.
+
+    ROW is the folder of a run, or the file of a row with its ranks beside it. The branch is made in
+    a clone of its own: the rows, checked as `add` checks them, and the generated files. Prints what
+    else belongs to the pull request, such as where the method's code can be fetched.
+    """
+    from starbench.leaderboard.requests.submission import submit as push
+    from starbench.tasks.registry import get_task
+
+    made = push(runs, repository, base, get_task=get_task, installed_method=_installed_method)
+    click.echo(f"Pushed {made.branch} to {repository}\n")
+    click.echo(f"Open a pull request to {base} with this title and text:\n\n{made.title}\n")
+    click.echo(made.text)
+    for sentence in made.also:
+        click.echo(f"Also belongs to it: {sentence}")
+
+
+@leaderboard.command(
+    loads="starbench.leaderboard.store.board",
+    example="starbench leaderboard review main pull-request",
+)
+@click.argument("base", metavar="BASE")
+@click.argument("head", metavar="HEAD")
+@option(
+    "--repository",
+    type=UserPath(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    show_default="the current folder",
+    metavar="DIR",
+    help="Clone of starbench at BASE, which has the commits of HEAD.",
+)
+def review(base: str, head: str, repository: Path) -> None:
+    """Check a pull request with rows without running any of its code.
+
+    BASE and HEAD are branches or commits. The files of HEAD are read from git, never checked out,
+    and the installed starbench, which should be that of BASE, reads them as data. Exits with 1 if
+    the pull request is refused.
+    """
+    from starbench.leaderboard.requests.review import review as check
+    from starbench.results.text import printable
+    from starbench.tasks.registry import get_task
+
+    found = check(
+        repository.resolve(), base, head, get_task=get_task, installed_method=_installed_method
+    )
+    for sentence in found.flags:
+        click.echo(f"flagged  {printable(sentence)}")
+    for sentence in found.faults:
+        click.echo(f"refused  {printable(sentence)}")
+    if found.faults:
+        raise Failure("The pull request is refused; see above.")
+    rows = f"{len(found.rows)} row{'' if len(found.rows) == 1 else 's'}"
+    click.echo(f"{rows} to add; a reader still has to look at the method's code.")
 
 
 def _scores(entries: "Sequence[Entry]", name: str) -> "SuiteScores":

@@ -12,6 +12,7 @@ from starbench.cli.leaderboard import leaderboard
 from starbench.cli.predictions import predict, score
 from starbench.cli.run import plot, run
 from starbench.cli.sweep import sweep
+from starbench.cli.tune import tune
 
 SHELL_COMPLETION = """\
 bash  eval "$(_STARBENCH_COMPLETE=bash_source starbench)"
@@ -34,5 +35,5 @@ def main() -> None:
     os.environ["MPLBACKEND"] = "agg"
 
 
-for command in (run, sweep, predict, score, plot, methods, tasks, check, data, leaderboard):
+for command in (run, sweep, tune, predict, score, plot, methods, tasks, check, data, leaderboard):
     main.add_command(command)

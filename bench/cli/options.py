@@ -94,4 +94,20 @@ cache_option = option(
     show_default="$STARBENCH_CACHE, or your cache folder",
     help="Folder in which data sets are kept.",
 )
+outside_data_option = option(
+    "--outside-data",
+    metavar="TEXT",
+    help="Say in the row which data the method learned from besides those of the task.",
+)
+pretraining_option = option(
+    "--pretraining",
+    metavar="TEXT",
+    help="Say in the row what was trained before, and on what.",
+)
+code_from_option = option(
+    "--code-from",
+    metavar="TEXT",
+    help="Say in the row where others can fetch the method's code, such as a repository and a "
+    "commit.",
+)
 quiet_option = option("--quiet", is_flag=True, help="Draw no progress bars.")

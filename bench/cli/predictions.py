@@ -9,9 +9,12 @@ from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import UserError
 from starbench.cli.options import (
     cache_option,
+    code_from_option,
     data_option,
     device_option,
     out_option,
+    outside_data_option,
+    pretraining_option,
     quiet_option,
     scale_option,
     snr_option,
@@ -112,6 +115,9 @@ def predict(
     metavar="KEY=VALUE",
     help="Record a setting of the method in the row; may be repeated.",
 )
+@outside_data_option
+@pretraining_option
+@code_from_option
 @device_option
 @out_option
 @cache_option
@@ -124,6 +130,9 @@ def score(
     scale: str | None,
     settings: tuple[str, ...],
     cache: Path | None,
+    outside_data: str | None,
+    pretraining: str | None,
+    code_from: str | None,
     **options: Any,
 ) -> None:
     """Score predictions made with any framework.
@@ -136,7 +145,7 @@ def score(
     was stopped continues when the same command is given again.
     """
     from starbench.leaderboard.pages.terminal import table_for_run
-    from starbench.runs.origin import given
+    from starbench.runs.origin import Declared, given
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
@@ -147,6 +156,7 @@ def score(
         scale=scale or loaded.default_scale,
         hyperparameters=parse_settings(settings),
         given=given(None, task, data),
+        declared=Declared(outside_data, pretraining, code_from),
         **options,
     )
     click.echo(table_for_run(row))

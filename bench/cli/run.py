@@ -9,11 +9,14 @@ from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import Failure
 from starbench.cli.options import (
     cache_option,
+    code_from_option,
     data_option,
     device_option,
     max_dropped_option,
     method_option,
     out_option,
+    outside_data_option,
+    pretraining_option,
     quiet_option,
     scale_option,
     seed_option,
@@ -56,6 +59,9 @@ force_option = option("--force", is_flag=True, help="Run again even if the run i
     show_default="OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all available cores",
     help="Number of CPU threads.",
 )
+@outside_data_option
+@pretraining_option
+@code_from_option
 @out_option
 @cache_option
 @force_option

@@ -261,6 +261,24 @@ class Load(Part):
     kernel_version: Count | None = None
 
 
+class Declared(Part):
+    """What whoever made a row says of it; nothing of it can be measured.
+
+    Attributes
+    ----------
+    outside_data : str or None
+        Data that the method learned from besides those of the task.
+    pretraining : str or None
+        What was trained before the run, and on what.
+    code : str or None
+        Where others can fetch the code of a method that is not starbench's own.
+    """
+
+    outside_data: Label | None = None
+    pretraining: Label | None = None
+    code: Label | None = None
+
+
 _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
 """Names of the diagnostics in the field `adversary`, which rows had before `diagnostics`."""
 
@@ -336,6 +354,11 @@ class Row(Part):
         the first releases.
     given : Given
         Empty if everything had a registered name.
+    declared : Declared
+        Empty in rows of the first releases.
+    looks_before : int or None
+        Number of other settings of the method that had been scored on this test split before, as
+        far as the cache of the run's machine knows; None in rows of the first releases.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -378,6 +401,8 @@ class Row(Part):
     predictions_sha256: Sha256 | None = None
     code: Code | None = None
     given: Given = Given()
+    declared: Declared = Declared()
+    looks_before: Count | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from starbench.metrics import Estimate
 from starbench.results.schema import Row, parse_row
 from starbench.results.text import RowError
 from starbench.runs.load import Load
-from starbench.runs.origin import Code, Given, method_code
+from starbench.runs.origin import Code, Declared, Given, method_code
 from starbench.runs.run_folder import settings_digest
 from starbench.tasks.base import Task
 
@@ -171,6 +171,7 @@ class Result:
     predictions_sha256: str | None = None
     state_sha256: str | None = None
     filling: str | None = None
+    looks_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ class RowDraft:
     source_sha256 : str or None
         Of the method's source files, starbench's own or not.
     given : Given
+    declared : Declared
     """
 
     subject: Subject
@@ -209,6 +211,7 @@ class RowDraft:
     code: Code | None = None
     source_sha256: str | None = None
     given: Given = field(default_factory=Given)
+    declared: Declared = field(default_factory=Declared)
 
     def check(self, whose: str) -> None:
         """Check before the run that a row with these facts is valid.

@@ -29,6 +29,23 @@ class Given:
     data: str | None = None
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What its author says of a run; see `starbench.results.schema.Declared`."""
+
+    outside_data: str | None = None
+    pretraining: str | None = None
+    code: str | None = None
+
+    def of_method(self, method_class: type[Method]) -> "Declared":
+        """Return what is said of a run of a method, which may say more by its class attributes."""
+        return Declared(
+            self.outside_data or method_class.outside_data,
+            self.pretraining or method_class.pretraining,
+            self.code,
+        )
+
+
 def source_file(method_class: type[Method]) -> Path | None:
     """Return the file that defines a class; None for a class defined in a notebook."""
     try:

@@ -13,8 +13,11 @@ dataset                     shape
 ==========================  ======================  =====================================
 
 In a survey ``latent`` is [n_stars, d], without the axis of the pairs, and reconstructions are not
-scored. Metrics whose data are missing are left out. `score_predictions` uses the code that scores
-runs, and `write_predictions` writes such a file from a run.
+scored. Of an export with shuffled test spectra, the root attribute ``test_order`` is copied, and
+``latent`` is in the order of the file; without it, in that of the task.
+
+Metrics whose data are missing are left out. `score_predictions` uses the code that scores runs, and
+`write_predictions` writes such a file from a run.
 """
 
 import hashlib
@@ -37,6 +40,7 @@ from starbench.common.hdf5_guards import (
     mostly_unwritten,
     open_hdf5,
     oversized,
+    read_attribute,
     read_numbers,
     require_end,
 )
@@ -55,7 +59,7 @@ from starbench.evaluation.scoring import (
     reconstruction_errors,
     score,
 )
-from starbench.evaluation.views import Labels, Views
+from starbench.evaluation.views import Labels, Views, unshuffle
 from starbench.methods.base import Diverged, Method
 from starbench.methods.registry import BUILT_IN
 from starbench.results.ranks import Ranks as StoredRanks
@@ -63,15 +67,19 @@ from starbench.results.ranks import ranks_digest, write_ranks
 from starbench.results.schema import write_row
 from starbench.results.text import shorten
 from starbench.runs.draft import Result, RowDraft, Subject
-from starbench.runs.origin import Given
+from starbench.runs.looks import look
+from starbench.runs.origin import Declared, Given
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder, settings_digest
 from starbench.runs.runner import Outcome, ended_by_signals, resolved_device
 from starbench.tasks.base import SPLITS, Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.storage.files import text_list
+from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, order_of
 
 RULE = "chosen by its authors, outside starbench"
 MAX_LATENT = 2048  # dimensions; the time of the ranking is proportional to them
+_MUCH_NEARER = 0.8  # ratio of the distances of twins below which an order cannot be by chance
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
 
 
@@ -96,6 +104,7 @@ class Predictions:
 
     def __init__(self, path: Path, task: Task, scale: str) -> None:
         self.path, self._task, self._sizes = path, task, task.sizes(scale)
+        self._scale = scale
         if not path.is_file():
             raise PredictionsError(f"{path} is not a file; give an HDF5 file of predictions.")
         if not h5py.is_hdf5(path):
@@ -131,6 +140,7 @@ class Predictions:
         """Open the file and check its structure."""
         self._file = stack.enter_context(open_hdf5(self.path))
         self._width: int | None = None
+        self._check_order()
         self._check_names()
         self._check_latent("test", required=True)
         for split in ("train", "validation"):
@@ -156,7 +166,20 @@ class Predictions:
             latent = self._read(place, slice(None))
         else:
             latent = _as_float32(self._read_stored(place, slice(None)) - self._offset)
-        return latent[:, None] if self._task.card.survey else latent
+        if self._task.card.survey:
+            return latent[:, None]
+        if split != "test":
+            return latent
+        n, shuffled = len(latent), order_of(order_name(self._task, self._scale), 2 * len(latent))
+        as_exported = unshuffle(latent.reshape(2 * n, -1), shuffled)
+        if self._is_shuffled:
+            return as_exported
+        if _apart(as_exported) < _MUCH_NEARER * _apart(latent):
+            raise PredictionsError(
+                f"{self.path}: latent is in the order of an export with shuffled test spectra; "
+                f"copy the attribute {ATTRIBUTE} from the export, so that twins are found."
+            )
+        return latent
 
     def _latent_offset(self) -> np.ndarray:
         """Return what is subtracted from latents [d] of float64 before they become float32.
@@ -190,6 +213,23 @@ class Predictions:
                 f"{self.path}: {place} cannot be read; write it again."
             ) from error
         return values
+
+    def _check_order(self) -> None:
+        """Read in which order the test spectra are; refuse that of another export."""
+        self._is_shuffled = ATTRIBUTE in self._file.attrs
+        if not self._is_shuffled:
+            return
+        expected = order_name(self._task, self._scale)
+        if text_list(read_attribute(self._file, ATTRIBUTE)) != (expected,):
+            raise PredictionsError(
+                f"{self.path}: {ATTRIBUTE} is not that of {self._task.name} at scale "
+                f"{self._scale}; export that task, and encode its spectra."
+            )
+        if any(self.has("test", name) for name in _RECONSTRUCTIONS):
+            raise PredictionsError(
+                f"{self.path}: reconstructions need to know the twins; encode an export made with "
+                f"--twins, and leave the attribute {ATTRIBUTE} out."
+            )
 
     def _check_names(self) -> None:
         """Refuse unknown names: a misspelt one would leave its metrics out."""
@@ -286,6 +326,12 @@ def _as_float32(values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(values, np.float32)
 
 
+def _apart(latent: np.ndarray) -> float:
+    """Return the median L1 distance of what stands as twins [n, 2, d]."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.median(np.abs(latent[:, 0] - latent[:, 1]).sum(axis=1)))
+
+
 def _place(split: str, name: str) -> str:
     return name if split == "test" else f"{split}/{name}"
 
@@ -304,6 +350,7 @@ def score_predictions(
     device: str = "auto",
     out: Path = Path("runs"),
     given: Given | None = None,
+    declared: Declared | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Score a file of predictions, and write the folder of a run for it.
@@ -327,6 +374,8 @@ def score_predictions(
         Folder in which run folders are created.
     given : Given, optional
         For the row's command: how it names task and data.
+    declared : Declared, optional
+        For the row.
     quiet : bool
         Draw no progress.
 
@@ -362,6 +411,7 @@ def score_predictions(
         current_provenance(device, 1),
         snr=task.snr,
         given=given or Given(),
+        declared=declared or Declared(),
     )
     draft.check("--method-name, --reference or --set")
     task.prepare(scale, progress=not quiet)
@@ -377,6 +427,7 @@ def score_predictions(
     folder = RunFolder(
         Path(out) / task.name / method_name / f"{seed}-{settings_digest({'score': identity})}"
     )
+    looks_before = look(task, scale, method_name, {"predictions": identity})
     with folder.locked():
         scores = {}
         for split, (latent, errors) in read.items():
@@ -408,6 +459,7 @@ def score_predictions(
             ranks_sha256=ranks_digest(on_test.ranks.rank),
             peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
             predictions_sha256=digest,
+            looks_before=looks_before,
         )
         subject = replace(subject, data_fingerprint=task.fingerprint(scale))
         row = replace(draft, subject=subject).row(result, str(path))

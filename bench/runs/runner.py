@@ -8,9 +8,9 @@ import os
 import random
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -27,6 +27,7 @@ from starbench.common.signals import Terminated, signals_raised
 from starbench.common.text import one_line
 from starbench.common.threads import available_cores, limit_threads
 from starbench.evaluation.consistency import require_own_latents
+from starbench.evaluation.fresh_process import require_state
 from starbench.evaluation.scoring import (
     Errors,
     OutputError,
@@ -49,7 +50,7 @@ from starbench.methods.base import Diverged, Method, OracleControl
 from starbench.metrics import ordered_pairs
 from starbench.results.example import Example, write_example
 from starbench.results.ranks import Ranks, ranks_digest, write_ranks
-from starbench.results.schema import Row, read_row, write_row
+from starbench.results.schema import Row, parse_row, read_row, row_text, write_row
 from starbench.results.text import RowError
 from starbench.runs.diagnostics import recorded_diagnostics, remark
 from starbench.runs.draft import (
@@ -62,7 +63,8 @@ from starbench.runs.draft import (
 )
 from starbench.runs.fitting import SELECTION_RULE, SURVEY_RULE, Fit
 from starbench.runs.load import MachineLoad
-from starbench.runs.origin import Given, method_code, source_file, source_sha256
+from starbench.runs.looks import look
+from starbench.runs.origin import Declared, Given, method_code, source_file, source_sha256
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
@@ -104,6 +106,7 @@ def run(
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
     given: Given | None = None,
+    declared: Declared | None = None,
     force: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -128,6 +131,8 @@ def run(
         For the row: the preset that the hyperparameters started from, and those set by hand.
     given : Given, optional
         For the row's command: how it names method, task and data.
+    declared : Declared, optional
+        For the row; a finished run gets what is said anew.
     force : bool
         Run again even if the folder holds a finished run.
     quiet : bool
@@ -150,13 +155,14 @@ def run(
     identity = Identity.of(
         task, method_class, hyperparameters, scale=scale, seed=seed, device=device
     )
+    declared = (declared or Declared()).of_method(method_class)
     folder = RunFolder(identity.folder(Path(out)))
 
     with _named_errors(folder.path), folder.locked():
         if force:
             folder.clear()
         if (row := _finished_row(folder)) is not None:
-            return Outcome(row, folder, fresh=False)
+            return Outcome(_declared_anew(row, declared, folder), folder, fresh=False)
         folder.row.unlink(missing_ok=True)
         draft = RowDraft(
             identity.subject,
@@ -170,10 +176,14 @@ def run(
             code=method_code(method_class),
             source_sha256=source_sha256(method_class),
             given=given or Given(),
+            declared=declared,
         )
         draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
         write_json(folder.settings, identity.settings())
-        job = _Job(task, method_class, hyperparameters, seed, scale, device, quiet, folder)
+        job = _Job(
+            task, method_class, hyperparameters, seed, scale, device, quiet, folder,
+            identity.with_seed(0).settings(),
+        )  # fmt: skip
         row = job.run(draft, identity.digest, began)
         write_row(row, folder.row)
         folder.clear_rankings()
@@ -204,6 +214,7 @@ class _Job:
     device: str
     quiet: bool
     folder: RunFolder
+    settings: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         self.views = Views(self.task, self.scale, self.method_class, self.seed)
@@ -291,9 +302,11 @@ class _Job:
                 of_validation, _, _ = self._score(method, "validation", validation, None, advance)
                 estimates = of_validation.estimates
             test = self.views.of("test")
+            looks_before = look(self.task, self.scale, self.method_class.name, self.settings)
             on_test, latent, errors = self._score(method, "test", test, probes, advance)
         if not method.control:  # one of them cheats so on purpose
             require_own_latents(method, test, latent)
+            require_state(method, self.make, self.folder.best, test, latent)
         with stage("write files"):
             write_hdf5(self.folder.latents, {"latent": latent})
             write_ranks(self.folder.ranks, *Ranks.of(on_test.ranks))
@@ -311,6 +324,7 @@ class _Job:
             epochs=fit.epoch_done,
             n_parameters=method.n_parameters,
             state_sha256=checkpoint.state_sha256(checkpoint.load(self.folder.best)[0]),
+            looks_before=looks_before,
         )
 
     def _score(
@@ -352,7 +366,7 @@ class _Job:
         n_pixels = len(self.task.wavelength)
         if labels.group is not None:
             return sibling_errors(
-                self.task.chunks(split, self.scale),
+                self.task.noiseless_flux(split, self.scale),
                 labels.group,
                 sibling_decoder(method, latent[:, 0], labels.nuisance[:, 0], n_pixels),
                 advance,
@@ -455,6 +469,17 @@ def _finished_row(folder: RunFolder) -> Row | None:
         say(f"{error}; the run counts as unfinished.")
         return None
     return None if row.status == "failed" else row
+
+
+def _declared_anew(row: Row, declared: Declared, folder: RunFolder) -> Row:
+    """Return a finished row with what its author says now, and write it if that differs."""
+    said = {key: value for key, value in asdict(declared).items() if value is not None}
+    again = row.model_copy(update={"declared": row.declared.model_copy(update=said)})
+    if again == row:
+        return row
+    again = parse_row(row_text(again), str(folder.row))  # the text is checked as any row's
+    write_row(again, folder.row)
+    return again
 
 
 def _one_line(error: BaseException, method_class: type[Method]) -> str:

@@ -26,7 +26,7 @@ def expand_methods(words: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> expand_methods(["pca", "pairs"])
-    ['pca', 'ada-gvae', 'contrastive', 'rsca', 'swap-consistency', 'vicreg']
+    ['pca', 'ada-gvae', 'contrastive', 'found-twins', 'rsca', 'swap-consistency', 'vicreg']
     """
     return _expand(words, _methods_of)
 

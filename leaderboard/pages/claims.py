@@ -15,8 +15,17 @@ and allows for the uncertainty of each star, which L1 distances of latents canno
 of the composition, ranked by L1, find 79.2 % at SNR 50, where the bound is 88.9 %
 (methods/TUNING.md; no row). With nuisance labels alone, the latent is not even determined: a
 rotation of latents that turns with Teff and log g can leave their distribution at every Teff and
-log g as it is, so no adversary and no other measure of dependence sees it. Nothing but pairs or a
-prior can undo it."""
+log g as it is, so no adversary and no other measure of dependence sees it. Only twins, or knowledge
+of how the effects of the elements change with Teff and log g, can undo it (docs/gauge.md). What
+twins disagree by is not only such a rotation: part of it is information that is lost at some
+temperatures."""
+
+LEVELS = """\
+Level: how far the rows of a line have been checked, and of several rows the lowest. Submitted: the
+file was checked by itself, so it could be made up. Reproduced: a second run agreed, and its outcome
+is kept. Confirmed: the method's state, fixed before, did as well on new stars that did not exist
+then. Submitted rows have no rank of their own; they stand below those that were checked, and move
+the rank of none."""
 
 SOURCES = """\
 Published values were measured by other authors on other spectra, so they are not ranked. The share

@@ -4,12 +4,13 @@ Everything that comes from a row and is not a number is escaped by
 `starbench.leaderboard.pages.escape`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
-from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
+from starbench.leaderboard.pages.claims import CEILING, LEVELS, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.escape import markdown
-from starbench.leaderboard.pages.names import ACCESS_TITLES
-from starbench.leaderboard.pages.notes import seeds_note
+from starbench.leaderboard.pages.names import ACCESS_TITLES, remarks
+from starbench.leaderboard.pages.notes import notes
 from starbench.leaderboard.pages.suite_table import suite_section
 from starbench.leaderboard.pages.tables import Lines, table, with_interval
 from starbench.leaderboard.pages.verdict_text import verdict_section
@@ -18,7 +19,7 @@ from starbench.leaderboard.statistics.columns import COLUMNS, Column
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
-from starbench.leaderboard.store.levels import level_of
+from starbench.leaderboard.store.levels import LEVELS as LEVEL_NAMES
 from starbench.leaderboard.store.published import Published, published_results
 from starbench.leaderboard.store.task import task_order
 from starbench.metrics import METRICS
@@ -42,8 +43,12 @@ stars, that is, for which the 95 % interval of the difference lies above 0. A me
 several settings counts once. Ties are not transitive: if b is statistically tied with a and with c,
 but a is significantly better than c, the ranks of a, b and c are 1, 1 and 2. There are no ranks for
 controls, published values, older versions of a method, methods with more diverged than scored runs,
-and methods with fewer than three seeds, whose interval omits or hardly knows the scatter between
-seeds.
+methods with fewer than three seeds, whose interval omits or hardly knows the scatter between
+seeds, and methods with a row that is only submitted.
+
+Looks: how many other settings of its method a row's machine had scored on the same test split
+before. The best of many settings is too good by chance; intervals do not correct for it, so the
+single rows say it.
 
 Controls calibrate the scale and are not ranked. They show the share found by chance
 (`random-latent`, `constant-latent`, `nuisance-latent`, `twin-by-order`), from the spectrum itself
@@ -80,6 +85,7 @@ def leaderboard_page(
         *([] if scores is None else suite_section(scores)),
         HOW_TITLE,
         _HOW_TO_READ,
+        f"{LEVELS} {_levels_in_numbers(entries)}".rstrip(),
         CEILING,
         REPRESENTATION,
         SOURCES,
@@ -94,6 +100,15 @@ def leaderboard_page(
         )
     parts += [*_definitions(), *_single_rows(entries)]
     return "\n\n".join(parts) + "\n"
+
+
+def _levels_in_numbers(entries: Sequence[Entry]) -> str:
+    """Say how many rows are of each level."""
+    counts = Counter(entry.level for entry in entries)
+    if not counts:
+        return ""
+    numbers = [f"{counts[level]} {level}" for level in reversed(LEVEL_NAMES)]
+    return f"Rows here: {', '.join(numbers)}."
 
 
 def _task_part(
@@ -136,7 +151,7 @@ def _tables(
         lines = lines_of.of(of_access, [line for line in published if line.label_access == access])
         if lines:
             parts += [f"#### {title}", table(lines_of.header, lines_of.align, lines)]
-        note = seeds_note(of_access, [group for group in of_access if group.key in judged.ranks])
+        note = notes(of_access, [group for group in of_access if group.key in judged.ranks])
         parts += [note] if note else []
     return parts
 
@@ -231,13 +246,14 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
         if row.status == "ok":
             if row.message:
                 cells[0] += f": {markdown(row.message)}"
+            cells[0] += "".join(f"; {markdown(each)}" for each in remarks(row))
             cells += [
                 markdown(with_interval(row.metrics.get(column.key), column)) for column in columns
             ]
         else:
             cells += [f"{row.status}: {markdown(row.message or '')}"] + [""] * (len(columns) - 1)
         cells += [
-            level_of(entry),
+            entry.level,
             _commit(row),
             markdown(machine),
             f"<code>{markdown(row.command)}</code>",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group
+from starbench.results.schema import Row
 
 MAX_LABEL = 160  # characters; a row may hold a hundred settings of three hundred characters each
 
@@ -26,6 +27,24 @@ def method_name(group: Group, others: Sequence[Group]) -> str:
         row = group.row
         text += f" v{row.method_version} `{row.settings_digest[:8]}`"
     return text + (" *(control)*" if group.row.control else "")
+
+
+def remarks(row: Row) -> list[str]:
+    """Return what is to be known of a row besides its figures, as phrases without markup."""
+    said = row.declared
+    phrases = [
+        f"{what} {text}"
+        for what, text in (
+            ("outside data:", said.outside_data),
+            ("pretraining:", said.pretraining),
+            ("code:", said.code),
+        )
+        if text is not None
+    ]
+    if row.looks_before:
+        other = "other setting" if row.looks_before == 1 else "other settings"
+        phrases.append(f"after {row.looks_before} {other} on this test split")
+    return phrases
 
 
 def _cut(label: str) -> str:

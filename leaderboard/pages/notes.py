@@ -7,6 +7,7 @@ from itertools import groupby
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.statistics.aggregate import Group
 from starbench.leaderboard.statistics.verdict import MIN_SEEDS
+from starbench.leaderboard.store.levels import unranked
 
 
 def ranges(seeds: Iterable[int]) -> str:
@@ -23,6 +24,37 @@ def ranges(seeds: Iterable[int]) -> str:
         numbers = [number for _, number in run]
         parts.append(f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else str(numbers[0]))
     return ", ".join(parts)
+
+
+def notes(groups: Sequence[Group], ranked: Sequence[Group]) -> str:
+    """Say why methods have no rank and how the ranked ones differ in their seeds.
+
+    Parameters
+    ----------
+    groups, ranked
+        As `seeds_note` takes them.
+    """
+    return " ".join(filter(None, (levels_note(groups), seeds_note(groups, ranked))))
+
+
+def levels_note(groups: Sequence[Group]) -> str:
+    """Say which methods have no rank as a row of theirs is only submitted, and why it is."""
+    competing = [group for group in groups if group.entries and not group.row.control]
+    by_reason: dict[str, list[str]] = {}
+    for group in competing:
+        reasons = (unranked(entry.row, entry.level) for entry in group.entries)
+        reason = next(filter(None, reasons), None)
+        if reason is not None:
+            by_reason.setdefault(reason, []).append(method_name(group, groups))
+    if not by_reason:
+        return ""
+    if len(by_reason) == 1 and len(next(iter(by_reason.values()))) == len(competing):
+        return (
+            "No method has a rank here, as each has a row that is only submitted: "
+            f"{next(iter(by_reason))}."
+        )
+    listed = "; ".join(f"{reason}: {', '.join(names)}" for reason, names in by_reason.items())
+    return f"Without a rank, as a row is only submitted: {listed}."
 
 
 def seeds_note(groups: Sequence[Group], ranked: Sequence[Group]) -> str:

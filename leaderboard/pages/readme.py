@@ -5,6 +5,7 @@ from textwrap import fill
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.suite_table import (
     bound_cells,
+    bound_level,
     families,
     headings,
     suite_cells,
@@ -27,10 +28,10 @@ _NOTE = """\
 Share of stars whose twin is the nearest star [%], a mean over seeds, on each track of the suite
 `{suite}` ({families}). The last line is the most that any latent can find. The score is the mean
 over families of the gap between chance and that bound which a method closes, with its 95 % interval
-over seeds and pairs. The methods are the best of each label access;{without} published values are
-of other spectra. The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and
-all numbers are in [suite.csv](leaderboard/suite.csv) and
-[leaderboard.csv](leaderboard/leaderboard.csv)."""
+over seeds and pairs. The methods are the best of each label access, those whose rows somebody else
+has checked before those that were only submitted;{without} published values are of other spectra.
+The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
+[suite.csv](leaderboard/suite.csv) and [leaderboard.csv](leaderboard/leaderboard.csv)."""
 
 
 def readme_part(scores: SuiteScores) -> str:
@@ -46,15 +47,16 @@ def readme_part(scores: SuiteScores) -> str:
         shown += best
         groups = [line.group for line in scores.of_access(access)]
         lines += [
-            (method_name(line.group, groups), access, *suite_cells(line, scores)) for line in best
+            (method_name(line.group, groups), line.level, access, *suite_cells(line, scores))
+            for line in best
         ]
         lines += _published_lines(scores, access)
-    lines.append((f"{BOUND} *(control)*", "oracle", *bound_cells(scores)))
-    header = ("Method", "Label access", *headings(scores))
+    lines.append((f"{BOUND} *(control)*", bound_level(scores), "oracle", *bound_cells(scores)))
+    header = ("Method", "Level", "Label access", *headings(scores))
     without = " those without a score lack tracks;" if any(map(missing_tracks, shown)) else ""
     note = _NOTE.format(suite=scores.suite.name, families=families(scores), without=without)
     wrapped = fill(note, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    return f"{table(header, 'll' + 'r' * (len(header) - 2), lines)}\n\n{wrapped}"
+    return f"{table(header, 'lll' + 'r' * (len(header) - 3), lines)}\n\n{wrapped}"
 
 
 def _best(scores: SuiteScores, access: str) -> list[SuiteLine]:
@@ -80,7 +82,7 @@ def _published_lines(scores: SuiteScores, access: str) -> list[tuple[str, ...]]:
         shares = [by_task[task].values.get(RANKED_BY) if task in by_task else None
                   for task in tasks]  # fmt: skip
         cells = ["" if share is None else percent(share) for share in shares]
-        lines.append((published_name(next(iter(by_task.values()))), access, "", *cells))
+        lines.append((published_name(next(iter(by_task.values()))), "", access, "", *cells))
     return lines
 
 

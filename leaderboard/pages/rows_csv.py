@@ -21,7 +21,6 @@ from starbench.leaderboard.statistics.facts import (
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
-from starbench.leaderboard.store.levels import level_of
 
 # A spreadsheet that separates cells by semicolons starts a new cell at one. Quotes and blanks
 # before the sign may be dropped, and some languages read full-width signs as ASCII ones.
@@ -69,7 +68,7 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
                         "group": group.key,
                         "rank": judged.ranks.get(group.key),
                         "superseded": section.superseded(group),
-                        "level": level_of(entry),
+                        "level": entry.level,
                         **row_facts(entry.row),
                         **metric_facts(entry.row, metrics),
                     }

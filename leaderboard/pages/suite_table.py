@@ -19,6 +19,7 @@ from starbench.leaderboard.statistics.suite import (
     missing_tracks,
 )
 from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
+from starbench.leaderboard.store.levels import lowest
 
 WIDTH = 100  # of the notes in the terminal
 _NAME_WIDTH = 32
@@ -35,7 +36,8 @@ moves the score of another."""
 _RANKS = """\
 Rank: 1 + the number of methods of the same label access whose score is significantly higher.
 Controls have none, nor have methods with fewer than three seeds on a track, whose interval omits or
-hardly knows the scatter between seeds. "Seeds" is the fewest on any track."""
+hardly knows the scatter between seeds, nor methods with a row that is only submitted. "Seeds" is
+the fewest on any track, "Level" the lowest of any row."""
 
 
 def short_names(scores: SuiteScores) -> list[str]:
@@ -76,6 +78,11 @@ def bound_cells(scores: SuiteScores) -> list[str]:
     return ["", *_shares(scores.bound, scores)]
 
 
+def bound_level(scores: SuiteScores) -> str:
+    """Return the lowest level of the rows of the bound."""
+    return lowest(track.group.level for track in scores.bound.values())
+
+
 def headings(scores: SuiteScores) -> list[str]:
     """Return the titles of the columns of `suite_cells`."""
     return ["Score [%]", *map(markdown, short_names(scores))]
@@ -88,17 +95,20 @@ def suite_section(scores: SuiteScores) -> list[str]:
         (
             str(line.rank or ""),
             method_name(line.group, groups),
+            line.level,
             line.row.label_access,
             str(line.n_seeds),
             *suite_cells(line, scores),
         )
         for line in scores.lines
     ]
-    lines.append(("", f"{BOUND} *(control)*", "oracle", "", *bound_cells(scores)))
-    header = ("Rank", "Method", "Label access", "Seeds", *headings(scores))
+    lines.append(
+        ("", f"{BOUND} *(control)*", bound_level(scores), "oracle", "", *bound_cells(scores))
+    )
+    header = ("Rank", "Method", "Level", "Label access", "Seeds", *headings(scores))
     return [
         f"## The suite {markdown(scores.suite.name)}",
-        table(header, "rllr" + "r" * (len(header) - 4), lines),
+        table(header, "rlllr" + "r" * (len(header) - 5), lines),
         *_verdicts(scores),
         _HOW,
         f"Families: {markdown(families(scores))}.",
@@ -115,19 +125,22 @@ def suite_text(scores: SuiteScores) -> str:
         [
             line.rank or "",
             line.group.label + (" (control)" if line.row.control else ""),
+            line.level,
             line.row.label_access,
             line.n_seeds,
             *(cell.replace("\\", "") for cell in suite_cells(line, scores)),
         ]
         for line in scores.lines
     ]
-    lines.append(["", f"{BOUND} (control)", "oracle", "", *bound_cells(scores)])
-    header = ["Rank", "Method", "Label\naccess", "Seeds", "Score [%]"]
+    lines.append(
+        ["", f"{BOUND} (control)", bound_level(scores), "oracle", "", *bound_cells(scores)]
+    )
+    header = ["Rank", "Method", "Level", "Label\naccess", "Seeds", "Score [%]"]
     header += [name.strip("-").replace("-", "\n") for name in short_names(scores)]
     rows = tabulate(
         lines,
         headers=header,
-        colalign=["right", "left", "left", *["right"] * (len(header) - 3)],
+        colalign=["right", "left", "left", "left", *["right"] * (len(header) - 4)],
         maxcolwidths=[None, _NAME_WIDTH],
         disable_numparse=True,
     )
@@ -135,7 +148,7 @@ def suite_text(scores: SuiteScores) -> str:
         "Share of stars whose twin is nearest [%] on each track; the score is the mean over "
         f"families ({families(scores)}) of the gap between chance and the information bound that a "
         "method closes, with its 95 % interval. Methods without a score lack tracks; methods with "
-        "fewer than three seeds on a track have no rank."
+        "fewer than three seeds on a track, or with a row that is only submitted, have no rank."
     )
     return "\n\n".join([rows, *(fill(text, WIDTH) for text in (note, *scores.remarks))])
 
@@ -166,7 +179,7 @@ def _left_out(scores: SuiteScores) -> list[str]:
     """Say which methods have no score or no rank, and why."""
     groups = [line.group for line in scores.lines]
     by_reason: dict[str, list[str]] = {}
-    few = []
+    few, unchecked = [], []
     for line in scores.lines:
         name = method_name(line.group, groups)
         if line.row.control:
@@ -175,6 +188,8 @@ def _left_out(scores: SuiteScores) -> list[str]:
             by_reason.setdefault(missing_tracks(line), []).append(name)
         elif line.score is not None and line.n_seeds < MIN_SEEDS:
             few.append(name)
+        elif line.score is not None and line.level == "submitted":
+            unchecked.append(name)
     blocks = []
     if by_reason:
         reasons = "\n".join(
@@ -183,4 +198,6 @@ def _left_out(scores: SuiteScores) -> list[str]:
         blocks += ["Without a score, as tracks are missing:", reasons]
     if few:
         blocks.append(f"Without a rank, as they have fewer than three seeds: {', '.join(few)}.")
+    if unchecked:
+        blocks.append(f"Without a rank, as a row is only submitted: {', '.join(unchecked)}.")
     return blocks

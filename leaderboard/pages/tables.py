@@ -81,12 +81,12 @@ class Lines:
     @property
     def header(self) -> tuple[str, ...]:
         """Titles of the columns."""
-        return ("Rank", "Method", "Seeds", *(column.title for column in self.columns))
+        return ("Rank", "Method", "Level", "Seeds", *(column.title for column in self.columns))
 
     @property
     def align(self) -> str:
         """Alignment of the columns."""
-        return "rl" + "r" * (len(self.columns) + 1)
+        return "rll" + "r" * (len(self.columns) + 1)
 
     def of(
         self,
@@ -102,11 +102,12 @@ class Lines:
         for group in groups:
             cells = self._of_group(group, groups if others is None else others)
             nearest = group.mean.get(RANKED_BY)
-            keyed.append((rank_order(group.row.control, nearest, cells[1]), cells))
+            order = rank_order(group.row.control, group.level, nearest, cells[1])
+            keyed.append((order, cells))
         for line in published:
             cells = self._of_published(line)
             nearest = line.values.get(RANKED_BY)
-            keyed.append((rank_order(False, nearest, cells[1]), cells))
+            keyed.append((rank_order(False, "submitted", nearest, cells[1]), cells))
         return [cells for _, cells in sorted(keyed)]
 
     def _of_group(self, group: Group, groups: Sequence[Group]) -> tuple[str, ...]:
@@ -118,6 +119,7 @@ class Lines:
         return (
             str(self.judged.ranks.get(group.key, "")),
             method_name(group, groups),
+            group.level,
             f"[{seeds(group)}](#{group.key})",  # to the single rows of the line
             *(rf"{text} \[{interval}\]" if interval else text for text, interval in texts),
         )
@@ -127,6 +129,7 @@ class Lines:
         return (
             "",
             published_name(line),
+            "",
             "",
             *(
                 column.write(values[column.key]) if column.key in values else ""

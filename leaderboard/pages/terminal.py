@@ -146,7 +146,7 @@ def _leaderboard_lines(row: Row, entries: Sequence[Entry]) -> list[list[str]]:
         == (row.task, row.task_version, row.scale)
     ]
     return [
-        _line(group.label, str(len(group.entries)), group.mean)
+        _line(f"{group.label}, {group.level}", str(len(group.entries)), group.mean)
         for section in of_task[:1]
         for group in section.groups
         if group.row.label_access == row.label_access and not section.superseded(group)

@@ -19,7 +19,7 @@ A method's share is the fraction of stars whose twin is nearest, mean over seeds
 differences of shares; brackets are their 95 % interval over all possible seeds and over pairs, the
 same pairs for both methods, without a correction for the number of methods. Methods whose interval
 contains 0 are statistically tied. Methods with at least three seeds compete, each in its newest
-version; controls do not."""
+version; controls do not, nor do methods with a row that is only submitted."""
 
 
 def verdict_section(verdicts: Mapping[str, Verdict]) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from starbench.leaderboard.statistics.columns import COLUMNS, column_values_of_row
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.levels import Level, lowest
 from starbench.metrics import family
 from starbench.results.schema import Row
 
@@ -65,6 +66,11 @@ class Group:
         return (self.entries or self.diverged)[0].row
 
     @property
+    def level(self) -> Level:
+        """The lowest level of its scored rows, as each moves the mean."""
+        return lowest(entry.level for entry in self.entries)
+
+    @property
     def key(self) -> str:
         """A unique name: the stem of its first row's file."""
         return (self.entries or self.diverged)[0].path.stem
@@ -91,7 +97,8 @@ class Section:
     versions : dict of str to int
         Version of each metric that a row of the section has.
     groups : tuple of Group
-        By label access; within it the best first and controls last.
+        By label access; within it those that may have a rank first, then submitted ones, then
+        controls, the best first in each.
     """
 
     task: str
@@ -147,9 +154,21 @@ def sections(entries: Sequence[Entry]) -> list[Section]:
     return result
 
 
-def rank_order(control: bool, nearest: float | None, label: str) -> tuple[bool, bool, float, str]:
-    """Return the key that sorts the lines of a table: the best first, controls last."""
-    return control, nearest is None, -(nearest or 0.0), label
+def rank_order(
+    control: bool, level: Level, nearest: float | None, label: str
+) -> tuple[bool, bool, bool, float, str]:
+    """Return the key that sorts the lines of a table.
+
+    Those that may have a rank come first, then those that nobody has checked, then controls; in
+    each the best first.
+    """
+    return (
+        control,
+        level == "submitted" and not control,
+        nearest is None,
+        -(nearest or 0.0),
+        label,
+    )
 
 
 def _by_versions(entries: list[Entry]) -> list[tuple[dict[str, int], list[Entry]]]:
@@ -195,6 +214,7 @@ def _groups(entries: list[Entry]) -> tuple[Group, ...]:
                 ACCESS_ORDER.index(group.row.label_access),
                 rank_order(
                     group.row.control,
+                    group.level,
                     group.mean.get("doppelganger_free"),
                     f"{group.label} {group.row.settings_digest}",
                 ),

@@ -51,6 +51,10 @@ def row_facts(row: Row) -> dict[str, object]:
         "source_sha256": row.source_sha256,
         "environment_sha256": row.environment_sha256,
         "package": row.code.package if row.code else None,
+        "outside_data": row.declared.outside_data,
+        "pretraining": row.declared.pretraining,
+        "code_from": row.declared.code,
+        "looks_before": row.looks_before,
         "command": row.command,
     }
 
@@ -103,6 +107,7 @@ def suite_facts(scores: SuiteScores) -> list[dict[str, object]]:
                 "label_access": row.label_access,
                 "control": row.control,
                 "seeds": line.n_seeds,
+                "level": line.level,
                 "rank": line.rank,
                 "score": score and score.value,
                 "score.low": score and score.low,

@@ -36,8 +36,8 @@ class Judgement:
         controls included.
     ranks : dict of str to int
         By `Group.key`; see `starbench.leaderboard.statistics.verdict.Verdict.ranks`. Controls,
-        superseded versions, groups with fewer than three scored seeds and groups of which more runs
-        diverged than were scored have none.
+        superseded versions, groups with submitted rows, groups with fewer than three scored seeds
+        and groups of which more runs diverged than were scored have none.
     verdicts : dict of str to dict of str to Verdict
         By label access and task, from the newest section with a competing method.
     """

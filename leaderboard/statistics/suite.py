@@ -44,6 +44,7 @@ from starbench.leaderboard.statistics.resampling import (
     resample_all,
 )
 from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
+from starbench.leaderboard.store.levels import Level, lowest
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval
 from starbench.results.schema import Row
@@ -116,7 +117,8 @@ class SuiteLine:
         None if a track is missing, or has no gap closed.
     rank : int or None
         1 + the number of methods of the same label access whose score is significantly higher.
-        None without a score, for controls, and below `MIN_SEEDS` seeds on any track.
+        None without a score, for controls, with submitted rows, and below `MIN_SEEDS` seeds on any
+        track.
     """
 
     tracks: dict[str, TrackScore]
@@ -135,6 +137,11 @@ class SuiteLine:
         return self.group.row
 
     @property
+    def level(self) -> Level:
+        """The lowest level of its scored rows on any track."""
+        return lowest(track.group.level for track in self.tracks.values())
+
+    @property
     def n_seeds(self) -> int:
         """The fewest scored seeds on any of its tracks."""
         return min(len(track.group.entries) for track in self.tracks.values())
@@ -148,8 +155,9 @@ class SuiteScores:
     ----------
     suite : Suite
     lines : tuple of SuiteLine
-        By label access, nuisance labels first. Within it methods with a score, the best first; then
-        those without, by their number of tracks; controls last. The bound is not among them.
+        By label access, nuisance labels first. Within it methods of checked rows, then those with
+        submitted rows, then controls; of each those with a score, the best first, then those
+        without, by their number of tracks. The bound is not among them.
     bound : dict of str to TrackScore
         The information bound by task; tracks without a row of it are absent.
     chance : dict of str to float
@@ -439,12 +447,13 @@ def _why_missing(row: Row, groups: Sequence[Group]) -> str:
     return "no rows"
 
 
-def _order(line: SuiteLine) -> tuple[int, bool, bool, float, int, float, str]:
+def _order(line: SuiteLine) -> tuple[int, bool, bool, bool, float, int, float, str]:
     """Return the key that sorts lines as `SuiteScores.lines` says."""
     shares = [track.share for track in line.tracks.values()]
     return (
         ACCESS_ORDER.index(line.row.label_access),
         line.row.control,
+        line.level == "submitted" and not line.row.control,
         line.score is None,
         0.0 if line.score is None else -line.score.value,
         -len(line.tracks),
@@ -457,7 +466,12 @@ def _with_ranks(lines: Sequence[SuiteLine]) -> tuple[SuiteLine, ...]:
     """Rank the methods of each label access; see `starbench.leaderboard.statistics.verdict`."""
 
     def ranked(line: SuiteLine) -> bool:
-        return line.score is not None and not line.row.control and line.n_seeds >= MIN_SEEDS
+        return (
+            line.score is not None
+            and not line.row.control
+            and line.level != "submitted"
+            and line.n_seeds >= MIN_SEEDS
+        )
 
     def rank(line: SuiteLine) -> int:
         better = {

@@ -2,7 +2,8 @@
 
 The competing methods of one label access, controls excluded, are compared with each other as in
 `starbench.leaderboard.statistics.compare`. Of several versions of a method only the newest
-competes; several settings of a method compete separately. A method of which more runs diverged than
+competes; several settings of a method compete separately. A method with rows that nobody has
+checked, which are ``submitted``, does not compete. A method of which more runs diverged than
 were scored does not compete, as the mean over its scored runs would be biased. Nor does a method
 with fewer than `MIN_SEEDS` scored seeds: its interval would omit the scatter between seeds, or
 hardly know it. In simulations two equal methods with one seed each differ significantly in 63 % of
@@ -96,6 +97,7 @@ def contenders(section: Section, access: str) -> tuple[Group, ...]:
         group
         for group in competing
         if len(group.entries) >= max(MIN_SEEDS, len(group.diverged))
+        and group.level != "submitted"
         and not section.superseded(group)
     )
 

@@ -17,6 +17,7 @@ from starbench.leaderboard.store.checks import (
     check_metrics,
     check_rank_metrics,
 )
+from starbench.leaderboard.store.levels import Level, level_of
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
 from starbench.methods.base import Method
@@ -29,10 +30,11 @@ MARKER = "published.csv"  # a file that every checkout's leaderboard folder has
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the leaderboard and the file that holds it."""
+    """A row of the leaderboard, the file that holds it, and how far it has been checked."""
 
     row: Row
     path: Path
+    level: Level = "submitted"
 
 
 def find_directory(start: Path) -> Path:
@@ -134,7 +136,7 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
         check_metrics(row, name)
         if ranks is not None:
             check_rank_metrics(row, ranks, name)
-        entries.append(Entry(row, path))
+        entries.append(Entry(row, path, level_of(row, path)))
     return entries
 
 

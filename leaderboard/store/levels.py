@@ -9,12 +9,14 @@ level           what was done
 ==============  ===================================================================
 
 Records that say so lie beside the row. `starbench leaderboard verify` checks them in full; here
-they must only be of the row.
+they must only be of the row. Submitted rows have no rank, nor has a line of a table with one of
+them: its mean would rest on what nobody has checked.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
-from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.confirmations import read_confirmation
 from starbench.leaderboard.store.records import row_digest
 from starbench.leaderboard.store.reproductions import read_reproduction
@@ -22,27 +24,39 @@ from starbench.methods.registry import BUILT_IN
 from starbench.results.schema import Row
 
 Level = Literal["submitted", "reproduced", "confirmed"]
+LEVELS: tuple[Level, ...] = ("submitted", "reproduced", "confirmed")
 
 
-def level_of(entry: Entry) -> Level:
-    """Return the level of a row.
+def level_of(row: Row, path: Path) -> Level:
+    """Return the level of a row, from the records beside its file.
 
     Raises
     ------
     RowError
         If a record beside the row cannot be read.
     """
-    if unnamed(entry.row) is not None:
+    if unnamed(row) is not None:
         return "submitted"
-    confirmation, reproduction = read_confirmation(entry.path), read_reproduction(entry.path)
+    confirmation, reproduction = read_confirmation(path), read_reproduction(path)
     if confirmation is None and reproduction is None:
         return "submitted"
-    digest = row_digest(entry.path)
+    digest = row_digest(path)
     if confirmation and confirmation.confirmed and confirmation.row_sha256 == digest:
         return "confirmed"
     if reproduction and reproduction.fault is None and reproduction.row_sha256 == digest:
         return "reproduced"
     return "submitted"
+
+
+def lowest(levels: Iterable[Level]) -> Level:
+    """Return the lowest of some levels; ``submitted`` for none.
+
+    Examples
+    --------
+    >>> lowest(["confirmed", "reproduced"]), lowest([])
+    ('reproduced', 'submitted')
+    """
+    return min(levels, key=LEVELS.index, default="submitted")
 
 
 def unnamed(row: Row) -> str | None:
@@ -59,9 +73,10 @@ def unnamed(row: Row) -> str | None:
     return None
 
 
-def unranked(entry: Entry) -> str | None:
-    """Return why a row has no rank of its own, None if it may have one."""
-    reason = unnamed(entry.row)
-    if reason is None and entry.row.predictions_sha256 and level_of(entry) == "submitted":
-        return "it holds predictions alone"
-    return reason
+def unranked(row: Row, level: Level) -> str | None:
+    """Return why a row of a level has no rank, None if it may have one."""
+    if level != "submitted":
+        return None
+    if row.predictions_sha256 is not None:
+        return unnamed(row) or "it holds predictions alone"
+    return unnamed(row) or "nobody has run it again"

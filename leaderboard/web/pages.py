@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 
-from starbench.leaderboard.pages.claims import CEILING, REPRESENTATION, SOURCES
-from starbench.leaderboard.pages.names import ACCESS_TITLES
+from starbench.leaderboard.pages.claims import CEILING, LEVELS, REPRESENTATION, SOURCES
+from starbench.leaderboard.pages.names import ACCESS_TITLES, remarks
 from starbench.leaderboard.pages.tables import mean_with_deviation, seeds, with_interval
 from starbench.leaderboard.statistics.aggregate import Group, rank_order
 from starbench.leaderboard.statistics.columns import (
@@ -22,6 +22,7 @@ from starbench.leaderboard.statistics.columns import (
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.checks import interval_of
+from starbench.leaderboard.store.levels import Level
 from starbench.leaderboard.store.published import Published
 from starbench.leaderboard.web.drawing import SiteFigure
 from starbench.leaderboard.web.heat import level
@@ -69,8 +70,10 @@ class Line:
     name, note, task, track, access, kind : str
         `note` is the source of published values; `track` is the task and whether its rows are old;
         `kind` is empty, ``"control"`` or ``"published"``.
+    level : str
+        How far its rows have been checked; empty for published values.
     rank : int or None
-        None for controls, published values and older versions.
+        None for controls, published values, older versions and submitted rows.
     seeds : str
     rows : tuple of Entry
     cells : tuple of Cell
@@ -83,6 +86,7 @@ class Line:
     track: str
     access: str
     kind: str
+    level: Level | Literal[""]
     rank: int | None
     seeds: str
     rows: tuple[Entry, ...]
@@ -126,6 +130,7 @@ class Pages:
             "representation": REPRESENTATION,
             "ceiling": CEILING,
             "sources": SOURCES,
+            "levels": LEVELS,
         }
 
     @property
@@ -266,6 +271,7 @@ def line(standing: Standing) -> Line:
         row.task + older,
         row.label_access,
         "control" if row.control else "",
+        group.level,
         standing.rank,
         seeds(group),
         tuple(_entries(group)),
@@ -301,6 +307,7 @@ def _published_line(line: Published) -> Line:
         line.task,
         line.label_access,
         "published",
+        "",
         None,
         "",
         (),
@@ -321,7 +328,7 @@ def _place(line: Line) -> tuple[object, ...]:
     return (
         line.track,
         list(ACCESS_TITLES).index(line.access),
-        rank_order(line.kind == "control", nearest, line.name),
+        rank_order(line.kind == "control", line.level or "submitted", nearest, line.name),
     )
 
 
@@ -351,6 +358,8 @@ def _run(entry: Entry) -> dict[str, Any]:
         "nearest": with_interval(row.metrics.get(first.key), first),
         "minutes": f"{values['minutes']:.1f}" if "minutes" in values else "",
         "load": _load_in_words(row),
+        "level": entry.level,
+        "remarks": remarks(row),
         "command": (f"git checkout {row.commit} && " if row.commit else "") + row.command,
     }
 

@@ -10,6 +10,8 @@ from starbench.leaderboard.statistics.suite import (
     TrackScore,
     compare_lines,
 )
+from starbench.leaderboard.statistics.verdict import MIN_SEEDS
+from starbench.leaderboard.store.levels import Level
 from starbench.leaderboard.web.heat import level
 from starbench.leaderboard.web.model import Summary, Track
 from starbench.leaderboard.web.verdicts import points
@@ -55,6 +57,8 @@ class HeatLine:
         Score of the suite in per cent and its 95 % interval; empty without one.
     level : int or None
         Class of the score's colour.
+    standing : str
+        How far its rows have been checked.
     rank : int or None
     note : str
         Why there is no score, or no rank.
@@ -67,6 +71,7 @@ class HeatLine:
     score: str
     interval: str
     level: int | None
+    standing: Level
     rank: int | None
     note: str
     cells: tuple[HeatCell, ...]
@@ -200,6 +205,7 @@ def _line(line: SuiteLine, scores: SuiteScores, names: dict[str, str]) -> HeatLi
         "" if score is None else _score(score.value),
         "" if score is None else f"{_score(score.low)}, {_score(score.high)}",
         None if score is None else level(score.value),
+        line.level,
         line.rank,
         _note(line, len(tasks)),
         tuple(_cell(line.tracks.get(task), line.missing.get(task, "no rows")) for task in tasks),
@@ -216,7 +222,7 @@ def _note(line: SuiteLine, n_tracks: int) -> str:
         return f"{len(line.tracks)} of {n_tracks} tracks"
     if line.score is None:
         return "no bound on every track"
-    if line.rank is None and not line.row.control:
+    if line.rank is None and not line.row.control and line.n_seeds < MIN_SEEDS:
         return f"{line.n_seeds} {'seed' if line.n_seeds == 1 else 'seeds'}"
     return ""
 

@@ -13,6 +13,7 @@ something to disentangle before the adversary's gradient sets in. If the latent 
 information on u, the cross-entropy L_A is at chance, the entropy of the labels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -52,7 +53,9 @@ DIAGNOSTIC = Diagnostic(
 class ClassifierSettings(AutoencoderSettings):
     """Hyperparameters shared by autoencoders with an adversarial classifier."""
 
-    adversary_weight: float = option(0.3, "weight w of the adversary's cross-entropy", low=0.0)
+    adversary_weight: float = option(
+        0.3, "weight w of the adversary's cross-entropy", low=0.0, tuned=(0.03, 3.0)
+    )
     adversary_ramp: float = option(
         0.3, "share of the training over which w grows from 0", low=0.0, high=1.0
     )
@@ -131,6 +134,8 @@ class ClassifierPenalty(PenalisedReconstruction):
         From latents [n, latent] to the scores of each label's classes, side by side.
     bins : NuisanceBins
     settings : ClassifierSettings
+    source : callable, optional
+        See `PenalisedReconstruction`.
     """
 
     def __init__(
@@ -140,8 +145,9 @@ class ClassifierPenalty(PenalisedReconstruction):
         adversary: Adversary,
         bins: NuisanceBins,
         settings: ClassifierSettings,
+        source: Callable[[Batch], Batch] | None = None,
     ) -> None:
-        super().__init__(networks, error)
+        super().__init__(networks, error, source)
         self.adversary, self._bins, self._settings = adversary, bins, settings
 
     def prepare(self, train: TrainingSet) -> None:

@@ -38,7 +38,9 @@ class CriticSettings(AutoencoderSettings):
         (256, 128), "widths of the critic's hidden layers", low=1
     )
     critic_steps: int = option(5, "critic steps per step of the other networks", low=1, high=100)
-    slope_weight: float = option(1.0, "weight gamma of the gradient penalty", low=0.0)
+    slope_weight: float = option(
+        1.0, "weight gamma of the gradient penalty", low=0.0, tuned=(0.1, 10)
+    )
 
 
 def critic_loss(

@@ -59,16 +59,20 @@ class EncoderSettings:
     usual_epochs: ClassVar[int] = 30
     epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(1e-3, "peak of the one-cycle learning rate", low=0.0)
+    learning_rate: float = option(
+        1e-3, "peak of the one-cycle learning rate", low=0.0, tuned=(0.0005, 0.005)
+    )
     weight_decay: float = option(
         1.0,
         "weight decay of AdamW: a step shrinks weights by this times the learning rate",
         low=0.0,
+        tuned=(0.1, 10),
     )
     fresh_noise: float = option(
         1.0,
         "standard deviation of new noise added in each training step, relative to the data's",
         low=0.0,
+        tuned=(0.5, 2),
     )
 
 

@@ -51,12 +51,17 @@ class LabelFitSettings:
     """Hyperparameters that fits of abundances share."""
 
     components: int = option(
-        256, "principal components that are fitted, without those below the noise", low=1
+        256,
+        "principal components that are fitted, without those below the noise",
+        low=1,
+        tuned=(30, 256),
     )
     prior_weight: float = option(
-        1.0, "weight w of the training set's compositions as a prior", low=1e-6
+        1.0, "weight w of the training set's compositions as a prior", low=1e-6, tuned=(0.01, 1)
     )
-    steps: int = option(3, "Gauss-Newton steps of the fit to a spectrum", low=1, high=100)
+    steps: int = option(
+        3, "Gauss-Newton steps of the fit to a spectrum", low=1, high=100, tuned=(2, 8)
+    )
     matching: bool = option(True, "whether abundances are weighted by their scatter between twins")
 
 

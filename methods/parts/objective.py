@@ -14,6 +14,7 @@ count for more. That also conditions the problem better: even the unweighted err
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -178,11 +179,18 @@ class PenalisedReconstruction(Objective):
     ----------
     networks : Networks
     error : ReconstructionError
+    source : callable, optional
+        From a batch to the spectra from whose latents it is reconstructed; itself by default.
     """
 
-    def __init__(self, networks: Networks, error: ReconstructionError) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        error: ReconstructionError,
+        source: Callable[[Batch], Batch] | None = None,
+    ) -> None:
         super().__init__(networks)
-        self.error = error
+        self.error, self._source = error, source
 
     @abstractmethod
     def penalty(self, latent: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Watched]:
@@ -197,8 +205,9 @@ class PenalisedReconstruction(Objective):
     @final
     def loss(self, batch: Batch) -> tuple[torch.Tensor, Watched]:
         """Return the loss of a batch; see `Objective.loss`."""
-        latent = self.networks.encode(batch.inputs, batch.nuisance)
-        penalty, watched = self.penalty(latent, batch)
+        source = batch if self._source is None else self._source(batch)
+        latent = self.networks.encode(source.inputs, source.nuisance)
+        penalty, watched = self.penalty(latent, source)
         error, flux_mse = self.error(self.networks.decode(latent, batch.nuisance), batch)
         loss = error.mean() + penalty
         return loss, {"reconstruction_mse": flux_mse, "loss": loss, **watched}

@@ -22,7 +22,11 @@ class AutoencoderSettings:
         1.0, "inputs are divided by their standard deviation to this power", low=0.0, high=1.0
     )
     loss_whitening: float = option(
-        0.4, "squared errors are divided by the variance to this power", low=0.0, high=1.0
+        0.4,
+        "squared errors are divided by the variance to this power",
+        low=0.0,
+        high=1.0,
+        tuned=(0.2, 0.6),
     )
     encoder_widths: tuple[int, ...] = option(
         (512, 256, 128), "widths of the encoder's hidden layers", low=1
@@ -42,7 +46,7 @@ class AutoencoderSettings:
     usual_epochs: ClassVar[int] = 30
     epochs: int = epochs_option(usual_epochs)
     batch_size: int = option(256, "spectra in each step", low=1)
-    learning_rate: float = option(2e-3, "peak learning rate", low=0.0)
+    learning_rate: float = option(2e-3, "peak learning rate", low=0.0, tuned=(5e-4, 5e-3))
     one_cycle: bool = option(
         True, "whether the learning rate follows a one-cycle schedule or stays at its peak"
     )

@@ -43,7 +43,7 @@ LOG_VARIANCE = (-18.0, 4.0)  # from practically a point to seven times wider tha
 class VariationalSettings(AutoencoderSettings):
     """Hyperparameters that variational autoencoders share."""
 
-    beta: float = option(1.0, "weight of the divergence from the prior", low=0.0)
+    beta: float = option(1.0, "weight of the divergence from the prior", low=0.0, tuned=(0.03, 3))
     beta_ramp: float = option(
         0.5, "share of the training over which beta grows from 0", low=0.0, high=1.0
     )

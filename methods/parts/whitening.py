@@ -39,14 +39,17 @@ _ROWS = 4096  # spectra at a time
 class WhiteningSettings:
     """Hyperparameters of the two polynomials."""
 
-    degree: int = option(3, "highest order of the mean's polynomial in the nuisance", low=0, high=6)
+    degree: int = option(
+        3, "highest order of the mean's polynomial in the nuisance", low=0, high=6, tuned=(1, 5)
+    )
     covariance_degree: int = option(
         4,
         "highest order of the log covariance's polynomial that is tried; 0: one covariance",
         low=0,
         high=6,
+        tuned=(1, 6),
     )
-    latent: int = option(20, "components of the residual kept", low=1, high=1024)
+    latent: int = option(20, "components of the residual kept", low=1, high=1024, tuned=(14, 30))
     noise_matching: bool = option(
         True, "whether the noise of noisy spectra is left out of the covariance and equalised"
     )

@@ -17,6 +17,7 @@ cosmic rays    96 candidates at uniform places, each of which hits with probabil
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ SKY_LIMIT = 2.0
 """Sky over a star's continuum (of SNR 110) from which pixels are masked."""
 
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Detector:
         bad[np.argsort(uniform[: len(observed)])[: round(BAD_SHARE * len(observed))]] = True
         return cls(wavelength, _spread(bad), sky_brightness(observed), margin)
 
-    def observed(self, pattern: npt.NDArray, velocity: Floats) -> npt.NDArray:
+    def observed(self, pattern: npt.NDArray[T], velocity: Floats) -> npt.NDArray[T]:
         """Return a pattern [n_observed] on the pixels [n, n_pixels] of spectra of some velocity."""
         shift = np.rint(velocity / pixel_velocity(self.wavelength)).astype(np.int64)
         parts, start = [], 0

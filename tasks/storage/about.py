@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +79,20 @@ def check_names(about: "About", source: str) -> None:
                 )
             if not text.isprintable():
                 raise DataError(f"{source}: {name} holds {text!a}; give printable characters only.")
+
+
+def refuse_shuffled(facts: Container[str], source: str) -> None:
+    """Refuse an export whose test spectra are not in pairs.
+
+    Raises
+    ------
+    DataError
+    """
+    if "test_order" in facts:
+        raise DataError(
+            f"{source} is an export whose test spectra are shuffled, so nobody knows their twins; "
+            "export the task again with --twins, or give --task."
+        )
 
 
 def medium(text: object, place: str, source: str) -> Medium:
@@ -188,6 +203,7 @@ class About:
             raise DataError(
                 f"{source}: its metadata `{ABOUT}` is not a JSON object; write it again."
             )
+        refuse_shuffled(content, source)
         content.setdefault("elements", [])
         for name in ("wavelength", *NAMES):
             kind = (int, float) if name == "wavelength" else str

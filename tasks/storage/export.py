@@ -1,5 +1,8 @@
 """A task's pairs as files that other frameworks read: HDF5, Parquet, or Hugging Face `datasets`.
 
+Parquet comes with a dataset card and Croissant metadata; `starbench.tasks.survey.exporting` writes
+surveys.
+
 HDF5 has the layout of `starbench.tasks.storage.layout`. In the other two a row is a pair, with the
 columns ``flux`` (2 x n_pixels), ``nuisance`` (2 x n_nuisance) and ``composition`` (n_elements; null
 where it is withheld). Facts about the whole set are JSON in the column ``starbench``, in the first
@@ -24,14 +27,18 @@ from starbench.common.progress import bar
 from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
+from starbench.tasks.storage.description import CARD, CROISSANT, Field, describe
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
+from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, shuffled_test
+from starbench.tasks.survey.exporting import export_survey
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 # Content of a folder that may be replaced: the files of an earlier export and nothing else.
 _EXPORTED = (
-    {f"{split}.parquet" for split in SPLITS},
+    {f"{split}.parquet" for split in SPLITS} | {CARD, CROISSANT},
     {"dataset_dict.json", *SPLITS},
+    {*SPLITS, CARD, CROISSANT},
 )
 
 
@@ -42,6 +49,7 @@ def export(
     form: str | None = None,
     *,
     withhold_composition: bool = False,
+    twins: bool = False,
     force: bool = False,
     progress: bool = True,
 ) -> None:
@@ -53,10 +61,14 @@ def export(
     scale : str
     out : pathlib.Path
         A file for HDF5, otherwise a folder.
-    form : {"hdf5", "parquet", "datasets"}, optional
+    form : {"hdf5", "parquet", "datasets", "fits"}, optional
         By default ``hdf5`` if `out` ends in .h5 or .hdf5, ``parquet`` if it has no suffix.
+        ``datasets`` is for pairs, ``fits`` for surveys.
     withhold_composition : bool
         Leave out the composition of the test split.
+    twins : bool
+        Keep the pairs of the test split together, and its composition; by default its spectra are
+        shuffled, as `starbench.tasks.storage.shuffled` describes. Own pairs stay as they are.
     force : bool
         Replace what an earlier export left at `out`.
     progress : bool
@@ -76,15 +88,20 @@ def export(
             "name that ends in .h5."
         )
     _check_out(out, form, force)
+    shuffled = scale != "own" and not (twins or task.card.survey)
     sizes = task.sizes(scale)
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
+    if shuffled:
+        about.facts[ATTRIBUTE] = order_name(task, scale)
     with_composition = tuple(split for split in sizes if _has_composition(task, scale, split))
     if withhold_composition:
         if "test" not in with_composition:
             raise DataError(
                 f"{task.name} has no composition in test; remove --withhold-composition."
             )
+        with_composition = tuple(split for split in with_composition if split != "test")
+    if shuffled:
         with_composition = tuple(split for split in with_composition if split != "test")
     n_bytes = about.n_bytes(sizes)
     with (
@@ -95,11 +112,26 @@ def export(
         _check_folder(out)
         # `datasets` copies its files once more, on the same disk.
         require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
-        chunks = counted(lambda split: task.chunks(split, scale), pairs)
-        if form == "hdf5":
+        chunks = counted(
+            lambda split: (
+                shuffled_test(task, scale)
+                if shuffled and split == "test"
+                else task.chunks(split, scale)
+            ),
+            pairs,
+        )
+        if task.card.survey:
+            export_survey(task, scale, new, form, about, with_composition, pairs)
+        elif form == "fits":
+            raise DataError(
+                "--format fits is for surveys of single stars; give hdf5, parquet or datasets for "
+                "pairs."
+            )
+        elif form == "hdf5":
             write_hdf5(new, about, sizes, with_composition, chunks)
         elif form == "parquet":
             _write_parquet(new, about, with_composition, chunks)
+            describe(new, task, scale, _fields(about), "parquet")
         else:
             _write_datasets(new, about, with_composition, chunks)
 
@@ -153,6 +185,20 @@ def _schema(about: About) -> pa.Schema:
             kind = pa.list_(kind, length)
         fields.append((name, kind))
     return pa.schema([*fields, (ABOUT, pa.string())])
+
+
+def _fields(about: About) -> list[Field]:
+    """Return the columns of a row for the description of the files."""
+    meanings = {
+        "flux": "continuum-normalised flux of both spectra",
+        "nuisance": f"{', '.join(about.nuisance_names)} of both spectra",
+        "composition": f"{', '.join(about.elements)} [dex]; empty where withheld",
+    }
+    numbers = [
+        Field(name, "cr:Float32", meanings[name], about.shape(name))
+        for name in ("flux", "nuisance", *(["composition"] if about.elements else []))
+    ]
+    return [*numbers, Field(ABOUT, "sc:Text", "facts of the whole set, JSON in the first row")]
 
 
 def _batch(

@@ -56,6 +56,7 @@ from starbench.tasks.storage.about import (
     check_names,
     declared_snr,
     medium,
+    refuse_shuffled,
 )
 from starbench.tasks.storage.files import text_list
 
@@ -206,6 +207,7 @@ class PairsFile:
         return "stars" if self.survey else "pairs"
 
     def _read_structure(self, file: h5py.File) -> None:
+        refuse_shuffled(file.attrs, self.source)
         wavelength = self._read_wavelength(file)
         names, units = self._names(file, "nuisance_names"), self._names(file, "nuisance_units")
         if not 1 <= len(names) <= MAX_NUISANCES:

@@ -20,7 +20,7 @@ import pandas as pd
 from starbench.common.text import one_line
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.errors import DataError
-from starbench.tasks.survey.labels import NUISANCE, column_name
+from starbench.tasks.survey.labels import NUISANCE, canonical, column_name
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import Piece
@@ -30,9 +30,11 @@ from starbench.tasks.survey.wavelengths import vacuum_angstrom
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
 
+# Keywords of files that starbench wrote: that it did, the split, the group, names of nuisances.
+MARK, SPLIT, GROUP, NUISANCES = "STARBNCH", "SPLIT", "GROUP", "NUISANCE"
 _BIG_ERROR = 1e9  # APOGEE sets the error of a pixel without data to 1e10
 # Columns of PARAM and FPARAM by the nuisance they hold.
-_PARAM = {"teff": 0, "logg": 1, "m_h": 3, "vsini": 7}
+PARAM = {"teff": 0, "logg": 1, "m_h": 3, "vsini": 7}
 # Keywords of the headers of apStar files, before and since data release 16.
 _VELOCITY_CODE = {
     "teff": ("RVTEFF", "RV_TEFF"),
@@ -61,11 +63,11 @@ class ApogeeFiles:
     """
 
     pixels: Floats | None = None
-    nuisances: tuple[str, ...] | None = None
 
     def __init__(self, paths: Sequence[Path], report: Report, spectra: str = "visits"):
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"
         self._paths, self._report, self._spectra = list(paths), report, spectra
+        self.nuisances: tuple[str, ...] | None = _stated_nuisances(self._paths[0])
         self._places: list[tuple[int, int, int]] = []  # file, table and row of each spectrum
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
@@ -123,9 +125,14 @@ class ApogeeFiles:
         return replaced
 
 
-def is_apogee(file: "HDUList") -> bool:
-    """Return whether an open FITS file is one of the kinds that this module reads."""
-    return _kind(file) is not None
+def _stated_nuisances(path: Path) -> tuple[str, ...] | None:
+    """Return the nuisances of files that starbench wrote."""
+    try:
+        with open_fits(path) as file:
+            names = file[0].header.get(NUISANCES) if MARK in file[0].header else None
+    except _UNREADABLE:
+        return None  # which the catalogue reports
+    return tuple(str(names).split(",")) if names else None
 
 
 def _kind(file: "HDUList") -> str | None:
@@ -183,14 +190,16 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
     header, table = file[0].header, file[4].data
     _require_data(file, (1, 2))
     star = text(header.get("OBJ") or table["APOGEE_ID"][0])
+    if MARK in header:
+        return [_of_starbench(file, star, nuisances)]
     labels = {}
     for origin, column in ((ORIGINS[0], "PARAM"), (ORIGINS[2], "FPARAM")):
         if column not in table.names:
             continue
         values = np.asarray(table[column][0], np.float64)
         for name in nuisances:
-            if column_name(name) in _PARAM:
-                value = values[_PARAM[column_name(name)]]
+            if column_name(name) in PARAM:
+                value = values[PARAM[column_name(name)]]
                 labels[f"{origin} {name}"] = value if value > MISSING else np.nan
     return [
         {
@@ -204,6 +213,25 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
             **labels,
         }
     ]
+
+
+def _of_starbench(file: "HDUList", star: str, nuisances: tuple[str, ...]) -> dict[str, Any]:
+    """Return the record of a file that starbench wrote, with all that it says."""
+    header, data = file[0].header, file[4].data
+    table = pd.DataFrame({name.lower(): native(data[name]) for name in data.names[2:]})
+    return {
+        "star": star,
+        "identifier": star,
+        "unit": 1,
+        "row": 0,
+        "combined": False,
+        "snr": np.nan,
+        "velocity": np.nan,
+        "labels_of": "the file",
+        "split": header[SPLIT],
+        "group": f"{header[SPLIT]} {header[GROUP]}",
+        **canonical(table, nuisances).iloc[0].to_dict(),
+    }
 
 
 def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -318,9 +346,10 @@ def _again(table: pd.DataFrame, which: pd.Series) -> pd.Series:
 
 def _with_best_labels(table: pd.DataFrame, nuisances: tuple[str, ...]) -> pd.DataFrame:
     """Give each star the nuisances of the best origin that has all, from any of its files."""
-    table["labels_of"] = ""
+    table["labels_of"] = table["labels_of"].fillna("") if "labels_of" in table else ""
     for name in nuisances:
-        table[NUISANCE + name] = np.nan
+        if NUISANCE + name not in table:
+            table[NUISANCE + name] = np.nan
     for origin in ORIGINS:
         columns = [f"{origin} {name}" for name in nuisances]
         if not set(columns) <= set(table.columns):

@@ -56,7 +56,7 @@ def detectors(wavelength: Floats) -> list[slice]:
     [slice(0, 4, None), slice(4, 6, None)]
     """
     steps = np.diff(wavelength)
-    ends = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else []
+    ends = np.flatnonzero(steps > _GAP * np.median(steps)) + 1 if len(steps) else steps
     bounds = [0, *(int(end) for end in ends), len(wavelength)]
     return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 

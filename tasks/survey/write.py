@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.card import SPLITS
+from starbench.tasks.storage.about import About
 
 _CHUNK_BYTES = 2**18  # of flux in a chunk of the file: spectra are read one by one, shuffled
 
@@ -52,6 +53,8 @@ class SurveyFile:
     wavelength : numpy.ndarray [n_pixels]
         Angstrom in vacuum.
     nuisance_names, nuisance_units, elements : tuple of str
+    about : About, optional
+        Of a task that is exported: its facts, noise, and unit and medium of the wavelengths.
     """
 
     path: Path
@@ -59,14 +62,21 @@ class SurveyFile:
     nuisance_names: tuple[str, ...]
     nuisance_units: tuple[str, ...]
     elements: tuple[str, ...] = ()
+    about: About | None = None
     sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
 
     def __enter__(self) -> Self:
         """Create the file."""
         self._file = h5py.File(self.path, "w", locking=False)
         self._file["wavelength"] = self.wavelength
-        self._file["wavelength"].attrs["unit"] = "Angstrom"
-        self._file["wavelength"].attrs["medium"] = "vacuum"
+        unit, medium = ("Angstrom", "vacuum")
+        if self.about is not None:
+            unit, medium = self.about.wavelength_unit, self.about.wavelength_medium
+            self._file.attrs.update(self.about.facts)
+            if self.about.snr is not None:
+                self._file.attrs["snr"] = self.about.snr
+        self._file["wavelength"].attrs["unit"] = unit
+        self._file["wavelength"].attrs["medium"] = medium
         self._file.attrs["nuisance_names"] = list(self.nuisance_names)
         self._file.attrs["nuisance_units"] = list(self.nuisance_units)
         if self.elements:

@@ -50,11 +50,11 @@ class Board:
         for seed, of_seed in zip(seeds, shares, strict=True):
             rank = of_seed if isinstance(of_seed, np.ndarray) else ranks_of_share(of_seed)
             row = parse_row(json.dumps({**CONTENT, "seed": seed, **fields}))
-            self.entries.append(Entry(row, Path("rows") / file_name(row)))
+            self.entries.append(Entry(row, Path("rows") / file_name(row), "reproduced"))
             self.ranks[self.entries[-1].path.name] = rank
         for seed in range(100, 100 + n_diverged):
             row = parse_row(json.dumps(diverged({**CONTENT, "seed": seed, **fields})))
-            self.entries.append(Entry(row, Path("rows") / file_name(row)))
+            self.entries.append(Entry(row, Path("rows") / file_name(row), "reproduced"))
         return self
 
     def add_bound(self, tasks=ALL, share=1.0):

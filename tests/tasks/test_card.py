@@ -105,3 +105,11 @@ def test_a_survey_holds_stars_in_every_split():
     assert (branch.spectra_each("train"), branch.spectra_each("stars")) == (2, 1)
     with pytest.raises(pydantic.ValidationError, match="sizes of a survey must not have stars"):
         branch.derive(survey=True)
+
+
+def test_pairs_of_a_model_belong_to_a_survey():
+    card = get_task("apogee-giants-survey").card
+    assert card.has_model_pairs
+    assert [card.spectra_each(split) for split in ("train", "test", "pairs")] == [1, 1, 2]
+    with pytest.raises(pydantic.ValidationError, match="only a survey trains on other pairs"):
+        card.derive(survey=False)

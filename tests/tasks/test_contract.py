@@ -191,6 +191,9 @@ BROKEN = {
     ),
     "labels_match_the_spectra": OtherLabels,
     "twins_differ_in_nuisance": edited(equal_twins),
+    "siblings_share_their_composition": edited(
+        lambda split, start, pairs: replaced(pairs, group=start + np.arange(len(pairs)))
+    ),
     "pairs_are_the_same_in_any_range": edited(shifted_by_its_range),
     "chunks_match_make": OtherChunks,
     "splits_share_nothing": OverlappingSplits,
@@ -225,7 +228,7 @@ def test_a_forward_model_of_other_parameters_is_named():
 
 def test_noise_of_another_size_than_stated_is_named():
     (problem,) = breaches(LoudNoise(Sound(), 50)).values()
-    assert "deviation 1.984 in units of 1/SNR" in problem
+    assert "deviation 1.984 in units of its error" in problem
 
 
 def test_an_exception_of_a_task_is_reported_as_its_problem():
@@ -254,7 +257,7 @@ def test_a_card_changed_without_validation_is_examined():
     problem = breaches(TwoSplits())["card_is_valid"]
     assert problem == (
         "Card(as a whole: sizes of scale tiny must have the keys train, validation, test, and may "
-        "have stars)"
+        "have stars, or pairs of a survey)"
     )
 
 

@@ -44,7 +44,7 @@ def fitted(tmp_path, monkeypatch):
 def test_a_file_of_noisy_spectra_gives_fader_its_noise(toy_task, tmp_path, fitted, noises):
     path = tmp_path / "pairs.h5"
     track = NoiseTrack(toy_task, 20)
-    export(track, "tiny", path, progress=False)
+    export(track, "tiny", path, twins=True, progress=False)
     of_track, of_file = fitted(track), fitted(OwnData(path))
     assert noises == [1 / 20, 1 / 20]
     assert of_file.ranks_sha256 == of_track.ranks_sha256

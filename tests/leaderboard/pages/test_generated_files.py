@@ -35,6 +35,8 @@ from starbench.results.schema import parse_row
 from starbench.results.text import RowError
 from starbench.tasks.suites import get_suite
 
+pytestmark = pytest.mark.usefixtures("reproduced_rows")
+
 HOSTILE = (
     "<script>alert('x')</script> | <img src=x onerror=y> [a](http://evil) `b` $c$ @d **e** www.f"
 )
@@ -50,7 +52,7 @@ def entry(**fields):
     RANKS[ranks_digest(rank)] = rank
     change = fields.pop("change", lambda content: content)
     row = parse_row(json.dumps(change(row_content(rank, tied, **fields))))
-    return Entry(row, Path("rows") / file_name(row))
+    return Entry(row, Path("rows") / file_name(row), "reproduced")
 
 
 def scores_of(entries):
@@ -82,10 +84,12 @@ ANCHOR = re.compile(r'^<a id="[^"]*"></a>')
 
 
 def line_of(page, start):
-    """Return the cells of the line of a method or a row, without its rank."""
+    """Return the cells of the line of a method or a row, without its rank and a method's level."""
     for table in tables(page):
         skipped = table[0][0] == "Rank"
         for line in table[1:]:
+            if table[0][2] == "Level":
+                line = [*line[:2], *line[3:]]
             if ANCHOR.sub("", line[skipped]).startswith(start):
                 return line[skipped:]
     raise AssertionError(f"no line begins with {start}")
@@ -142,7 +146,8 @@ def test_later_metrics_have_columns_where_a_row_has_them():
     titles = {"Conditional leakage", "Explained twin distance"}
     without, among = (tables(by_task[task])[0][0] for task in ("apogee-giants", newer["task"]))
     assert not titles & set(without) and titles < set(among)
-    values = dict(zip(among[1:], line_of(by_task[newer["task"]], "fader"), strict=True))
+    among = [title for title in among[1:] if title != "Level"]
+    values = dict(zip(among, line_of(by_task[newer["task"]], "fader"), strict=True))
     assert values["Conditional leakage"] == "0.12 ± 0.00"  # the larger of the two
     assert values["Explained twin distance"] == "0.25 ± 0.00"
     assert "Explained twin distance" in tables(page)[-1][0], "single rows"
@@ -183,12 +188,12 @@ def test_every_metric_is_defined_on_the_page():
         assert line[3] == ("higher" if metric.higher_is_better else "lower")
 
 
-def test_rows_and_published_values_share_a_table_best_first():
+def test_published_values_share_a_table_with_rows_below_those_that_were_checked():
     page = leaderboard_page([entry(seed=seed, nearest=0.7) for seed in range(3)])
     (table,) = [t for t in tables(page) if any("Table 1" in line[1] for line in t)]
     names = [line[1].split("(")[0].strip(" *") for line in table[1:]]
     (ours,) = (number for number, line in enumerate(table[1:]) if line[1] == "fader")
-    assert names.index("factordis") < ours < names.index("polynomial residual + PCA")
+    assert ours < names.index("factordis") < names.index("polynomial residual + PCA")
     ours = line_of(page, "fader")
     assert seeds_text(ours[1]) == "3"
     assert re.fullmatch(r"\d\d\.\d ± \d+\.\d", ours[2])
@@ -364,8 +369,9 @@ def test_the_readme_shows_the_best_methods_on_the_tracks_of_the_suite(suite_boar
     scores = scores_of(suite_board)
     part = readme_part(scores)
     (table,) = tables(part)
-    assert table[0] == ["Method", "Label access", "Score [%]", "apogee-giants", "-snr100", "-snr50",
-                        "-snr30"]  # fmt: skip
+    assert table[0] == ["Method", "Level", "Label access", "Score [%]", "apogee-giants", "-snr100",
+                        "-snr50", "-snr30"]  # fmt: skip
+    table = [[line[0], *line[2:]] for line in table]
     names = [line[0] for line in table[1:]]
     assert [name.split(" (")[0] for name in names] == [
         "hasty", "m-0", "m-1", "m-2", "*fader*", "*fader", "twins", "information-bound *(control)*"
@@ -387,7 +393,7 @@ def test_the_board_opens_with_the_suite(suite_board):
     page = leaderboard_page(suite_board, scores=scores_of(suite_board))
     table = tables(page)[0]
     assert page.index("## The suite giants-v1") < page.index("## How to read")
-    lines = {line[1]: line for line in table[1:]}
+    lines = {line[1]: [*line[:2], *line[3:]] for line in table[1:]}
     assert lines["m-0"][0] == "1" and lines["m-0"][3] == "3"
     assert lines["hasty"][0] == "" and lines["hasty"][4], "a score and no rank"
     assert lines["partial"][4:] == ["", *lines["partial"][5:7], "", ""]
@@ -509,7 +515,7 @@ def test_a_run_ends_with_its_figures_and_the_rows_to_compare_them_with(add, make
     value, low, high = (percent(x) for x in (figure.value, figure.low, figure.high))
     assert re.search(rf"^Nearest \[%\] +{value} +{low} to {high}$", text, re.MULTILINE)
     assert re.search(rf"^> new, this run +1 +{value} ", text, re.MULTILINE)
-    assert re.search(r"^fader +3 ", text, re.MULTILINE)
+    assert re.search(r"^fader, reproduced +3 ", text, re.MULTILINE)
     assert re.search(r"^fader \(published: .* +60.7 +82.3 +93.7", text, re.MULTILINE)
     assert max(map(len, lines)) <= WIDTH
 
@@ -521,7 +527,7 @@ def test_a_run_is_compared_with_its_label_access_alone(add, make_run, directory)
         make_run(method="new", label_access="pairs", seed=7) / "row.json"
     )
     text = table_for_run(row, directory)
-    methods = re.findall(r"^([a-z-]+) +\d ", text, re.MULTILINE)
+    methods = re.findall(r"^([a-z-]+), reproduced +\d ", text, re.MULTILINE)
     assert methods == ["contrastive"]
     assert "Label access pairs, means over seeds" in text
     assert "published" not in text  # those of this task have label access `nuisance`

@@ -23,7 +23,7 @@ CALL = "=cmd|' /C calc'!A0"
 def entry(change=lambda content: content, **fields):
     content = change(row_content(*draw_ranks(fields.get("seed", 0), 0.5), **fields))
     row = parse_row(json.dumps(content))
-    return Entry(row, Path("rows") / file_name(row))
+    return Entry(row, Path("rows") / file_name(row), "reproduced")
 
 
 def read(text, delimiter=","):

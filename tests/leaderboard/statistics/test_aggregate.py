@@ -22,7 +22,7 @@ def entry(*, seed=0, share=0.5, figures=None, change=None, versions=None, **fiel
     if change:
         content = change(content)
     row = parse_row(json.dumps(content))
-    return Entry(row, Path("rows") / file_name(row))
+    return Entry(row, Path("rows") / file_name(row), "reproduced")
 
 
 def test_mean_and_deviation_over_three_seeds():

@@ -22,6 +22,8 @@ from starbench.leaderboard.store.board import load
 from starbench.results.ranks import write_ranks
 from starbench.results.text import RowError
 
+pytestmark = pytest.mark.usefixtures("reproduced_rows")
+
 N_PAIRS = 3000
 
 
@@ -87,8 +89,8 @@ def test_equal_methods_share_a_rank_and_one_two_points_worse_ranks_lower(add_met
     build(load(directory), directory)
     page = (directory / "LEADERBOARD.md").read_text()
     for method, rank in (("fader", "1"), ("copy", "1"), ("worse", "3"), ("cheat *(control)*", "")):
-        assert f"\n| {rank} | {method} | [" in page
-    assert re.search(r"\n\|  \| hasty \| \[2\]\(#[^)]*\) \| 9[89]\.", page)
+        assert f"\n| {rank} | {method} | reproduced | [" in page
+    assert re.search(r"\n\|  \| hasty \| reproduced \| \[2\]\(#[^)]*\) \| 9[89]\.", page)
     assert "\nWithout a rank, as they have fewer than three seeds: hasty.\n" in page
 
 
@@ -200,8 +202,8 @@ def test_older_versions_have_a_table_without_ranks(add_method, directory):
     digest = next(
         group.row.settings_digest[:8] for group in section.groups if section.superseded(group)
     )
-    assert page.index("| 2 | fader | [") > current
-    assert page.index(f"|  | fader v1 `{digest}` | [") > superseded > current
+    assert page.index("| 2 | fader | reproduced | [") > current
+    assert page.index(f"|  | fader v1 `{digest}` | reproduced | [") > superseded > current
 
 
 def test_unequal_seeds_are_noted(add_method, directory):

@@ -21,6 +21,8 @@ from starbench.leaderboard.statistics.verdict import verdict
 from starbench.leaderboard.store.board import Entry, file_name, load
 from starbench.results.schema import parse_row
 
+pytestmark = pytest.mark.usefixtures("reproduced_rows")
+
 HOSTILE = "<img src=x onerror=y> [a](http://evil) **e**"
 
 
@@ -51,7 +53,7 @@ class Board:
             for name in ("doppelganger_free", "doppelganger_0.1", "doppelganger_1"):
                 content["metrics"][name] |= {"value": float(of_seed.mean()), "low": 0, "high": 1}
             row = parse_row(json.dumps(content))
-            self.entries.append(Entry(row, Path("rows") / file_name(row)))
+            self.entries.append(Entry(row, Path("rows") / file_name(row), "reproduced"))
         self.found[row.settings_digest] = found
         return self
 
@@ -136,7 +138,7 @@ def test_controls_other_label_access_and_older_versions_do_not_compete(rows):
     # A newest version that always diverges does not hand its place back to the older one.
     content = diverged(row_content(*draw_ranks(0, 0.5), method="other", method_version=2))
     row = parse_row(json.dumps(content))
-    rows.entries.append(Entry(row, Path("rows") / file_name(row)))
+    rows.entries.append(Entry(row, Path("rows") / file_name(row), "reproduced"))
     assert [group.row.method for group in rows.verdict().groups] == ["fader"]
 
 

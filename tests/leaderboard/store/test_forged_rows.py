@@ -58,12 +58,12 @@ def test_edited_figures_with_matching_ranks_stay_submitted(add, make_run, pca):
     (path,) = add(make_run(ranks=draw_ranks(3, 1.0), **pca), installed_method=get_method)
     entry = board.Entry(read_row(path), path)
     assert entry.row.metrics["doppelganger_free"].value == 1
-    assert level_of(entry) == "submitted"
+    assert level_of(entry.row, entry.path) == "submitted"
 
 
 def test_predictions_written_by_hand_have_no_rank(add, make_run):
     (path,) = add(make_run(method="perfect", predictions_sha256="0" * 64, nearest=0.99))
-    assert unranked(board.Entry(read_row(path), path)) == "it holds predictions alone"
+    assert unranked(read_row(path), "submitted") == "it holds predictions alone"
 
 
 def test_a_copy_under_another_name_is_flagged(make_run, directory, monkeypatch):

@@ -46,33 +46,34 @@ def entry(add, make_run):
 
 def test_a_row_is_reproduced_where_a_second_run_agreed(entry):
     one = entry()
-    assert level_of(one) == "submitted"
+    assert level_of(one.row, one.path) == "submitted"
+    assert unranked(one.row, "submitted") == "nobody has run it again"
     kept = reproduced(one.path)
     assert kept == one.path.parents[1] / "reproductions" / one.path.name
-    assert level_of(one) == "reproduced"
+    assert level_of(one.row, one.path) == "reproduced"
     record = read_reproduction(one.path)
     assert (record.by, record.differing, record.stars, record.fault) == ("me", 0, 120, None)
     check_reproduction(one.path, one.row)
     other, _ = draw_ranks(7, 0.1)
     reproduced(one.path, other)
     assert "although hardware, libraries and threads equal" in read_reproduction(one.path).fault
-    assert level_of(one) == "submitted"
+    assert level_of(one.row, one.path) == "submitted"
 
 
 def test_a_record_of_another_row_counts_for_nothing_and_is_refused(entry):
     one = entry()
     kept = reproduced(one.path)
     one.path.write_text(one.path.read_text() + "\n")
-    assert level_of(one) == "submitted"
+    assert level_of(one.row, one.path) == "submitted"
     with pytest.raises(RowError, match="field `row_sha256` is not that of the row"):
         check_reproduction(one.path, one.row)
     content = json.loads(kept.read_text())
     kept.write_text(json.dumps({**content, "differing": 200}))
     with pytest.raises(RowError, match="only_row \\+ only_again <= differing <= stars"):
-        level_of(one)
+        level_of(one.row, one.path)
     kept.write_text("{}")
     with pytest.raises(RowError, match="is missing; add it"):
-        level_of(one)
+        level_of(one.row, one.path)
 
 
 def test_equal_ranks_cannot_differ(entry):
@@ -96,14 +97,17 @@ def test_equal_ranks_cannot_differ(entry):
 def test_rows_whose_code_nobody_can_have_stay_submitted(entry, fields, reason):
     one = entry(**fields)
     reproduced(one.path)
-    assert unnamed(one.row) == unranked(one) == reason
-    assert level_of(one) == ("reproduced" if reason is None else "submitted")
+    level = level_of(one.row, one.path)
+    assert level == ("reproduced" if reason is None else "submitted")
+    assert unnamed(one.row) == unranked(one.row, level) == reason
 
 
 def test_predictions_alone_have_no_rank(entry):
     one = entry(method="theirs", predictions_sha256="0" * 64)
-    assert level_of(one) == "submitted"
-    assert unnamed(one.row) is None and unranked(one) == "it holds predictions alone"
+    assert level_of(one.row, one.path) == "submitted"
+    assert (
+        unnamed(one.row) is None and unranked(one.row, "submitted") == "it holds predictions alone"
+    )
 
 
 def test_verify_checks_records_and_finds_stray_ones(entry, directory, monkeypatch):

@@ -27,6 +27,8 @@ from starbench.tasks import registry
 from starbench.tasks.errors import DataError
 from starbench.tasks.suites import get_suite
 
+pytestmark = pytest.mark.usefixtures("reproduced_rows")
+
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)> $x$ {{ 7*7 }}"
 MSE = {"reconstruction_mse": 1e-6, "swapped_reconstruction_mse": 2e-6}
 PROBES = {
@@ -158,7 +160,7 @@ def check_first_page(page):
     assert "information bound" in heat
     assert f"2 of {len(get_suite().tracks)} tracks" in heat and "no rows" in heat
     assert re.search(r'<td class="heat h\d+">\d', heat)
-    assert "No method has a score yet" in page
+    assert "No method has a rank over the suite yet" in page
     assert page.index('id="verdict"') < page.index('id="suite"') < page.index('id="tracks"')
 
 
@@ -230,9 +232,11 @@ def test_the_site_is_reproducible_to_the_byte(add, make_run, directory, get_task
 def test_an_empty_leaderboard_has_a_site(directory, get_task, tmp_path):
     build(directory, tmp_path / "site", get_task)
     check_links(tmp_path / "site")
-    assert "No method has a score yet" in (tmp_path / "site" / "index.html").read_text()
+    assert (
+        "No method has a rank over the suite yet" in (tmp_path / "site" / "index.html").read_text()
+    )
     track = tmp_path / "site" / "tracks" / "apogee-giants-snr50.html"
-    assert "No method has a rank yet." in track.read_text()
+    assert "No method has a rank yet: " in track.read_text()
 
 
 def test_a_folder_with_other_files_is_refused(directory, get_task, tmp_path):

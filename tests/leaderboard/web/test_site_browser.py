@@ -17,7 +17,10 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium on the PATH"),
+    pytest.mark.usefixtures("reproduced_rows"),
+]
 
 PHONE, DESK = {"width": 360, "height": 780}, {"width": 1280, "height": 900}
 WAIT = 120_000  # ms: a browser beside other work may take long to start

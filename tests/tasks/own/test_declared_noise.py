@@ -102,7 +102,7 @@ def test_noise_needs_a_continuum_of_one(pairs_file):
 @pytest.mark.parametrize("form", ["hdf5", "parquet", "datasets"])
 def test_exported_noise_is_declared_in_every_format(toy_task, tmp_path, form):
     out = tmp_path / ("out.h5" if form == "hdf5" else "out")
-    export(NoiseTrack(toy_task, 50), "tiny", out, form, progress=False)
+    export(NoiseTrack(toy_task, 50), "tiny", out, form, twins=True, progress=False)
     assert noise_seen(get_task(data=out, progress=False)) == 1 / 50
 
 

@@ -1,0 +1,120 @@
+"""`starbench tune`: try every method with the same number of settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from starbench.cli.commands import Command, UserPath, option
+from starbench.cli.options import (
+    cache_option,
+    device_option,
+    quiet_option,
+    scale_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from starbench.methods.base import Method
+    from starbench.tuning.choice import Choice
+
+TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
+
+
+@click.command(
+    cls=Command,
+    loads="starbench.tuning.study",
+    example="starbench tune --method fader --trials 12\n"
+    "starbench tune --method nuisance --out tuning",
+)
+@option(
+    "--method",
+    "methods",
+    required=True,
+    multiple=True,
+    metavar="METHOD",
+    help="A name listed by `starbench methods`, PATH.py:CLASS, or a group as of `starbench sweep`; "
+    "may be repeated.",
+)
+@option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="TASK",
+    show_default=" and ".join(TASKS),
+    help="A name listed by `starbench tasks`, PATH.py:CLASS, or a suite; may be repeated.",
+)
+@option(
+    "--trials",
+    type=click.IntRange(min=2),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Settings to try, the defaults among them.",
+)
+@scale_option
+@seed_option
+@device_option
+@option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="all available cores",
+    help="Number of CPU threads.",
+)
+@option(
+    "--out",
+    type=UserPath(file_okay=False, path_type=Path),
+    default=Path("tuning"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder of the trials, and of a file with all trials of each method.",
+)
+@cache_option
+@quiet_option
+def tune(
+    methods: tuple[str, ...],
+    tasks: tuple[str, ...],
+    trials: int,
+    scale: str | None,
+    seed: int,
+    device: str,
+    threads: int | None,
+    out: Path,
+    cache: Path | None,
+    quiet: bool,
+) -> None:
+    """Try each method with the same number of settings, on a quarter of the data.
+
+    The settings fill the ranges that a method states beside its hyperparameters. They are chosen by
+    validation alone: by the share of nearest twins, and by what needs no twins (the error of
+    reconstruction among the settings that leak little of the nuisance). A table shows how far the
+    two differ. Several processes with the same options share the trials, and repeating the command
+    continues them.
+    """
+    from starbench.cli.errors import Failure
+    from starbench.methods.registry import get_method
+    from starbench.runs.runner import configure_torch, resolved_device
+    from starbench.sweeps.groups import expand_methods, expand_tasks
+    from starbench.tasks.registry import get_task
+    from starbench.tuning.design import knobs
+    from starbench.tuning.study import Study
+    from starbench.tuning.table import choices_table
+
+    configure_torch(seed, threads)
+    found = [
+        get_task(name, cache=cache, progress=not quiet) for name in expand_tasks(tasks or TASKS)
+    ]
+    classes = [get_method(name) for name in expand_methods(methods)]
+    for method in classes:
+        knobs(method)  # before hours of trials, say which has none
+    for task in found:
+        task.prepare(scale or task.default_scale, progress=not quiet)
+    choices: list[tuple[type[Method], Choice]] = []
+    for method in classes:
+        study = Study(method, found, scale, trials, seed, resolved_device(device), out)
+        choices.append((method, study.run(quiet=quiet)))
+    click.echo(choices_table(choices, trials))
+    failed = [method.name for method, choice in choices if choice.by_twins is None]
+    if failed:
+        raise Failure(f"Every trial of {', '.join(failed)} failed; {out} says why.")

@@ -1,0 +1,1 @@
+"""Pull requests with rows: making one, and checking one without running any of its code."""

@@ -1,0 +1,259 @@
+"""Checks of a pull request with rows, which run none of its code.
+
+The files of the pull request are read from git's objects, never checked out. First their paths,
+kinds and sizes are compared with what `starbench leaderboard add` and `build` write; only then are
+the rows read, as untrusted data, by the code of the base branch, in a copy of its leaderboard.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from starbench.leaderboard.pages import generate
+from starbench.leaderboard.requests.git import git
+from starbench.leaderboard.store import board
+from starbench.leaderboard.store.checks import check_entry
+from starbench.leaderboard.store.task import BoardTask
+from starbench.leaderboard.store.traces import read_trace
+from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
+from starbench.methods.base import Method
+from starbench.results.text import RowError, printable
+from starbench.tasks.errors import DataError
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"
+_ROW = re.compile(rf"leaderboard/rows/{_NAME}(\.json|\.ranks\.h5|\.example\.h5|\.history\.csv)")
+_RECORD = re.compile(
+    rf"leaderboard/(reproductions/{_NAME}\.json|confirmations/{_NAME}(\.json|\.ranks\.h5))"
+)
+_GENERATED = ("LEADERBOARD.md", "leaderboard.csv", "suite.csv")
+_WHOLE = ("README.md", *(f"leaderboard/{name}" for name in _GENERATED))
+_MAX_BYTES = 20_000_000  # of a file; readers have narrower limits of their own
+_MAX_FILES = 2_000
+_PLAIN = "100644"  # git's mode of a file that is neither a link nor executable
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that a pull request adds or changes.
+
+    Attributes
+    ----------
+    path : str
+    mode : str
+        Git's, after the change; ``000000`` where the file is removed.
+    blob : str
+    kind : str
+        Git's letter: A for added, M for modified, D for deleted, T for another kind of file.
+    """
+
+    path: str
+    mode: str
+    blob: str
+    kind: str
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is below a folder of rows or records, whatever its name."""
+        top = self.path.lower().split("/")[:2]
+        return top[0] == "leaderboard" and top[-1] in ("rows", "reproductions", "confirmations")
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the checks found.
+
+    Attributes
+    ----------
+    rows : tuple of str
+        Names of the rows that were added.
+    faults, flags : tuple of str
+        Why the pull request is refused, and what a reader should look at, a sentence each.
+    """
+
+    rows: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def review(
+    repository: Path,
+    base: str,
+    head: str,
+    *,
+    get_task: Callable[[str], BoardTask],
+    installed_method: Callable[[str], type[Method] | None],
+) -> Review:
+    """Check a pull request.
+
+    Parameters
+    ----------
+    repository : pathlib.Path
+        A clone that has both commits; its files are those of the base.
+    base, head : str
+        Commits or branches.
+    get_task, installed_method : callable
+        As `starbench.leaderboard.store.board.add` takes them; neither may load a file that a row
+        names.
+
+    Raises
+    ------
+    RowError
+        If git fails.
+    """
+    base, head = (_commit(repository, each) for each in (base, head))
+    start = git(repository, "merge-base", base, head).decode().strip()
+    changes = _changes(repository, start, head)
+    if not any(change.is_data for change in changes):
+        touched = sorted(change.path for change in changes if change.path in _WHOLE[1:])
+        return Review(flags=tuple(f"{path} changes without a row or a record." for path in touched))
+    faults = _faults_of_paths(repository, changes)
+    if faults:  # nothing is read of such a pull request
+        return Review(faults=tuple(faults))
+    with TemporaryDirectory(prefix="starbench-") as temporary:
+        return _review_contents(repository, changes, Path(temporary), get_task, installed_method)
+
+
+def _commit(repository: Path, name: str) -> str:
+    if name.startswith("-"):
+        raise RowError(f"{printable(name)}: not the name of a commit; give a branch or a SHA")
+    return git(repository, "rev-parse", "--verify", f"{name}^{{commit}}").decode().strip()
+
+
+def _changes(repository: Path, start: str, head: str) -> list[Change]:
+    raw = git(repository, "diff-tree", "-r", "-z", "--no-renames", "--raw", "--full-index",
+              start, head)  # fmt: skip
+    fields = raw.decode("utf-8", "backslashreplace").split("\0")
+    changes = []
+    for facts, path in zip(fields[:-1:2], fields[1::2], strict=True):
+        _, mode, _, blob, kind = facts.lstrip(":").split(" ")
+        changes.append(Change(path, mode, blob, kind[0]))
+    return changes
+
+
+def _faults_of_paths(repository: Path, changes: Sequence[Change]) -> list[str]:
+    """Return why files may not be part of a pull request with rows, before any is read."""
+    faults = []
+    if len(changes) > _MAX_FILES:
+        return [f"The pull request has {len(changes):,} files; give at most {_MAX_FILES:,}."]
+    for change in changes:
+        name = printable(change.path)
+        data = bool(_ROW.fullmatch(change.path) or _RECORD.fullmatch(change.path))
+        if not data and change.path not in _WHOLE:
+            faults.append(
+                f"{name}: a pull request with rows holds only what `leaderboard add` and "
+                "`leaderboard build` wrote; move it to one of its own."
+            )
+        elif change.kind == "D":
+            faults.append(f"{name}: removed; rows and pages stay.")
+        elif change.mode != _PLAIN:
+            faults.append(f"{name}: not a plain file (mode {change.mode}); add the file itself.")
+        elif _ROW.fullmatch(change.path) and change.kind != "A":
+            faults.append(f"{name}: replaces a file of another's row; rows are never edited.")
+        elif (size := _size(repository, change.blob)) > _MAX_BYTES:
+            faults.append(f"{name}: has {size:,} bytes; a file may have {_MAX_BYTES:,}.")
+    rows = [change for change in changes if _ROW.fullmatch(change.path)]
+    records = [change for change in changes if _RECORD.fullmatch(change.path)]
+    if rows and records:
+        faults.append(
+            f"{printable(records[0].path)}: a record of a check comes from somebody else than the "
+            "row; give it in a pull request of its own, after the row was merged."
+        )
+    return faults
+
+
+def _size(repository: Path, blob: str) -> int:
+    return int(git(repository, "cat-file", "-s", blob))
+
+
+def _review_contents(
+    repository: Path,
+    changes: Sequence[Change],
+    folder: Path,
+    get_task: Callable[[str], BoardTask],
+    installed_method: Callable[[str], type[Method] | None],
+) -> Review:
+    """Read the files in a copy of the base's leaderboard, and check them there."""
+    directory = folder / "leaderboard"
+    for name in ("rows", "reproductions", "confirmations"):
+        if (repository / "leaderboard" / name).is_dir():
+            shutil.copytree(repository / "leaderboard" / name, directory / name, symlinks=True)
+    shutil.copyfile(repository / "leaderboard" / board.MARKER, directory / board.MARKER)
+    if (repository / "README.md").is_file():
+        shutil.copyfile(repository / "README.md", folder / "README.md")
+    written: dict[str, bytes] = {}
+    for change in changes:
+        content = git(repository, "cat-file", "blob", change.blob)
+        if change.path in _WHOLE:
+            written[change.path] = content
+            continue
+        target = folder / change.path  # of one of the two patterns, so below `folder`
+        if target.exists() and change.kind == "A":
+            return Review(faults=(f"{printable(change.path)}: the leaderboard has this file.",))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    added = sorted(
+        directory / "rows" / Path(change.path).name
+        for change in changes
+        if _ROW.fullmatch(change.path) and change.path.endswith(".json")
+    )
+    checked = {
+        *added,
+        *(
+            directory / "rows" / Path(change.path).name
+            for change in changes
+            if _RECORD.fullmatch(change.path) and change.path.endswith(".json")
+        ),
+    }
+    faults = list(strays(directory))
+    faults += [
+        f"{printable(change.path)}: there is no row beside it; remove it."
+        for change in changes
+        if _ROW.fullmatch(change.path) and not _row_of(folder / change.path).is_file()
+    ]
+    for path in sorted(checked):
+        try:
+            row = verify_row(path, get_task=get_task, installed_method=installed_method)
+            if path in added:
+                check_entry(
+                    row,
+                    board.read_row_and_ranks(path)[1],
+                    printable(path.name),
+                    task=get_task(row.task),
+                    installed_method=installed_method,
+                )
+                read_trace(path)
+        except (RowError, DataError) as error:
+            faults.append(str(error).replace(f"{folder}/", ""))
+    if not faults:
+        faults = _outdated(directory, written)
+    flags = [] if faults else [each.replace(f"{folder}/", "") for each in equal_ranks(directory)]
+    return Review(tuple(path.name for path in added), tuple(faults), tuple(flags))
+
+
+def _row_of(file: Path) -> Path:
+    """Return the row that a file lies beside."""
+    stem = re.sub(r"(\.json|\.ranks\.h5|\.example\.h5|\.history\.csv)$", "", file.name)
+    return file.with_name(f"{stem}.json")
+
+
+def _outdated(directory: Path, written: dict[str, bytes]) -> list[str]:
+    """Return which generated files are not those of the rows."""
+    try:
+        expected = generate.pages(board.load(directory), directory)
+    except RowError as error:
+        return [str(error)]
+    faults = []
+    for path, text in expected.items():
+        name = path.relative_to(directory.parent).as_posix()
+        found = written.get(name)
+        if found is None and path.is_file():
+            found = path.read_bytes()  # README.md, which rows need not change
+        if found != text.encode():
+            faults.append(
+                f"{name}: not what the rows give; merge the base branch, run `starbench "
+                "leaderboard build`, and commit what it writes."
+            )
+    return faults

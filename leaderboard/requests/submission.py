@@ -1,0 +1,172 @@
+"""A pull request with rows: its branch, its files, and its text."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from starbench.leaderboard.pages import generate
+from starbench.leaderboard.pages.names import remarks
+from starbench.leaderboard.requests.git import git
+from starbench.leaderboard.store import board
+from starbench.leaderboard.store.levels import unnamed
+from starbench.leaderboard.store.task import BoardTask
+from starbench.methods.base import Method
+from starbench.methods.registry import BUILT_IN
+from starbench.results.schema import Row, read_row
+from starbench.results.text import RowError, printable
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a pull request with rows needs.
+
+    Attributes
+    ----------
+    branch : str
+        Pushed to the repository.
+    title, text : str
+        Of the pull request; text in Markdown.
+    also : tuple of str
+        What else belongs to it, a sentence each.
+    """
+
+    branch: str
+    title: str
+    text: str
+    also: tuple[str, ...]
+
+
+def submit(
+    runs: Sequence[Path],
+    repository: str,
+    base: str,
+    *,
+    get_task: Callable[[str], BoardTask],
+    installed_method: Callable[[str], type[Method] | None],
+) -> Submission:
+    """Push a branch with rows and the generated files, and return the text of the pull request.
+
+    The branch is made in a clone of its own, so the user's checkout stays as it is.
+
+    Parameters
+    ----------
+    runs : sequence of pathlib.Path
+        As `starbench.leaderboard.store.board.add` takes them.
+    repository : str
+        URL or path of a git repository to which the user may push, such as a fork.
+    base : str
+        The branch that the pull request asks to change.
+    get_task, installed_method : callable
+        As `starbench.leaderboard.store.board.add` takes them.
+
+    Raises
+    ------
+    RowError
+        If a row is refused, or git is.
+    """
+    rows = [read_row(board.row_file(Path(run))) for run in runs]
+    for run, row in zip(runs, rows, strict=True):
+        _require_code(row, printable(run))
+    with TemporaryDirectory(prefix="starbench-") as temporary:
+        clone = Path(temporary) / "clone"
+        git(Path(temporary), "clone", "--quiet", "--depth", "1", "--branch", base, "--",
+            _absolute(repository), str(clone))  # fmt: skip
+        directory = clone / "leaderboard"
+        if not (directory / board.MARKER).is_file():
+            raise RowError(
+                f"--repository {printable(repository)}: its branch {printable(base)} has no "
+                "leaderboard; give a clone or a fork of starbench"
+            )
+        paths = board.add(runs, directory, get_task=get_task, installed_method=installed_method)
+        generate.build(board.load(directory), directory)
+        branch = f"rows/{paths[0].stem}"
+        git(clone, "switch", "--quiet", "--create", branch)
+        git(clone, "add", "--", "leaderboard", "README.md")
+        title = _title(rows)
+        git(clone, "commit", "--quiet", "--message", title)
+        git(clone, "push", "--quiet", "origin", branch)
+        names = [path.name for path in paths]
+    also = tuple(dict.fromkeys(sentence for row in rows for sentence in _also(row)))
+    return Submission(branch, title, _text(rows, names, also), also)
+
+
+def _absolute(repository: str) -> str:
+    """Return a path as seen from anywhere; a URL as it is."""
+    return str(Path(repository).resolve()) if Path(repository).exists() else repository
+
+
+def _require_code(row: Row, name: str) -> None:
+    """Refuse a row whose code nobody is told how to get."""
+    own = row.method in BUILT_IN and row.predictions_sha256 is None
+    package = row.code is not None and row.code.package is not None
+    if own or package or row.declared.code is not None:
+        return
+    command = "score" if row.predictions_sha256 else "run"
+    raise RowError(
+        f"{name}: field `declared.code` is null, so nobody knows where to fetch the method's code; "
+        f"give the same `starbench {command}` again with --code-from, such as a repository and a "
+        "commit"
+    )
+
+
+def _title(rows: Sequence[Row]) -> str:
+    methods = sorted({row.method for row in rows})
+    tasks = sorted({row.task for row in rows})
+    title = f"Rows of {', '.join(methods)} on {', '.join(tasks)}"
+    return title if len(title) <= 72 else f"{len(rows)} rows of {len(methods)} methods"
+
+
+def _also(row: Row) -> list[str]:
+    """Return what else belongs to the pull request of a row."""
+    sentences = []
+    if row.predictions_sha256 is not None:
+        sentences.append(
+            f"The code that made the predictions of {row.method}: {row.declared.code}. Without a "
+            "confirmation on fresh stars (docs/submit.md) the row has no rank."
+        )
+    elif row.code is not None:
+        place = row.declared.code or f"the package {row.code.package}"
+        sentences.append(
+            f"The code of {row.method}: {place}; its SHA-256 is {row.code.sha256}. Keep it there: "
+            "the row is of that code, and a reviewer runs it."
+        )
+    if (reason := unnamed(row)) is not None:
+        sentences.append(f"The row of {row.method} can never rank, as {reason}.")
+    if row.state_sha256 is not None:
+        sentences.append(
+            "The folder of the run: keep it, as whoever confirms the row on fresh stars needs "
+            "best.safetensors."
+        )
+    return sentences
+
+
+def _text(rows: Sequence[Row], names: Sequence[str], also: Sequence[str]) -> str:
+    """Return the text of the pull request."""
+    lines = ["| row | nearest [%] | remarks |", "| :--- | ---: | :--- |"]
+    for row, name in zip(rows, names, strict=True):
+        share = row.metrics.get("doppelganger_free")
+        shown = row.status if share is None else f"{100 * share.value:.2f}"
+        said = "; ".join(remarks(row)).replace("|", r"\|")
+        lines.append(f"| `{name}` | {shown} | {said} |")
+    given = {
+        name: f" --method {row.given.method}" if row.given.method else ""
+        for row, name in zip(rows, names, strict=True)
+    }
+    commands = [
+        f"starbench leaderboard reproduce leaderboard/rows/{name}{given[name]}"
+        for row, name in zip(rows, names, strict=True)
+        if row.predictions_sha256 is None
+    ]
+    checks = (
+        ["To check:", "```sh\n" + "\n".join(commands) + "\n```"]
+        if commands
+        else ["To check: `starbench data export --fresh`, as docs/submit.md describes."]
+    )
+    parts = [
+        "\n".join(lines),
+        "The rows are submitted: nobody else has run them yet, so they have no rank.",
+        *checks,
+        *also,
+    ]
+    return "\n\n".join(parts) + "\n"

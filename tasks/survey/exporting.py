@@ -1,0 +1,138 @@
+"""Export of a task whose splits hold stars: HDF5, rows of the Multimodal Universe, FITS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from starbench.common.hdf5_guards import open_hdf5
+from starbench.tasks.base import Task
+from starbench.tasks.card import SPLITS
+from starbench.tasks.errors import DataError
+from starbench.tasks.storage.about import About
+from starbench.tasks.storage.description import describe
+from starbench.tasks.survey.tables import text
+from starbench.tasks.survey.write import Stars, SurveyFile
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def export_survey(
+    task: Task,
+    scale: str,
+    out: Path,
+    form: str,
+    about: About,
+    with_composition: tuple[str, ...],
+    bar: "tqdm[Any]",
+) -> None:
+    """Write all splits of a survey.
+
+    Parameters
+    ----------
+    task : Task
+    scale : str
+    out : pathlib.Path
+        Nothing exists there; the caller moves it once it is complete.
+    form : {"hdf5", "parquet", "fits"}
+    about : About
+    with_composition : tuple of str
+        Splits whose composition is written.
+    bar : tqdm
+        Is advanced by the stars that are written.
+
+    Raises
+    ------
+    DataError
+        If the format does not hold what the task has.
+    """
+
+    def stars(split: str) -> Iterator[tuple[int, Stars]]:
+        for first, each in _stars(task, scale, split, split in with_composition):
+            yield first, each
+            bar.update(len(each.flux))
+
+    match form:
+        case "hdf5":
+            _write_hdf5(out, about, stars)
+        case "parquet":
+            _write_rows(out, task, scale, about, stars)
+        case "fits":
+            _write_fits(out, task, scale, about, stars)
+        case _:
+            raise DataError(
+                f"--format {form} is for pairs; give hdf5, parquet or fits for a survey."
+            )
+
+
+def _stars(
+    task: Task, scale: str, split: str, with_composition: bool
+) -> Iterator[tuple[int, Stars]]:
+    names = identifiers(task, scale, split)
+    for rows, piece in task.chunks(split, scale):
+        error = None if piece.error is None else piece.error[:, 0]
+        if error is None and task.snr is not None:
+            error = np.full(piece.flux[:, 0].shape, 1 / task.snr, np.float32)
+        group = np.arange(rows.start, rows.stop) if piece.group is None else piece.group
+        yield (
+            rows.start,
+            Stars(
+                piece.flux[:, 0],
+                error,
+                piece.nuisance[:, 0],
+                None if piece.nuisance_error is None else piece.nuisance_error[:, 0],
+                group.astype(np.int64),
+                names[rows],
+                piece.composition if with_composition else None,
+            ),
+        )
+
+
+def identifiers(task: Task, scale: str, split: str) -> list[str]:
+    """Return the name of each star of a split: that of its file, or its number in the split."""
+    n_stars, path = task.sizes(scale)[split], task.data_file(scale)
+    if path is not None and h5py.is_hdf5(path):
+        with open_hdf5(path) as file:
+            if f"{split}/identifier" in file and len(file[f"{split}/identifier"]) == n_stars:
+                return [text(name) for name in file[f"{split}/identifier"][()]]
+    return [f"{split}-{row:07d}" for row in range(n_stars)]
+
+
+def _write_hdf5(out: Path, about: About, stars: Any) -> None:
+    names = (about.nuisance_names, about.nuisance_units, about.elements)
+    with SurveyFile(out, about.wavelength, *names, about=about) as file:
+        for split in SPLITS:
+            for _, each in stars(split):
+                file.append(split, each)
+
+
+def _write_rows(out: Path, task: Task, scale: str, about: About, stars: Any) -> None:
+    from starbench.tasks.survey.write_rows import RowsFile, fields
+
+    out.mkdir()
+    _, first = next(_stars(task, scale, SPLITS[0], with_composition=False))
+    has = (first.error is not None, first.nuisance_error is not None)
+    for split in SPLITS:
+        RowsFile(out / f"{split}.parquet", about, *has).write(each for _, each in stars(split))
+    describe(out, task, scale, fields(about, *has), "parquet")
+
+
+def _write_fits(out: Path, task: Task, scale: str, about: About, stars: Any) -> None:
+    try:
+        from starbench.tasks.survey.write_fits import grid_pixels, write_stars
+    except ImportError as error:
+        raise DataError("--format fits needs astropy; install starbench[fits].") from error
+    pixels = grid_pixels(about)
+    for split in SPLITS:
+        (out / split).mkdir(parents=True)
+        for first, each in stars(split):
+            if each.error is None:
+                raise DataError(
+                    "FITS files of APOGEE's kind hold an error for each pixel, which these spectra "
+                    "do not have; declare --snr, or give --format hdf5 or parquet."
+                )
+            write_stars(out / split, split, first, each, about, pixels)
+    describe(out, task, scale, [], "fits")

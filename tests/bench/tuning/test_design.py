@@ -1,0 +1,57 @@
+"""The design of trials: defaults first, then settings that fill the ranges of a method."""
+
+import dataclasses
+
+import pytest
+
+from starbench.common.settings import SettingError
+from starbench.methods.base import option
+from starbench.methods.registry import get_method, make_hyperparameters, method_names
+from starbench.tuning.design import Knob, knobs, planned_settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    weight: float = option(0.3, "a weight", low=0.0, tuned=(0.01, 10.0))
+    degree: int = option(2, "an order", tuned=(1, 4))
+    depth: int = option(2, "not tuned")
+
+
+class Tuned:
+    name, Hyperparameters = "tuned", Settings
+
+
+def test_defaults_come_first_and_the_rest_fills_the_ranges():
+    planned = planned_settings(Tuned, 33)
+    assert len(planned) == 33 and planned[0] == {}
+    weights = sorted(each["weight"] for each in planned[1:])
+    assert all(0.01 <= weight <= 10 for weight in weights)
+    # On a logarithmic scale: a third of them in each decade.
+    assert [sum(low <= w < 10 * low for w in weights) for low in (0.01, 0.1, 1.0)] == (
+        pytest.approx([32 / 3] * 3, abs=1.5)
+    )
+    assert {each["degree"] for each in planned[1:]} == {1, 2, 3, 4}
+    assert planned_settings(Tuned, 33) == planned
+    assert planned_settings(Tuned, 9) == planned[:9]  # a larger budget keeps the trials
+
+
+def test_a_method_without_ranges_is_refused():
+    with pytest.raises(SettingError, match="twin-by-order has nothing to tune"):
+        knobs(get_method("twin-by-order"))
+
+
+def test_a_range_is_logarithmic_where_it_spans_a_factor_of_ten():
+    spans = {(0.1, 1.0): True, (0.0, 2.0): False, (14, 30): False}
+    assert all(
+        Knob("a", low, high, whole=False).logarithmic == log for (low, high), log in spans.items()
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in method_names() if name not in ("toy",)])
+def test_ranges_hold_the_default_and_lie_within_what_is_allowed(name):
+    method = get_method(name)
+    if method.control:
+        return
+    for knob in knobs(method):
+        for value in (knob.low, knob.high):
+            make_hyperparameters(method, None, [f"{knob.name}={value}"])

@@ -1,0 +1,66 @@
+"""Many rows are checked by one command, which continues where it was stopped."""
+
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from starbench.cli.main import main
+from starbench.leaderboard.store import bulk
+from starbench.leaderboard.store.rank_changes import rank_changes
+from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.leaderboard.store.reproductions import write_reproduction
+from starbench.results.ranks import read_ranks
+from starbench.results.schema import read_row
+
+
+@pytest.fixture
+def rows(add, make_run):
+    """Add three rows, of which the second took the least time, and the third was reproduced."""
+    made = [
+        add(make_run(seed=seed, seconds={"total": seconds}, state_sha256=f"{seed}" * 64))[0]
+        for seed, seconds in enumerate((30, 10, 20))
+    ]
+    rank = read_ranks(made[2].with_suffix(".ranks.h5")).rank
+    write_reproduction(made[2], read_row(made[2]), Reproduction([], rank_changes(rank, rank), []))
+    return made
+
+
+def starbench(*arguments):
+    outcome = CliRunner().invoke(main, ["leaderboard", *map(str, arguments)])
+    assert "Traceback" not in outcome.output
+    return outcome.exit_code, outcome.output
+
+
+def test_rows_that_are_done_are_left_out_and_the_quickest_come_first(rows):
+    assert bulk.unchecked(rows, "reproduction") == [rows[1], rows[0]]
+    assert bulk.unchecked(rows, "confirmation") == [rows[1], rows[2], rows[0]]
+    rows[2].write_text(rows[2].read_text() + "\n")  # the record is of another file now
+    assert bulk.unchecked(rows, "reproduction") == [rows[1], rows[2], rows[0]]
+
+
+def test_each_row_is_checked_by_a_process_and_what_it_says_is_shown(rows, monkeypatch, tmp_path):
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\necho all of "$*"; case "$*" in *seed1*) exit 1;; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    code, output = starbench("reproduce", *rows, "--jobs", 2, "--by", "me", "--quiet")
+    assert code == 1 and "2 of 3 rows to do" in output and "1 of 2 rows are not as they" in output
+    said = [line for line in output.splitlines() if line.startswith(("agrees", "fails"))]
+    assert sorted(line[:6] for line in said) == ["agrees", "fails "]
+    assert all(f"reproduce {rows[1].parent}" in line and "--by me" in line for line in said)
+
+
+def test_states_are_found_among_many_runs(rows, make_run, monkeypatch, tmp_path):
+    folder = make_run(seed=1, state_sha256="1" * 64)
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "row.json").write_text("{}")
+    assert bulk.states(rows, folder.parent)[rows[1]].parent == folder.parent
+    asked = {}
+    monkeypatch.setattr(bulk, "run_each", lambda commands, jobs: asked.update(commands) or [])
+    options = ("--beacon", "b" * 40, "--beacon-source", "a commit")
+    code, output = starbench("confirm", *rows, "--runs", tmp_path / "runs", *options)
+    assert code == 0 and "3 of 3 rows to do" in output
+    assert asked[rows[1]][:3] == ["confirm", str(rows[1]), "--state"]
+    assert asked[rows[1]][4:] == ["--quiet", *options]
+    assert starbench("confirm", *rows, *options)[1].count("Give --runs with several rows") == 1

@@ -1,0 +1,69 @@
+import json
+
+import h5py
+import mlcroissant
+import numpy as np
+import pytest
+from support.toy_survey import SIZES, ToySurvey
+from support.toy_task import ToyTask
+
+from starbench.tasks.errors import DataError
+from starbench.tasks.storage.export import export
+from starbench.tasks.survey.choices import Choices
+from starbench.tasks.survey.importing import import_survey
+
+FIELDS = ("flux", "error", "nuisance", "nuisance_error", "composition")
+
+
+@pytest.mark.parametrize("form", ["parquet", "fits"])
+def test_a_survey_comes_back_as_it_was_exported(tmp_path, form):
+    export(ToySurvey(), "tiny", tmp_path / "out", form, progress=False)
+    export(ToySurvey(), "tiny", tmp_path / "direct.h5", progress=False)
+    imported = import_survey([tmp_path / "out"], tmp_path / "back.h5", Choices(), progress=False)
+    assert imported.report.dropped == [] and len(imported.stars) == sum(SIZES.values())
+    with h5py.File(tmp_path / "direct.h5") as one, h5py.File(tmp_path / "back.h5") as two:
+        for split in SIZES:
+            for field in FIELDS:
+                np.testing.assert_array_equal(one[split][field][:], two[split][field][:])
+            assert (one[split]["identifier"][:] == two[split]["identifier"][:]).all()
+            before, after = one[split]["group"][:], two[split]["group"][:]
+            same = before[:, None] == before
+            np.testing.assert_array_equal(same, after[:, None] == after)
+        np.testing.assert_array_equal(one["wavelength"][:], two["wavelength"][:])
+        assert two.attrs["elements"].tolist() == ["Fe/H", "Mg/Fe"]
+
+
+def test_the_format_must_hold_what_the_task_has(tmp_path):
+    with pytest.raises(DataError, match="--format datasets is for pairs; give hdf5, parquet or fi"):
+        export(ToySurvey(), "tiny", tmp_path / "out", "datasets", progress=False)
+    with pytest.raises(DataError, match="--format fits is for surveys"):
+        export(ToyTask(), "tiny", tmp_path / "out", "fits", progress=False)
+
+    class Elsewhere(ToySurvey):
+        wavelength = ToySurvey.wavelength + 0.1
+
+    with pytest.raises(DataError, match="hold only pixels of its grid"):
+        export(Elsewhere(), "tiny", tmp_path / "out", "fits", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "form"), [(ToySurvey, "parquet"), (ToySurvey, "fits"), (ToyTask, "parquet")]
+)
+def test_exports_describe_themselves_in_valid_croissant(tmp_path, task, form):
+    out = tmp_path / "out"
+    export(task(), "tiny", out, form, progress=False)
+    content = json.loads((out / "croissant.json").read_text())
+    assert content["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    data = mlcroissant.Dataset(jsonld=str(out / "croissant.json"))  # raises if it is not valid
+    assert not data.metadata.ctx.issues.errors and not data.metadata.ctx.issues.warnings
+    card = (out / "README.md").read_text()
+    assert card.startswith("---\npretty_name:") and task().card.licence in card
+    if form == "parquet":
+        row = next(iter(data.records("train")))
+        flux = (
+            row["train/spectrum"]["train/spectrum/flux"] if task is ToySurvey else row["train/flux"]
+        )
+        expected = task().make("train", 0, 1).flux[0]
+        np.testing.assert_array_equal(np.stack(flux).ravel(), expected.ravel())
+    export(task(), "tiny", out, form, force=True, progress=False)  # its own files may be replaced
