@@ -326,10 +326,11 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
     from starbench.leaderboard.store.board import row_file
     from starbench.leaderboard.store.bulk import of_other_versions, unchecked
     from starbench.results.text import printable
+    from starbench.tasks.registry import get_task
 
     left = unchecked([row_file(row) for row in rows], "reproduction")
     if options["method"] is None:
-        others = of_other_versions(left, _installed_method)
+        others = of_other_versions(left, _installed_method, get_task)
         for row, reason in others.items():
             click.echo(f"skipped   {printable(row)}: {reason}")
         left = [row for row in left if row not in others]

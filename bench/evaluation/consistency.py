@@ -33,8 +33,9 @@ def require_own_latents(method: Method, view: SplitView, latent: np.ndarray) -> 
     """
     stars = latent.reshape(len(view.order), -1)
     rows = np.random.default_rng(0).permutation(len(view.order))[:_SPECTRA]
+    batch = min(_BATCH, max(1, len(rows) // 3))  # a set that fits one batch has its statistics
     again = np.concatenate(
-        [encode_rows(method, view, rows[i : i + _BATCH]) for i in range(0, len(rows), _BATCH)]
+        [encode_rows(method, view, rows[i : i + batch]) for i in range(0, len(rows), batch)]
     )
     before = stars[view.order[rows]]
     finite = np.isfinite(before).all(axis=1) & np.isfinite(again).all(axis=1)

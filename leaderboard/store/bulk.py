@@ -9,6 +9,7 @@ from pathlib import Path
 from starbench.leaderboard.store.confirmations import read_confirmation
 from starbench.leaderboard.store.records import row_digest
 from starbench.leaderboard.store.reproductions import read_reproduction
+from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
 from starbench.results.schema import read_row
 from starbench.results.text import RowError
@@ -43,15 +44,19 @@ def unchecked(rows: Sequence[Path], kind: str) -> list[Path]:
 
 
 def of_other_versions(
-    rows: Sequence[Path], installed_method: Callable[[str], type[Method] | None]
+    rows: Sequence[Path],
+    installed_method: Callable[[str], type[Method] | None],
+    get_task: Callable[[str], BoardTask],
 ) -> dict[Path, str]:
-    """Return the rows that the methods installed here cannot repeat, and why, in a phrase.
+    """Return the rows that methods and tasks installed here cannot repeat, and why, in a phrase.
 
     Parameters
     ----------
     rows : sequence of pathlib.Path
     installed_method : callable
         From a method's name to its class, or None where it is not installed.
+    get_task : callable
+        From a task's name to the task.
     """
     found = {}
     for path in rows:
@@ -62,6 +67,11 @@ def of_other_versions(
         elif method.version != row.method_version:
             found[path] = (
                 f"of version {row.method_version} of {row.method}, but {method.version} is "
+                "installed; check out the row's commit"
+            )
+        elif row.scale != "own" and get_task(row.task).version != row.task_version:
+            found[path] = (
+                f"of version {row.task_version} of {row.task}, but {get_task(row.task).version} is "
                 "installed; check out the row's commit"
             )
     return found

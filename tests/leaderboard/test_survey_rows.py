@@ -71,7 +71,7 @@ def board_digest(ranks):
     return ranks_digest(ranks.rank)
 
 
-def test_rows_of_a_survey_are_added_judged_and_compared(survey_rows, directory):
+def test_rows_of_a_survey_are_added_judged_and_compared(reproduced_rows, survey_rows, directory):
     entries = board.load(directory)
     assert len(entries) == 6
     (section,) = sections(entries)

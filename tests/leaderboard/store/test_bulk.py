@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from support.rows import FakeMethod
+from support.rows import FakeMethod, FakeTask
 
 from starbench.cli import leaderboard as cli
 from starbench.cli.main import main
@@ -14,6 +14,7 @@ from starbench.leaderboard.store.reproduce import Reproduction
 from starbench.leaderboard.store.reproductions import write_reproduction
 from starbench.results.ranks import read_ranks
 from starbench.results.schema import read_row
+from starbench.tasks import registry
 
 
 @pytest.fixture
@@ -43,6 +44,7 @@ def test_rows_that_are_done_are_left_out_and_the_quickest_come_first(rows):
 
 def test_each_row_is_checked_by_a_process_and_what_it_says_is_shown(rows, monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "_installed_method", lambda name: FakeMethod())
+    monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
     program = tmp_path / "python"
     program.write_text('#!/bin/sh\necho all of "$*"; case "$*" in *seed1*) exit 1;; esac\n')
     program.chmod(0o755)
@@ -59,6 +61,9 @@ def test_rows_that_cannot_be_repeated_here_are_left_out(rows, monkeypatch):
     code, output = starbench("reproduce", *rows)
     assert code == 0 and "0 of 3 rows to do" in output
     assert output.count("of version 1 of fader, but 2 is installed; check out the row's com") == 2
+    monkeypatch.setattr(cli, "_installed_method", lambda name: FakeMethod())
+    monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(version=3))
+    assert "of version 1 of apogee-giants, but 3 is" in starbench("reproduce", *rows)[1]
     monkeypatch.setattr(cli, "_installed_method", lambda name: None)
     assert "fader is not installed; give it with --method" in starbench("reproduce", *rows)[1]
 
