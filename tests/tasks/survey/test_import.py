@@ -241,6 +241,19 @@ def test_bad_spectra_are_left_out_and_counted(tmp_path, sentence):
     assert not (tmp_path / "other.h5").exists()
 
 
+def test_rows_without_a_spectrum_are_left_out_and_counted(tmp_path):
+    content = made.rows(8)
+    content["spectrum"][2] = None
+    content["spectrum"][5] = {**content["spectrum"][5], "ivar": None}
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    imported = bring(path, tmp_path / "survey.h5", max_dropped=0.3)
+    assert sorted(each.sentence for each in imported.report.dropped) == [
+        "rows.parquet: star star2 has no spectrum; leave it out.",
+        "rows.parquet: star star5 has ivar of another length than lambda; correct it.",
+    ]
+    assert len(imported.stars) == 6
+
+
 def test_files_that_cannot_be_read_are_left_out_and_counted(tmp_path):
     for seed in range(4):
         made.write_ap_star(tmp_path / f"apStar-{seed}.fits", f"star{seed}", seed, 1)
