@@ -95,6 +95,11 @@ def open_table(
     source = str(data)
     rows = _open(data, progress)
     for split in SPLITS:
+        if split in rows.sizes and "spectrum" in rows.columns(split):
+            raise DataError(
+                f"{source} holds rows of single stars; bring them into one file with `starbench "
+                "data import` and give --data that file."
+            )
         if split not in rows.sizes:
             raise DataError(f"{source} has no split {split}; it needs {', '.join(SPLITS)}.")
         for name in _FIELDS[:2]:

@@ -65,7 +65,11 @@ class MultimodalRows:
         schema = self._first_schema()
         about = (schema.metadata or {}).get(ABOUT.encode())
         found = None if about is None else About.from_json(about.decode(), self.name)
-        self.pixels: Floats | None = None if found is None else found.wavelength
+        self.pixels: Floats | None = None
+        if found is not None:
+            unit, medium = found.wavelength_unit, found.wavelength_medium
+            self._wavelengths = WavelengthScale(unit, medium)
+            self.pixels = vacuum_angstrom(found.wavelength, unit, medium, self.name)
         self.nuisances = None if found is None else found.nuisance_names
         self._fields = _fields(schema, self.name)
         self._is_normalised = found is not None or self._fields[0] == _FLUX[0]
@@ -120,8 +124,12 @@ class MultimodalRows:
                 keep = wanted[start : start + len(batch)]
                 rows = np.flatnonzero(keep) + start
                 start += len(batch)
-                if len(rows):
-                    yield from self._of_batch(batch.column(0).filter(pa.array(keep)), rows)
+                spectra = batch.column(0).filter(pa.array(keep))
+                given = spectra.is_valid().to_numpy(zero_copy_only=False)
+                for row in rows[~given]:
+                    self._drop(row, "has no spectrum", "; leave it out")
+                if given.any():
+                    yield from self._of_batch(spectra.filter(pa.array(given)), rows[given])
 
     def _of_batch(self, spectra: Any, rows: npt.NDArray[np.int64]) -> Iterator[Piece]:
         columns = {name: _lists(spectra, name) for name in self._fields}
@@ -158,10 +166,9 @@ class MultimodalRows:
             name: np.stack([values[offsets[m] : offsets[m] + length] for m in members])
             for name, (values, offsets) in arrays.items()
         }
+        scale = self._wavelengths
         try:
-            wavelength = vacuum_angstrom(
-                found["lambda"][0], self._wavelengths.unit, self._wavelengths.medium, "which"
-            )
+            wavelength = vacuum_angstrom(found["lambda"][0], scale.unit, scale.medium, self.name)
         except DataError:
             for row in members:
                 self._drop(
@@ -197,10 +204,7 @@ class MultimodalRows:
         velocity = numbers(table["radial_velocity"]) if "radial_velocity" in table else np.nan
         moving = np.zeros(len(table), bool)
         if "restframe" in table:
-            moving = (
-                table["restframe"].map(lambda value: value is False or value == 0).to_numpy(bool)
-            )
-            moving &= table["restframe"].notna().to_numpy()
+            moving = table["restframe"].isin([False]).to_numpy()  # empty is at rest, as APOGEE's
         self._shift = np.where(moving, velocity, 0.0) if moving.any() else None
         self._identifiers = identifiers.to_numpy(object)
         self._sources = table["source"].to_numpy(object)
@@ -276,13 +280,14 @@ def _fields(schema: Any, name: str) -> tuple[str, ...]:
 
 
 def _lists(spectra: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of one field and the offsets [n + 1] of each row in them."""
+    """Return the numbers of one field and the offsets [n + 1] of each row in them.
+
+    A row without them has none, like any other of the wrong length.
+    """
     import pyarrow as pa
 
     if isinstance(spectra.type, pa.StructType):
         lists = spectra.field(name)
-        if spectra.null_count or lists.null_count:
-            raise ValueError("a spectrum is empty")
         if isinstance(lists, pa.FixedSizeListArray):
             size = lists.type.list_size
             offsets = np.arange(len(lists) + 1) * size

@@ -6,7 +6,7 @@ from starbench.tasks.base import Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
 
-SIZES = {"train": 12, "validation": 6, "test": 9}
+SIZES = {"train": 6, "validation": 3, "test": 6}
 
 
 class ToySurvey(Task):

@@ -8,6 +8,7 @@ from support.toy_survey import SIZES, ToySurvey
 from support.toy_task import ToyTask
 
 from starbench.tasks.errors import DataError
+from starbench.tasks.registry import get_task
 from starbench.tasks.storage.export import export
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.importing import import_survey
@@ -49,6 +50,12 @@ def test_the_halves_of_pairs_become_siblings(tmp_path, form):
         group = file["test/group"][:]
         np.testing.assert_array_equal(group[::2], group[1::2])
         assert len(set(group)) == 3 and "error" not in file["test"]
+
+
+def test_an_exported_survey_is_not_read_without_import(tmp_path):
+    export(ToySurvey(), "tiny", tmp_path / "out", "parquet", progress=False)
+    with pytest.raises(DataError, match="single stars; bring them into one file with `starbench "):
+        get_task(data=tmp_path / "out")
 
 
 def test_the_format_must_hold_what_the_task_has(tmp_path):

@@ -5,6 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from support import survey_files as made
@@ -124,6 +126,65 @@ def test_rows_of_the_multimodal_universe_are_read_with_tables(tmp_path):
         np.testing.assert_array_equal(file["test/nuisance_error"][0], np.float32([60, 0.1]))
 
 
+@pytest.mark.parametrize("nested", ["struct of lists", "list of structs"])
+def test_rows_of_apogee_have_bits_and_a_pseudo_continuum(tmp_path, nested):
+    content = made.rows(4)
+    inside = np.isin(made.WAVELENGTH.astype(np.float32), content["spectrum"][0]["lambda"])
+    spectra = []
+    for seed, spectrum in enumerate(content["spectrum"]):
+        bits = np.zeros(inside.sum(), np.int64)
+        bits[700], bits[701] = 1, 1 << 10
+        normalised = made.normalised_flux(seed)[0, inside]
+        found = {
+            **{"flux": spectrum["flux"], "ivar": spectrum["ivar"], "lambda": spectrum["lambda"]},
+            "pix_bitmask": bits,
+            "pseudo_continuum_flux": normalised,
+            "pseudo_continuum_ivar": np.full(inside.sum(), 1e4),
+        }
+        if nested == "list of structs":
+            found = [
+                dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)
+            ]
+        spectra.append(found)
+    content = {name: values for name, values in content.items() if name != "spectrum"}
+    path = tmp_path / "apogee.parquet"
+    pq.write_table(pa.table({"spectrum": pa.array(spectra), **content}), path)
+    bring(path, tmp_path / "survey.h5")
+    with h5py.File(tmp_path / "survey.h5") as file:
+        flux, error = file["train/flux"][0], file["train/error"][0]
+        first = int(file["train/identifier"].asstr()[0].removeprefix("star"))
+    place = np.searchsorted(aspcap_wavelengths(), made.WAVELENGTH[inside][700] - 0.01)
+    assert np.isinf(error[place]) and error[place + 1] == np.float32(0.01)
+    expected = np.interp(aspcap_wavelengths(), made.WAVELENGTH, made.normalised_flux(first)[0])
+    measured = np.isfinite(error)
+    np.testing.assert_allclose(flux[measured], expected[measured], atol=1e-6)
+
+
+def test_fits_that_says_its_wavelengths_are_in_air_is_converted(tmp_path):
+    for seed in range(4):
+        path = made.write_aspcap_star(tmp_path / f"aspcapStar-{seed}.fits", f"star{seed}", seed)
+        with fits.open(path, mode="update") as file:
+            for unit in file[1:4]:
+                unit.header["CTYPE1"] = "AWAV-LOG"
+                del unit.header["CRPIX1"]
+    bring([tmp_path], tmp_path / "survey.h5", nuisances=("Teff",), labels=_labels(tmp_path))
+    with h5py.File(tmp_path / "survey.h5") as file:
+        flux, error = file["train/flux"][0], file["train/error"][0]
+        first = int(file["train/identifier"].asstr()[0].removeprefix("star"))
+    air = vacuum_to_air(aspcap_wavelengths())
+    expected = np.interp(air, made.WAVELENGTH, made.normalised_flux(first)[0])
+    measured = np.isfinite(error)
+    assert measured.mean() > 0.95
+    assert np.abs(flux - expected)[measured].max() < 0.01
+
+
+def _labels(folder: Path) -> Path:
+    path = folder / "labels.csv"
+    names = [f"star{seed}" for seed in range(4)]
+    pd.DataFrame({"apogee_id": names, "teff": [4100, 4200, 4300, 4400]}).to_csv(path, index=False)
+    return path
+
+
 def test_splits_depend_on_names_alone(tmp_path):
     many = made.write_rows(tmp_path / "many.parquet", made.rows(12))
     few = made.rows(12)
@@ -178,6 +239,19 @@ def test_bad_spectra_are_left_out_and_counted(tmp_path, sentence):
     with pytest.raises(DataError, match=f"1 of 8 spectra are bad, more than.*star3.*{sentence}"):
         bring(path, tmp_path / "other.h5", max_dropped=0.05)
     assert not (tmp_path / "other.h5").exists()
+
+
+def test_rows_without_a_spectrum_are_left_out_and_counted(tmp_path):
+    content = made.rows(8)
+    content["spectrum"][2] = None
+    content["spectrum"][5] = {**content["spectrum"][5], "ivar": None}
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    imported = bring(path, tmp_path / "survey.h5", max_dropped=0.3)
+    assert sorted(each.sentence for each in imported.report.dropped) == [
+        "rows.parquet: star star2 has no spectrum; leave it out.",
+        "rows.parquet: star star5 has ivar of another length than lambda; correct it.",
+    ]
+    assert len(imported.stars) == 6
 
 
 def test_files_that_cannot_be_read_are_left_out_and_counted(tmp_path):

@@ -1,0 +1,41 @@
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from support import survey_files as made
+
+from starbench.cli.main import main
+
+
+def run(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["data", "import", *map(str, words), "--quiet"])
+    return result.exit_code, result.output
+
+
+def test_an_import_says_what_it_read_and_left_out(tmp_path):
+    content = made.rows(9)
+    content["logg"][4] = -9999.0
+    content["object_id"][8] = "star7"  # a second visit
+    rows = made.write_rows(tmp_path / "rows.parquet", content)
+    report = tmp_path / "report.csv"
+    code, output = run(rows, "--out", tmp_path / "s.h5", "--max-dropped", 0.2, "--report", report)
+    assert code == 0, output
+    lines = [line.split() for line in output.splitlines()]
+    assert [line[:4] for line in lines if line[:1] == ["test"]] == [["test", "3", "2", "1"]]
+    assert ["1", "has", "no", "label", "star4"] in lines
+    table = pd.read_csv(report)
+    assert len(table) == 9 and table["left_out"].notna().sum() == 1
+    assert table.set_index("identifier").loc["star7#2", "star"] == "star7"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--split", "80,20"], "80,20 is not three shares; give those of train, validation and"),
+        ([], "notes.txt is of an unknown kind; give a file .fits, .parquet or .h5, or a folder."),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, words, sentence):
+    (tmp_path / "notes.txt").write_text("no spectra")
+    code, output = run(tmp_path / "notes.txt", "--out", tmp_path / "s.h5", *words)
+    assert code == 2
+    assert sentence in " ".join(output.split())
