@@ -62,7 +62,8 @@ def test_least_squares_fits_attain_the_cramer_rao_bound():
     rng = np.random.default_rng(2)
     observed = coordinates + noise * rng.standard_normal(coordinates.shape)
     model = ForwardModel(generator())
-    estimate = fitted_parameters(model, observed, truth, np.arange(2, 19), noise)
+    errors = np.full_like(observed, noise)
+    estimate = fitted_parameters(model, observed, truth, np.arange(2, 19), errors)
 
     constrained = sigma < 0.1  # dex; beyond, spectra are not linear over an error
     assert (constrained.mean(axis=0) > 0.5).sum() >= 15
@@ -218,3 +219,13 @@ def test_a_track_needs_its_forward_model():
     method.forward = None  # the shipped emulator takes no unseen parameters
     with pytest.raises(SettingError, match="these have other pixels or labels"):
         method.fit(spectra, spectra, Silent())
+
+
+def test_masked_pixels_tell_nothing_and_equal_errors_are_noise():
+    slopes = np.random.default_rng(3).standard_normal((2, 30, 4)).astype(np.float32)
+    error = np.full((2, 30), 0.1, np.float32)
+    assert_allclose(fisher_information(slopes, error), fisher_information(slopes, 0.1), rtol=1e-6)
+    error[:, 20:] = np.inf
+    assert_allclose(
+        fisher_information(slopes, error), fisher_information(slopes[:, :20], 0.1), rtol=1e-6
+    )
