@@ -538,7 +538,8 @@ def score(
     Parameters
     ----------
     latent : array_like [n_pairs, 2, d] or [2 n_pairs, d], float32
-        Latents of all stars of the split, in the order of ``task.load(split, scale)``.
+        Latents of all stars of the split, in the order of ``task.load(split, scale)``; of a survey
+        [n_stars, d].
     task : str or Task, optional
         See `load_task`; ``"apogee-giants"`` by default.
     split : {"test", "validation", "train"}
@@ -549,7 +550,7 @@ def score(
         recovery are fitted; without them those metrics are left out.
     reconstruction, swapped_reconstruction : array_like [n_pairs, 2, n_pixels], optional
         Flux decoded at each star's nuisance from its own latent, and from its twin's; give both or
-        neither.
+        neither, and neither for a survey.
     data, cache, quiet
         See `load_task`.
 
@@ -582,9 +583,9 @@ def score(
 
     loaded = load_task(task, data=data, cache=cache, quiet=quiet)
     scale = loaded.default_scale if scale is None else scale
-    pairs = _latent_of_split(latent, loaded, split, scale)
     with shown(quiet=quiet):
-        loaded.prepare(scale, progress=not quiet)
+        loaded.prepare(scale, progress=not quiet)  # own data may leave stars out
+        pairs = _latent_of_split(latent, loaded, split, scale)
         scores = score_arrays(
             pairs,
             Labels.of_task(loaded, split, scale),
@@ -693,6 +694,14 @@ def _latent_of_split(
     sizes = task.sizes(scale)
     if split not in sizes:
         raise ValueError(f"there is no split {split!r}; choose one of {', '.join(sizes)}")
+    if task.card.survey:
+        stars = np.asarray(latent, np.float32)
+        if stars.ndim != 2 or len(stars) != sizes[split]:
+            raise ValueError(
+                f"{name} has shape {list(stars.shape)}; split {split} at scale {scale} needs "
+                f"[{sizes[split]}, d]"
+            )
+        return stars[:, None]
     pairs = _pairs(latent)
     if pairs.ndim != 3 or pairs.shape[:2] != (sizes[split], 2):
         raise ValueError(
@@ -735,6 +744,8 @@ def _errors(
         return None
     if reconstruction is None or swapped_reconstruction is None:
         raise ValueError("give both reconstruction and swapped_reconstruction, or neither")
+    if task.card.survey:
+        raise ValueError("reconstructions of a survey are not scored; give neither")
     plain, swapped = (np.asarray(flux) for flux in (reconstruction, swapped_reconstruction))
     expected = (task.sizes(scale)[split], 2, len(task.wavelength))
     for name, flux in (("reconstruction", plain), ("swapped_reconstruction", swapped)):

@@ -2,9 +2,9 @@
 
     python -m benchmarks.found_twins --scale full
 
-Fits it with and without its rounds (without, it is `fader`) to two training sets of equal size: both
-spectra of the first half of the pairs, and one spectrum of each pair. Prints the shares of nearest
-twins on validation.
+Fits it with and without its rounds (without, it is `fader`) to two training sets of equal size:
+both spectra of half of the pairs, and one spectrum of each pair. Prints the shares of nearest twins
+on validation.
 """
 
 import sys

@@ -9,6 +9,7 @@ estimates scatter as the Fisher information of the emulator says.
 
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 
 import click
 import numpy as np
@@ -124,6 +125,23 @@ class Stars:
     information: np.ndarray
     least_change: np.ndarray
 
+    @cached_property
+    def root(self) -> np.ndarray:
+        """Square root of the information: B with B B^T."""
+        values, axes = np.linalg.eigh(self.information)
+        root: np.ndarray = axes * np.sqrt(np.maximum(values, 0))[:, None]
+        return root
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Posterior covariance of y."""
+        return np.linalg.inv(self.information + np.eye(_N_AXES))
+
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """Covariance [17, 17] that noise gives to posterior means, averaged over stars."""
+        return (self.covariance @ self.information @ self.covariance).mean(axis=0)
+
 
 def make_stars(name: str, n_pairs: int) -> Stars:
     """Return the first validation pairs of a noise track."""
@@ -174,31 +192,24 @@ class Estimates:
         Information times the maximum-likelihood estimate.
     mean : numpy.ndarray [n, 17]
         Posterior mean.
-    covariance : numpy.ndarray [n, 17, 17]
-        Posterior covariance.
     """
 
     score: np.ndarray
     mean: np.ndarray
-    covariance: np.ndarray
 
 
 def estimate(stars: Stars, rotation: np.ndarray, rng: np.random.Generator) -> Estimates:
     """Draw noise, and estimate the turned coordinates of each star."""
     turned = np.einsum("nde,ne->nd", rotation, stars.y)
     # The Fisher information is that of the star in its place before the turn.
-    values, axes = np.linalg.eigh(stars.information)
-    root = axes * np.sqrt(np.maximum(values, 0))[:, None]
-    noise = np.einsum("nde,ne->nd", root, rng.normal(size=turned.shape))
+    noise = np.einsum("nde,ne->nd", stars.root, rng.normal(size=turned.shape))
     score = np.einsum("nde,ne->nd", stars.information, turned) + noise
-    covariance = np.linalg.inv(stars.information + np.eye(_N_AXES))
-    return Estimates(score, np.einsum("nde,ne->nd", covariance, score), covariance)
+    return Estimates(score, np.einsum("nde,ne->nd", stars.covariance, score))
 
 
 def share_by_l1(stars: Stars, found: Estimates) -> float:
     """Return the share of nearest twins by L1 in the noise-matched posterior means."""
-    covariance = (found.covariance @ stars.information @ found.covariance).mean(axis=0)
-    matched = noise_matched_map(torch.from_numpy(found.mean), torch.from_numpy(covariance))
+    matched = noise_matched_map(torch.from_numpy(found.mean), torch.from_numpy(stars.noise))
     latent = found.mean.astype(np.float32) @ matched.numpy()
     return float((twin_ranks(latent.reshape(-1, 2, _N_AXES)).rank == 1).mean())
 
@@ -210,10 +221,9 @@ def share_at_best(stars: Stars, found: Estimates, turn: float, queries: np.ndarr
     strangers only the likeliest by a simpler measure are compared, so the share can come out too
     large, never too small.
     """
-    n, identity = len(stars.y), np.eye(_N_AXES)
-    size = (found.mean**2).sum(axis=1) + np.trace(found.covariance, axis1=1, axis2=2)
-    typical = 2 * (found.covariance @ stars.information @ found.covariance).mean(axis=0)
-    typical += turn**2 * _N_AXES * identity + 1e-6 * identity
+    n_compared, identity = min(_CANDIDATES, len(stars.y) - 2), np.eye(_N_AXES)
+    size = (found.mean**2).sum(axis=1) + np.trace(stars.covariance, axis1=1, axis2=2)
+    typical = 2 * stars.noise + turn**2 * _N_AXES * identity + 1e-6 * identity
     whitened = found.mean @ np.linalg.cholesky(np.linalg.inv(typical))
     prior = np.linalg.slogdet(identity + stars.information)[1]
     prior -= np.einsum("nd,nd->n", found.score, found.mean)
@@ -221,10 +231,10 @@ def share_at_best(stars: Stars, found: Estimates, turn: float, queries: np.ndarr
     for query in queries:
         distance = ((whitened - whitened[query]) ** 2).sum(axis=1)
         distance[[query, query ^ 1]] = np.inf
-        chosen = np.append(np.argpartition(distance, _CANDIDATES)[:_CANDIDATES], query ^ 1)
-        chosen = chosen[chosen < n]
+        likeliest = np.argpartition(distance, n_compared - 1)[:n_compared]
+        chosen = np.append(likeliest, query ^ 1)
         e2 = turn**2 / 4 * ((stars.u[chosen] - stars.u[query]) ** 2).sum(axis=1)[:, None, None]
-        m, v = found.mean[query], found.covariance[query]
+        m, v = found.mean[query], stars.covariance[query]
         kept = np.exp(-(_N_AXES - 1) * e2 / 2)
         spread = kept**2 * v + e2 * (size[query] * identity - np.outer(m, m) - v)
         precision = np.linalg.inv(spread)
@@ -306,7 +316,7 @@ def percent(share: float) -> str:
 
 @click.command(help=__doc__)
 @click.option("--task", default="apogee-giants-snr50", show_default=True)
-@click.option("--pairs", default=12_500, type=click.IntRange(200), show_default=True)
+@click.option("--pairs", default=12_500, type=click.IntRange(10), show_default=True)
 @click.option("--queries", default=600, type=click.IntRange(10), show_default=True)
 @click.option("--draws", default=2, type=click.IntRange(1), show_default=True)
 @click.option("--fader", default=0.505, show_default=True, help="Share of Fader, for its turn.")

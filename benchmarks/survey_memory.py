@@ -111,13 +111,15 @@ class MadeSurvey(Task):
         return "made-survey"
 
 
-def measured(work: Callable[[], Any]) -> tuple[Any, float, float, float]:
-    """Return the result of some work, its wall and CPU time [s] and its peak memory [GB]."""
+def measured(step: str, work: Callable[[], Any]) -> tuple[Any, list[Any]]:
+    """Return the result of a step, and its name, wall and CPU time [s] and peak memory [GB]."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
-    spent = time.perf_counter() - wall, time.process_time() - cpu
-    return result, *spent, peak_memory_bytes() / 1e9
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = peak_memory_bytes() / 1e9
+    print(f"{step}: {wall:,.0f} s, {peak:.2f} GB", file=sys.stderr, flush=True)
+    return result, [step, wall, cpu, peak]
 
 
 def nearest(name: str, settings: tuple[str, ...], task: Task, train: View) -> float:
@@ -150,12 +152,14 @@ def main() -> int:
     def read() -> View:
         return views.view_split(task, "train", _SCALE, "nuisance", 0).view
 
-    train, *spent = measured(read)
-    lines: list[list[Any]] = [["make and read", *spent, None]]
+    train, line = measured("make and read", read)
+    lines = [[*line, None]]
     for name in arguments.methods:
         settings = METHODS[name]
-        share, *spent = measured(lambda n=name, s=settings: nearest(n, s, task, train))
-        lines.append([" ".join((name, *settings)), *spent, share])
+        share, line = measured(
+            " ".join((name, *settings)), lambda n=name, s=settings: nearest(n, s, task, train)
+        )
+        lines.append([*line, share])
     n_bytes = train.flux.nbytes + (0 if train.error is None else train.error.nbytes)
     print(f"{arguments.stars:,} training stars, {n_bytes / 1e9:,.1f} GB of flux and errors\n")
     columns = ["step", "seconds", "CPU s", "peak memory [GB]", "sibling nearest"]

@@ -265,9 +265,15 @@ class Task(ABC):
         ]
 
     def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
-        """Yield what reconstructions are compared with, in pieces, with the pairs they cover."""
+        """Yield what reconstructions are compared with, in pieces, with the pairs they cover.
+
+        It is NaN in masked pixels of which no noiseless flux is known.
+        """
         for rows, piece in self.chunks(split, scale):
-            yield rows, piece.noiseless_flux
+            flux = piece.noiseless_flux
+            if piece.error is not None and np.may_share_memory(flux, piece.flux):
+                flux = np.where(np.isinf(piece.error), np.float32(np.nan), flux)
+            yield rows, flux
 
     def load(self, split: str, scale: str) -> Split:
         """Return a whole split.

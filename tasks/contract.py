@@ -223,6 +223,7 @@ def siblings_share_their_composition(subject: Subject) -> None:
         )
         _require(
             groups is not None
+            and pairs.group is not None
             and len(groups) == subject.sizes[split]
             and np.array_equal(groups[: len(pairs)], pairs.group),
             f"groups must return the same groups of {split} as make does",

@@ -29,8 +29,8 @@ def _shares(
 @click.command(
     "import",
     cls=Command,
-    example="starbench data import apogee/ --groups clusters.csv --labels allStar.fits "
-    "--out survey.h5\nstarbench data import survey.parquet --out survey.h5",
+    example="starbench data import apogee/ --groups clusters.csv --out survey.h5\n"
+    "starbench data import survey.parquet --labels labels.csv --out survey.h5",
 )
 @click.argument(
     "places", metavar="SOURCE...", nargs=-1, required=True, type=UserPath(path_type=Path)

@@ -105,7 +105,12 @@ def tune(
     found = [
         get_task(name, cache=cache, progress=not quiet) for name in expand_tasks(tasks or TASKS)
     ]
-    classes = [get_method(name) for name in expand_methods(methods)]
+    # A group stands for its methods that have something to tune; controls have nothing.
+    classes = [
+        method
+        for name in expand_methods(methods)
+        if not (method := get_method(name)).control or name in methods
+    ]
     for method in classes:
         knobs(method)  # before hours of trials, say which has none
     for task in found:

@@ -315,7 +315,8 @@ def reconstruction_errors(
     Parameters
     ----------
     pieces : iterable of (slice, numpy.ndarray [m, 2, n_pixels])
-        The noiseless flux of the split in pieces, as `Task.noiseless_flux` yields it.
+        The noiseless flux of the split in pieces, as `Task.noiseless_flux` yields it. Pixels in
+        which it is NaN are left out.
     n_pairs : int
     reconstruct : callable
         Given a range of pairs, returns their plain and their swapped reconstruction, each
@@ -333,12 +334,14 @@ def reconstruction_errors(
         for step in range(pairs.start, pairs.stop, BATCH // 2):
             part = slice(step, min(step + BATCH // 2, pairs.stop))
             truth = flux[part.start - pairs.start : part.stop - pairs.start]
+            masked = np.isnan(truth)
+            left_out = masked if masked.any() else None
             plain, swapped = reconstruct(part)
             for kind, reconstruction, of_kind in (
                 ("plain", plain, errors.plain),
                 ("swapped", swapped, errors.swapped),
             ):
-                mse = metrics.per_star_mse(reconstruction, truth)
+                mse = metrics.per_star_mse(reconstruction, truth, left_out)
                 if not np.isfinite(mse).all():
                     n_bad = int((~np.isfinite(mse)).sum())
                     raise Diverged(f"{n_bad} {kind} reconstructions are not finite")

@@ -10,7 +10,6 @@ import numpy as np
 from starbench import metrics
 from starbench.evaluation.scoring import BATCH, Errors, checked_output
 from starbench.methods.base import Diverged, Method
-from starbench.tasks.base import Split
 
 Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -42,7 +41,7 @@ def sibling_decoder(
 
 
 def sibling_errors(
-    pieces: Iterable[tuple[slice, Split]],
+    pieces: Iterable[tuple[slice, np.ndarray]],
     group: np.ndarray,
     decode: Decode,
     advance: Callable[[int], object] | None = None,
@@ -54,8 +53,9 @@ def sibling_errors(
 
     Parameters
     ----------
-    pieces : iterable of (slice, Split)
-        A survey's split, as `Task.chunks` yields it.
+    pieces : iterable of (slice, numpy.ndarray [m, 1, n_pixels])
+        The flux of a survey's split, as `Task.noiseless_flux` yields it. Pixels in which it is NaN
+        are left out.
     group : numpy.ndarray [n_stars], int64
     decode : callable
         As `sibling_decoder` returns it.
@@ -74,11 +74,8 @@ def sibling_errors(
     """
     pairs = metrics.ordered_pairs(group)
     errors = Errors(np.empty(len(pairs)), np.empty(len(pairs)))
-    for stars, piece in pieces:
-        truth = piece.noiseless_flux[:, 0]
-        masked = None
-        if piece.error is not None and np.may_share_memory(piece.noiseless_flux, piece.flux):
-            masked = np.isinf(piece.error[:, 0])
+    for stars, flux in pieces:
+        truth, masked = flux[:, 0], np.isnan(flux[:, 0])
         # Ordered pairs are sorted by their first star.
         low, high = np.searchsorted(pairs.query, [stars.start, stars.stop])
         for start in range(low, high, BATCH):
@@ -86,16 +83,16 @@ def sibling_errors(
             query = pairs.query[part]
             own, place = np.unique(query, return_inverse=True)
             row = own - stars.start
-            at = None if masked is None else masked[row]
-            plain = metrics.per_star_mse(decode(own, own), truth[row], at)
+            plain = metrics.per_star_mse(decode(own, own), truth[row], masked[row])
             row = query - stars.start
-            at = None if masked is None else masked[row]
-            swapped = metrics.per_star_mse(decode(pairs.sibling[part], query), truth[row], at)
+            swapped = metrics.per_star_mse(
+                decode(pairs.sibling[part], query), truth[row], masked[row]
+            )
             for kind, mse in (("plain", plain), ("swapped", swapped)):
                 if not np.isfinite(mse).all():
                     n_bad = int((~np.isfinite(mse)).sum())
                     raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
             errors.plain[part], errors.swapped[part] = plain[place], swapped
         if advance:
-            advance(len(piece))
+            advance(len(flux))
     return errors

@@ -366,7 +366,7 @@ class _Job:
         n_pixels = len(self.task.wavelength)
         if labels.group is not None:
             return sibling_errors(
-                self.task.chunks(split, self.scale),
+                self.task.noiseless_flux(split, self.scale),
                 labels.group,
                 sibling_decoder(method, latent[:, 0], labels.nuisance[:, 0], n_pixels),
                 advance,

@@ -98,8 +98,8 @@ def planned_settings(method: type[Method], n_trials: int) -> list[dict[str, Any]
     finally:
         optuna.logging.set_verbosity(verbosity)
     # The sampler fills the space of the trials before, so it is shown one.
-    middle = {knob.name: int(knob.low) if knob.whole else knob.low for knob in ranges}
-    study.add_trial(optuna.trial.create_trial(params=middle, distributions=space, value=0.0))
+    corner = {knob.name: int(knob.low) if knob.whole else knob.low for knob in ranges}
+    study.add_trial(optuna.trial.create_trial(params=corner, distributions=space, value=0.0))
     drawn = [study.ask(space).params for _ in range(n_trials - 1)]
     return [{}, *({name: _rounded(value) for name, value in one.items()} for one in drawn)]
 

@@ -35,15 +35,6 @@ def first_pairs(split_view: SplitView, n_pairs: int) -> SplitView:
     }
     if view.twin is not None:
         arrays["twin"] = new_row[view.twin[kept]]
-    pairs = slice(n_pairs)
     return SplitView(
-        replace(view, **arrays),
-        split_view.order[kept],
-        replace(
-            labels,
-            nuisance=labels.nuisance[pairs],
-            composition=None if labels.composition is None else labels.composition[pairs],
-            unseen=None if labels.unseen is None else labels.unseen[pairs],
-            group=None if labels.group is None else labels.group[pairs],
-        ),
+        replace(view, **arrays), split_view.order[kept], labels.of_stars(np.arange(n_pairs))
     )

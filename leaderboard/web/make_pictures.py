@@ -15,7 +15,7 @@ from starbench.common.files import atomic_path
 from starbench.leaderboard.web.pictures import PLANES, Picture, Stars
 from starbench.tasks.apogee_giants.mismatch import ModelPairs
 from starbench.tasks.apogee_giants.variants import GiantsVariant
-from starbench.tasks.base import Task
+from starbench.tasks.base import Split, Task
 from starbench.tasks.observation.observed import Observed
 from starbench.tasks.registry import BUILT_IN, get_task
 
@@ -24,6 +24,7 @@ PAIR = 0
 SPLIT = "test"
 WINDOW = (15_740.0, 15_772.0)  # Angstrom, with three strong lines of magnesium
 N_PAIRS = 120  # drawn in the planes
+N_SURVEY_STARS = 810  # of a survey, among which two members of each cluster are drawn
 N_STRANGERS = 500  # stars whose nearest other composition is sought
 
 
@@ -44,9 +45,9 @@ def make_picture(task: Task) -> Picture:
 
 def _before(task: Task) -> tuple[Task, str] | None:
     """Return what a track changes, and its title: the same stars, or the track it is based on."""
-    inner = task
-    while isinstance(inner, Observed):
-        inner = inner.base
+    inner = _unobserved(task)
+    if isinstance(inner, ModelPairs) and task.card.survey:
+        return _unobserved(inner.survey), "the same stars before they are observed"
     if isinstance(inner, ModelPairs):
         return inner.model, "the same stars from the first generator"
     if isinstance(inner, GiantsVariant) and not inner.card.changes:
@@ -54,8 +55,32 @@ def _before(task: Task) -> tuple[Task, str] | None:
     return None if task.card.base is None else (get_task(task.card.base), task.card.base)
 
 
+def _unobserved(task: Task) -> Task:
+    while isinstance(task, Observed):
+        task = task.base
+    return task
+
+
+def _pairs(task: Task) -> Split:
+    """Return the first pairs of a task, or the first two members of a survey's first clusters."""
+    if not task.card.survey:
+        return task.make(SPLIT, 0, N_PAIRS)
+    stars = task.make(SPLIT, 0, N_SURVEY_STARS)
+    assert stars.group is not None  # by the contract of surveys
+    _, first, n_members = np.unique(stars.group, return_index=True, return_counts=True)
+    clusters = first[n_members > 1]
+    members = np.column_stack([clusters, clusters + 1])  # they stand side by side
+    return Split(
+        stars.flux[members, 0],
+        stars.nuisance[members, 0],
+        None if stars.composition is None else stars.composition[clusters],
+        stars.noiseless_flux[members, 0],
+        None if stars.unseen is None else stars.unseen[members, 0],
+    )
+
+
 def _stars(task: Task, title: str, window: np.ndarray) -> Stars:
-    pairs = task.make(SPLIT, 0, N_PAIRS)
+    pairs = _pairs(task)
     names = [*task.nuisance_names, *task.elements, *task.card.unseen_names]
     labels = [pairs.nuisance]
     if pairs.composition is not None:
@@ -98,6 +123,9 @@ def _stranger(task: Task) -> float | None:
     _, composition = task.drawn_labels(SPLIT, task.default_scale)
     if composition is None:
         return None
+    group = task.groups(SPLIT, task.default_scale)
+    if group is not None:
+        composition = composition[np.unique(group, return_index=True)[1]]
     nearest = []
     for place, own in enumerate(composition[:N_STRANGERS]):
         distance = np.abs(composition - own).sum(axis=1)

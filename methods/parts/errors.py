@@ -19,8 +19,9 @@ from starbench.methods.base import View, constant_error
 
 SAMPLE = 32_768  # spectra, the first of a shuffled set, that tell its noise and its components
 
-_CHUNK = 4096  # spectra at a time
+_CHUNK = 1024  # spectra at a time
 _BEST_SHARE = 0.05  # of the pixels of a spectrum
+_LEAST_SHARE = 0.25  # of the information that all pixels would have
 
 
 def pixel_weights(error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,12 +51,13 @@ def constant(error: np.ndarray) -> bool:
 
 
 def noise_levels(error: np.ndarray) -> np.ndarray:
-    """Return the standard deviation [n] of the noise in a pixel of each weighted spectrum.
+    """Return the one error [n] of all pixels with which each spectrum would tell as much.
 
-    It is the root mean square over pixels of w e, the noise that weighting leaves.
+    It is s over the root of the mean weight, and at most 2 s, however much is masked.
     """
     weight, best = pixel_weights(error)
-    levels: np.ndarray = best * np.sqrt(weight.mean(axis=1, dtype=np.float64))
+    share = np.maximum(weight.mean(axis=1, dtype=np.float64), _LEAST_SHARE)
+    levels: np.ndarray = best / np.sqrt(share)
     return levels
 
 

@@ -12,6 +12,7 @@ from starbench.common.paging import Rows, on_disk, release, walk
 from starbench.methods.parts.errors import pixel_weights
 
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
+_WEIGHTED = 1024  # spectra with weights at a time, which take several copies
 _RIDGE = 1e-9  # of the mean square of a monomial over all spectra
 
 
@@ -155,7 +156,7 @@ def _weighted_slopes(flux: Rows, error: Rows, monomials: np.ndarray) -> np.ndarr
     k, n_pixels = monomials.shape[1], flux.shape[1]
     first, second = np.triu_indices(k)
     moments, products = np.zeros((k, n_pixels)), np.zeros((len(first), n_pixels))
-    for rows, seen, uncertain in walk(_CHUNK, flux, error):
+    for rows, seen, uncertain in walk(_WEIGHTED, flux, error):
         weight, _ = pixel_weights(uncertain)
         q = monomials[rows]
         moments += q.T @ np.where(weight > 0, weight * seen, 0.0)

@@ -38,7 +38,7 @@ from torch import nn
 
 from starbench.common.paging import Rows, walk
 from starbench.common.progress import stage
-from starbench.methods.parts.errors import SAMPLE, constant, pixel_weights
+from starbench.methods.parts.errors import SAMPLE, constant, noise_levels, pixel_weights
 
 WEIGHTED_ROWS = 512  # spectra at a time of which each has normal equations of its own
 _CHUNK = 4096  # spectra at a time, so that no second copy of the training set is made
@@ -49,6 +49,7 @@ _LEAST_DEVIATION = 1e-5  # of a component, relative to the largest
 _COMPLETIONS = 4  # steps of expectation maximisation
 # Least s^2 / L, above the rounding of W diag(w) W^T in float32.
 _LEAST_RIDGE = 1e-5
+_BISECTIONS = 40
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,8 @@ class _Equations:
         """Return the matrix [n, k, k] by which the vector makes c; on pixels its diagonal."""
         if self.matrix.ndim == 2:
             return (1 + self.ridge) / (self.matrix + self.ridge)
-        return (1 + self.ridge)[..., None] * torch.linalg.inv(self._with_ridge())
+        inverse: torch.Tensor = torch.linalg.inv(self._with_ridge())
+        return (1 + self.ridge)[..., None] * inverse
 
     def _with_ridge(self) -> torch.Tensor:
         return self.matrix + torch.diag_embed(self.ridge)
@@ -331,7 +333,8 @@ def principal_components(
     noise : float, optional
         Standard deviation of the noise in each pixel. Noise alone makes components of a variance
         up to noise^2 (1 + sqrt(n_pixels / n))^2; components below that are cut, because networks
-        learn almost nothing from them but memorise their noise.
+        learn almost nothing from them but memorise their noise. With errors, `noise_edge` of these
+        takes its place.
     min_components : int
         Number of components kept even where they are below the noise.
 
@@ -362,6 +365,43 @@ def _edge(noise: float, flux: Rows) -> float:
     """Return the variance up to which noise alone makes components."""
     edge: float = noise**2 * (1 + (flux.shape[1] / len(flux)) ** 0.5) ** 2
     return edge
+
+
+def noise_edge(levels: np.ndarray, n_pixels: int) -> float:
+    r"""Return the variance up to which noise makes components, if it differs between spectra.
+
+    With t the variances of the noise and the ratio g of pixels to spectra, it is the least value of
+
+    .. math:: \frac{g}{a} + \left\langle \frac{t}{1 - a t} \right\rangle ,
+        \qquad 0 < a < \frac{1}{\max t} .
+
+    Parameters
+    ----------
+    levels : numpy.ndarray [n]
+        Standard deviation of the noise in a pixel of each spectrum.
+    n_pixels : int
+
+    References
+    ----------
+    Silverstein and Choi (1995), J. Multivariate Anal. 54, 295, theorem 4.1.
+
+    Examples
+    --------
+    >>> round(noise_edge(np.ones(400), 100), 6), (1 + (100 / 400) ** 0.5) ** 2
+    (2.25, 2.25)
+    """
+    variance = levels.astype(np.float64) ** 2
+    ratio, largest = n_pixels / len(levels), variance.max()
+    if not largest:
+        return 0.0
+    variance = variance / largest
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):  # the derivative by a rises from minus infinity to infinity
+        middle = (low + high) / 2
+        slope = np.mean((middle * variance / (1 - middle * variance)) ** 2)
+        low, high = (middle, high) if slope < ratio else (low, middle)
+    least = ratio / low + np.mean(variance / (1 - low * variance))
+    return float(largest * least)
 
 
 def _rotated(
@@ -416,7 +456,10 @@ def _weighted_components(
     n_components = min(n_components, *flux.shape)
     mean, _ = _weighted_moments(flux, error)
     subspace = _random_subspace(flux, n_components, seed)
-    edge = None if noise is None else _edge(noise, flux)
+    edge: float | None = None
+    if noise is not None:
+        levels = [noise_levels(part) for _, part in walk(WEIGHTED_ROWS, error)]
+        edge = noise_edge(np.concatenate(levels), flux.shape[1])
     fitted: Representation | None = None
     for step in stage("components", range(_POWER_ITERATIONS + 1 + _COMPLETIONS), unit="pass"):
         image, shift = torch.zeros_like(subspace), torch.zeros_like(mean)

@@ -28,9 +28,10 @@ from starbench.tasks.storage.layout import counted, write_hdf5
 
 log = logging.getLogger(__name__)
 
-_COPY = "2"  # format of the copy; raise it when the same rows should be copied differently
+_COPY = "3"  # format of the copy; raise it when the same rows should be copied differently
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 _FIELDS = ("flux", "nuisance", "composition")
+_ERRORS = ("error", "nuisance_error")  # optional columns, in all splits or in none
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_NAME = re.compile(r".*\.[A-Za-z]\w*")  # `pairs.h5`, but not `pairs-v1.0`
 
@@ -101,7 +102,8 @@ def open_table(
                 raise DataError(f"{source}: {split} has no column {name}; add it.")
     about = About.from_json(_about(rows, source), source)
     check_names(about, source)
-    unread = {name for split in SPLITS for name in rows.columns(split)} - {*_FIELDS, ABOUT}
+    unread = {name for split in SPLITS for name in rows.columns(split)}
+    unread -= {*_FIELDS, *_ERRORS, ABOUT}
     if unread:
         log.warning("%s: nothing reads the columns %s.", source, listed(sorted(unread)))
     with_composition = tuple(split for split in SPLITS if _has_composition(rows, source, split))
@@ -278,7 +280,7 @@ class _Datasets:
         # Not the fingerprint of `datasets`, which is random whenever it cannot trace how the
         # rows were made.
         for split in SPLITS:
-            names = [name for name in (*_FIELDS, ABOUT) if name in self.columns(split)]
+            names = [name for name in (*_FIELDS, *_ERRORS, ABOUT) if name in self.columns(split)]
             digest.update(repr((split, names)).encode())
             for table in self.tables(split, names, 256):
                 for batch in table.combine_chunks().to_batches():
@@ -326,6 +328,7 @@ def _copy(
 ) -> None:
     def chunks(split: str) -> Iterator[tuple[slice, Split]]:
         names = [name for name in _FIELDS if name != "composition" or split in with_composition]
+        names += [name for name in _ERRORS if name in rows.columns(split)]
         step, start = _CHUNK_BYTES // (8 * about.shape("flux")[1] or 1) or 1, 0
         for table in rows.tables(split, names, step):
             values = {
@@ -336,7 +339,12 @@ def _copy(
             yield (
                 slice(start, stop),
                 Split(
-                    values["flux"], values["nuisance"], values.get("composition"), values["flux"]
+                    values["flux"],
+                    values["nuisance"],
+                    values.get("composition"),
+                    values["flux"],
+                    error=values.get("error"),
+                    nuisance_error=values.get("nuisance_error"),
                 ),
             )
             start = stop

@@ -85,7 +85,15 @@ class Field:
     parts: tuple["Field", ...] = ()
 
 
-def describe(folder: Path, task: Task, scale: str, fields: Sequence[Field], suffix: str) -> None:
+def describe(
+    folder: Path,
+    task: Task,
+    scale: str,
+    fields: Sequence[Field],
+    suffix: str,
+    *,
+    is_shuffled: bool = False,
+) -> None:
     """Write the card and the Croissant metadata of an exported folder.
 
     Parameters
@@ -98,8 +106,13 @@ def describe(folder: Path, task: Task, scale: str, fields: Sequence[Field], suff
         Columns of a row; empty where the files are not tables.
     suffix : str
         Of the files of data: ``parquet``, one file for each split, or ``fits``, a folder for each.
+    is_shuffled : bool
+        Whether the order of the test spectra tells no twins.
     """
-    (folder / CARD).write_text(_card(task, scale, fields, suffix), encoding="utf-8")
+    card = _card(task, scale, fields, suffix)
+    if is_shuffled:
+        card += "\nThe test spectra are shuffled: the two of a row are not twins.\n"
+    (folder / CARD).write_text(card, encoding="utf-8")
     content = _croissant(folder, task, scale, fields, suffix)
     (folder / CROISSANT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -90,6 +90,8 @@ def export(
     _check_out(out, form, force)
     shuffled = scale != "own" and not (twins or task.card.survey)
     sizes = task.sizes(scale)
+    if task.card.survey:  # not the pairs of other stars that it may have to train on
+        sizes = {split: sizes[split] for split in SPLITS}
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
     if shuffled:
@@ -129,11 +131,15 @@ def export(
             )
         elif form == "hdf5":
             write_hdf5(new, about, sizes, with_composition, chunks)
-        elif form == "parquet":
-            _write_parquet(new, about, with_composition, chunks)
-            describe(new, task, scale, _fields(about), "parquet")
         else:
-            _write_datasets(new, about, with_composition, chunks)
+            errors = _errors(task)
+            schema = _schema(about, errors)
+            if form == "parquet":
+                _write_parquet(new, about, schema, with_composition, chunks)
+                columns = _fields(about, errors)
+                describe(new, task, scale, columns, "parquet", is_shuffled=shuffled)
+            else:
+                _write_datasets(new, about, schema, with_composition, chunks)
 
 
 def _format(out: Path, form: str | None) -> str:
@@ -176,10 +182,10 @@ def _has_composition(task: Task, scale: str, split: str) -> bool:
     return task.labels_on_disk(split, scale)[1] is not None
 
 
-def _schema(about: About) -> pa.Schema:
+def _schema(about: About, errors: tuple[str, ...]) -> pa.Schema:
     """Return the columns of a row; the same for all splits, as the Hub wants them."""
     fields = []
-    for name in ("flux", "nuisance", *(["composition"] if about.elements else [])):
+    for name in _numbers(about, errors):
         kind = pa.float32()
         for length in reversed(about.shape(name)):
             kind = pa.list_(kind, length)
@@ -187,16 +193,28 @@ def _schema(about: About) -> pa.Schema:
     return pa.schema([*fields, (ABOUT, pa.string())])
 
 
-def _fields(about: About) -> list[Field]:
+def _numbers(about: About, errors: tuple[str, ...]) -> tuple[str, ...]:
+    return ("flux", "nuisance", *errors, *(["composition"] if about.elements else []))
+
+
+def _errors(task: Task) -> tuple[str, ...]:
+    """Return which fields of errors the pairs have."""
+    piece = task.make(SPLITS[0], 0, 1)
+    return tuple(name for name in ("error", "nuisance_error") if getattr(piece, name) is not None)
+
+
+def _fields(about: About, errors: tuple[str, ...]) -> list[Field]:
     """Return the columns of a row for the description of the files."""
     meanings = {
         "flux": "continuum-normalised flux of both spectra",
         "nuisance": f"{', '.join(about.nuisance_names)} of both spectra",
         "composition": f"{', '.join(about.elements)} [dex]; empty where withheld",
+        "error": "standard deviation of the flux; infinite where masked",
+        "nuisance_error": "standard deviation of the nuisance",
     }
     numbers = [
         Field(name, "cr:Float32", meanings[name], about.shape(name))
-        for name in ("flux", "nuisance", *(["composition"] if about.elements else []))
+        for name in _numbers(about, errors)
     ]
     return [*numbers, Field(ABOUT, "sc:Text", "facts of the whole set, JSON in the first row")]
 
@@ -225,39 +243,43 @@ def _lists(values: Spectra) -> pa.Array:
 
 
 def _write_rows(
-    writer: Any, split: str, about: About, with_composition: tuple[str, ...], chunks: Chunks
+    writer: Any,
+    split: str,
+    about: About,
+    schema: pa.Schema,
+    with_composition: tuple[str, ...],
+    chunks: Chunks,
 ) -> None:
-    schema = _schema(about)
     for rows, piece in chunks(split):
         text = about.to_json() if rows.start == 0 else None
         writer.write_batch(_batch(piece, schema, split in with_composition, text))
 
 
 def _write_parquet(
-    folder: Path, about: About, with_composition: tuple[str, ...], chunks: Chunks
+    folder: Path, about: About, schema: pa.Schema, with_composition: tuple[str, ...], chunks: Chunks
 ) -> None:
     folder.mkdir()
-    schema = _schema(about).with_metadata({ABOUT: about.to_json()})
+    schema = schema.with_metadata({ABOUT: about.to_json()})
     for split in SPLITS:
         # Fluxes hardly repeat: a dictionary of them costs time and saves nothing.
         with pq.ParquetWriter(folder / f"{split}.parquet", schema, use_dictionary=False) as writer:
-            _write_rows(writer, split, about, with_composition, chunks)
+            _write_rows(writer, split, about, schema, with_composition, chunks)
 
 
 def _write_datasets(
-    folder: Path, about: About, with_composition: tuple[str, ...], chunks: Chunks
+    folder: Path, about: About, schema: pa.Schema, with_composition: tuple[str, ...], chunks: Chunks
 ) -> None:
     """Write Arrow files beside `folder`, and let `datasets` save them in its own format."""
     from datasets import Dataset, DatasetDict  # takes seconds
 
     from starbench.tasks.own.hugging_face import no_bars
 
-    schema, splits = _schema(about), {}
+    splits = {}
     with TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
         for split in SPLITS:
             path = Path(beside) / f"{split}.arrow"
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-                _write_rows(writer, split, about, with_composition, chunks)
+                _write_rows(writer, split, about, schema, with_composition, chunks)
             splits[split] = Dataset.from_file(str(path))
         with no_bars():
             DatasetDict(splits).save_to_disk(str(folder))

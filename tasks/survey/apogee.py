@@ -24,7 +24,7 @@ from starbench.tasks.survey.labels import NUISANCE, canonical, column_name
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import Piece
-from starbench.tasks.survey.tables import MISSING, native, open_fits, text
+from starbench.tasks.survey.tables import MISSING, native, open_fits, text, unique
 from starbench.tasks.survey.wavelengths import vacuum_angstrom
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class ApogeeFiles:
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"
         self._paths, self._report, self._spectra = list(paths), report, spectra
         self.nuisances: tuple[str, ...] | None = _stated_nuisances(self._paths[0])
-        self._places: list[tuple[int, int, int]] = []  # file, table and row of each spectrum
+        # File, its kind, and the table and row of each spectrum.
+        self._places: list[tuple[int, str, int, int]] = []
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Read the headers of all files."""
@@ -76,21 +77,21 @@ class ApogeeFiles:
         for number, path in enumerate(self._paths):
             try:
                 with open_fits(path) as file:
-                    records += [
-                        {**record, "file": number, "source": path.name}
-                        for record in _records(file, nuisances)
-                    ]
+                    found = {"file": number, "kind": _kind(file), "source": path.name}
+                    records += [{**record, **found} for record in _records(file, nuisances)]
             except DataError as error:
                 self._report.drop("", path.name, str(error).rstrip("."), "")
             except _UNREADABLE as error:
                 self._drop_unreadable(path, error)
         if not records:
             return pd.DataFrame()
-        table = pd.DataFrame.from_records(records)
-        table["identifier"] = _unique(table["identifier"])
+        stated = pd.DataFrame.from_records([record.pop("labels", {}) for record in records])
+        table = pd.DataFrame.from_records(records).join(canonical(stated, nuisances))
+        table["identifier"] = unique(table["identifier"])
         table = _with_best_labels(table, nuisances)
         table["replaced"] = self._replaced(table)
-        self._places = list(zip(table["file"], table["unit"], table["row"], strict=True))
+        places = (table[name] for name in ("file", "kind", "unit", "row"))
+        self._places = list(zip(*places, strict=True))
         return table
 
     def pieces(self, wanted: npt.NDArray[np.bool_]) -> Iterator[Piece]:
@@ -136,14 +137,17 @@ def _stated_nuisances(path: Path) -> tuple[str, ...] | None:
 
 
 def _kind(file: "HDUList") -> str | None:
+    """Return the kind of a file, from its headers alone: astropy takes long to read columns."""
     header = file[0].header
+    if MARK in header:
+        return "starbench"
     if "V_ASTRA" in header or "SDSS_ID" in header:
         return "mwm"
     if len(file) < 4 or any(unit.header.get("NAXIS", 0) < 1 for unit in file[1:4]):
         return None
     if "NVISITS" in header and "OBJID" in header and file[3].header["BITPIX"] in (16, 32, 64):
         return "apStar"
-    if len(file) > 4 and "PARAM" in getattr(getattr(file[4], "columns", None), "names", []):
+    if len(file) > 4 and "PARAM" in file[4].header["TTYPE*"].values():
         return "aspcapStar"
     return None
 
@@ -156,6 +160,8 @@ def _records(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]
             return _of_aspcap_star(file, nuisances)
         case "mwm":
             return _of_mwm(file, nuisances)
+        case "starbench":
+            return [_of_starbench(file)]
     raise DataError(
         "is FITS of another kind; give apStar, aspcapStar, mwmStar or mwmVisit files of APOGEE"
     )
@@ -190,8 +196,6 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
     header, table = file[0].header, file[4].data
     _require_data(file, (1, 2))
     star = text(header.get("OBJ") or table["APOGEE_ID"][0])
-    if MARK in header:
-        return [_of_starbench(file, star, nuisances)]
     labels = {}
     for origin, column in ((ORIGINS[0], "PARAM"), (ORIGINS[2], "FPARAM")):
         if column not in table.names:
@@ -215,10 +219,11 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
     ]
 
 
-def _of_starbench(file: "HDUList", star: str, nuisances: tuple[str, ...]) -> dict[str, Any]:
+def _of_starbench(file: "HDUList") -> dict[str, Any]:
     """Return the record of a file that starbench wrote, with all that it says."""
     header, data = file[0].header, file[4].data
-    table = pd.DataFrame({name.lower(): native(data[name]) for name in data.names[2:]})
+    star = text(header["OBJ"])
+    labels = {name.lower(): float(data[name][0]) for name in data.names[2:]}
     return {
         "star": star,
         "identifier": star,
@@ -230,7 +235,7 @@ def _of_starbench(file: "HDUList", star: str, nuisances: tuple[str, ...]) -> dic
         "labels_of": "the file",
         "split": header[SPLIT],
         "group": f"{header[SPLIT]} {header[GROUP]}",
-        **canonical(table, nuisances).iloc[0].to_dict(),
+        "labels": labels,
     }
 
 
@@ -271,8 +276,7 @@ def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]
     return found
 
 
-def _spectrum(file: "HDUList", unit: int, row: int, index: int) -> Piece:
-    kind = _kind(file)
+def _spectrum(file: "HDUList", kind: str, unit: int, row: int, index: int) -> Piece:
     if kind == "mwm":
         table = file[unit].data
         ivar = native(table["ivar"][row]).astype(np.float64)
@@ -295,9 +299,8 @@ def _spectrum(file: "HDUList", unit: int, row: int, index: int) -> Piece:
     if bits is not None:
         masked |= is_bad(bits)
     error = np.where(masked, np.inf, error)
-    return Piece(
-        np.array([index]), wavelength, _row(flux), _row(error), is_normalised=kind == "aspcapStar"
-    )
+    is_normalised = kind in ("aspcapStar", "starbench")
+    return Piece(np.array([index]), wavelength, _row(flux), _row(error), is_normalised)
 
 
 def _row(values: np.ndarray) -> Spectra:
@@ -331,12 +334,6 @@ def _number(header: "Header", *names: str) -> float:
         if isinstance(value, int | float) and MISSING < value < np.inf:
             return float(value)
     return np.nan
-
-
-def _unique(names: pd.Series) -> pd.Series:
-    """Return names with a number after each that stands for a second spectrum."""
-    again = names.groupby(names).cumcount()
-    return names.where(again == 0, names + "#" + (again + 1).astype(str))
 
 
 def _again(table: pd.DataFrame, which: pd.Series) -> pd.Series:

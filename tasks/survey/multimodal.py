@@ -30,7 +30,7 @@ from starbench.tasks.survey.labels import NUISANCE, canonical
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import Piece
-from starbench.tasks.survey.tables import MISSING, numbers, star_column, text
+from starbench.tasks.survey.tables import MISSING, numbers, star_column, text, unique
 from starbench.tasks.survey.wavelengths import vacuum_angstrom
 
 SPECTRUM = "spectrum"
@@ -193,8 +193,7 @@ class MultimodalRows:
         table.columns = [str(name).lower() for name in table.columns]
         labels = canonical(table, nuisances)
         stars = star_column(table.drop(columns=["source", "split"]), self.name)
-        again = stars.groupby(stars).cumcount()
-        identifiers = stars.where(again == 0, stars + "#" + (again + 1).astype(str))
+        identifiers = unique(stars)
         velocity = numbers(table["radial_velocity"]) if "radial_velocity" in table else np.nan
         moving = np.zeros(len(table), bool)
         if "restframe" in table:

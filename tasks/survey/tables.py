@@ -153,3 +153,15 @@ def numbers(values: Any) -> np.ndarray:
     array = np.array(pd.to_numeric(pd.Series(values), errors="coerce"), np.float64)
     array[~(array > MISSING) | np.isinf(array)] = np.nan
     return array
+
+
+def unique(names: pd.Series) -> pd.Series:
+    """Return names with a number after each that stands for another spectrum of a name.
+
+    Examples
+    --------
+    >>> unique(pd.Series(["a", "b", "a"])).tolist()
+    ['a', 'b', 'a#2']
+    """
+    again = names.groupby(names).cumcount()
+    return names.where(again == 0, names + "#" + (again + 1).astype(str))

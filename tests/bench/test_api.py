@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from support.surveys import write_survey
 
 import starbench as sb
 from starbench import api
@@ -239,3 +240,22 @@ def test_the_suite_is_a_table_that_ends_with_the_bound():
     line = suite[suite.method == "polynomial-residual"].iloc[0]
     assert line["apogee-giants"] == pytest.approx(0.57188)
     assert line["apogee-giants-snr50.gap_closed"] == pytest.approx(0.1154 / 0.8891, abs=1e-3)
+
+
+def test_a_survey_is_scored_from_arrays(tmp_path):
+    path = write_survey(tmp_path / "survey.h5")
+    task = sb.load_task(data=path)
+    stars = task.load("test", "own")
+    metrics = sb.score(
+        stars.composition, data=path, train_latent=task.load("train", "own").composition
+    )
+    assert metrics.loc["doppelganger_free", "value"] == 1
+    assert metrics.loc["alike_field_pairs", "value"] == 0
+    assert "nuisance_leakage.ridge.Teff" in metrics.index
+    ranks = sb.sibling_ranks(stars.composition, stars.group, quiet=True)
+    assert (ranks.rank == 1).all() and len(ranks.rank) == 8
+    with pytest.raises(ValueError, match=r"split test at scale own needs \[30, d\]"):
+        sb.score(stars.composition[:, None], task)
+    with pytest.raises(ValueError, match="reconstructions of a survey are not scored"):
+        flux = stars.flux[:, 0]
+        sb.score(stars.composition, task, reconstruction=flux, swapped_reconstruction=flux)

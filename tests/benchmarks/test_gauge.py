@@ -31,12 +31,12 @@ def test_slopes_are_those_of_the_coordinates():
 
 def test_turns_are_rotations_of_the_size_asked_for():
     rng = np.random.default_rng(0)
-    u = rng.uniform(-np.sqrt(3), np.sqrt(3), (4000, 2))
+    u = rng.uniform(-np.sqrt(3), np.sqrt(3), (300, 2))
     r = gauge.random_turns(u, 0.01, rng)
     assert r @ r.transpose(0, 2, 1) == pytest.approx(np.broadcast_to(np.eye(17), r.shape))
     between = r[::2] @ r[1::2].transpose(0, 2, 1)
     angles = between[:, *np.triu_indices(17, 1)]
-    assert np.sqrt((angles**2).mean()) == pytest.approx(0.01, rel=0.1)
+    assert np.sqrt((angles**2).mean()) == pytest.approx(0.01, rel=0.15)
 
 
 def test_linear_maps_may_rotate_what_the_sequences_share():
@@ -51,13 +51,13 @@ def test_a_normal_variable_shows_no_rotation():
 
 
 def test_the_command_prints_shares_that_fall_with_the_turn():
-    done = CliRunner().invoke(gauge.main, ["--pairs", "200", "--queries", "40", "--draws", "1"])
+    done = CliRunner().invoke(gauge.main, ["--pairs", "60", "--queries", "20", "--draws", "1"])
     assert done.exit_code == 0, done.output
     cells = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("| 0")]
     assert len(cells) == len(gauge.TURNS)
     by_l1 = [float(line[2]) for line in cells]
     assert by_l1[0] > by_l1[-1]
-    assert float(cells[0][1]) > 95
+    assert float(cells[0][1]) > 90
 
 
 def test_training_sets_of_equal_size_have_all_twins_or_none():

@@ -15,7 +15,7 @@ def test_every_name_gives_the_task_of_that_name(tmp_path):
         "": None, "-snr100": 100.0, "-snr50": 50.0, "-snr30": 30.0,
         "-dense": None, "-dense-snr200": 200.0,
         "-branch": 100.0, "-hidden": 100.0, "-labels": 100.0, "-metallicity": 100.0,
-        "-mismatch": 100.0,
+        "-mismatch": 100.0, "-survey": None,
     }  # fmt: skip
     assert task_names() == [f"apogee-giants{track}" for track in snr]
     tasks = [get_task(name, cache=tmp_path) for name in task_names()]
@@ -23,7 +23,8 @@ def test_every_name_gives_the_task_of_that_name(tmp_path):
     assert [task.snr for task in tasks] == list(snr.values())
     ideal = {"train": 25_000, "validation": 12_500, "test": 12_500}
     other = {"train": 12_500, "validation": 5_000, "test": 5_000, "stars": 25_000}
-    assert [task.sizes("full") for task in tasks] == [*[ideal] * 4, *[other] * 7]
+    survey = {"train": 25_000, "validation": 4_101, "test": 10_931, "pairs": 12_500}
+    assert [task.sizes("full") for task in tasks] == [*[ideal] * 4, *[other] * 7, survey]
     assert all(task.card.base in (None, "apogee-giants") for task in tasks)
     assert get_task().name == "apogee-giants"
     assert not list(tmp_path.iterdir())

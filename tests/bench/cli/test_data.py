@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from support.surveys import write_survey
 
 from starbench.cli.main import main
 from starbench.tasks import registry
@@ -75,6 +76,33 @@ def test_info_of_a_noise_track_and_of_own_data(run, path, pairs_file):
     assert (
         "12, 5000.00-6000.00 Angstrom, medium not stated" in own.stdout and "u0 [K]" in own.stdout
     )
+
+
+def test_info_verify_and_run_take_a_survey(run, tmp_path):
+    path = write_survey(tmp_path / "clusters.h5")
+    with h5py.File(path, "r+") as file:
+        error = file["train/error"][()]
+        error[:3] = np.inf
+        file["train/error"][...] = error
+    info = run("info", "--data", path)
+    assert info.exit_code == 0
+    text = re.sub(r"\s+", " ", info.stdout)
+    for fact in (
+        "reference stars in clusters.h5",
+        "noise errors of each pixel; some may be masked",
+        "left out 3 of train: all masked",
+        "split groups field stars spectra",
+        "test 2 of 3 at most 25 30",
+    ):
+        assert fact in text
+    assert run("verify", "--data", path).exit_code == 0
+    refused = run("verify", "--data", path, "--max-dropped", "0.05")
+    assert refused.exit_code == 2 and "allow a larger share with --max-dropped" in refused.stderr
+    words = ["run", "--method", "pca", "--data", str(path), "--set", "latent=4", "--quiet"]
+    words += ["--threads", "1", "--out", str(tmp_path / "runs")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "runs" / "own-data-clusters" / "pca").is_dir()
 
 
 def test_verify_accepts_an_intact_data_set(run, path, pairs_file):

@@ -287,3 +287,12 @@ def test_the_distance_of_twins_needs_no_probes(rng):
     labels = Labels(nuisance, None, ("Teff", "logg"), ())
     scores = score(nuisance[..., :1], labels).estimates
     assert scores["explained_twin_distance"].value > 0.98
+
+
+def test_pixels_without_a_known_flux_are_left_out_of_errors():
+    truth = np.ones((3, 2, 4), np.float32)
+    truth[1, 0, 2] = np.nan
+    made = np.ones_like(truth)
+    made[1, 0] = [3, 1, 99, 1]
+    errors = reconstruction_errors([(slice(0, 3), truth)], 3, lambda part: (made[part], made[part]))
+    assert errors.plain[1, 0] == pytest.approx(4 / 3) and errors.plain.sum() == errors.plain[1, 0]

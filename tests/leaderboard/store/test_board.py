@@ -8,7 +8,7 @@ import pytest
 from support.rows import FakeMethod, diverged, draw_ranks
 
 from starbench.leaderboard.store import board
-from starbench.metrics import TwinRanks, recovery_estimates, twin_ranks
+from starbench.metrics import recovery_estimates, twin_ranks
 from starbench.results.ranks import ranks_digest, read_ranks, write_ranks
 from starbench.results.schema import read_row, row_text
 from starbench.results.text import RowError
@@ -316,5 +316,5 @@ def test_the_digest_in_a_row_is_that_of_its_ranks(make_run):
     run = make_run()
     row, ranks = board.read_row_and_ranks(run / "row.json")
     assert row.ranks_sha256 == ranks_digest(ranks.rank)
-    found = recovery_estimates(TwinRanks(*ranks))
+    found = recovery_estimates(ranks.measured())
     assert row.metrics["doppelganger_free"].value == found["doppelganger_free"].value

@@ -5,7 +5,12 @@ import pytest
 import torch
 from support.spectra import draw
 
-from starbench.methods.parts.representation import Representation, pixels, principal_components
+from starbench.methods.parts.representation import (
+    Representation,
+    noise_edge,
+    pixels,
+    principal_components,
+)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +131,18 @@ def test_noise_covariance_is_the_scatter_over_noise_realisations(on_pixels):
     assert torch.allclose(covariance, expected, atol=0.04 * expected.diagonal().max())
     drawn = fitted.measured(flux[3:4], error[3:4]).draw(torch.Generator().manual_seed(0))
     assert drawn.shape == (1, len(fitted))
+
+
+def test_noise_that_differs_between_spectra_makes_no_components():
+    rng = np.random.default_rng(2)
+    level = np.exp(rng.uniform(-5, -3.5, (300, 1)))
+    error = np.repeat(level, 400, axis=1).astype(np.float32)
+    error[rng.random(error.shape) < 0.05] = np.inf
+    flux = (1 + level * rng.normal(size=error.shape)).astype(np.float32)
+    assert len(principal_components(flux, 40, seed=0, error=error, noise=0.1)) == 1
+    spread = level * rng.normal(size=error.shape)
+    largest = np.linalg.norm(spread, 2) ** 2 / len(spread)
+    assert largest == pytest.approx(noise_edge(level[:, 0], 400), rel=0.1)
 
 
 def test_a_masked_spectrum_is_the_mean():

@@ -1,5 +1,7 @@
 """Users' own surveys: errors, masks, groups, and what is wrong with them."""
 
+import hashlib
+import json
 import re
 
 import h5py
@@ -36,6 +38,8 @@ def test_a_survey_is_read_with_errors_groups_and_filled_masks(survey_file):
         assert np.array_equal(stars.nuisance_error[:, 0], file["test/nuisance_error"][()])
         assert np.array_equal(task.groups("test", "own"), file["test/group"][()])
     assert list(task.problems("own", progress=False)) == []
+    ((_, truth),) = task.noiseless_flux("test", "own")
+    assert np.array_equal(np.isnan(truth), np.isinf(stars.error))
 
 
 def test_garbage_in_masked_pixels_changes_no_bit(survey_file):
@@ -60,6 +64,19 @@ def test_errors_groups_and_label_errors_are_part_of_the_fingerprint(survey_file)
             file[place][...] = values
         prints.add(OwnData(path).fingerprint("own"))
     assert len(prints) == 4
+
+
+def test_the_fingerprint_of_pairs_is_that_of_the_first_releases(pairs_file):
+    path = pairs_file()
+    with h5py.File(path) as file:
+        names = [list(file.attrs[name]) for name in ("nuisance_names", "nuisance_units")]
+        header = [file["wavelength"][()].tolist(), *names, list(file.attrs["elements"])]
+        sizes = {split: len(file[split]["flux"]) for split in SPLITS}
+        digest = hashlib.sha256(json.dumps([header, sizes]).encode())
+        for split in SPLITS:
+            for field in ("flux", "nuisance", "composition"):
+                digest.update(file[split][field][()].tobytes())
+    assert OwnData(path).fingerprint("own") == digest.hexdigest()[:16]
 
 
 def test_pairs_may_have_errors(pairs_file):

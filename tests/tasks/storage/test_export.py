@@ -85,7 +85,7 @@ def test_pairs_without_composition_are_exported(pairs_file, tmp_path):
 def test_parquet_has_plain_columns_and_metadata(task, tmp_path):
     out = write(task, tmp_path / "out")
     assert sorted(path.name for path in out.iterdir()) == [
-        "test.parquet", "train.parquet", "validation.parquet",
+        "README.md", "croissant.json", "test.parquet", "train.parquet", "validation.parquet",
     ]  # fmt: skip
     table = pq.read_table(out / "train.parquet")
     assert table.column_names == [*FIELDS, "starbench"]

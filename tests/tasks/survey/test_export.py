@@ -15,11 +15,11 @@ from starbench.tasks.survey.importing import import_survey
 FIELDS = ("flux", "error", "nuisance", "nuisance_error", "composition")
 
 
-@pytest.mark.parametrize("form", ["parquet", "fits"])
-def test_a_survey_comes_back_as_it_was_exported(tmp_path, form):
-    export(ToySurvey(), "tiny", tmp_path / "out", form, progress=False)
+@pytest.mark.parametrize("name", ["parquet", "fits", "survey.h5"])
+def test_a_survey_comes_back_as_it_was_exported(tmp_path, name):
+    export(ToySurvey(), "tiny", tmp_path / name, name if "." not in name else None, progress=False)
     export(ToySurvey(), "tiny", tmp_path / "direct.h5", progress=False)
-    imported = import_survey([tmp_path / "out"], tmp_path / "back.h5", Choices(), progress=False)
+    imported = import_survey([tmp_path / name], tmp_path / "back.h5", Choices(), progress=False)
     assert imported.report.dropped == [] and len(imported.stars) == sum(SIZES.values())
     with h5py.File(tmp_path / "direct.h5") as one, h5py.File(tmp_path / "back.h5") as two:
         for split in SIZES:
@@ -31,6 +31,24 @@ def test_a_survey_comes_back_as_it_was_exported(tmp_path, form):
             np.testing.assert_array_equal(same, after[:, None] == after)
         np.testing.assert_array_equal(one["wavelength"][:], two["wavelength"][:])
         assert two.attrs["elements"].tolist() == ["Fe/H", "Mg/Fe"]
+
+
+@pytest.mark.parametrize("form", ["hdf5", "parquet"])
+def test_the_halves_of_pairs_become_siblings(tmp_path, form):
+    out = tmp_path / ("pairs.h5" if form == "hdf5" else "pairs")
+    task = ToyTask(n_pixels=60, n_pairs=(6, 4, 3))
+    export(task, "tiny", out, form, twins=True, progress=False)
+    imported = import_survey(
+        [out], tmp_path / "stars.h5", Choices(), cache=tmp_path / "cache", progress=False
+    )
+    assert imported.report.dropped == []
+    with h5py.File(tmp_path / "stars.h5") as file:
+        expected = task.make("test", 0, 3)
+        np.testing.assert_array_equal(file["test/flux"][:], expected.flux.reshape(6, 60))
+        np.testing.assert_array_equal(file["test/nuisance"][:], expected.nuisance.reshape(6, 2))
+        group = file["test/group"][:]
+        np.testing.assert_array_equal(group[::2], group[1::2])
+        assert len(set(group)) == 3 and "error" not in file["test"]
 
 
 def test_the_format_must_hold_what_the_task_has(tmp_path):
