@@ -3,7 +3,8 @@
 Two methods turn over if one finds significantly more nearest twins on the reference track and the
 other does on another track, both by the interval of `starbench.leaderboard.statistics.compare`.
 Methods of all label accesses take part, since the question is which kind of information survives a
-broken assumption. Controls do not, nor do methods with fewer than three seeds on either track.
+broken assumption. Controls do not, nor do methods with fewer than three seeds on either track, nor
+those with submitted rows, which anybody can write.
 """
 
 from dataclasses import dataclass
@@ -78,13 +79,14 @@ def track_orders(scores: SuiteScores, reference: str) -> tuple[TrackOrder, ...]:
 
 
 def competing(scores: SuiteScores, task: str) -> list[SuiteLine]:
-    """Return the methods with at least three seeds on a track, the highest share first."""
+    """Return the methods with three checked seeds or more on a track, the highest share first."""
     lines = [
         line
         for line in scores.lines
         if not line.row.control
         and task in line.tracks
         and len(line.tracks[task].group.entries) >= MIN_SEEDS
+        and line.tracks[task].group.level != "submitted"
     ]
     return sorted(lines, key=lambda line: -line.tracks[task].share)
 

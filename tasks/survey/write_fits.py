@@ -107,5 +107,5 @@ def _columns(fits: object, stars: Stars, row: int, about: About) -> list[object]
     return [
         make("APOGEE_ID", f"{max(18, len(identifier.encode()))}A", array=[identifier]),
         make("PARAM", "9E", array=param),
-        *(make(name, "E", array=np.float32([value])) for name, value in values.items()),
+        *(make(name, "E", array=np.array([value], np.float32)) for name, value in values.items()),
     ]

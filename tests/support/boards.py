@@ -42,7 +42,16 @@ class Board:
     def __init__(self):
         self.entries, self.ranks = [], {}
 
-    def add(self, task, share, seeds=(0, 1, 2), method="fader", n_diverged=0, **fields):
+    def add(
+        self,
+        task,
+        share,
+        seeds=(0, 1, 2),
+        method="fader",
+        n_diverged=0,
+        level="reproduced",
+        **fields,
+    ):
         """Add the rows of a method: its share on each seed, or one share for all."""
         version = next((track.version for track in SUITE.tracks if track.task == task), 1)
         fields = {"task": task, "task_version": version, "method": method, **fields}
@@ -50,11 +59,11 @@ class Board:
         for seed, of_seed in zip(seeds, shares, strict=True):
             rank = of_seed if isinstance(of_seed, np.ndarray) else ranks_of_share(of_seed)
             row = parse_row(json.dumps({**CONTENT, "seed": seed, **fields}))
-            self.entries.append(Entry(row, Path("rows") / file_name(row), "reproduced"))
+            self.entries.append(Entry(row, Path("rows") / file_name(row), level))
             self.ranks[self.entries[-1].path.name] = rank
         for seed in range(100, 100 + n_diverged):
             row = parse_row(json.dumps(diverged({**CONTENT, "seed": seed, **fields})))
-            self.entries.append(Entry(row, Path("rows") / file_name(row), "reproduced"))
+            self.entries.append(Entry(row, Path("rows") / file_name(row), level))
         return self
 
     def add_bound(self, tasks=ALL, share=1.0):

@@ -43,9 +43,10 @@ def test_the_best_of_each_label_access_leads_by_its_difference(board):
     assert found.lead.difference == pytest.approx(0.5) and found.lead.low > 0
 
 
-def test_methods_of_few_seeds_and_controls_take_no_part(board):
+def test_methods_of_few_seeds_controls_and_submitted_rows_take_no_part(board):
     board.add("skewed", 0.95, (0, 1), "hsic").add("plain", 0.05, (0, 1), "hsic")
     board.add_method({**ALL, "plain": 0.01, "skewed": 0.99}, "raw-flux", control=True)
+    board.add_method({**ALL, "plain": 0.01, "skewed": 0.99}, "forged", level="submitted")
     found = orders(board)["skewed"]
     assert len(found.turnovers) == 1
     assert {line.row.method for line in found.best.values()} == {"fader", "rsca"}
