@@ -82,6 +82,7 @@ def run(
     """
     from starbench.api import run_named
     from starbench.common.signals import end_with_standard_input
+    from starbench.leaderboard.pages.names import remarks
     from starbench.leaderboard.pages.terminal import table_for_run
     from starbench.tasks.registry import BUILT_IN
 
@@ -96,6 +97,8 @@ def run(
     click.echo(table_for_run(row))
     if row.message:
         click.echo(f"\nRemark       {row.message}")
+    if said := remarks(row):
+        click.echo(f"\nSaid by row  {'; '.join(said)}")
     click.echo(f"\nFiles        {folder}")
     times = ", ".join(f"{name} {row.seconds[name]:.0f} s" for name in ("data", "fit", "score"))
     memory = (

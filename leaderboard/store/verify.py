@@ -74,22 +74,36 @@ def verify_row(
 
 
 def equal_ranks(directory: Path) -> Iterator[str]:
-    """Yield a sentence for each two methods of a leaderboard that rank every star alike.
+    """Yield a sentence for each two rows of a leaderboard that rank every star alike.
 
     Two networks cannot do so by chance, so one of the rows is a copy, or both methods are one.
-    Methods that find every twin do, and controls may.
+    Methods that find every twin do, and controls may. Seeds of one method may, if they change
+    nothing; where other seeds of the same settings differ, they do not.
     """
+    seeds: dict[tuple[str, str, str], list[tuple[Path, str | None]]] = {}
     first: dict[tuple[str, str | None], Row] = {}
     for path in sorted((directory / "rows").glob("*.json")):
         row = read_row(path)
         if row.status != "ok" or row.control or row.metrics["doppelganger_free"].value == 1:
             continue
+        key = row.task, row.data_fingerprint, row.settings_digest
+        seeds.setdefault(key, []).append((path, row.ranks_sha256))
         other = first.setdefault((row.task, row.ranks_sha256), row)
         if other.method != row.method:
             yield (
                 f"{printable(path)}: has the ranks of a row of {other.method}, star by star; one "
                 "may be a copy of the other"
             )
+    for of_settings in seeds.values():
+        seen: dict[str | None, Path] = {}
+        if len({digest for _, digest in of_settings}) == 1:
+            continue  # seeds change nothing
+        for path, digest in of_settings:
+            if seen.setdefault(digest, path) is not path:
+                yield (
+                    f"{printable(path)}: has the ranks of {seen[digest].name}, star by star, while "
+                    "other seeds differ; one may be a copy of the other"
+                )
 
 
 def strays(directory: Path) -> Iterator[str]:

@@ -194,11 +194,14 @@ def test_plot_draws_the_figures_again(arguments, toy_file, tmp_path, short_probe
 
 
 def test_settings_and_presets_reach_the_row(arguments, tmp_path, short_probes):
-    result = invoke(*arguments, "--preset", "short", "--set", "latent=3", "--seed", 7)
+    said = ("--outside-data", "APOGEE", "--pretraining", "none", "--code-from", "here")
+    result = invoke(*arguments, "--preset", "short", "--set", "latent=3", "--seed", 7, *said)
     assert result.exit_code == 0, result.output
+    assert "Said by row  outside data: APOGEE; pretraining: none; code: here" in result.output
     row = read_row(only_run(tmp_path).row)
     assert row.hyperparameters["latent"] == 3 and row.hyperparameters["epochs"] == 2
     assert (row.preset, row.overrides, row.seed) == ("short", {"latent": 3}, 7)
+    assert (row.declared.outside_data, row.declared.code) == ("APOGEE", "here")
 
 
 def test_quiet_draws_no_progress(arguments, short_probes):

@@ -107,7 +107,10 @@ def test_memories_of_an_instance_are_refused_without_a_new_process(toy_task, tmp
 
 @pytest.mark.parametrize(
     "latent",
-    ["(flux - flux.mean(axis=0)) / flux.std(axis=0)", "flux + np.arange(len(flux))[:, None]"],
+    [
+        "(flux - flux.mean(axis=0)) / (flux.std(axis=0) + 1e-6)",
+        "flux + np.arange(len(flux))[:, None]",
+    ],
     ids=["statistics of the batch", "order"],
 )
 def test_runs_fail_whose_latents_tell_of_other_spectra(toy_task, tmp_path, latent):

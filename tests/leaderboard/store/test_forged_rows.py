@@ -66,6 +66,15 @@ def test_predictions_written_by_hand_have_no_rank(add, make_run):
     assert unranked(read_row(path), "submitted") == "it holds predictions alone"
 
 
+def test_a_copy_under_another_seed_is_flagged(add, make_run, directory):
+    ranks = draw_ranks(0, 0.5)
+    add(*(make_run(seed=seed, ranks=ranks) for seed in range(2)))
+    assert not list(equal_ranks(directory))  # a method without random numbers
+    add(make_run(seed=2))
+    (sentence,) = equal_ranks(directory)
+    assert "__seed1-" in sentence and "while other seeds differ" in sentence
+
+
 def test_a_copy_under_another_name_is_flagged(make_run, directory, monkeypatch):
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
 
