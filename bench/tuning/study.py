@@ -1,6 +1,6 @@
 """A study: the trials of one method on some tasks, kept in files that processes share.
 
-``OUT/METHOD/TASK-SCALE-SEED-NUMBER.json`` holds each trial, and ``OUT/METHOD.json`` the study: its
+``OUT/METHOD/TASK-SCALE-DIGEST.json`` holds each trial, and ``OUT/METHOD.json`` the study: its
 budget, all trials and what was chosen. A trial is done by whichever process locks it first, so
 that repeating the command in other shells, or on other machines, shares the work, and repeating it
 later continues it.
