@@ -84,7 +84,7 @@ def tune(
     cache: Path | None,
     quiet: bool,
 ) -> None:
-    """Try each method with the same number of settings, on a quarter of the data.
+    """Try settings of each method with equal budgets.
 
     The settings fill the ranges that a method states beside its hyperparameters. They are chosen by
     validation alone: by the share of nearest twins, and by what needs no twins (the error of

@@ -55,7 +55,7 @@ def sky_brightness(wavelength: Floats) -> Floats:
     Examples
     --------
     >>> sky_brightness(np.array([16_692.38, 16_694.0])).round(2).tolist()
-    [12.08, 0.0]
+    [11.75, 0.0]
     """
     centres, shares = airglow()
     deviations = centres / (RESOLVING_POWER * np.sqrt(8 * np.log(2)))

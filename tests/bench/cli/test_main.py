@@ -33,7 +33,9 @@ def test_help_fits_80_columns_and_ends_in_an_example(path):
 
 
 @every_command
-def test_the_example_of_a_command_is_valid(path):
+def test_the_example_of_a_command_is_valid(path, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()  # which examples name
+    monkeypatch.chdir(tmp_path)
     for line in COMMANDS[path].example.replace("\\\n", " ").splitlines():
         program, *words = shlex.split(line)
         assert program == "starbench"

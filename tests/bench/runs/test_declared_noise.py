@@ -18,9 +18,9 @@ def noises(monkeypatch):
     """Return the list of noise levels that noise models are fitted to."""
     levels, fit = [], NoiseModel.fit
 
-    def spy(self, networks, inputs, nuisance, noise):
+    def spy(self, networks, inputs, nuisance, noise, measured):
         levels.append(noise)
-        fit(self, networks, inputs, nuisance, noise)
+        fit(self, networks, inputs, nuisance, noise, measured)
 
     monkeypatch.setattr(NoiseModel, "fit", spy)
     return levels

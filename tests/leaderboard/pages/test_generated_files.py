@@ -156,7 +156,7 @@ def test_later_metrics_have_columns_where_a_row_has_them():
 
 def test_the_board_says_what_its_names_and_its_bound_are():
     page = " ".join(leaderboard_page([]).split())
-    assert "Nothing but pairs or a prior can undo it." in page
+    assert "Only twins, or knowledge of how the effects of the elements change" in page
     assert 'the preset "published", and no row was made with it.' in page
     for source in {line.source for line in published_results()}:
         assert f"{source[0].upper()}{source[1:]}" in page, f"{source} is not explained"

@@ -257,7 +257,11 @@ def confirm_latents(row, latents, key):
     )
 
 
-def test_predictions_are_confirmed_with_the_exported_spectra_and_the_key_alone(predicted, tmp_path):
+def test_predictions_are_confirmed_with_the_exported_spectra_and_the_key_alone(
+    predicted, tmp_path, monkeypatch
+):
+    # A secret of which the outcome is known: one in twenty good rows fails the 95 % interval.
+    monkeypatch.setattr("secrets.token_hex", lambda n: "5" * 2 * n)
     scored, encode = predicted
     spectra, key = export(tmp_path, "fresh")
     with h5py.File(spectra) as file:
