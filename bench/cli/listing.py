@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
-from starbench.tasks.card import SPLITS, STARS
+from starbench.tasks.card import SPLITS, STARS, Card
 from starbench.tasks.survey.report import Report
 
 WIDTH = 80  # characters of a line of the terminal
@@ -109,7 +109,8 @@ def tasks_table(tasks: Iterable[Task]) -> str:
                 "family": "" if task.card.family == before else task.card.family,
                 "task": task.name,
                 "SNR": "" if task.snr is None else f"{task.snr:g}",
-                "test pairs": f"{task.sizes(task.default_scale)['test']:,}",
+                "test": f"{task.sizes(task.default_scale)['test']:,} "
+                + ("stars" if task.card.survey else "pairs"),
                 "nuisance": ", ".join(task.nuisance_names),
             }
         )
@@ -140,12 +141,18 @@ def describe_task(task: Task) -> str:
         ("nuisance", _with_units(card.nuisance_names, card.nuisance_units)),
         ("composition", ", ".join(card.elements) or "unknown"),
         ("unseen", _with_units(card.unseen_names, card.unseen_units)),
-        ("noise", "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"),
+        ("noise", _noise(card)),
         ("pixels", _pixels(task)),
         ("scales", "\n".join([f"train / validation / test {_items(task)}", *sizes])),
         ("changelog", "\n".join(f"{n}: {change}" for n, change in card.changelog.items())),
     ]
     return _facts_table(facts)
+
+
+def _noise(card: Card) -> str:
+    if card.survey:
+        return "errors of each pixel; some are masked"
+    return "none added" if card.snr is None else f"SNR {card.snr:g} per pixel"
 
 
 def data_facts(task: Task, scale: str, path: Path | None) -> str:
