@@ -15,6 +15,7 @@ import numpy as np
 from starbench.tasks.arrays import Floats
 from starbench.tasks.base import Split, Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.forward import ForwardModel
 
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_+=-]{15,255}")
 
@@ -58,6 +59,10 @@ class FreshTest(Task):
     def source(self) -> dict[str, str | int]:
         """Return what the base's spectra are made from."""
         return self.base.source()
+
+    def forward_model(self) -> ForwardModel | None:
+        """Return how the base's spectra follow from all parameters."""
+        return self.base.forward_model()
 
     def fingerprint(self, scale: str) -> str:
         """Return the base's fingerprint, as the stars to train on are the same."""

@@ -169,7 +169,10 @@ def confirm_state(
     )
     fresh.prepare(row.scale, progress=not quiet)
     scores = score_fresh(
-        restored(row, tensors, method_class, device), fresh, row.scale, quiet=quiet
+        restored(row, tensors, method_class, device, fresh.forward_model()),
+        fresh,
+        row.scale,
+        quiet=quiet,
     )
     return _write(
         subject,

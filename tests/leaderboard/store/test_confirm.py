@@ -13,6 +13,7 @@ from support.toy_task import DrawnToyTask
 from starbench.cli.main import main
 from starbench.common import checkpoint
 from starbench.leaderboard.store import confirmations
+from starbench.methods.controls.composition import Composition
 from starbench.methods.registry import get_method
 from starbench.metrics import TwinRanks, recovery_estimates
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks
@@ -23,6 +24,7 @@ from starbench.runs.predictions import score_predictions, write_predictions
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks import registry
+from starbench.tasks.forward import ForwardModel
 
 METHOD = "polynomial-residual"
 BEACON = "b" * 40
@@ -255,6 +257,21 @@ def confirm_latents(row, latents, key):
     return starbench(
         "leaderboard", "confirm", row, "--predictions", latents, "--key", key, *SOURCE, "--quiet"
     )
+
+
+def test_an_oracle_control_is_confirmed_with_the_forward_model_of_its_task(tmp_path, monkeypatch):
+    forward, used = ForwardModel(None), []
+    monkeypatch.setattr(DrawnToyTask, "forward_model", lambda self: forward)
+    encode = Composition.encode_stars
+    monkeypatch.setattr(
+        Composition, "encode_stars",
+        lambda self, *stars: used.append(self.forward) or encode(self, *stars),
+    )  # fmt: skip
+    run = fitted(tmp_path, "composition")
+    used.clear()
+    code, output = confirm(run)
+    assert code == 0, output
+    assert used and all(each is forward for each in used)
 
 
 def test_predictions_are_confirmed_with_the_exported_spectra_and_the_key_alone(
