@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -103,8 +104,17 @@ class DrawnTask(Task):
             noiseless_flux=flux,
         )
 
+    @cached_property
+    def _fingerprints(self) -> dict[str, str]:
+        return {}
+
     def fingerprint(self, scale: str) -> str:
         """Return a short digest of name, version, scale, source and labels as float32."""
+        if scale not in self._fingerprints:  # all labels are drawn, in tenths of a second
+            self._fingerprints[scale] = self._digest_labels(scale)
+        return self._fingerprints[scale]
+
+    def _digest_labels(self, scale: str) -> str:
         facts = [self.name, self.version, scale, self.source()]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         sizes = self.sizes(scale)

@@ -1,6 +1,6 @@
 """`starbench leaderboard`: add and verify rows, generate the pages, compare methods."""
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import get_task
 
+    task_of = cache(get_task)  # a task draws its labels once for all of its rows
     if run is not None and len(rows) != 1:
         raise click.UsageError("Give exactly one ROW with --run.")
     paths = [board.row_file(path) for path in rows]
@@ -180,7 +181,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             say(f"refused  {sentence}")
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
-            row = verify_row(path, get_task=get_task, installed_method=_installed_method, run=run)
+            row = verify_row(path, get_task=task_of, installed_method=_installed_method, run=run)
         except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
