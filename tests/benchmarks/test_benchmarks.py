@@ -32,7 +32,12 @@ def tables(page):
 
 
 @pytest.mark.parametrize(
-    ("part", "n_tables", "n_rows"), [("ranking", 2, 5), ("training", 1, 2), ("data", 1, 1)]
+    ("part", "n_tables", "n_rows"),
+    [
+        pytest.param("ranking", 2, 5, marks=pytest.mark.slow),
+        pytest.param("training", 1, 2, marks=pytest.mark.slow),
+        ("data", 1, 1),
+    ],
 )
 def test_each_part_prints_its_tables(part, n_tables, n_rows):
     done = python_m("benchmarks", "--tiny", "--only", part)

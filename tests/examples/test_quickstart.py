@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "quickstart.ipynb"
 
 
+@pytest.mark.slow
 def test_the_notebook_draws_two_figures_and_three_tables_without_a_warning(tmp_path, monkeypatch):
     # One test, as workers would each execute the notebook for tests of their own.
     monkeypatch.setenv("QUICKSTART_SCALE", "tiny")

@@ -102,6 +102,7 @@ def test_the_data_frame_has_all_shipped_rows(user):
     assert (int(n_rows), int(n_scored), float(lowest)) == (N_ROWS, N_ROWS, 0)
 
 
+@pytest.mark.slow
 def test_the_site_is_built_from_the_shipped_rows(user, tmp_path):
     """Of a copy of the installed package with few rows, as figures of all take a minute."""
     installed = Path(user("-c", "import starbench; print(starbench.__path__[0])").strip())

@@ -73,6 +73,7 @@ def test_a_method_of_another_package_passes_the_check(user):
     assert "FAIL" not in output and output.count("pass") > 5
 
 
+@pytest.mark.slow
 def test_a_method_of_another_package_gives_one_result_by_name_and_from_its_file(user):
     options = ("--scale", "tiny", "--quiet", "--threads", "1", "--device", "cpu")
     output = user("starbench", "run", "--method", "my-method", *options)

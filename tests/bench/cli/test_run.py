@@ -337,7 +337,14 @@ def uninterrupted(pairs_file, toy_file, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda end: end.name
+    "end",
+    [
+        signal.SIGKILL,
+        signal.SIGINT,
+        signal.SIGTERM,
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+    ids=lambda end: end.name,
 )
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     arguments, tmp_path, short_probes, uninterrupted, end
@@ -430,7 +437,10 @@ def test_settings_and_flags_may_be_repeated(arguments, tmp_path, short_probes):
     assert read_row(only_run(tmp_path).row).overrides == {"latent": 3, "epochs": 4}
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense"])
+@pytest.mark.parametrize(
+    "backend",
+    [pytest.param("module://matplotlib_inline.backend_inline", marks=pytest.mark.slow), "nonsense"],
+)
 def test_a_run_draws_its_figures_whatever_backend_a_notebook_hands_down(
     arguments, tmp_path, backend
 ):

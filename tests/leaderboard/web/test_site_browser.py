@@ -161,6 +161,7 @@ def check_table_on_a_phone(page, site):
         assert sign["y"] < title["y"] + title["height"]
 
 
+@pytest.mark.slow
 def test_the_pages_are_accessible_and_fit_narrow_screens(site, browser):
     faults = []
     for scheme, viewport in (("light", DESK), ("dark", PHONE)):
