@@ -12,6 +12,7 @@ from starbench.common.plugins import Plugins
 from starbench.common.settings import split_settings
 from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
+from starbench.tasks.base import Task
 
 # Where the class of each name is defined; as text, so that listing the names imports nothing.
 BUILT_IN = {
@@ -132,6 +133,32 @@ def _all_have_defaults(kind: type) -> bool:
         field.default is not missing or field.default_factory is not missing
         for field in dataclasses.fields(kind)
     )
+
+
+def make_method(
+    method: type[Method],
+    hyperparameters: Any,
+    task: Task | None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Method:
+    """Make a method that is not fitted; an oracle control learns how the task's spectra are made.
+
+    Parameters
+    ----------
+    method : type of Method
+    hyperparameters : object
+        Instance of the method's dataclass.
+    task : Task or None
+        What the method is for, if that is known.
+    seed : int
+    device : str
+    """
+    made = method(hyperparameters, seed=seed, device=device)
+    if isinstance(made, OracleControl) and task is not None:
+        made.forward = task.forward_model()
+    return made
 
 
 def make_hyperparameters(

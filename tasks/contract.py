@@ -309,7 +309,7 @@ def fingerprint_identifies_the_data(subject: Subject) -> None:
 
 
 def noise_matches_the_card(subject: Subject) -> None:
-    """Check that the noise has mean 0 and the stated error, or that there is none."""
+    """Check the noise: mean 0 and the stated deviation, or no noise where none is stated."""
     for split in subject.made:
         noise = subject.noise(split)
         if not subject.noisy:

@@ -8,7 +8,7 @@ import click
 
 from starbench.cli.commands import Group, UserPath, option
 from starbench.cli.errors import Failure, UserError
-from starbench.cli.options import cache_option, quiet_option
+from starbench.cli.options import cache_option, quiet_option, threads_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -281,13 +281,7 @@ jobs_option = option(
     "starbench leaderboard reproduce leaderboard/rows/*.json --jobs 4",
 )
 @click.argument("rows", metavar="ROW...", nargs=-1, required=True, type=UserPath(path_type=Path))
-@option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    show_default="the row's, or all available cores if they are fewer",
-    help="Number of CPU threads.",
-)
+@threads_option("the row's, or all available cores if they are fewer")
 @option(
     "--device",
     metavar="DEVICE",
@@ -455,13 +449,7 @@ def _reproduce(
 @option("--by", metavar="NAME", help="Record who confirms the row.")
 @option("--replace", is_flag=True, help="Replace an earlier confirmation of ROW.")
 @option("--device", metavar="DEVICE", show_default="the row's", help="A torch device.")
-@option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    show_default="the row's, or all available cores if they are fewer",
-    help="Number of CPU threads.",
-)
+@threads_option("the row's, or all available cores if they are fewer")
 @jobs_option
 @cache_option
 @quiet_option

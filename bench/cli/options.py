@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,8 +25,8 @@ data_option = option(
     type=UserPath(path_type=Path),
     metavar="PAIRS",
     help="Your own pairs, or a survey, in place of a task: an HDF5 file, a folder written by "
-    "`starbench data "
-    "export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging Face Hub.",
+    "`starbench data export` or DatasetDict.save_to_disk, or a data set user/name on the Hugging "
+    "Face Hub.",
 )
 backend_option = option(
     "--backend",
@@ -110,4 +112,17 @@ code_from_option = option(
     help="Say in the row where others can fetch the method's code, such as a repository and a "
     "commit.",
 )
+
+
+def threads_option(default: str) -> Callable[[Any], Any]:
+    """Return the option ``--threads``, whose help names the default in words."""
+    return option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        show_default=default,
+        help="Number of CPU threads.",
+    )
+
+
 quiet_option = option("--quiet", is_flag=True, help="Draw no progress bars.")

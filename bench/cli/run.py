@@ -23,6 +23,7 @@ from starbench.cli.options import (
     set_option,
     snr_option,
     task_option,
+    threads_option,
 )
 
 if TYPE_CHECKING:
@@ -52,13 +53,7 @@ force_option = option("--force", is_flag=True, help="Run again even if the run i
 @set_option
 @preset_option
 @device_option
-@option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    show_default="OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all available cores",
-    help="Number of CPU threads.",
-)
+@threads_option("OMP_NUM_THREADS, SLURM_CPUS_PER_TASK, or all available cores")
 @outside_data_option
 @pretraining_option
 @code_from_option

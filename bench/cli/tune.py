@@ -12,6 +12,7 @@ from starbench.cli.options import (
     quiet_option,
     scale_option,
     seed_option,
+    threads_option,
 )
 
 if TYPE_CHECKING:
@@ -55,13 +56,7 @@ TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
 @scale_option
 @seed_option
 @device_option
-@option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    show_default="all available cores",
-    help="Number of CPU threads.",
-)
+@threads_option("all available cores")
 @option(
     "--out",
     type=UserPath(file_okay=False, path_type=Path),

@@ -342,13 +342,18 @@ def reconstruction_errors(
                 ("swapped", swapped, errors.swapped),
             ):
                 mse = metrics.per_star_mse(reconstruction, truth, left_out)
-                if not np.isfinite(mse).all():
-                    n_bad = int((~np.isfinite(mse)).sum())
-                    raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
+                require_finite(mse, kind)
                 of_kind[part] = mse
             if advance:
                 advance(2 * (part.stop - part.start))
     return errors
+
+
+def require_finite(mse: np.ndarray, kind: str) -> None:
+    """Raise `Diverged` if the squared error of a plain or swapped reconstruction is not finite."""
+    n_bad = int((~np.isfinite(mse)).sum())
+    if n_bad:
+        raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
 
 
 def decoder(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from starbench import metrics
-from starbench.evaluation.scoring import BATCH, Errors, checked_output
-from starbench.methods.base import Diverged, Method
+from starbench.evaluation.scoring import BATCH, Errors, checked_output, require_finite
+from starbench.methods.base import Method
 
 Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -89,9 +89,7 @@ def sibling_errors(
                 decode(pairs.sibling[part], query), truth[row], masked[row]
             )
             for kind, mse in (("plain", plain), ("swapped", swapped)):
-                if not np.isfinite(mse).all():
-                    n_bad = int((~np.isfinite(mse)).sum())
-                    raise Diverged(f"{n_bad} {kind} reconstructions are not finite")
+                require_finite(mse, kind)
             errors.plain[part], errors.swapped[part] = plain[place], swapped
         if advance:
             advance(len(flux))

@@ -17,12 +17,9 @@ from starbench.common.hdf5_guards import (
 from starbench.common.progress import bar
 from starbench.evaluation.scoring import (
     Scores,
-    decoder,
-    encode_split,
-    rank_stars,
-    reconstruction_errors,
     score,
 )
+from starbench.evaluation.splits import score_split
 from starbench.evaluation.views import Labels, Views, unshuffle
 from starbench.methods.base import Method
 from starbench.tasks.errors import DataError
@@ -52,26 +49,18 @@ def score_fresh(method: Method, task: FreshTest, scale: str, *, quiet: bool = Fa
         If the method's output cannot be scored.
     """
     order = int.from_bytes(hashlib.sha256(task.value.encode()).digest()[:8], "big")
-    n_pairs = task.sizes(scale)["test"]
     view = Views(task, scale, type(method), order).of("test")
     with bar(
         label=f"score {method.name}",
-        total=2 * n_pairs * (2 if method.has_decoder else 1),
+        total=len(view.order) * (2 if method.has_decoder else 1),
         unit="spectra",
         unit_scale=True,
         quiet=quiet,
     ) as progress:
-        latent = encode_split(method, view, progress.update)
-        errors = None
-        if method.has_decoder:
-            errors = reconstruction_errors(
-                task.noiseless_flux("test", scale),
-                n_pairs,
-                decoder(method, latent, view.labels.nuisance, len(task.wavelength)),
-                progress.update,
-            )
-    ranks = rank_stars(method, latent, view.labels, quiet=quiet)
-    return score(latent, view.labels, ranks=ranks, errors=errors)
+        scored = score_split(
+            method, task, "test", scale, view, advance=progress.update, quiet=quiet
+        )
+    return scored.scores
 
 
 def read_fresh_latents(path: Path, key: Key, n_spectra: int) -> np.ndarray:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import torch
 
 from starbench.common import checkpoint
-from starbench.methods.base import Method, OracleControl, SettingError
-from starbench.methods.registry import get_method
+from starbench.methods.base import Method, SettingError
+from starbench.methods.registry import get_method, make_method
 from starbench.results.schema import Row, read_row
 from starbench.runs.run_folder import RunFolder
-from starbench.tasks.forward import ForwardModel
+from starbench.tasks.base import Task
 
 
 def finished_row(folder: RunFolder) -> Row:
@@ -30,7 +30,7 @@ def restored(
     state: Mapping[str, torch.Tensor],
     method_class: type[Method],
     device: str = "cpu",
-    forward: ForwardModel | None = None,
+    task: Task | None = None,
 ) -> Method:
     """Return the method of a row in some state.
 
@@ -42,16 +42,15 @@ def restored(
         As the method's `state` returned it.
     method_class : type of Method
     device : str
-    forward : ForwardModel, optional
-        How the task's spectra are made, which oracle controls need.
+    task : Task, optional
+        Which oracle controls need, as they know how its spectra are made.
     """
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in row.hyperparameters.items()
     }
-    method = method_class(method_class.Hyperparameters(**settings), seed=row.seed, device=device)
-    if isinstance(method, OracleControl):
-        method.forward = forward
+    hyperparameters = method_class.Hyperparameters(**settings)
+    method = make_method(method_class, hyperparameters, task, seed=row.seed, device=device)
     method.load_state(dict(state))
     return method
 

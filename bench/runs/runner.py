@@ -32,21 +32,18 @@ from starbench.evaluation.scoring import (
     Errors,
     OutputError,
     Probes,
-    Scores,
     decoder,
     encode_split,
-    rank_stars,
-    reconstruction_errors,
-    score,
 )
-from starbench.evaluation.siblings import sibling_decoder, sibling_errors
+from starbench.evaluation.siblings import sibling_decoder
+from starbench.evaluation.splits import ScoredSplit, score_split
 from starbench.evaluation.views import (
     Labels,
     SplitView,
     Views,
-    unshuffle,
 )
-from starbench.methods.base import Diverged, Method, OracleControl
+from starbench.methods.base import Diverged, Method
+from starbench.methods.registry import make_method
 from starbench.metrics import ordered_pairs
 from starbench.results.example import Example, write_example
 from starbench.results.ranks import Ranks, ranks_digest, write_ranks
@@ -220,10 +217,9 @@ class _Job:
         self.views = Views(self.task, self.scale, self.method_class, self.seed)
 
     def make(self) -> Method:
-        method = self.method_class(self.hyperparameters, seed=self.seed, device=self.device)
-        if isinstance(method, OracleControl):
-            method.forward = self.task.forward_model()
-        return method
+        return make_method(
+            self.method_class, self.hyperparameters, self.task, seed=self.seed, device=self.device
+        )
 
     def run(self, draft: RowDraft, digest: str, began: float) -> Row:
         """Run all stages and return the row, also of a fit that diverges or fails."""
@@ -299,11 +295,12 @@ class _Job:
             # Probes take seconds and select nothing, so they are scored on test only.
             estimates = {}
             if validation.labels.has_siblings:  # a survey may keep all of its groups for test
-                of_validation, _, _ = self._score(method, "validation", validation, None, advance)
-                estimates = of_validation.estimates
+                on_validation = self._score(method, "validation", validation, None, advance)
+                estimates = on_validation.scores.estimates
             test = self.views.of("test")
             looks_before = look(self.task, self.scale, self.method_class.name, self.settings)
-            on_test, latent, errors = self._score(method, "test", test, probes, advance)
+            scored = self._score(method, "test", test, probes, advance)
+        on_test, latent, errors = scored.scores, scored.latent, scored.errors
         if not method.control:  # one of them cheats so on purpose
             require_own_latents(method, test, latent)
             require_state(method, self.make, self.folder.best, test, latent)
@@ -334,48 +331,17 @@ class _Job:
         split_view: SplitView,
         probes: Probes | None,
         advance: Callable[[int], object],
-    ) -> tuple[Scores, np.ndarray, Errors | None]:
-        labels = split_view.labels
-        latent = encode_split(method, split_view, advance)
-        errors = None
-        if method.has_decoder:
-            errors = self._errors(method, split, latent, labels, advance)
-        error = None
-        if method.control and split_view.view.error is not None:  # their own distances use it
-            error = unshuffle(split_view.view.error, split_view.order, latent.shape[1])
-        ranks = rank_stars(
+    ) -> ScoredSplit:
+        return score_split(
             method,
-            latent,
-            labels,
-            error=error,
+            self.task,
+            split,
+            self.scale,
+            split_view,
+            probes=probes,
             checkpoint=self.folder.ranking(split),
+            advance=advance,
             quiet=self.quiet,
-        )
-        scores = score(latent, labels, ranks=ranks, errors=errors, probes=probes)
-        return scores, latent, errors
-
-    def _errors(
-        self,
-        method: Method,
-        split: str,
-        latent: np.ndarray,
-        labels: Labels,
-        advance: Callable[[int], object],
-    ) -> Errors:
-        """Return the errors of reconstructions, of pairs or of the siblings of a survey."""
-        n_pixels = len(self.task.wavelength)
-        if labels.group is not None:
-            return sibling_errors(
-                self.task.noiseless_flux(split, self.scale),
-                labels.group,
-                sibling_decoder(method, latent[:, 0], labels.nuisance[:, 0], n_pixels),
-                advance,
-            )
-        return reconstruction_errors(
-            self.task.noiseless_flux(split, self.scale),
-            len(latent),
-            decoder(method, latent, labels.nuisance, n_pixels),
-            advance,
         )
 
     def _write_example(

@@ -19,8 +19,8 @@ from starbench.common.locks import try_lock
 from starbench.common.progress import say
 from starbench.common.settings import SettingError
 from starbench.evaluation.views import SplitView, view_split
-from starbench.methods.base import Method, OracleControl
-from starbench.methods.registry import make_hyperparameters
+from starbench.methods.base import Method
+from starbench.methods.registry import make_hyperparameters, make_method
 from starbench.tasks.base import Task
 from starbench.tuning.choice import Choice, choose
 from starbench.tuning.design import knobs, planned_settings
@@ -105,10 +105,7 @@ class Study:
     def _method(self, task: Task, settings: dict[str, int | float]) -> Method:
         texts = [f"{name}={value}" for name, value in settings.items()]
         hyperparameters = make_hyperparameters(self.method, None, texts)
-        method = self.method(hyperparameters, seed=self.seed, device=self.device)
-        if isinstance(method, OracleControl):
-            method.forward = task.forward_model()
-        return method
+        return make_method(self.method, hyperparameters, task, seed=self.seed, device=self.device)
 
     def _data(self, task: Task) -> TrialData:
         access, scale = self.method.label_access, self.scale or task.default_scale

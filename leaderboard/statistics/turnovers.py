@@ -74,7 +74,12 @@ def track_orders(scores: SuiteScores, reference: str) -> tuple[TrackOrder, ...]:
     tuple of TrackOrder
         In the order of the suite; tracks without a competing method are absent.
     """
-    orders = (_order(scores, task, reference) for task in scores.suite.tasks if task != reference)
+    at_reference = competing(scores, reference)
+    orders = (
+        _order(scores, task, reference, at_reference)
+        for task in scores.suite.tasks
+        if task != reference
+    )
     return tuple(order for order in orders if order.best)
 
 
@@ -96,14 +101,15 @@ def compare_on(a: SuiteLine, b: SuiteLine, task: str) -> Comparison:
     return compare_resampled(a.tracks[task].resampled, b.tracks[task].resampled)
 
 
-def _order(scores: SuiteScores, task: str, reference: str) -> TrackOrder:
+def _order(
+    scores: SuiteScores, task: str, reference: str, at_reference: list[SuiteLine]
+) -> TrackOrder:
     lines = competing(scores, task)
     best: dict[str, SuiteLine] = {}
     for line in lines:
         best.setdefault(line.row.label_access, line)
     first = list(best.values())[:2]
     ordered, found = 0, []
-    at_reference = competing(scores, reference)
     both = [line for line in lines if line in at_reference]
     for ahead, behind in permutations(both, 2):
         here = compare_on(ahead, behind, task)

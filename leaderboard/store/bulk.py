@@ -18,7 +18,7 @@ from starbench.results.text import RowError
 def unchecked(rows: Sequence[Path], kind: str) -> list[Path]:
     """Return the rows that have no record of a kind, those that take the least time first.
 
-    A record of another version of the file counts for nothing.
+    A record that was made for an earlier content of the file does not count.
 
     Parameters
     ----------

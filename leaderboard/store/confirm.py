@@ -169,7 +169,7 @@ def confirm_state(
     )
     fresh.prepare(row.scale, progress=not quiet)
     scores = score_fresh(
-        restored(row, tensors, method_class, device, fresh.forward_model()),
+        restored(row, tensors, method_class, device, fresh),
         fresh,
         row.scale,
         quiet=quiet,

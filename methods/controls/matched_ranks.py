@@ -124,51 +124,6 @@ def _count(
     error_pivots: np.ndarray,
     alone: np.ndarray,
     not_finite: np.ndarray,
-    first: int,
-    step: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count, for every `step`-th star, strangers closer than its twin and those closer or tied."""
-    n, d = mean.shape
-    closer, not_farther = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    work = np.empty(d * (d + 1) // 2 + 3 * d)
-    twin_distance = np.full(n, np.inf)
-    for q in range(first, n, step):
-        t = q ^ 1
-        if not not_finite[q] and not not_finite[t]:
-            twin_distance[q] = _distance(
-                mean[q], spread[q], spread_pivots[q],
-                x[t], error[t], error_pivots[t], alone[t], np.inf, work,
-            )  # fmt: skip
-    for start in range(0, n, _TILE):
-        for q in range(first, n, step):
-            if not_finite[q]:
-                continue
-            threshold = twin_distance[q]
-            limit = threshold + 1e-9 * (1 + abs(threshold))  # allows for the rounding of bounds
-            for j in range(start, min(start + _TILE, n)):
-                if j == q or j == q ^ 1:
-                    continue
-                distance = np.inf
-                if not not_finite[j]:
-                    distance = _distance(
-                        mean[q], spread[q], spread_pivots[q],
-                        x[j], error[j], error_pivots[j], alone[j], limit, work,
-                    )  # fmt: skip
-                closer[q] += distance < threshold
-                not_farther[q] += distance <= threshold
-    return closer, not_farther
-
-
-@compiled
-def _count_of_siblings(
-    mean: np.ndarray,
-    spread: np.ndarray,
-    spread_pivots: np.ndarray,
-    x: np.ndarray,
-    error: np.ndarray,
-    error_pivots: np.ndarray,
-    alone: np.ndarray,
-    not_finite: np.ndarray,
     group: np.ndarray,
     query: np.ndarray,
     sibling: np.ndarray,
@@ -236,14 +191,9 @@ def matched_ranks(estimate: np.ndarray, information: np.ndarray) -> tuple[np.nda
         Rank of each star's twin among all stars but itself, from 1, ties counted against it; and
         the number of strangers at exactly the twin's distance.
     """
-    arrays = _prepared(estimate, information)
-    not_finite, n = arrays[-1], len(estimate)
-    workers = max(1, min(torch.get_num_threads(), n))
-    with ThreadPoolExecutor(workers) as pool:
-        counts = list(pool.map(lambda first: _count(*arrays, first, workers), range(workers)))
-    closer, not_farther = (np.sum(part, axis=0) for part in zip(*counts, strict=True))
-    not_farther[not_finite], closer[not_finite] = n - 2, 0
-    return (1 + not_farther).reshape(-1, 2), (not_farther - closer).reshape(-1, 2)
+    stars = np.arange(len(estimate))
+    rank, tied = matched_sibling_ranks(estimate, information, stars // 2, stars, stars ^ 1)
+    return rank.reshape(-1, 2), tied.reshape(-1, 2)
 
 
 def matched_sibling_ranks(
@@ -275,7 +225,7 @@ def matched_sibling_ranks(
     pairs = (np.ascontiguousarray(group), query, sibling)
     with ThreadPoolExecutor(workers) as pool:
         counts = list(
-            pool.map(lambda first: _count_of_siblings(*arrays, *pairs, first, workers),
+            pool.map(lambda first: _count(*arrays, *pairs, first, workers),
                      range(workers))
         )  # fmt: skip
     closer, not_farther = (np.sum(part, axis=0) for part in zip(*counts, strict=True))

@@ -18,7 +18,7 @@ Rows = npt.NDArray[np.int64]
 
 @compiled
 def nearest_rows(latent: Floats, nuisance: Floats, least_shift: float) -> Rows:
-    """Return the row of the star nearest to each star by L1; -1 where there is none.
+    """Return for each star the row of its nearest neighbour by L1, or -1 if it has none.
 
     Parameters
     ----------
