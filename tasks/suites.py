@@ -44,10 +44,18 @@ class Suite:
     name : str
     tracks : tuple of SuiteTrack
         In the order of the tables.
+    beside : tuple of SuiteTrack
+        Tracks outside of the scores, on which the order of methods is compared with that on the
+        first track.
+    unbroken : str
+        The track with the noise of those that break an assumption, and no assumption broken; empty
+        if there is none.
     """
 
     name: str
     tracks: tuple[SuiteTrack, ...]
+    beside: tuple[SuiteTrack, ...] = ()
+    unbroken: str = ""
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -78,6 +86,8 @@ GIANTS = Suite(
         SuiteTrack("apogee-giants-metallicity", 1, "assumptions", "apogee-giants-metallicity"),
         SuiteTrack("apogee-giants-mismatch", 2, "reality", "apogee-giants-mismatch"),
     ),
+    beside=(SuiteTrack("apogee-giants-survey", 1, "reality", "apogee-giants-survey"),),
+    unbroken="apogee-giants-snr100",
 )
 """The suite of red giants; a track joins it together with its rows."""
 

@@ -218,7 +218,8 @@ def splits_table(task: Task, scale: str) -> str:
             line["pairs"] = f"{len(nuisance):,}" if each == 2 else ""
         else:
             size = np.unique(group, return_counts=True)[1]
-            line["groups"] = f"{(size > 1).sum():,} of {size.max():,} at most"
+            several = (size > 1).sum()
+            line["groups"] = f"{several:,} of {size.max():,} at most" if several else "none"
             line["field stars"] = f"{(size == 1).sum():,}"
         line["spectra"] = f"{each * len(nuisance):,}"
         for i, (name, unit) in enumerate(

@@ -29,6 +29,17 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def joined(words: Sequence[str]) -> str:
+    """Return words as part of a sentence.
+
+    Examples
+    --------
+    >>> joined(["one"]), joined(["one", "two"]), joined(["one", "two", "three"])
+    ('one', 'one and two', 'one, two and three')
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names from a file for a sentence: the first few, escaped and shortened.
 

@@ -46,7 +46,23 @@ def _sentences(order: TrackOrder, groups: Sequence[Group], reference: str) -> st
         text += f"; the first is {verdict} {points(order.lead)}"
     text += f". {_turnovers(order, reference)}"
     shown = [_spelled_out(each, name(each.ahead), name(each.behind)) for each in _largest(order)]
+    alike = [
+        f"{percent(share)} % by {name(line)}"
+        for line in order.best.values()
+        if (share := _alike_field_pairs(line, order.task)) is not None
+    ]
+    if alike:
+        shown.append(
+            "Random pairs of field stars that are as alike as the median pair of siblings: "
+            f"{', '.join(alike)}."
+        )
     return " ".join([text, *shown])
+
+
+def _alike_field_pairs(line: SuiteLine, task: str) -> float | None:
+    """Return the mean over seeds of this metric, which surveys alone have."""
+    score = line.on(task)
+    return None if score is None else score.group.mean.get("alike_field_pairs")
 
 
 def _turnovers(order: TrackOrder, reference: str) -> str:

@@ -1,4 +1,4 @@
-"""The README's table: the best methods of each label access on the tracks of the suite."""
+"""The README's table: the best methods of each approach on the tracks of the suite."""
 
 from textwrap import fill
 
@@ -17,10 +17,11 @@ from starbench.leaderboard.statistics.judgement import RANKED_BY
 from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, missing_tracks
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.published import published_results
+from starbench.methods.approaches import ADVERSARY, MEANINGS, TWINS, approach
 from starbench.results.text import RowError
 
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
-BEST = {"nuisance": 4, "none": 2, "pairs": 2, "oracle": 1}  # number of methods of each label access
+SEVERAL = {ADVERSARY: 2, TWINS: 2}  # number of methods of an approach that are shown, if not one
 PUBLISHED = ("fader", "fader (Teff, log g)")  # lines of published.csv for reference
 
 _WIDTH = 100
@@ -28,8 +29,9 @@ _NOTE = """\
 Share of stars whose twin is the nearest star [%], a mean over seeds, on each track of the suite
 `{suite}` ({families}). The last line is the most that any latent can find. The score is the mean
 over families of the gap between chance and that bound which a method closes, with its 95 % interval
-over seeds and pairs. The methods are the best of each label access, those whose rows somebody else
-has checked before those that were only submitted;{without} published values are of other spectra.
+over seeds and pairs. The methods are the best of each approach, those whose rows somebody else has
+checked before those that were only submitted; all but those of the last three approaches see
+temperature and gravity.{without} Published values are of other spectra.
 The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
 [suite.csv](leaderboard/suite.csv) and [leaderboard.csv](leaderboard/leaderboard.csv)."""
 
@@ -43,29 +45,32 @@ def readme_part(scores: SuiteScores) -> str:
     """
     lines, shown = [], []
     for access in ACCESS_ORDER:
-        best = _best(scores, access)
-        shown += best
         groups = [line.group for line in scores.of_access(access)]
-        lines += [
-            (method_name(line.group, groups), line.level, access, *suite_cells(line, scores))
-            for line in best
-        ]
+        for line in _best(scores, access):
+            shown.append(line)
+            name, kind = method_name(line.group, groups), approach(line.row.method, access)
+            lines.append((name, kind, line.level, *suite_cells(line, scores)))
         lines += _published_lines(scores, access)
-    lines.append((f"{BOUND} *(control)*", bound_level(scores), "oracle", *bound_cells(scores)))
-    header = ("Method", "Level", "Label access", *headings(scores))
-    without = " those without a score lack tracks;" if any(map(missing_tracks, shown)) else ""
+    lines.append((f"{BOUND} *(control)*", "", bound_level(scores), *bound_cells(scores)))
+    header = ("Method", "Approach", "Level", *headings(scores))
+    without = " Those without a score lack tracks." if any(map(missing_tracks, shown)) else ""
     note = _NOTE.format(suite=scores.suite.name, families=families(scores), without=without)
     wrapped = fill(note, _WIDTH, break_long_words=False, break_on_hyphens=False)
     return f"{table(header, 'lll' + 'r' * (len(header) - 3), lines)}\n\n{wrapped}"
 
 
 def _best(scores: SuiteScores, access: str) -> list[SuiteLine]:
-    """Return the best methods of a label access, each with its best settings."""
-    by_method: dict[str, SuiteLine] = {}
+    """Return the best methods of each approach of a label access, each with its best settings."""
+    by_approach: dict[str, dict[str, SuiteLine]] = {}
     for line in scores.of_access(access):
         if not line.row.control:
-            by_method.setdefault(line.row.method, line)
-    return list(by_method.values())[: BEST[access]]
+            method = line.row.method
+            by_approach.setdefault(approach(method, access), {}).setdefault(method, line)
+    return [
+        line
+        for name in MEANINGS
+        for line in list(by_approach.get(name, {}).values())[: SEVERAL.get(name, 1)]
+    ]
 
 
 def _published_lines(scores: SuiteScores, access: str) -> list[tuple[str, ...]]:
@@ -82,7 +87,9 @@ def _published_lines(scores: SuiteScores, access: str) -> list[tuple[str, ...]]:
         shares = [by_task[task].values.get(RANKED_BY) if task in by_task else None
                   for task in tasks]  # fmt: skip
         cells = ["" if share is None else percent(share) for share in shares]
-        lines.append((published_name(next(iter(by_task.values()))), "", access, "", *cells))
+        name = published_name(next(iter(by_task.values())))
+        kind = approach(method.partition(" (")[0], access)
+        lines.append((name, kind, "", "", *cells))
     return lines
 
 

@@ -7,6 +7,7 @@ from tabulate import tabulate
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import ACCESS_TITLES, method_name
 from starbench.leaderboard.pages.order_text import order_section
+from starbench.leaderboard.pages.survival_text import survival_section
 from starbench.leaderboard.pages.tables import table
 from starbench.leaderboard.pages.verdict_text import points
 from starbench.leaderboard.statistics.columns import percent
@@ -115,6 +116,7 @@ def suite_section(scores: SuiteScores) -> list[str]:
         _RANKS,
         *_left_out(scores),
         *map(markdown, scores.remarks),
+        *survival_section(scores),
         *order_section(scores),
     ]
 

@@ -147,7 +147,7 @@ class Column:
 def _format(metric: Metric) -> tuple[str, Callable[[float], str]]:
     """Return the unit in a column's title, and how its numbers are formatted."""
     match metric.unit:
-        case "share of stars":
+        case "share of stars" | "share of pairs":
             return " [%]", percent
         case "flux^2":
             return "", scientific
@@ -175,6 +175,7 @@ COLUMNS = (
     _metric_column("doppelganger_free"),
     _metric_column("doppelganger_0.1"),
     _metric_column("doppelganger_1"),
+    _metric_column("alike_field_pairs"),
     _metric_column("reconstruction_mse"),
     _metric_column("swapped_reconstruction_mse"),
     _summary_column("leakage", LEAKAGE, "the largest over the nuisance factors"),

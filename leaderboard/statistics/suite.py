@@ -33,6 +33,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from starbench.common.text import joined
 from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group, Section
 from starbench.leaderboard.statistics.compare import Comparison, ranks_of
 from starbench.leaderboard.statistics.resampling import (
@@ -115,6 +116,8 @@ class SuiteLine:
         Why a track is absent, by task: a phrase.
     score : SuiteScore or None
         None if a track is missing, or has no gap closed.
+    beside : dict of str to TrackScore
+        By task: tracks beside the suite, which count in nothing else.
     rank : int or None
         1 + the number of methods of the same label access whose score is significantly higher.
         None without a score, for controls, with submitted rows, and below `MIN_SEEDS` seeds on any
@@ -124,7 +127,12 @@ class SuiteLine:
     tracks: dict[str, TrackScore]
     missing: dict[str, str]
     score: SuiteScore | None
+    beside: dict[str, TrackScore] = field(default_factory=dict)
     rank: int | None = None
+
+    def on(self, task: str) -> TrackScore | None:
+        """Return its score on a track of the suite or beside it, None without scored rows."""
+        return self.tracks.get(task) or self.beside.get(task)
 
     @property
     def group(self) -> Group:
@@ -219,15 +227,16 @@ def score_suite(
         From groups to the ranks of each [n_seeds, n_pairs, 2]; by default those on disk.
     """
     used: dict[str, Section] = {}
-    for track in suite.tracks:
+    for track in suite.tracks + suite.beside:
         for section in all_sections:
             if (section.task, section.task_version) == (track.task, track.version):
                 used.setdefault(track.task, section)
-    newest = _newest_versions([group for section in used.values() for group in section.groups])
+    in_suite = [used[task] for task in suite.tasks if task in used]
+    newest = _newest_versions([group for section in in_suite for group in section.groups])
     by_settings: dict[str, dict[str, TrackScore]] = {}
     bounds: dict[str, TrackScore] = {}
     chance: dict[str, float] = {}
-    for track in suite.tracks:
+    for track in suite.tracks + suite.beside:
         if track.task not in used:
             continue
         groups = used[track.task].groups
@@ -235,20 +244,52 @@ def score_suite(
         competing = [
             group
             for group in groups
-            if group.row.method_version == newest[group.row.method]
+            if group.row.method_version == newest.get(group.row.method)
             and group.label != BOUND
             and _scored(group)
         ]
         if bound is None and not competing:
             continue
-        of_bound, scores, chance[track.task] = _on_track(track, bound, competing, ranks)
-        if of_bound is not None:
-            bounds[track.task] = of_bound
+        of_bound, scores, by_chance = _on_track(track, bound, competing, ranks)
+        if track in suite.tracks:
+            chance[track.task] = by_chance
+            if of_bound is not None:
+                bounds[track.task] = of_bound
         for score in scores:
             by_settings.setdefault(score.group.row.settings_digest, {})[track.task] = score
-    lines = sorted((_line(suite, tracks, used) for tracks in by_settings.values()), key=_order)
+    lines = sorted(
+        (
+            _line(suite, tracks, used)
+            for tracks in by_settings.values()
+            if any(task in tracks for task in suite.tasks)
+        ),
+        key=_order,
+    )
     remarks = _remarks(suite, all_sections, used, bounds, chance)
     return SuiteScores(suite, _with_ranks(lines), bounds, chance, remarks)
+
+
+def drawn_gap(task: str, score: TrackScore, degrees: float | None = None) -> Floats:
+    """Return the gap closed in the joint resamples [n_resamples]; NaN where there is none.
+
+    Parameters
+    ----------
+    task : str
+    score : TrackScore
+    degrees : float, optional
+        Degrees of freedom of Student's t, by default those of the track's own seeds.
+    """
+    # Draws of their own for each method and track, whatever else is on the leaderboard.
+    names = (score.group.row.settings_digest, task)
+    draws = np.random.default_rng([zlib.crc32(name.encode()) for name in names])
+    share = mean_over_all_seeds(score.resampled.by_seed, draws, degrees)
+    if score.bound is None:
+        return np.full(len(share), np.nan)
+    reach = score.bound.by_seed.mean(axis=1) - score.chance
+    gap: Floats = np.divide(
+        share - score.chance, reach, out=np.full(len(share), np.nan), where=reach > 0
+    )
+    return gap
 
 
 def compare_lines(a: SuiteLine, b: SuiteLine) -> Comparison:
@@ -315,11 +356,7 @@ def missing_tracks(line: SuiteLine) -> str:
     by_reason: dict[str, list[str]] = {}
     for task, reason in line.missing.items():
         by_reason.setdefault(reason, []).append(task)
-    return "; ".join(f"{reason} on {_listed(tasks)}" for reason, tasks in by_reason.items())
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return "; ".join(f"{reason} on {joined(tasks)}" for reason, tasks in by_reason.items())
 
 
 def _newest_versions(groups: Sequence[Group]) -> dict[str, int]:
@@ -371,14 +408,16 @@ def _on_track(
     return (None, scores, chance) if bound is None else (scores[0], scores[1:], chance)
 
 
-def _line(suite: Suite, tracks: dict[str, TrackScore], used: dict[str, Section]) -> SuiteLine:
+def _line(suite: Suite, scores: dict[str, TrackScore], used: dict[str, Section]) -> SuiteLine:
+    tracks = {task: score for task, score in scores.items() if task in suite.tasks}
+    beside = {task: score for task, score in scores.items() if task not in suite.tasks}
     row = next(iter(tracks.values())).group.row
     missing = {
         task: _why_missing(row, used[task].groups if task in used else ())
         for task in suite.tasks
         if task not in tracks
     }
-    return SuiteLine(tracks, missing, _score(suite, tracks))
+    return SuiteLine(tracks, missing, _score(suite, tracks), beside)
 
 
 def _score(suite: Suite, tracks: dict[str, TrackScore]) -> SuiteScore | None:
@@ -393,7 +432,7 @@ def _score(suite: Suite, tracks: dict[str, TrackScore]) -> SuiteScore | None:
         for track in members
     }
     degrees = _degrees_of_freedom(tracks, weights)
-    gaps = [weight * _drawn_gap(task, tracks[task], degrees) for task, weight in weights.items()]
+    gaps = [weight * drawn_gap(task, tracks[task], degrees) for task, weight in weights.items()]
     draws: Floats = np.sum(gaps, axis=0)
     families = {
         family: sum(closed[track.task] for track in members) / len(members)
@@ -416,21 +455,6 @@ def _degrees_of_freedom(tracks: dict[str, TrackScore], weights: dict[str, float]
         total += variance
         of_tracks += variance**2 / (len(by_seed) - 1)
     return total**2 / of_tracks if of_tracks else None
-
-
-def _drawn_gap(task: str, score: TrackScore, degrees: float | None) -> Floats:
-    """Return the gap closed in the joint resamples [n_resamples]; NaN where there is none."""
-    # Draws of their own for each method and track, whatever else is on the leaderboard.
-    names = (score.group.row.settings_digest, task)
-    draws = np.random.default_rng([zlib.crc32(name.encode()) for name in names])
-    share = mean_over_all_seeds(score.resampled.by_seed, draws, degrees)
-    if score.bound is None:
-        return np.full(len(share), np.nan)
-    reach = score.bound.by_seed.mean(axis=1) - score.chance
-    gap: Floats = np.divide(
-        share - score.chance, reach, out=np.full(len(share), np.nan), where=reach > 0
-    )
-    return gap
 
 
 def _why_missing(row: Row, groups: Sequence[Group]) -> str:
@@ -509,7 +533,7 @@ def _remarks(
                   and section is not used.get(track.task)]  # fmt: skip
         versions = sorted({section.task_version for section in others} - {track.version})
         if versions:
-            listed = _listed([str(version) for version in versions])
+            listed = joined([str(version) for version in versions])
             sentences.append(
                 f"Rows of {track.task} version {listed} do not count, as {suite.name} has version "
                 f"{track.version}."

@@ -1,4 +1,4 @@
-"""Where the order of two methods on one track of a suite turns over on another.
+"""Where the order of two methods on one track of a suite turns over on another, or beside it.
 
 Two methods turn over if one finds significantly more nearest twins on the reference track and the
 other does on another track, both by the interval of `starbench.leaderboard.statistics.compare`.
@@ -72,33 +72,40 @@ def track_orders(scores: SuiteScores, reference: str) -> tuple[TrackOrder, ...]:
     Returns
     -------
     tuple of TrackOrder
-        In the order of the suite; tracks without a competing method are absent.
+        In the order of the suite, then tracks beside it; those without a competing method are
+        absent.
     """
     at_reference = competing(scores, reference)
-    orders = (
-        _order(scores, task, reference, at_reference)
-        for task in scores.suite.tasks
-        if task != reference
-    )
+    tasks = [track.task for track in scores.suite.tracks + scores.suite.beside]
+    orders = (_order(scores, task, reference, at_reference) for task in tasks if task != reference)
     return tuple(order for order in orders if order.best)
 
 
 def competing(scores: SuiteScores, task: str) -> list[SuiteLine]:
     """Return the methods with three checked seeds or more on a track, the highest share first."""
-    lines = [
-        line
+    on_track = [
+        (score.share, line)
         for line in scores.lines
         if not line.row.control
-        and task in line.tracks
-        and len(line.tracks[task].group.entries) >= MIN_SEEDS
-        and line.tracks[task].group.level != "submitted"
+        and (score := line.on(task)) is not None
+        and len(score.group.entries) >= MIN_SEEDS
+        and score.group.level != "submitted"
     ]
-    return sorted(lines, key=lambda line: -line.tracks[task].share)
+    return [line for _, line in sorted(on_track, key=lambda each: -each[0])]
 
 
 def compare_on(a: SuiteLine, b: SuiteLine, task: str) -> Comparison:
-    """Compare two methods on a track that both have, on the same resampled pairs."""
-    return compare_resampled(a.tracks[task].resampled, b.tracks[task].resampled)
+    """Compare two methods on a track that both have, on the same resampled pairs.
+
+    Raises
+    ------
+    ValueError
+        If one has no scored rows there.
+    """
+    of_a, of_b = a.on(task), b.on(task)
+    if of_a is None or of_b is None:
+        raise ValueError(f"both methods need scored rows on {task}")
+    return compare_resampled(of_a.resampled, of_b.resampled)
 
 
 def _order(
@@ -121,7 +128,7 @@ def _order(
     return TrackOrder(
         task,
         best,
-        {access: line.tracks[task].share for access, line in best.items()},
+        {access: score.share for access, line in best.items() if (score := line.on(task))},
         compare_on(first[0], first[1], task) if len(first) == 2 else None,
         ordered,
         tuple(sorted(found, key=lambda each: -each.here.difference)),

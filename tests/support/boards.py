@@ -24,6 +24,8 @@ SUITE = Suite(
         SuiteTrack("crowded", 1, "crowding", "crowded"),
         SuiteTrack("skewed", 2, "assumptions", "skewed"),
     ),
+    beside=(SuiteTrack("real", 1, "reality", "real"),),
+    unbroken="noisy",
 )
 ALL = {"plain": 0.9, "noisy": 0.5, "noisier": 0.2, "crowded": 0.4, "skewed": 0.6}
 
@@ -53,7 +55,8 @@ class Board:
         **fields,
     ):
         """Add the rows of a method: its share on each seed, or one share for all."""
-        version = next((track.version for track in SUITE.tracks if track.task == task), 1)
+        tracks = SUITE.tracks + SUITE.beside
+        version = next((track.version for track in tracks if track.task == task), 1)
         fields = {"task": task, "task_version": version, "method": method, **fields}
         shares = share if isinstance(share, list) else [share] * len(seeds)
         for seed, of_seed in zip(seeds, shares, strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.boards import ALL, Board, ranks_of_share
+from support.boards import ALL, CONTENT, Board, ranks_of_share
 
 from starbench.leaderboard.pages.order_text import order_section
 from starbench.leaderboard.statistics.turnovers import track_orders
@@ -76,3 +76,32 @@ def test_the_text_names_winners_differences_and_turnovers(board):
     assert "No two methods can be compared with plain yet." in items
     assert "better on plain" in how
     assert order_section(Board().add_bound().scores()) == []
+
+
+def test_a_track_beside_the_suite_takes_part_and_moves_no_score(board):
+    before = board.scores()
+    board.add("real", 0.1, method="fader").add("real", 0.4, method="rsca", label_access="pairs")
+    board.add("real", 0.9, method="hsic")
+    scores = board.scores()
+    assert [line.row.method for line in scores.lines] == [line.row.method for line in before.lines]
+    for line, alone in zip(scores.lines, before.lines, strict=True):
+        assert line.score.value == alone.score.value and line.missing == alone.missing
+        assert "real" not in line.tracks and line.on("real") is line.beside["real"]
+    found = orders(board)
+    assert list(found)[-1] == "real", "tracks beside the suite come last"
+    (turnover,) = found["real"].turnovers
+    assert (turnover.ahead.row.method, turnover.behind.row.method) == ("rsca", "fader")
+    assert turnover.here.difference == pytest.approx(0.3)
+
+
+def test_the_text_on_a_survey_gives_the_share_of_field_pairs_that_are_alike(board):
+    estimate = {"value": 0.018, "low": 0.01, "high": 0.02, "version": 1}
+    metrics = {**CONTENT["metrics"], "alike_field_pairs": estimate}
+    board.add("real", 0.4, method="rsca", label_access="pairs", metrics=metrics)
+    real = next(line for line in order_section(board.scores())[1].splitlines() if "real" in line)
+    assert real.endswith(
+        "Random pairs of field stars that are as alike as the median pair of siblings: 1.8 % by "
+        "rsca."
+    )
+    others = [line for line in order_section(board.scores())[1].splitlines() if "real" not in line]
+    assert not any("Random pairs" in line for line in others)
