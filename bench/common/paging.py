@@ -36,10 +36,23 @@ def on_disk(array: object) -> bool:
 
 def release(array: object) -> None:
     """Give back the memory of the parts of a mapped file that have been read; else do nothing."""
+    _advise(array, "MADV_DONTNEED")
+
+
+def expect_order(array: object, *, in_order: bool) -> None:
+    """Tell the system whether the rows of a mapped file will be used in order; else do nothing.
+
+    By default it reads ahead at every row, also at rows that are about to be written: rows written
+    in a random order would each cost the reading of several others.
+    """
+    _advise(array, "MADV_NORMAL" if in_order else "MADV_RANDOM")
+
+
+def _advise(array: object, advice: str) -> None:
     while isinstance(array, np.ndarray):
         array = array.base
-    if isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        array.madvise(mmap.MADV_DONTNEED)
+    if isinstance(array, mmap.mmap) and hasattr(mmap, advice):
+        array.madvise(getattr(mmap, advice))
 
 
 def rows_on_disk(shape: tuple[int, ...], folder: Path) -> np.ndarray:

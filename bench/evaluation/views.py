@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starbench.common.paging import release, rows_on_disk, walk
+from starbench.common.paging import expect_order, release, rows_on_disk, walk
 from starbench.common.parallel import in_parts
 from starbench.common.progress import stage
 from starbench.methods.base import Method, View, unmasked_mean
@@ -180,6 +180,8 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
                         known[name] = np.empty((n_pairs, *values.shape[1:]), values.dtype)
                     known[name][pairs] = values
             read.update(len(piece))
+    for array in (flux, error):
+        expect_order(array, in_order=True)
     labels = Labels(
         nuisance,
         known.get("composition"),
@@ -271,7 +273,8 @@ def without_errors(split_view: SplitView, filling: np.ndarray) -> SplitView:
 def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
     """Return an array [n_spectra, n_pixels], float32: in memory, or in a file if it is large.
 
-    The file lies in the cache folder without a name, so that it is gone when the process ends.
+    The file lies in the cache folder without a name, so that it is gone when the process ends. Its
+    rows are expected to be written in a random order.
 
     Raises
     ------
@@ -283,12 +286,14 @@ def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
         return np.empty(shape, np.float32)
     folder = cache_folder()
     try:
-        return rows_on_disk(shape, folder)
+        array = rows_on_disk(shape, folder)
     except OSError as error:
         raise DataError(
             f"{folder} has no room for {n_bytes / 1e9:,.1f} GB of spectra in the order of this "
             "run; free some space, or name another folder with STARBENCH_CACHE."
         ) from error
+    expect_order(array, in_order=False)
+    return array
 
 
 def _scatter(flux: np.ndarray, rows: np.ndarray, target: np.ndarray) -> None:
