@@ -24,6 +24,7 @@ from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.levels import Level
 from starbench.leaderboard.store.published import Published
+from starbench.leaderboard.web.approaches import approaches
 from starbench.leaderboard.web.drawing import SiteFigure
 from starbench.leaderboard.web.heat import level
 from starbench.leaderboard.web.maps import element_map
@@ -146,6 +147,7 @@ class Pages:
             root="",
             heat=heat,
             suite_verdicts=decided,
+            approaches=approaches(self._summary),
             unranked=[
                 part.title
                 for part in heat.parts
@@ -181,8 +183,14 @@ class Pages:
         lines = [line(each) for each in track.standings if each.current or not each.group.entries]
         lines += [_published_line(each) for each in self._published if each.task == track.task]
         lines.sort(key=_place)
+        places = [
+            place
+            for place, column in enumerate(COLUMNS)
+            if not column.later or any(each.cells[place].text for each in lines)
+        ]
         return self._render(
             "track.html",
+            places=places,
             root="../",
             track=track,
             base_page=track.card is not None

@@ -111,7 +111,7 @@ def heat_map(summary: Summary) -> HeatMap:
     """Return the heat map of the suite."""
     scores = summary.suite
     by_task = {track.task: track for track in summary.tracks}
-    names = _names(summary)
+    names = names_of_settings(summary)
     parts = [
         HeatPart(
             title,
@@ -165,7 +165,7 @@ class SuiteVerdict:
 
 def suite_verdicts(summary: Summary) -> list[SuiteVerdict]:
     """Return the verdict of each label access in which a method has a rank."""
-    names = _names(summary)
+    names = names_of_settings(summary)
     verdicts = []
     for access, title in ACCESS_TITLES.items():
         ranked = [line for line in summary.suite.of_access(access) if line.rank is not None]
@@ -190,7 +190,7 @@ def suite_verdicts(summary: Summary) -> list[SuiteVerdict]:
     return verdicts
 
 
-def _names(summary: Summary) -> dict[str, str]:
+def names_of_settings(summary: Summary) -> dict[str, str]:
     """Return the name of each set of settings by its digest."""
     return {each.row.settings_digest: each.name
             for track in reversed(summary.tracks) for each in track.current}  # fmt: skip

@@ -172,6 +172,22 @@ def check_track(page):
     assert "Test pair 0" in page
 
 
+def test_the_first_page_says_which_approaches_survive(add, make_run, directory, get_task, tmp_path):
+    bound = {"method": "information-bound", "control": True, "label_access": "oracle"}
+    for name, nearest in (("snr100", 0.9), ("branch", 0.2)):
+        task = f"apogee-giants-{name}"
+        add(*(make_run(task=task, seed=seed, nearest=nearest) for seed in range(3)))
+        add(make_run(task=task, nearest=1.0, **bound))
+    build(directory, tmp_path / "site", get_task)
+    page = (tmp_path / "site" / "index.html").read_text()
+    table = page[page.index("Which approaches survive") : page.index('id="best"')]
+    assert "a second network, trained against the first" in table
+    assert re.search(r"<strong>breaks</strong> <a [^>]*>fader</a> \d", table)
+    assert table.count("<strong>") == 1, "the unbroken track has no outcome"
+    track = (tmp_path / "site/tracks/apogee-giants-branch.html").read_text()
+    assert "Field pairs alike" not in track, "a column of surveys, which no row of the track has"
+
+
 def test_a_panel_has_at_most_eight_named_curves(add, make_run, directory, get_task):
     names = [f"m{number:02}" for number in range(11)]
     add(*(make_run(method=name, nearest=0.9 - 0.08 * n) for n, name in enumerate(names)))
