@@ -24,6 +24,8 @@ from starbench.common.hdf5_guards import (
     read_numbers,
 )
 from starbench.metrics import SiblingRanks, TwinRanks
+from starbench.metrics.bootstrap import group_means
+from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results.text import RowError, printable
 
 MAX_RANKS_BYTES = 16_000_000
@@ -61,6 +63,22 @@ class Ranks(NamedTuple):
         if self.group is None or self.n_stars is None:
             return TwinRanks(self.rank, self.tied)
         return SiblingRanks(self.rank, self.tied, self.group, self.n_stars)
+
+    def found(self, metric: str) -> np.ndarray:
+        """Return for each pair the fraction of its two stars that count in a share [n_pairs].
+
+        In a survey for each group the fraction of its ordered pairs of siblings [n_groups].
+
+        Parameters
+        ----------
+        metric : str
+            One of `starbench.metrics.SHARES`.
+        """
+        low_enough = within(self.rank, PER_MILLE[metric], self.n_stars)
+        if self.group is not None:
+            return group_means(low_enough, self.group)
+        share: np.ndarray = low_enough.mean(axis=1)
+        return share
 
 
 def ranks_digest(rank: np.ndarray) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.metrics import resample_pairs
-from starbench.metrics.bootstrap import group_means, interval, resampled_sums
+from starbench.metrics.bootstrap import interval, resampled_sums
 from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results.ranks import Ranks
 
@@ -49,10 +49,7 @@ def found_share(rank: npt.NDArray[np.int64] | Ranks, metric: str) -> Floats:
     In a survey for each group [n_groups] the fraction of its ordered pairs of siblings.
     """
     if isinstance(rank, Ranks):
-        if rank.group is not None:
-            found = within(rank.rank, PER_MILLE[metric], rank.n_stars)
-            return group_means(found, rank.group)
-        rank = rank.rank
+        return rank.found(metric)
     share: Floats = found_stars(rank, metric).mean(axis=1)
     return share
 

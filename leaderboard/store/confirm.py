@@ -238,7 +238,7 @@ def _write(
     source: str | None,
 ) -> Confirmation:
     """Write what fresh stars gave, and their ranks, beside the row."""
-    row, ranks = subject.row, Ranks(scores.ranks.rank, scores.ranks.tied)
+    row, ranks = subject.row, Ranks.of(scores.ranks)
     found = differences(subject.ranks, ranks)
     content = {
         **facts,
@@ -265,6 +265,6 @@ def _write(
         update={"conditions": [shorten(each, 300) for each in conditions]}
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_ranks(ranks_of(target), ranks.rank, ranks.tied)
+    write_ranks(ranks_of(target), *ranks)
     write_row(confirmation, target)
     return confirmation

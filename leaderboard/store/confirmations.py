@@ -22,7 +22,6 @@ from starbench.leaderboard.store.checks import check_rank_values
 from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
 from starbench.metrics import SHARES, resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums, sign_test
-from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks
 from starbench.results.schema import (
     Key,
@@ -127,11 +126,10 @@ def differences(row: Ranks, fresh: Ranks) -> dict[str, Difference]:
     row, fresh : Ranks
         Of the row's stars and of the fresh ones.
     """
-    return {name: _difference(name, row.rank, fresh.rank) for name in SHARES}
+    return {name: _difference(row.found(name), fresh.found(name)) for name in SHARES}
 
 
-def _difference(name: str, rank: np.ndarray, fresh_rank: np.ndarray) -> Difference:
-    found, fresh = (within(each, PER_MILLE[name]).mean(axis=1) for each in (rank, fresh_rank))
+def _difference(found: np.ndarray, fresh: np.ndarray) -> Difference:
     value = float(fresh.mean() - found.mean())
     low, high = interval(_resampled(fresh, _SEED_OF_FRESH) - _resampled(found, 0))
     low, high = (value + _CLUSTERED * (end - value) for end in (low, high))
@@ -217,7 +215,7 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
     if row.predictions_sha256 is not None and confirmation.predictions_sha256 is None:
         raise RowError(f"{name}: the row is of predictions, and a state cannot confirm it")
     fresh = read_ranks(ranks_of(file))
-    if fresh.rank.shape != ranks.rank.shape:
+    if fresh.rank.shape != ranks.rank.shape or fresh.n_stars != ranks.n_stars:
         raise RowError(
             f"{name}: the fresh ranks are of {len(fresh.rank):,} pairs, but those of the row of "
             f"{len(ranks.rank):,}; confirm the row again"

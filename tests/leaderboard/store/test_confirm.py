@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support.toy_task import DrawnToyTask
+from support.toy_task import DrawnToyTask, ToySurvey
 
 from starbench.cli.main import main
 from starbench.common import checkpoint
@@ -47,10 +47,10 @@ def toy_tasks(monkeypatch):
     monkeypatch.setattr(registry, "get_task", get_task)
 
 
-def fitted(out, method, **settings):
+def fitted(out, method, task=None, **settings):
     method_class = get_method(method)
     return runner.run(
-        DrawnToyTask(),
+        task or DrawnToyTask(),
         method_class,
         method_class.Hyperparameters(**settings),
         overrides=settings,
@@ -113,6 +113,25 @@ def test_a_state_is_confirmed_on_fresh_stars_and_verified(folder):
     assert (folder / "confirmation.ranks.h5").read_bytes() == before
     assert confirm(folder, "--replace", beacon="c" * 40)[0] == 0
     assert (folder / "confirmation.ranks.h5").read_bytes() != before
+
+
+def test_a_survey_is_confirmed_by_its_groups(tmp_path, monkeypatch):
+    survey = ToySurvey(n_stars=(80, 90, 90), sizes_of_groups=(2,) * 25 + (4,) * 5)
+    monkeypatch.setattr(registry, "get_task", lambda *_, **__: survey)
+    folder = fitted(tmp_path, "pca", survey, latent=4)
+    code, output = confirm(folder)
+    assert code == 0, output
+    ranks, fresh = (read_ranks(folder / f"{name}ranks.h5") for name in ("", "confirmation."))
+    assert ranks.n_stars == fresh.n_stars == 90 and (ranks.rank != fresh.rank).any()
+    apart = json.loads((folder / "confirmation.json").read_text())["differences"]
+    # A group of four has twelve ordered pairs, and one of two has two: each group weighs alike.
+    shares = [
+        np.mean([(each.rank[each.group == group] == 1).mean() for group in range(30)])
+        for each in (ranks, fresh)
+    ]
+    assert apart["doppelganger_free"]["value"] == pytest.approx(shares[1] - shares[0])
+    assert 0.1 < shares[0] < 1
+    assert starbench("leaderboard", "verify", folder, "--quiet")[0] == 0
 
 
 def test_a_row_that_claims_more_is_not_confirmed(folder):
