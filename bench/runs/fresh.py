@@ -63,7 +63,7 @@ def score_fresh(method: Method, task: FreshTest, scale: str, *, quiet: bool = Fa
     return scored.scores
 
 
-def read_fresh_latents(path: Path, key: Key, n_spectra: int) -> np.ndarray:
+def read_fresh_latents(path: Path, key: Key, n_spectra: int, each: int = 2) -> np.ndarray:
     """Read the latents that a method of any framework gave to fresh spectra.
 
     Parameters
@@ -74,11 +74,13 @@ def read_fresh_latents(path: Path, key: Key, n_spectra: int) -> np.ndarray:
     key : Key
         Of these spectra.
     n_spectra : int
+    each : int
+        2 for pairs, 1 for the stars of a survey.
 
     Returns
     -------
-    numpy.ndarray [n_spectra / 2, 2, d], float32
-        In the order of the pairs.
+    numpy.ndarray [n_spectra / each, each, d], float32
+        In the order of the pairs or stars.
 
     Raises
     ------
@@ -124,10 +126,11 @@ def read_fresh_latents(path: Path, key: Key, n_spectra: int) -> np.ndarray:
     # Distances do not depend on the offset, but float32 would round latents far from zero.
     centred = values - np.median(values, axis=0) if values.dtype.itemsize > 4 else values
     with np.errstate(over="ignore"):
-        return unshuffle(centred.astype(np.float32), key.order(n_spectra))
+        return unshuffle(centred.astype(np.float32), key.order(n_spectra), each)
 
 
 def score_fresh_latents(path: Path, key: Key, task: FreshTest) -> Scores:
     """Score the latents of fresh spectra; see `read_fresh_latents`."""
-    latent = read_fresh_latents(path, key, 2 * task.sizes(key.scale)["test"])
+    each = task.card.spectra_each("test")
+    latent = read_fresh_latents(path, key, each * task.sizes(key.scale)["test"], each)
     return score(latent, Labels.of_task(task, "test", key.scale))

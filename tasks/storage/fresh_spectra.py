@@ -9,6 +9,7 @@ back; the file of spectra holds the key's SHA-256, so that the key cannot be cho
 dataset         shape
 ==============  =====================  =========================================
 ``flux``        [n, n_pixels]          float32
+``error``       [n, n_pixels]          float32, infinite where a pixel is masked; of surveys
 ``nuisance``    [n, n_nuisance]        float32, as methods get it
 ``wavelength``  [n_pixels]             float64
 ==============  =====================  =========================================
@@ -81,7 +82,7 @@ class Key(BaseModel):
         return FreshTest(task, f"{self.beacon}-{self.secret}")
 
     def order(self, n_spectra: int) -> npt.NDArray[np.int64]:
-        """Return for each spectrum of the file its star, numbered 2 * pair + half."""
+        """Return for each spectrum of the file its star; of pairs numbered 2 * pair + half."""
         keys = uniforms(f"starbench/fresh/{self.secret}/order", 0, n_spectra, 1)[:, 0]
         return np.argsort(keys, kind="stable")
 
@@ -134,23 +135,27 @@ def write_fresh(
     )
     stars = key.stars(task)
     stars.prepare(scale, progress=progress)
-    n_pairs = stars.sizes(scale)["test"]
-    rows = np.argsort(key.order(2 * n_pairs)).reshape(n_pairs, 2)
-    flux = np.empty((2 * n_pairs, len(task.wavelength)), np.float32)
-    nuisance = np.empty((2 * n_pairs, len(task.nuisance_names)), np.float32)
-    with bar(label="draw fresh stars", total=n_pairs, unit="pair", quiet=not progress) as drawn:
-        for pairs, piece in stars.chunks("test", scale):
-            flux[rows[pairs]], nuisance[rows[pairs]] = piece.flux, piece.nuisance
+    n, each = stars.sizes(scale)["test"], task.card.spectra_each("test")
+    rows = np.argsort(key.order(each * n)).reshape(n, each)
+    values = {
+        "flux": np.empty((each * n, len(task.wavelength)), np.float32),
+        "nuisance": np.empty((each * n, len(task.nuisance_names)), np.float32),
+    }
+    unit = "star" if each == 1 else "pair"
+    with bar(label="draw fresh stars", total=n, unit=unit, quiet=not progress) as drawn:
+        for items, piece in stars.chunks("test", scale):
+            values["flux"][rows[items]] = piece.flux
+            values["nuisance"][rows[items]] = piece.nuisance
+            if piece.error is not None:
+                if "error" not in values:
+                    values["error"] = np.empty_like(values["flux"])
+                values["error"][rows[items]] = piece.error
             drawn.update(len(piece))
     # The key first: spectra without it would be of no use.
     write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
     with atomic_path(out) as temporary, h5py.File(temporary, "w", locking=False) as file:
-        for name, values in (
-            ("flux", flux),
-            ("nuisance", nuisance),
-            ("wavelength", task.wavelength),
-        ):
-            file.create_dataset(name, data=values, track_times=False)
+        for name, data in {**values, "wavelength": task.wavelength}.items():
+            file.create_dataset(name, data=data, track_times=False)
         file.attrs.update(
             {
                 "task": task.name,

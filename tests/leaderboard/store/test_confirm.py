@@ -262,10 +262,10 @@ def predicted(finished, scored_once, tmp_path):
     return scored, encode
 
 
-def export(tmp_path, name, beacon=BEACON, *options):
+def export(tmp_path, name, beacon=BEACON, *options, task="toy-drawn"):
     spectra, key = tmp_path / f"{name}.h5", tmp_path / f"{name}.key.json"
     code, output = starbench(
-        "data", "export", spectra, "--task", "toy-drawn", "--scale", "tiny", "--quiet",
+        "data", "export", spectra, "--task", task, "--scale", "tiny", "--quiet",
         "--fresh", beacon, "--key", key, *options,
     )  # fmt: skip
     assert code == 0, output
@@ -316,6 +316,33 @@ def test_predictions_are_confirmed_with_the_exported_spectra_and_the_key_alone(
     assert stored["predictions_sha256"] and stored["key_sha256"] == stated["key_sha256"]
     assert 0.2 < stored["metrics"]["doppelganger_free"]["value"] < 0.95
     assert starbench("leaderboard", "verify", scored, "--quiet")[0] == 0
+
+
+def test_predictions_of_a_survey_are_confirmed(tmp_path, monkeypatch):
+    """The spectra of a survey, one of each star with its errors, were once written as pairs."""
+    monkeypatch.setattr("secrets.token_hex", lambda n: "5" * 2 * n)
+    survey = ToySurvey(n_stars=(80, 90, 90), sizes_of_groups=(2,) * 25 + (4,) * 5)
+    monkeypatch.setattr(registry, "get_task", lambda *_, **__: survey)
+    run = fitted(tmp_path, "pca", survey, latent=4)
+    write_predictions(RunFolder(run), survey, tmp_path / "predictions.h5", quiet=True)
+    scored = score_predictions(
+        tmp_path / "predictions.h5", survey, scale="tiny", method_name="theirs",
+        label_access="none", reference="tests", out=tmp_path / "scored", device="cpu", quiet=True,
+    ).folder.path  # fmt: skip
+    spectra, key = export(tmp_path, "fresh", task="toy-survey")
+    method = restore(RunFolder(run))[0]
+    with h5py.File(spectra) as file, h5py.File(tmp_path / "latents.h5", "w") as to:
+        assert file["flux"].shape == file["error"].shape == (90, 60)
+        assert np.isinf(file["error"][()]).any() and np.isfinite(file["flux"][()]).all()
+        inputs = [file[name][()] for name in ("flux", "nuisance", "error")]
+        to["latent"] = method.encode(*inputs)
+        to.attrs["key_sha256"] = file.attrs["key_sha256"]
+    code, output = confirm_latents(scored, tmp_path / "latents.h5", key)
+    assert code == 0, output
+    # The same stars as those that a state would encode.
+    confirm(run, beacon=f"{BEACON}-{'5' * 64}")
+    by_state, by_latents = (read_ranks(each / "confirmation.ranks.h5") for each in (run, scored))
+    assert (by_state.rank == by_latents.rank).all() and by_latents.n_stars == 90
 
 
 def test_wrong_keys_wrong_streams_and_edited_files_are_refused(predicted, tmp_path):
