@@ -101,7 +101,7 @@ def _figures(row: Row) -> str:
 def _compared(row: Row, directory: Path | None) -> str:
     """Return the newest rows of the same task, scale and label access, as means over seeds."""
     try:
-        entries = load(directory or shipped_directory(), checked=False)
+        entries = load(directory or shipped_directory(), checked=False, task=row.task)
         note = ""
     except RowError as error:  # a broken leaderboard must not hide the run's own results
         entries, note = [], f"\n\nThe leaderboard's rows are omitted: {error}."

@@ -106,14 +106,16 @@ def read_row_and_ranks(path: Path) -> tuple[Row, Ranks | None]:
     return row, read_ranks(ranks_beside(path)) if row.status == "ok" else None
 
 
-def load(directory: Path, *, checked: bool = True) -> list[Entry]:
-    """Read all rows of a leaderboard, in the order of their file names.
+def load(directory: Path, *, checked: bool = True, task: str | None = None) -> list[Entry]:
+    """Read the rows of a leaderboard, in the order of their file names.
 
     Parameters
     ----------
     directory : pathlib.Path
     checked : bool
         Whether to recompute each row's rank metrics from its ranks.
+    task : str, optional
+        Read the rows of one task, whose files' names begin with its name.
 
     Raises
     ------
@@ -122,6 +124,8 @@ def load(directory: Path, *, checked: bool = True) -> list[Entry]:
     """
     entries = []
     paths = sorted((Path(directory) / "rows").glob("*.json"))
+    if task is not None:
+        paths = [path for path in paths if path.name.startswith(f"{task}-v")]
     for path in stage("read rows", paths, unit="row"):
         if checked:
             row, ranks = read_row_and_ranks(path)

@@ -277,6 +277,13 @@ def test_unknown_fields_of_a_file_are_not_copied(add, make_run, directory):
     assert path.read_text() == row_text(read_row(run / "row.json"))
 
 
+def test_the_rows_of_one_task_can_be_read_alone(add, make_run, directory):
+    add(make_run(), make_run(task="apogee-giants-snr50"))
+    for task in ("apogee-giants", "apogee-giants-snr50"):
+        assert [entry.row.task for entry in board.load(directory, task=task)] == [task]
+    assert board.load(directory, task="apogee") == []
+
+
 def test_the_folder_of_a_checkout_is_found_from_within(directory, tmp_path):
     inner = directory.parent / "tasks" / "synthesis"
     inner.mkdir(parents=True)
