@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from starbench.leaderboard.pages.claims import CEILING, LEVELS, REPRESENTATION, SOURCES
+from starbench.leaderboard.pages.confirmations_table import confirmations_section
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import ACCESS_TITLES, remarks
 from starbench.leaderboard.pages.notes import notes
@@ -98,7 +99,7 @@ def leaderboard_page(
             judged,
             [line for line in published if line.task == task],
         )
-    parts += [*_definitions(), *_single_rows(entries)]
+    parts += [*_definitions(), *confirmations_section(entries), *_single_rows(entries)]
     return "\n\n".join(parts) + "\n"
 
 

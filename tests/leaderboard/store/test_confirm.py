@@ -12,7 +12,9 @@ from support.toy_task import DrawnToyTask, ToySurvey
 
 from starbench.cli.main import main
 from starbench.common import checkpoint
+from starbench.leaderboard.pages.confirmations_table import confirmations_section
 from starbench.leaderboard.store import confirmations
+from starbench.leaderboard.store.board import Entry
 from starbench.methods.controls.composition import Composition
 from starbench.methods.registry import get_method
 from starbench.metrics import TwinRanks, recovery_estimates
@@ -113,6 +115,19 @@ def test_a_state_is_confirmed_on_fresh_stars_and_verified(folder):
     assert (folder / "confirmation.ranks.h5").read_bytes() == before
     assert confirm(folder, "--replace", beacon="c" * 40)[0] == 0
     assert (folder / "confirmation.ranks.h5").read_bytes() != before
+
+
+def test_the_board_lists_confirmations_and_how_many_lie_within(folder, tmp_path):
+    row = read_row(folder / "row.json")
+    assert confirmations_section([Entry(row, folder / "row.json")]) == []
+    confirm(folder)
+    stored = json.loads((folder / "confirmation.json").read_text())
+    _, how, table = confirmations_section([Entry(row, folder / "row.json")])
+    assert how.endswith("1 of 1 rows lie within their interval; 1 are to be expected.")
+    apart = stored["differences"]["doppelganger_free"]
+    last = table.splitlines()[-1]
+    assert f"| {100 * apart['value']:+.2f} | \\[{100 * apart['low']:+.2f}, " in last
+    assert last.startswith(f"| toy-drawn | {METHOD} 0 | ") and last.endswith(" | yes |")
 
 
 def test_a_survey_is_confirmed_by_its_groups(tmp_path, monkeypatch):
