@@ -14,7 +14,7 @@ COVERED = 0.95  # of honest rows lie in their interval
 
 _HOW = """\
 Each row's fixed state encoded as many new stars of its task. The difference of the share of nearest
-twins, fresh minus row, is in points, with its 95 % interval, which one in twenty honest rows misses.
+twins, fresh minus row, is in points, with its 95 % interval, which one honest row in twenty misses.
 A row that does is not confirmed; it can still be reproduced."""
 
 
@@ -51,7 +51,7 @@ def confirmations_section(entries: Sequence[Entry]) -> list[str]:
         "to be expected."
     )
     header = ("Task", "Row", "Row [%]", "Fresh [%]", "Difference", "95 % interval", "Within")
-    return [TITLE, f"{_HOW} {count}", table(header, "llrrrll", lines)]
+    return [TITLE, f"{_HOW}\n{count}", table(header, "llrrrll", lines)]
 
 
 def _order(entry: Entry) -> tuple[object, ...]:
