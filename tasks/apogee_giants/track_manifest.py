@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from starbench.tasks.apogee_giants.manifest import GROUP_PAIRS, TOLERANCE, project
+from starbench.tasks.arrays import Spectra
 from starbench.tasks.base import ChunkId, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.observation.observed import Observed
@@ -125,6 +126,10 @@ class StandardTrack(Observed):
     def observe(self, split: str, rows: slice, piece: Split) -> Split:
         """Return the base's pairs."""
         return piece
+
+    def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
+        """Yield the base's flux."""
+        return self.base.noiseless_flux(split, scale)
 
     def fingerprint(self, scale: str) -> str:
         """Return the base's fingerprint."""

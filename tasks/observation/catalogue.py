@@ -6,11 +6,12 @@ with the true nuisance u, a trend t of the catalogue's bias with metallicity, an
 of its random errors. C is known to the methods, as catalogues state it; t is not.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from starbench.tasks.arrays import Floats, Labels
+from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.base import Split, Task
 from starbench.tasks.forward import Constraint, ForwardModel, Rearranged
 from starbench.tasks.observation.observed import Observed, with_unseen
@@ -113,6 +114,10 @@ class CatalogueLabels(Observed):
         stated = self.stated(split, rows.start, piece.nuisance, piece.composition)
         unseen = with_unseen(piece, piece.nuisance)
         return replace(piece, nuisance=stated.astype(np.float32), unseen=unseen)
+
+    def noiseless_flux(self, split: str, scale: str) -> Iterator[tuple[slice, Spectra]]:
+        """Yield the base's flux, which the catalogue leaves as it is."""
+        return self.base.noiseless_flux(split, scale)
 
     def labels_on_disk(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return the catalogue's nuisance and the base's composition, without the flux."""

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from starbench.tasks.apogee_giants.track_manifest import StandardTrack, TrackDigests, read_manifest
 from starbench.tasks.apogee_giants.variants import IDEAL_POPULATION, GiantsVariant
 from starbench.tasks.errors import DataError
+from starbench.tasks.observation.noise import NoiseTrack
 from starbench.tasks.registry import get_task, task_names
 
 
@@ -66,3 +68,13 @@ def test_a_missing_emulator_is_named(tmp_path):
     with pytest.raises(DataError, match=r"The emulator of stars is missing \(.*none"):
         stars.prepare("tiny")
         stars.make("test", 0, 1)
+
+
+@pytest.mark.parametrize("name", ["branch", "labels", "hidden"])
+def test_no_noise_is_drawn_for_the_noiseless_flux(name, monkeypatch):
+    """Once each run drew the noise of validation and test twice."""
+    track = get_task(f"apogee-giants-{name}")
+    truth = track.load("validation", "tiny").noiseless_flux
+    monkeypatch.setattr(NoiseTrack, "noise", None)
+    pieces = [flux for _, flux in track.noiseless_flux("validation", "tiny")]
+    assert np.array_equal(np.concatenate(pieces), truth)
