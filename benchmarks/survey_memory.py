@@ -1,14 +1,16 @@
 """Memory and time of methods on a survey larger than the memory, with errors and masked pixels.
 
     python -m benchmarks.survey_memory --stars 20000 --folder /scratch    # minutes
-    python -m benchmarks.survey_memory --stars 1000000 --folder /scratch  # 58 GB of disk
+    python -m benchmarks.survey_memory --stars 1000000 --folder /scratch  # 58 GB of disk, an hour
+    python -m benchmarks.survey_memory --stars 100000 --folder /scratch --files  # and data import
 
 Makes stars whose spectra of 7,214 pixels are a quadratic of 3 nuisances and 20 other numbers, with
 an error for each pixel and 6 % of them masked, and reads them as a run does, into shuffled rows on
 disk (training spectra always, however few there are). Then fits pca, polynomial-residual and one
 epoch of fader, and encodes the test stars, of which the share that finds its sibling nearest is
-shown. The peak is that of the process's resident memory, libraries included, and starts anew at
-each step; it is known on Linux only.
+shown. With ``--files`` the stars are first written as Parquet rows and imported into one HDF5 file,
+each of which takes as much disk again. The peak is that of the process's resident memory, libraries
+included, and starts anew at each step; it is known on Linux only.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,8 @@ from starbench.methods.registry import get_method, make_hyperparameters
 from starbench.tasks.base import SPLITS, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.storage.cache import ENVIRONMENT
+from starbench.tasks.storage.export import export
+from starbench.tasks.survey.importing import Choices, import_survey
 
 METHODS: dict[str, tuple[str, ...]] = {
     "pca": (),
@@ -137,6 +142,22 @@ def nearest(name: str, settings: tuple[str, ...], task: Task, train: View) -> fl
     return float((ranks.rank == 1).mean())
 
 
+def through_files(task: Task, folder: Path) -> list[list[Any]]:
+    """Write the stars as Parquet rows and import them, as `starbench data import` does."""
+    with TemporaryDirectory(dir=folder) as name:
+        rows, imported = Path(name) / "rows", Path(name) / "survey.h5"
+        _, written = measured(
+            "write Parquet", lambda: export(task, _SCALE, rows, "parquet", progress=False)
+        )
+        _, read = measured(
+            "import", lambda: import_survey([rows], imported, Choices(), progress=False)
+        )
+        n_bytes = [sum(file.stat().st_size for file in rows.rglob("*.parquet"))]
+        n_bytes.append(imported.stat().st_size)
+    print("Parquet {:.1f} GB, HDF5 {:.1f} GB".format(*(n / 1e9 for n in n_bytes)))
+    return [[*written, None], [*read, None]]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,6 +165,7 @@ def main() -> int:
     parser.add_argument("--stars", type=int, default=20_000, help="training stars")
     parser.add_argument("--folder", type=Path, required=True, help="where spectra are kept")
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--files", action="store_true", help="write Parquet and import it first")
     arguments = parser.parse_args()
     os.environ[ENVIRONMENT] = str(arguments.folder)
     views.LARGEST_IN_MEMORY = 0
@@ -152,8 +174,9 @@ def main() -> int:
     def read() -> View:
         return views.view_split(task, "train", _SCALE, "nuisance", 0).view
 
+    lines = through_files(task, arguments.folder) if arguments.files else []
     train, line = measured("make and read", read)
-    lines = [[*line, None]]
+    lines.append([*line, None])
     for name in arguments.methods:
         settings = METHODS[name]
         share, line = measured(
