@@ -17,7 +17,7 @@ from starbench.tasks.base import Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.forward import ForwardModel
 
-_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_+=-]{15,255}")
+BEACON = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_+=-]{15,255}")
 
 
 class FreshTest(Task):
@@ -38,7 +38,7 @@ class FreshTest(Task):
 
     def __init__(self, base: Task, value: str):
         super().__init__()
-        if not _VALUE.fullmatch(value):
+        if not BEACON.fullmatch(value):
             raise DataError(
                 f"The beacon {value[:40]!a} must have 16 to 256 characters, letters, digits and "
                 ".:_+=-; give a value that could not be known before, such as the SHA of a commit."

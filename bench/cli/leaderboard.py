@@ -515,9 +515,13 @@ def _confirm(
     if (state is None) == (predictions is None):
         raise click.UsageError("Give either --state or --predictions.")
     if (beacon is None) != (state is None) or (key_file is None) != (predictions is None):
-        raise click.UsageError("Give --state with --beacon, or --predictions with --key.")
+        raise click.UsageError(
+            "Give --state with --beacon, or --predictions with --key, which holds the beacon."
+        )
     subject = store.read_subject(path, board.ranks_beside(path), replace=replace)
     witness = store.Witness(beacon_source, by)
+    if state is not None and subject.row.predictions_sha256 is not None:
+        raise UserError("The row is of predictions; give --predictions and --key, not --state.")
     if method is None and subject.row.given.method is not None:  # a row may not choose what runs
         raise UserError(_missing_method(subject.row))
     task = get_task(subject.row.task, cache=cache)

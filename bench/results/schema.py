@@ -421,17 +421,7 @@ class Row(Part):
     @field_validator("metrics", "validation_metrics")
     @classmethod
     def _possible(cls, metrics: dict[str, RecordedEstimate]) -> dict[str, RecordedEstimate]:
-        for name, estimate in metrics.items():
-            low, high = possible_range(name)
-            for value in (estimate.value, estimate.low, estimate.high):
-                if value is not None and not low <= value <= high:
-                    raise ValueError(
-                        f"`{name}` should lie in [{low:g}, {high:g}], not be {value:g}"
-                    )
-        shares = [metrics[name].value for name in SHARES if name in metrics]
-        if shares != sorted(shares):
-            raise ValueError(f"should have {' <= '.join(SHARES)}")
-        return metrics
+        return possible_metrics(metrics)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Row":
@@ -506,6 +496,19 @@ class Row(Part):
         if not self.predictions_sha256:  # threads decide how sums are rounded
             words += ["--threads", str(self.hardware.threads)]
         return shlex.join(words)
+
+
+def possible_metrics(metrics: dict[str, RecordedEstimate]) -> dict[str, RecordedEstimate]:
+    """Return metrics, or raise a ValueError where a value cannot be."""
+    for name, estimate in metrics.items():
+        low, high = possible_range(name)
+        for value in (estimate.value, estimate.low, estimate.high):
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"`{name}` should lie in [{low:g}, {high:g}], not be {value:g}")
+    shares = [metrics[name].value for name in SHARES if name in metrics]
+    if shares != sorted(shares):
+        raise ValueError(f"should have {' <= '.join(SHARES)}")
+    return metrics
 
 
 def possible_range(name: str) -> tuple[float, float]:

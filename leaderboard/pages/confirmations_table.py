@@ -7,6 +7,7 @@ from starbench.leaderboard.pages.tables import table
 from starbench.leaderboard.statistics.columns import percent
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.confirmations import DECISIVE, read_confirmation
+from starbench.leaderboard.store.records import row_digest
 from starbench.leaderboard.store.task import task_order
 
 TITLE = "## Confirmations on fresh stars"
@@ -29,7 +30,9 @@ def confirmations_section(entries: Sequence[Entry]) -> list[str]:
     lines, within = [], 0
     for entry in sorted(entries, key=_order):
         found = read_confirmation(entry.path)
-        if found is None:
+        if found is None or entry.row.status != "ok":
+            continue
+        if found.row_sha256 != row_digest(entry.path):  # of an earlier content of the file
             continue
         apart, row = found.differences[DECISIVE], entry.row
         within += found.confirmed

@@ -217,10 +217,11 @@ def _review_contents(
         ),
     }
     faults = list(strays(directory))
+    paths = {change.path for change in changes}
     faults += [
-        f"{printable(change.path)}: there is no row beside it; remove it."
+        f"{printable(change.path)}: lies beside no row or record of this pull request; remove it."
         for change in changes
-        if _ROW.fullmatch(change.path) and not _row_of(folder / change.path).is_file()
+        if change.path not in _WHOLE and _row_of(Path(change.path)).as_posix() not in paths
     ]
     for path in sorted(checked):
         try:
@@ -237,8 +238,13 @@ def _review_contents(
         except (RowError, DataError) as error:
             faults.append(str(error).replace(f"{folder}/", ""))
     if not faults:
-        faults = _outdated(directory, written)
+        faults = _outdated(directory, written, repository)
     flags = [] if faults else [each.replace(f"{folder}/", "") for each in equal_ranks(directory)]
+    flags += [
+        f"{printable(change.path)}: replaces a record that somebody else may have made; say why."
+        for change in changes
+        if _RECORD.fullmatch(change.path) and change.kind == "M"
+    ]
     return Review(tuple(path.name for path in added), tuple(faults), tuple(flags))
 
 
@@ -248,8 +254,8 @@ def _row_of(file: Path) -> Path:
     return file.with_name(f"{stem}.json")
 
 
-def _outdated(directory: Path, written: dict[str, bytes]) -> list[str]:
-    """Return which generated files are not those of the rows."""
+def _outdated(directory: Path, written: dict[str, bytes], repository: Path) -> list[str]:
+    """Return which generated files, changed or those of the base, are not those of the rows."""
     try:
         expected = generate.pages(board.load(directory), directory)
     except RowError as error:
@@ -257,9 +263,9 @@ def _outdated(directory: Path, written: dict[str, bytes]) -> list[str]:
     faults = []
     for path, text in expected.items():
         name = path.relative_to(directory.parent).as_posix()
-        found = written.get(name)
-        if found is None and path.is_file():
-            found = path.read_bytes()  # README.md, which rows need not change
+        found, before = written.get(name), repository / name
+        if found is None and before.is_file():
+            found = before.read_bytes()  # rows need not change every page
         if found != text.encode():
             faults.append(
                 f"{name}: not what the rows give; merge the base branch, run `starbench "

@@ -78,6 +78,12 @@ def submit(
                 f"--repository {printable(repository)}: its branch {printable(base)} has no "
                 "leaderboard; give a clone or a fork of starbench"
             )
+        for run, row in zip(runs, rows, strict=True):
+            if (directory / "rows" / board.file_name(row)).exists():
+                raise RowError(
+                    f"{printable(run)}: the leaderboard of {printable(base)} has a row of this "
+                    "method, seed and settings; rows are never edited, so leave it out"
+                )
         paths = board.add(runs, directory, get_task=get_task, installed_method=installed_method)
         generate.build(board.load(directory), directory)
         branch = f"rows/{paths[0].stem}"

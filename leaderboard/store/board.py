@@ -137,7 +137,7 @@ def load(directory: Path, *, checked: bool = True, task: str | None = None) -> l
                 f"{name}: the file of this row must be named {file_name(row)}; rename it"
             )
         check_eligible(row, name)
-        check_metrics(row, name)
+        check_metrics(row.metrics, name)
         if ranks is not None:
             check_rank_metrics(row, ranks, name)
         entries.append(Entry(row, path, level_of(row, path)))

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
-from starbench.leaderboard.store.task import BoardTask
+from starbench.leaderboard.store.task import BoardTask, card_of
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import make_hyperparameters
 from starbench.metrics import metric, recovery_estimates, resample_pairs, twin_ranks
@@ -23,14 +23,14 @@ from starbench.results.text import RowError, printable
 _ROUNDING = 1e-9
 
 
-def check_metrics(row: Row, name: str) -> None:
+def check_metrics(metrics: Mapping[str, RecordedEstimate], name: str) -> None:
     """Refuse metrics, or metric versions, that this version of starbench does not have.
 
     Raises
     ------
     RowError
     """
-    for key, estimate in row.metrics.items():
+    for key, estimate in metrics.items():
         try:
             newest = metric(key).version
         except KeyError:
@@ -223,6 +223,12 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: BoardTask) -> Non
     n_pairs = task.sizes(row.scale)["test"]
     if ranks is None:
         return
+    card = card_of(row.task)
+    if card is not None and card.survey != (ranks.n_stars is not None):
+        kind = "a survey's siblings" if card.survey else "pairs"
+        raise RowError(
+            f"{name}: the ranks are not of {kind}, as those of {row.task} are; run again"
+        )
     n_ranked, what = len(ranks.rank), "pairs"
     if ranks.n_stars is not None:
         n_ranked, what = ranks.n_stars, "stars"
@@ -347,7 +353,7 @@ def check_entry(
     RowError
     """
     check_eligible(row, name)
-    check_metrics(row, name)
+    check_metrics(row.metrics, name)
     if row.dirty and not allow_dirty:
         raise RowError(
             f"{name}: field `dirty` is true, so the run cannot be repeated from a commit; "

@@ -78,6 +78,12 @@ class Witness:
     beacon_source: str
     by: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what a record cannot hold, before anything is scored."""
+        for option, text in (("--beacon-source", self.beacon_source), ("--by", self.by)):
+            if text is not None and not (1 <= len(text) <= 300 and text.isprintable()):
+                raise RowError(f"{option} should be 1 to 300 printable characters")
+
 
 def read_subject(path: Path, ranks: Path, *, replace: bool = False) -> Subject:
     """Read a row that can be confirmed, with its ranks.
@@ -151,6 +157,10 @@ def confirm_state(
             f"{name}: field `state_sha256` is missing, so the method's state was not fixed; run it "
             "again with this starbench"
         )
+    if beacon == row.commit:
+        raise RowError(
+            f"{name}: the beacon is the row's own commit, which existed before it; give a later one"
+        )
     check_reproducible(row, name, method_class, task)
     settings_of(row, name, method_class)
     file = RunFolder(state).best if state.is_dir() else state
@@ -220,7 +230,7 @@ def confirm_predictions(
         )
     fresh = key.stars(task)
     check_data(row, None, name, task)
-    check_metrics(row, name)
+    check_metrics(row.metrics, name)
     fresh.prepare(row.scale, progress=not quiet)
     scores = score_fresh_latents(latents, key, fresh)
     digest = hashlib.sha256(latents.read_bytes()).hexdigest()
@@ -262,7 +272,7 @@ def _write(
     if source != row.source_sha256:
         conditions.append("the source files of the method differ")
     confirmation = confirmation.model_copy(
-        update={"conditions": [shorten(each, 300) for each in conditions]}
+        update={"conditions": [shorten(each, 290) for each in conditions]}
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     write_ranks(ranks_of(target), *ranks)

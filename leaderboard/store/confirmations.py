@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from starbench.leaderboard.store.checks import check_rank_values
+from starbench.leaderboard.store.checks import check_metrics, check_rank_values
 from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
 from starbench.metrics import SHARES, resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums, sign_test
@@ -32,9 +32,11 @@ from starbench.results.schema import (
     Row,
     Sha256,
     TaskName,
+    possible_metrics,
     read_part,
 )
 from starbench.results.text import RowError, printable
+from starbench.tasks.fresh import BEACON
 
 KIND = "confirmation"
 DECISIVE = "doppelganger_free"
@@ -42,6 +44,8 @@ _CLUSTERED = math.sqrt(2)
 _FEW_PAIRS = 10  # with fewer that differ, a bootstrap interval is too narrow
 _TAILS = 0.05
 _ROUNDING = 1e-9
+# Of an interval's width: how near 0 an end may lie where other resamples may decide otherwise.
+_UNDECIDED = 0.02
 _SEED_OF_FRESH = 1  # of the resamples, other than that of the row's
 
 
@@ -93,7 +97,9 @@ class Confirmation(Record):
     scale: Literal["full", "mini", "tiny"]
     beacon: Label
     beacon_source: Label
-    metrics: Annotated[dict[Key, RecordedEstimate], Field(max_length=400)]
+    metrics: Annotated[
+        dict[Key, RecordedEstimate], Field(max_length=400), AfterValidator(possible_metrics)
+    ]
     differences: Annotated[dict[Key, Difference], Field(max_length=16)]
     ranks_sha256: Sha256
     confirmed: bool
@@ -139,6 +145,12 @@ def _difference(found: np.ndarray, fresh: np.ndarray) -> Difference:
     if fewer + more < _FEW_PAIRS and sign_test(fewer, more) > _TAILS:
         low, high = min(low, 0.0), max(high, 0.0)
     return Difference(value=value, low=low, high=high)
+
+
+def _layout(ranks: Ranks) -> tuple[int | None, list[int]]:
+    """Return the number of a survey's stars and the sizes of its groups; empty for pairs."""
+    sizes = [] if ranks.group is None else sorted(np.bincount(ranks.group).tolist())
+    return ranks.n_stars, sizes
 
 
 def _resampled(found: np.ndarray, seed: int) -> np.ndarray:
@@ -215,18 +227,44 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
     if row.predictions_sha256 is not None and confirmation.predictions_sha256 is None:
         raise RowError(f"{name}: the row is of predictions, and a state cannot confirm it")
     fresh = read_ranks(ranks_of(file))
-    if fresh.rank.shape != ranks.rank.shape or fresh.n_stars != ranks.n_stars:
+    if fresh.rank.shape != ranks.rank.shape:
         raise RowError(
             f"{name}: the fresh ranks are of {len(fresh.rank):,} pairs, but those of the row of "
             f"{len(ranks.rank):,}; confirm the row again"
         )
+    if _layout(fresh) != _layout(ranks):
+        raise RowError(
+            f"{name}: the fresh stars are in other groups than those of the row; confirm the row "
+            "again"
+        )
+    if np.array_equal(fresh.rank, ranks.rank) and not (ranks.rank == 1).all():
+        raise RowError(f"{name}: the fresh ranks are those of the row; confirm the row again")
+    if not BEACON.fullmatch(confirmation.beacon):
+        raise RowError(f"{name}: field `beacon` is no beacon that `confirm` takes; confirm again")
+    check_metrics(confirmation.metrics, name)
+    for key in SHARES:
+        if confirmation.metrics[key].version != row.metrics[key].version:
+            raise RowError(
+                f"{name}: field `metrics.{key}.version` is not that of the row; confirm the row "
+                "again"
+            )
     if ranks_digest(fresh.rank) != confirmation.ranks_sha256:
         raise RowError(
             f"{name}: field `ranks_sha256` is not the digest of the ranks beside it; restore both "
             "files as `confirm` wrote them"
         )
     check_rank_values(confirmation.metrics, fresh, name, intervals=True)
-    for key, again in differences(ranks, fresh).items():
+    recomputed = differences(ranks, fresh)
+    decisive = recomputed[DECISIVE]
+    margin = min(abs(decisive.low), abs(decisive.high))
+    if confirmation.confirmed != is_confirmed(recomputed) and (
+        margin > _UNDECIDED * (decisive.high - decisive.low)
+    ):
+        raise RowError(
+            f"{name}: field `confirmed` is {confirmation.confirmed}, which the ranks contradict; "
+            "restore the file as `confirm` wrote it"
+        )
+    for key, again in recomputed.items():
         recorded = confirmation.differences[key]
         slack = 0.2 * (again.high - again.low)  # another NumPy may draw other resamples
         for field, allowed in (("value", 0.0), ("low", slack), ("high", slack)):

@@ -35,7 +35,7 @@ def level_of(row: Row, path: Path) -> Level:
     RowError
         If a record beside the row cannot be read.
     """
-    if unnamed(row) is not None:
+    if unnamed(row) is not None or row.status != "ok":
         return "submitted"
     confirmation, reproduction = read_confirmation(path), read_reproduction(path)
     if confirmation is None and reproduction is None:
@@ -43,7 +43,9 @@ def level_of(row: Row, path: Path) -> Level:
     digest = row_digest(path)
     if confirmation and confirmation.confirmed and confirmation.row_sha256 == digest:
         return "confirmed"
-    if reproduction and reproduction.fault is None and reproduction.row_sha256 == digest:
+    if row.predictions_sha256 is not None or reproduction is None:  # nobody can run predictions
+        return "submitted"
+    if reproduction.fault is None and reproduction.row_sha256 == digest:
         return "reproduced"
     return "submitted"
 

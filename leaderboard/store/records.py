@@ -5,12 +5,19 @@ row in a run's folder has ``reproduction.json`` and ``confirmation.json`` there.
 """
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from starbench.results.schema import Hardware, Key, Label, Part, Sha256
+
+
+def _a_time(text: str) -> str:
+    """Refuse a date or time that does not exist."""
+    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return text
 
 
 class Record(Part):
@@ -31,7 +38,9 @@ class Record(Part):
     """
 
     row_sha256: Sha256
-    made_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
+    made_at: Annotated[
+        str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"), AfterValidator(_a_time)
+    ]
     by: Label | None = None
     starbench_version: Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!_-]{1,64}$")]
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None

@@ -243,7 +243,7 @@ def check_reproducible(row: Row, name: str, method: type[Method], task: BoardTas
             f"{here}; restore the code that made the row"
         )
     check_data(row, None, name, task)
-    check_metrics(row, name)
+    check_metrics(row.metrics, name)
     for key, estimate in row.metrics.items():
         measured = metric(key).version
         if estimate.version != measured:

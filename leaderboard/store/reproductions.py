@@ -8,8 +8,10 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS
 from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
 from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.results.ranks import Ranks
 from starbench.results.schema import Count, Label, Number, Row, Sha256, parse_part, read_part
 from starbench.results.schema import write_row as write_part
 from starbench.results.text import RowError, printable, shorten
@@ -94,8 +96,16 @@ def read_reproduction(path: Path) -> ReproductionRecord | None:
     return read_part(ReproductionRecord, record_beside(path, KIND), KIND)
 
 
-def check_reproduction(path: Path, row: Row) -> None:
-    """Refuse a reproduction that is not of this row.
+def check_reproduction(path: Path, row: Row, ranks: Ranks | None) -> None:
+    """Refuse a reproduction that is not of this row, or that `reproduce` could not have written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The row's file.
+    row : Row
+    ranks : Ranks or None
+        The row's.
 
     Raises
     ------
@@ -105,6 +115,9 @@ def check_reproduction(path: Path, row: Row) -> None:
     if record is None:
         return
     name = printable(record_beside(path, KIND))
+    if row.predictions_sha256 is not None or ranks is None:
+        what = "of predictions, which nobody can run again" if ranks else f"of status {row.status}"
+        raise RowError(f"{name}: the row is {what}; remove the record")
     if record.row_sha256 != row_digest(path):
         raise RowError(
             f"{name}: field `row_sha256` is not that of the row; reproduce the row again"
@@ -115,4 +128,15 @@ def check_reproduction(path: Path, row: Row) -> None:
         raise RowError(
             f"{name}: field `differing` is {record.differing}, which `ranks_sha256` and that of "
             "the row contradict; reproduce the row again"
+        )
+    if record.stars != ranks.rank.size:
+        raise RowError(
+            f"{name}: field `stars` is {record.stars:,}, but the row has ranks of "
+            f"{ranks.rank.size:,}; reproduce the row again"
+        )
+    differ = record.differing > 0 and not record.conditions
+    if record.fault is None and (differ or record.excess > LARGEST_EXCESS):
+        raise RowError(
+            f"{name}: field `fault` is null, but ranks differ by more than a reproduced row's may; "
+            "reproduce the row again"
         )

@@ -53,7 +53,7 @@ def verify_row(
     name = printable(path)
     row, ranks = read_row_and_ranks(path)
     method = installed_method(row.method)
-    check_metrics(row, name)
+    check_metrics(row.metrics, name)
     check_declared(row, name, method)
     if row.scale != "own":
         task = get_task(row.task)
@@ -68,7 +68,7 @@ def verify_row(
                     "recomputed from latents; remove --run"
                 )
             check_latents(ranks, run / "latents.h5")
-    check_reproduction(path, row)
+    check_reproduction(path, row, ranks)
     check_confirmation(path, row, ranks)
     return row
 

@@ -37,6 +37,7 @@ from starbench.tasks.fresh import FreshTest
 from starbench.tasks.streams import uniforms
 
 _MAX_KEY_BYTES = 10_000
+_MAX_BEACON = 191  # characters
 
 
 class Key(BaseModel):
@@ -123,6 +124,11 @@ def write_fresh(
         raise DataError(f"{out} cannot hold both spectra and key; give --key another file.")
     if scale == "own":
         raise DataError("Own pairs have no fresh stars; choose a task that draws its stars.")
+    if len(beacon) > _MAX_BEACON:
+        raise DataError(
+            f"The beacon has {len(beacon)} characters; give at most {_MAX_BEACON}, as a secret is "
+            "added to it."
+        )
     FreshTest(task, beacon)  # refuses a beacon before the secret makes it long enough
     key = Key.model_validate(
         {

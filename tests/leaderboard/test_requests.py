@@ -174,6 +174,18 @@ def with_record(root):
     kept.write_text("{}")
 
 
+def trace_of_a_rival(root):
+    new_row(root)
+    (path,) = (root / "leaderboard" / "rows").glob("*fader*.json")
+    (path.parent / f"{path.stem}.history.csv").write_text("epoch\n")
+
+
+def fresh_ranks_alone(root):
+    (path,) = (root / "leaderboard" / "rows").glob("*fader*.json")
+    (root / "leaderboard" / "confirmations").mkdir()
+    (root / "leaderboard" / "confirmations" / f"{path.stem}.ranks.h5").write_bytes(b"junk")
+
+
 def pages_alone(root):
     new_row(root)
     path = root / "leaderboard" / "LEADERBOARD.md"
@@ -195,6 +207,8 @@ def pages_alone(root):
         (huge, "has 20,000,001 bytes; a file may have 20,000,000"),
         (large, "has 1,000,001 bytes; a row may have at most 1,000,000"),
         (with_record, "a record of a check comes from somebody else than the row"),
+        (trace_of_a_rival, ".history.csv: lies beside no row or record of this pull request"),
+        (fresh_ranks_alone, ".ranks.h5: lies beside no row or record of this pull request"),
         (lambda root: new_row(root, dirty=True), "field `dirty` is true"),
         (lambda root: new_row(root, task="../../etc"), "field `task`"),
         (lambda root: new_row(root, seed=7), "the file of this row must be named"),
@@ -244,6 +258,31 @@ def test_a_record_of_a_check_comes_alone(request_of):
 
     code, output = request_of(change)
     assert code == 0 and output.startswith("0 rows to add"), output
+
+
+def test_pages_that_stay_need_not_be_given_and_a_replaced_record_is_flagged(request_of, checkout):
+    (path,) = (checkout / "leaderboard" / "rows").glob("*fader*.json")
+    ranks = read_ranks(board.ranks_beside(path))
+    found = Reproduction([], rank_changes(ranks, ranks), [])
+    write_reproduction(path, read_row(path), found, by="a reviewer")
+    generate.build(board.load(checkout / "leaderboard"), checkout / "leaderboard")
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "--message", "Reproduced")
+
+    def change(root):
+        write_reproduction(path, read_row(path), found, by="another")
+
+    code, output = request_of(change)
+    assert code == 0, output
+    assert "replaces a record that somebody else may have made" in " ".join(output.split())
+
+
+def test_a_row_that_the_leaderboard_has_is_not_submitted(checkout, tmp_path):
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(checkout), str(bare))
+    (path,) = (checkout / "leaderboard" / "rows").glob("*fader*.json")
+    code, output = starbench("submit", path, "--repository", bare)
+    assert code == 2 and "rows are never edited, so leave it out" in " ".join(output.split())
 
 
 def test_code_without_rows_is_not_this_commands_matter(request_of):

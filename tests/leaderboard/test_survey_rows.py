@@ -27,7 +27,7 @@ GROUP = np.concatenate([np.repeat(np.arange(12), 3 + np.arange(12) % 4), 100 + n
 
 @dataclass
 class FakeSurvey(FakeTask):
-    name: str = "apogee-giants-snr50"
+    name: str = "apogee-giants-survey"
 
     def sizes(self, scale):
         return {"train": 10, "validation": 10, "test": len(GROUP)}
@@ -49,7 +49,7 @@ def survey_rows(tmp_path, add):
             ranks = sibling_ranks(latent, GROUP)
             content = row_content(
                 np.ones((2, 2), int), np.zeros((2, 2), int), seed=seed, method=method,
-                task="apogee-giants-snr50",
+                task="apogee-giants-survey",
             )  # fmt: skip
             content["metrics"] = {
                 name: {"value": e.value, "low": e.low, "high": e.high, "version": e.version}
@@ -84,7 +84,7 @@ def test_rows_of_a_survey_are_added_judged_and_compared(reproduced_rows, survey_
             assert share.mean() == pytest.approx(entry.row.metrics["doppelganger_free"].value)
     ranks = judge([section]).ranks
     assert sorted(ranks.values()) == [1, 2]
-    chosen = choose(entries, "fader", "hsic", "apogee-giants-snr50")
+    chosen = choose(entries, "fader", "hsic", "apogee-giants-survey")
     text = comparison_text(chosen, "doppelganger_free", FakeSurvey())
     assert "A, fader" in text and "fifths" not in text
     first, second = (of_seeds[0] for of_seeds in ranks_of(chosen))
@@ -95,11 +95,11 @@ def test_rows_of_a_survey_are_added_judged_and_compared(reproduced_rows, survey_
 
 def test_pages_and_figures_of_a_survey_do_not_fail(survey_rows, directory):
     entries = board.load(directory)
-    assert any("apogee-giants-snr50" in text for text in pages(entries, directory).values())
+    assert any("apogee-giants-survey" in text for text in pages(entries, directory).values())
     track = next(
         track
         for track in summarise(entries, lambda name: FakeSurvey()).tracks
-        if track.task == "apogee-giants-snr50"
+        if track.task == "apogee-giants-survey"
     )
     assert track.nuisance is None  # no maps over the labels of pairs
     best = track.standings[0]

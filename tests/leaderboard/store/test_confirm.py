@@ -117,6 +117,24 @@ def test_a_state_is_confirmed_on_fresh_stars_and_verified(folder):
     assert (folder / "confirmation.ranks.h5").read_bytes() != before
 
 
+def test_fresh_ranks_that_are_those_of_the_row_are_refused(folder):
+    confirm(folder)
+    shutil.copyfile(folder / "ranks.h5", folder / "confirmation.ranks.h5")
+    edit(folder / "confirmation.json", ranks_sha256=read_row(folder / "row.json").ranks_sha256)
+    code, output = starbench("leaderboard", "verify", folder, "--quiet")
+    assert code == 1 and "the fresh ranks are those of the row; confirm the row again" in output
+
+
+def test_what_a_record_cannot_hold_is_refused_before_anything_is_scored(folder, monkeypatch):
+    monkeypatch.setattr("starbench.leaderboard.store.confirm.score_fresh", None)
+    code, output = confirm(folder, "--by", "x" * 301)
+    assert code == 2 and "--by should be 1 to 300 printable characters" in output
+    row = read_row(folder / "row.json")
+    if row.commit is not None:
+        code, output = confirm(folder, beacon=row.commit)
+        assert code == 2 and "the beacon is the row's own commit" in output
+
+
 def test_the_board_lists_confirmations_and_how_many_lie_within(folder, tmp_path):
     row = read_row(folder / "row.json")
     assert confirmations_section([Entry(row, folder / "row.json")]) == []
@@ -236,8 +254,19 @@ def test_a_third_partys_class_is_confirmed_with_its_own_file_alone(toy_file, tmp
             "field `differences.doppelganger_free.value` is 0, but the ranks give",
         ),
         (
-            lambda c: c["metrics"]["doppelganger_free"].update(value=1.0, high=1.0),
+            lambda c: [
+                c["metrics"][name].update(value=1.0, high=1.0)
+                for name in ("doppelganger_free", "doppelganger_0.1", "doppelganger_1")
+            ],
             "field `metrics.doppelganger_free.value` is 1, but the ranks give",
+        ),
+        (
+            lambda c: c["metrics"]["doppelganger_free"].update(version=99),
+            "has versions up to",
+        ),
+        (
+            lambda c: c["metrics"]["reconstruction_mse"].update(value=-5.0, low=None, high=None),
+            "should lie in",
         ),
     ],
 )

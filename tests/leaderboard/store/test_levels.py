@@ -53,7 +53,7 @@ def test_a_row_is_reproduced_where_a_second_run_agreed(entry):
     assert level_of(one.row, one.path) == "reproduced"
     record = read_reproduction(one.path)
     assert (record.by, record.differing, record.stars, record.fault) == ("me", 0, 120, None)
-    check_reproduction(one.path, one.row)
+    check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
     other, _ = draw_ranks(7, 0.1)
     reproduced(one.path, other)
     assert "although hardware, libraries and threads equal" in read_reproduction(one.path).fault
@@ -66,7 +66,7 @@ def test_a_record_of_another_row_counts_for_nothing_and_is_refused(entry):
     one.path.write_text(one.path.read_text() + "\n")
     assert level_of(one.row, one.path) == "submitted"
     with pytest.raises(RowError, match="field `row_sha256` is not that of the row"):
-        check_reproduction(one.path, one.row)
+        check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
     content = json.loads(kept.read_text())
     kept.write_text(json.dumps({**content, "differing": 200}))
     with pytest.raises(RowError, match="only_row \\+ only_again <= differing <= stars"):
@@ -81,7 +81,7 @@ def test_equal_ranks_cannot_differ(entry):
     kept = reproduced(one.path)
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "differing": 3}))
     with pytest.raises(RowError, match="which `ranks_sha256` and that of the row contradict"):
-        check_reproduction(one.path, one.row)
+        check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,30 @@ def test_rows_whose_code_nobody_can_have_stay_submitted(entry, fields, reason):
     level = level_of(one.row, one.path)
     assert level == ("reproduced" if reason is None else "submitted")
     assert unnamed(one.row) == unranked(one.row, level) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"stars": 5000}, "field `stars` is 5,000, but the row has ranks of"),
+        ({"excess": 50.0}, "field `fault` is null, but ranks differ by more than"),
+        ({"made_at": "9999-99-99T99:99:99Z"}, "made_at"),
+    ],
+)
+def test_records_that_reproduce_never_writes_are_refused(entry, changes, sentence):
+    one = entry()
+    kept = reproduced(one.path)
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), **changes}))
+    with pytest.raises(RowError, match=sentence):
+        check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
+
+
+def test_predictions_cannot_be_reproduced(entry):
+    one = entry(method="theirs", predictions_sha256="0" * 64)
+    reproduced(one.path)
+    assert level_of(one.row, one.path) == "submitted"
+    with pytest.raises(RowError, match="of predictions, which nobody can run again; remove"):
+        check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
 
 
 def test_predictions_alone_have_no_rank(entry):
