@@ -221,11 +221,12 @@ def export(
 ) -> None:
     """Write a data set for other frameworks.
 
-    The test spectra of a task are shuffled: OUT tells neither which are twins nor their
+    The test spectra of a task of pairs are shuffled: OUT tells neither which are twins nor their
     composition, and its attribute test_order, which a file of predictions copies, says so to
     `starbench score`. With --twins they stay in pairs, in the order in which `starbench score`
-    expects predictions without that attribute. A task with noise exports only the noisy flux;
-    `starbench score` compares reconstructions with the noiseless flux.
+    expects predictions without that attribute. The stars of a survey are not shuffled, and keep
+    their groups. A task with noise exports only the noisy flux; `starbench score` compares
+    reconstructions with the noiseless flux.
 
     With --fresh, OUT gets the spectra that `starbench leaderboard confirm` asks the owner of a row
     of predictions to encode.
