@@ -63,6 +63,11 @@ class Suite:
         return tuple(track.task for track in self.tracks)
 
     @property
+    def compared(self) -> tuple[SuiteTrack, ...]:
+        """The tracks on which orders of methods are compared: its own, then those beside it."""
+        return self.tracks + self.beside
+
+    @property
     def families(self) -> dict[str, tuple[SuiteTrack, ...]]:
         """The tracks of each family."""
         names = dict.fromkeys(track.family for track in self.tracks)

@@ -227,7 +227,7 @@ def score_suite(
         From groups to the ranks of each [n_seeds, n_pairs, 2]; by default those on disk.
     """
     used: dict[str, Section] = {}
-    for track in suite.tracks + suite.beside:
+    for track in suite.compared:
         for section in all_sections:
             if (section.task, section.task_version) == (track.task, track.version):
                 used.setdefault(track.task, section)
@@ -236,7 +236,7 @@ def score_suite(
     by_settings: dict[str, dict[str, TrackScore]] = {}
     bounds: dict[str, TrackScore] = {}
     chance: dict[str, float] = {}
-    for track in suite.tracks + suite.beside:
+    for track in suite.compared:
         if track.task not in used:
             continue
         groups = used[track.task].groups

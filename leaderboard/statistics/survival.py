@@ -86,21 +86,14 @@ def survival(scores: SuiteScores) -> Survival | None:
     """
     unbroken = scores.suite.unbroken
     broken = [track.task for track in scores.suite.tracks if track.family in FAMILIES]
-    best = {name: _best(scores, name, (unbroken, *broken)) for name in MEANINGS}
-    best = {name: by_task for name, by_task in best.items() if by_task}
+    found: dict[str, dict[str, Best]] = {name: {} for name in MEANINGS}
+    for task in (unbroken, *broken):
+        for line in competing(scores, task):  # the highest share, and so the largest gap, first
+            name = approach(line.row.method, line.row.label_access)
+            gap = line.tracks[task].gap_closed
+            if gap and task not in found[name]:
+                found[name][task] = Best(line, gap, *interval(drawn_gap(task, line.tracks[task])))
+    best = {name: by_task for name, by_task in found.items() if by_task}
     if not any(unbroken in by_task for by_task in best.values()):
         return None
     return Survival((unbroken, *broken), best)
-
-
-def _best(scores: SuiteScores, name: str, tasks: tuple[str, ...]) -> dict[str, Best]:
-    """Return the best method of an approach on each track that has one."""
-    found = {}
-    for task in tasks:
-        for line in competing(scores, task):  # the highest share, and so the largest gap, first
-            score = line.tracks[task]
-            if approach(line.row.method, line.row.label_access) == name and score.gap_closed:
-                low, high = interval(drawn_gap(task, score))
-                found[task] = Best(line, score.gap_closed, low, high)
-                break
-    return found

@@ -76,7 +76,7 @@ def track_orders(scores: SuiteScores, reference: str) -> tuple[TrackOrder, ...]:
         absent.
     """
     at_reference = competing(scores, reference)
-    tasks = [track.task for track in scores.suite.tracks + scores.suite.beside]
+    tasks = [track.task for track in scores.suite.compared]
     orders = (_order(scores, task, reference, at_reference) for task in tasks if task != reference)
     return tuple(order for order in orders if order.best)
 

@@ -54,10 +54,11 @@ def approaches(summary: Summary) -> Approaches | None:
     if found is None:
         return None
     by_task = {track.task: track for track in summary.tracks}
+    names = names_of_settings(summary)
     return Approaches(
         tuple(by_task[task] for task in found.tasks),
         {name: MEANINGS[name] for name in found.best},
-        {name: _cells(found, name, names_of_settings(summary)) for name in found.best},
+        {name: _cells(found, name, names) for name in found.best},
     )
 
 

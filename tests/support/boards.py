@@ -55,8 +55,7 @@ class Board:
         **fields,
     ):
         """Add the rows of a method: its share on each seed, or one share for all."""
-        tracks = SUITE.tracks + SUITE.beside
-        version = next((track.version for track in tracks if track.task == task), 1)
+        version = next((track.version for track in SUITE.compared if track.task == task), 1)
         fields = {"task": task, "task_version": version, "method": method, **fields}
         shares = share if isinstance(share, list) else [share] * len(seeds)
         for seed, of_seed in zip(seeds, shares, strict=True):
