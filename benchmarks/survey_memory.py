@@ -3,14 +3,18 @@
     python -m benchmarks.survey_memory --stars 20000 --folder /scratch    # minutes
     python -m benchmarks.survey_memory --stars 1000000 --folder /scratch  # 58 GB of disk, an hour
     python -m benchmarks.survey_memory --stars 100000 --folder /scratch --files  # and data import
+    # The import alone of a million, on 60 GB of disk: 20,000 stars, read 50 times.
+    python -m benchmarks.survey_memory --stars 1000000 --folder /scratch --methods \\
+        --files --written 20000
 
 Makes stars whose spectra of 7,214 pixels are a quadratic of 3 nuisances and 20 other numbers, with
 an error for each pixel and 6 % of them masked, and reads them as a run does, into shuffled rows on
 disk (training spectra always, however few there are). Then fits pca, polynomial-residual and one
 epoch of fader, and encodes the test stars, of which the share that finds its sibling nearest is
 shown. With ``--files`` the stars are first written as Parquet rows and imported into one HDF5 file,
-each of which takes as much disk again. The peak is that of the process's resident memory, libraries
-included, and starts anew at each step; it is known on Linux only.
+each of which takes as much disk again. With ``--written N`` only N training stars are written, and
+their file is read under as many names as make ``--stars``. The peak is that of the process's
+resident memory, libraries included, and starts anew at each step; it is known on Linux only.
 """
 
 import argparse
@@ -18,7 +22,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,20 +146,42 @@ def nearest(name: str, settings: tuple[str, ...], task: Task, train: View) -> fl
     return float((ranks.rank == 1).mean())
 
 
-def through_files(task: Task, folder: Path) -> list[list[Any]]:
+def through_files(task: Task, folder: Path, n_copies: int) -> list[list[Any]]:
     """Write the stars as Parquet rows and import them, as `starbench data import` does."""
     with TemporaryDirectory(dir=folder) as name:
         rows, imported = Path(name) / "rows", Path(name) / "survey.h5"
         _, written = measured(
             "write Parquet", lambda: export(task, _SCALE, rows, "parquet", progress=False)
         )
+        (train,) = rows.rglob("train*.parquet")
+        for copy in range(1, n_copies):
+            train.with_stem(f"train-{copy:05d}").hardlink_to(train)
         _, read = measured(
             "import", lambda: import_survey([rows], imported, Choices(), progress=False)
         )
-        n_bytes = [sum(file.stat().st_size for file in rows.rglob("*.parquet"))]
-        n_bytes.append(imported.stat().st_size)
-    print("Parquet {:.1f} GB, HDF5 {:.1f} GB".format(*(n / 1e9 for n in n_bytes)))
+        n_read = sum(file.stat().st_size for file in rows.rglob("*.parquet"))
+        n_bytes = imported.stat().st_size
+    print(f"Parquet {n_read / 1e9:.1f} GB in {n_copies + 2} names, HDF5 {n_bytes / 1e9:.1f} GB")
     return [[*written, None], [*read, None]]
+
+
+def fits(task: Task, names: Sequence[str]) -> list[list[Any]]:
+    """Read the training stars into rows on disk, and fit each method to them."""
+
+    def read() -> View:
+        return views.view_split(task, "train", _SCALE, "nuisance", 0).view
+
+    train, line = measured("make and read", read)
+    lines = [[*line, None]]
+    for name in names:
+        settings = METHODS[name]
+        share, line = measured(
+            " ".join((name, *settings)), lambda n=name, s=settings: nearest(n, s, task, train)
+        )
+        lines.append([*line, share])
+    n_bytes = train.flux.nbytes + (0 if train.error is None else train.error.nbytes)
+    print(f"{len(train.flux):,} training stars, {n_bytes / 1e9:,.1f} GB of flux and errors\n")
+    return lines
 
 
 def main() -> int:
@@ -166,25 +192,23 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="where spectra are kept")
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--files", action="store_true", help="write Parquet and import it first")
+    parser.add_argument(
+        "--written", type=int, metavar="N", help="distinct training stars of --files; divides them"
+    )
     arguments = parser.parse_args()
     os.environ[ENVIRONMENT] = str(arguments.folder)
     views.LARGEST_IN_MEMORY = 0
     task = MadeSurvey(arguments.stars)
-
-    def read() -> View:
-        return views.view_split(task, "train", _SCALE, "nuisance", 0).view
-
-    lines = through_files(task, arguments.folder) if arguments.files else []
-    train, line = measured("make and read", read)
-    lines.append([*line, None])
-    for name in arguments.methods:
-        settings = METHODS[name]
-        share, line = measured(
-            " ".join((name, *settings)), lambda n=name, s=settings: nearest(n, s, task, train)
+    lines = []
+    if arguments.files:
+        n_written = arguments.written or arguments.stars
+        if arguments.stars % n_written:
+            parser.error(f"--written {n_written} does not divide {arguments.stars} stars")
+        lines += through_files(
+            MadeSurvey(n_written), arguments.folder, arguments.stars // n_written
         )
-        lines.append([*line, share])
-    n_bytes = train.flux.nbytes + (0 if train.error is None else train.error.nbytes)
-    print(f"{arguments.stars:,} training stars, {n_bytes / 1e9:,.1f} GB of flux and errors\n")
+    if arguments.methods:
+        lines += fits(task, arguments.methods)
     columns = ["step", "seconds", "CPU s", "peak memory [GB]", "sibling nearest"]
     formats = ("", ",.0f", ",.0f", ".2f", ".1%")
     print(tabulate(lines, columns, tablefmt="github", floatfmt=formats))
