@@ -41,7 +41,8 @@ from starbench.tasks.base import SPLITS, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.storage.cache import ENVIRONMENT
 from starbench.tasks.storage.export import export
-from starbench.tasks.survey.importing import Choices, import_survey
+from starbench.tasks.survey.choices import Choices
+from starbench.tasks.survey.importing import import_survey
 
 METHODS: dict[str, tuple[str, ...]] = {
     "pca": (),

@@ -20,7 +20,8 @@ from starbench.metrics.definitions import Estimate, Metric
 
 RESAMPLES = 1000
 _BLOCK = 50  # resamples at a time, to bound memory
-_BLOCK_VALUES = 1 << 22  # of resampled values at a time
+_VALUE_BLOCKS = 256  # into which ordered values are divided, if there are enough for
+_LEAST_BLOCK = 64  # values each
 
 
 @lru_cache(maxsize=4)  # 25 MB each at 12,500 pairs; rows of several tracks take turns
@@ -174,16 +175,29 @@ def weighted_medians(counts: np.ndarray, values: np.ndarray, group: np.ndarray) 
     size = np.bincount(group, minlength=counts.shape[1])
     group = group[order]
     ordered, weight = values[order].astype(np.float64), size[size > 0].min() / size[group]
-    medians = np.full(len(counts), np.nan)
-    step = max(1, _BLOCK_VALUES // max(1, len(values)))
-    for start in range(0, len(counts), step):
-        reached = np.cumsum(counts[start : start + step, group] * weight, axis=1)
-        half = reached[:, -1:] / 2
-        slack = 1e-9 * half  # of rounding; weights of equal groups are exact
-        places = [(reached >= half - slack).argmax(axis=1), (reached > half + slack).argmax(axis=1)]
-        median = ordered[np.stack(places, axis=1)].mean(axis=1)
-        medians[start : start + step] = np.where(half[:, 0] > 0, median, np.nan)
-    return medians
+    # The sums over blocks of values tell in which block half of the weight is reached, so that
+    # only one block is searched in each resample.
+    length = max(_LEAST_BLOCK, -(-len(values) // _VALUE_BLOCKS))
+    n_blocks = -(-len(values) // length)
+    padding = n_blocks * length - len(values)
+    cell = group * n_blocks + np.arange(len(values)) // length
+    of_blocks = np.bincount(cell, weights=weight, minlength=counts.shape[1] * n_blocks)
+    reached = np.cumsum(resampled_sums(counts, of_blocks.reshape(-1, n_blocks)), axis=1)
+    half = reached[:, -1:] / 2
+    slack = 1e-9 * half  # of rounding; weights of equal groups are exact
+    members = np.pad(group, (0, padding)).reshape(n_blocks, length)
+    weights = np.pad(weight, (0, padding)).reshape(n_blocks, length)
+    ordered = np.pad(ordered, (0, padding), mode="edge")
+    rows = np.arange(len(counts))
+    middle = []
+    for target in (half - slack, np.nextafter(half + slack, np.inf)):
+        block = (reached >= target).argmax(axis=1)
+        before = np.where(block > 0, reached[rows, block - 1], 0.0)
+        drawn = counts[rows[:, None], members[block]] * weights[block]
+        sums = before[:, None] + np.cumsum(drawn, axis=1)
+        sums[:, -1] = reached[rows, block]  # as the block was found by, whatever the rounding
+        middle.append(ordered[block * length + (sums >= target).argmax(axis=1)])
+    return np.where(half[:, 0] > 0, np.mean(middle, axis=0), np.nan)
 
 
 def interval(estimates: np.ndarray) -> tuple[float, float]:
