@@ -33,7 +33,8 @@ def heading(about: list[str]) -> str:
         "# Benchmarks",
         "",
         "Written by one run of `python -m benchmarks --write`; [README.md](README.md) explains",
-        "the columns.",
+        "the columns. What takes hours or a GPU is in [MILLION.md](MILLION.md): a million stars",
+        "ranked, a survey of a million imported and fitted, and runs on a GPU.",
         "",
         *about,
     ]
