@@ -221,10 +221,13 @@ class Predictions:
         if not self._is_shuffled:
             return
         expected = order_name(self._task, self._scale)
-        if text_list(read_attribute(self._file, ATTRIBUTE)) != (expected,):
+        found = text_list(read_attribute(self._file, ATTRIBUTE))
+        if found != (expected,):
+            scales = [s for s in self._task.card.sizes if found == (order_name(self._task, s),)]
+            advice = f"give --scale {scales[0]}" if scales else "export that task, and encode it"
             raise PredictionsError(
                 f"{self.path}: {ATTRIBUTE} is not that of {self._task.name} at scale "
-                f"{self._scale}; export that task, and encode its spectra."
+                f"{self._scale}; {advice}."
             )
         if any(self.has("test", name) for name in _RECONSTRUCTIONS):
             raise PredictionsError(
@@ -267,8 +270,8 @@ class Predictions:
         shape = self._file[place].shape
         if shape[:-1] != self._leading(split) or not shape[-1]:
             raise PredictionsError(
-                f"{self.path}: {place} has shape {list(shape)}; this task and scale need "
-                f"[{self._axes(split)}, d]."
+                f"{self.path}: {place} has shape {list(shape)}; this task needs "
+                f"[{self._axes(split)}, d] at scale {self._scale}{self._other_scale(shape)}."
             )
         width = shape[-1]
         if width > MAX_LATENT:
@@ -282,6 +285,13 @@ class Predictions:
                 "give the latents of one encoder for all splits."
             )
         self._width = width
+
+    def _other_scale(self, shape: tuple[int, ...]) -> str:
+        """Return what to give if test latents of this shape are those of another scale."""
+        for scale, sizes in self._task.card.sizes.items():
+            if scale != self._scale and shape[:-1] == (sizes["test"], *self._leading("test")[1:]):
+                return f"; give --scale {scale}"
+        return ""
 
     def _check_reconstructions(self, split: str) -> None:
         present = [name for name in _RECONSTRUCTIONS if self.has(split, name)]
@@ -415,8 +425,8 @@ def score_predictions(
         declared=declared or Declared(),
     )
     draft.check("--method-name, --reference or --set")
-    task.prepare(scale, progress=not quiet)
     with Predictions(path, task, scale) as predictions:
+        task.prepare(scale, progress=not quiet)
         probes = _probes(predictions, task, scale)
         judged = predictions.has("validation") and _has_siblings(task, "validation", scale)
         splits = ("validation", "test") if judged else ("test",)

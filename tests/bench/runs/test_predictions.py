@@ -11,6 +11,8 @@ from starbench.metrics import network
 from starbench.results.schema import read_row
 from starbench.runs import predictions, runner
 from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
+from starbench.tasks.registry import get_task
+from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name
 
 TITLE = {"method_name": "mine", "label_access": "nuisance", "reference": "tests"}
 
@@ -181,6 +183,19 @@ def test_a_file_that_does_not_fit_is_refused(written, toy_task, tmp_path, edit, 
     with pytest.raises(PredictionsError, match=sentence):
         scored(written, toy_task, tmp_path)
     assert not list(tmp_path.glob("toy/mine/*/row.json"))
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_predictions_of_another_scale_are_refused_before_data_are_built(shuffled, tmp_path):
+    task = get_task("apogee-giants", cache=tmp_path / "cache")
+    path = tmp_path / "mini.h5"
+    with h5py.File(path, "w") as file:
+        file["latent"] = np.ones((task.sizes("mini")["test"], 2, 3), "f4")
+        if shuffled:
+            file.attrs[ATTRIBUTE] = order_name(task, "mini")
+    with pytest.raises(PredictionsError, match="at scale full; give --scale mini"):
+        scored(path, task, tmp_path, scale="full")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_links_to_other_files_are_refused(written, toy_task, tmp_path):

@@ -153,7 +153,7 @@ def test_predictions_of_a_run_give_its_figures(run, linear, tmp_path):
     with h5py.File(path, "r+") as file:
         del file["reconstruction"], file["latent"]
         file["latent"] = np.ones((60, 2, 6), "f4")
-    with pytest.raises(PredictionsError, match=r"this task and scale need \[60, d\]"):
+    with pytest.raises(PredictionsError, match=r"this task needs \[60, d\] at scale tiny\."):
         score_predictions(path, task, scale="tiny", out=tmp_path, **given)
 
 
