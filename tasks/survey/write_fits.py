@@ -6,6 +6,7 @@ between detectors have 0 in both.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,54 +59,67 @@ def write_stars(
     pixels : numpy.ndarray
         Of `grid_pixels`.
     """
+    assert stars.error is not None  # as the caller has checked
+    labels = [_labels(stars, row, about) for row in range(len(stars.flux))]
+    width = max(18, *(len(name.encode()) for name in stars.identifier))
+    # astropy takes longer to make headers than to write spectra, so all stars share theirs.
+    file = _file(split, stars, about, list(labels[0]), width)
+    primary, flux, error, _, table = file
+    for row, values in enumerate(labels):
+        measured = np.isfinite(stars.error[row])
+        flux.data[pixels] = np.where(measured, stars.flux[row], 0)
+        error.data[pixels] = np.where(measured, stars.error[row], _MASKED)
+        primary.header["OBJ"] = stars.identifier[row]
+        primary.header[GROUP] = int(stars.group[row])
+        table.data["APOGEE_ID"] = stars.identifier[row]
+        for name, value in values.items():
+            table.data[name] = value
+            if name in PARAM:
+                table.data["PARAM"][0, PARAM[name]] = value
+        path = folder / f"aspcapStar-starbench-{first + row:07d}.fits"
+        file.writeto(path, output_verify="ignore" if row else "exception")
+
+
+def _file(split: str, stars: Stars, about: About, labels: list[str], width: int) -> Any:
+    """Return the HDUs of a star, to be filled."""
     from astropy.io import fits
 
-    assert stars.error is not None  # as the caller has checked
-    for row in range(len(stars.flux)):
-        measured = np.isfinite(stars.error[row])
-        flux, error = np.zeros((2, N_PIXELS), np.float32)
-        flux[pixels] = np.where(measured, stars.flux[row], 0)
-        error[pixels] = np.where(measured, stars.error[row], _MASKED)
-        primary = fits.PrimaryHDU()
-        primary.header.update(
+    primary = fits.PrimaryHDU()
+    primary.header.update(
+        {
+            MARK: (True, "written by starbench data export"),
+            "OBJ": stars.identifier[0],
+            SPLIT: split,
+            GROUP: (int(stars.group[0]), "equal numbers are siblings"),
+            NUISANCES: ",".join(about.nuisance_names),
+            "VRAD": (0.0, "Doppler shift of this spectrum (km/s)"),
+        }
+    )
+    images = [fits.ImageHDU(np.zeros(N_PIXELS, np.float32)) for _ in range(3)]
+    for image in images:
+        image.header.update(
             {
-                MARK: (True, "written by starbench data export"),
-                "OBJ": stars.identifier[row],
-                SPLIT: split,
-                GROUP: (int(stars.group[row]), "equal numbers are siblings"),
-                NUISANCES: ",".join(about.nuisance_names),
-                "VRAD": (0.0, "Doppler shift of this spectrum (km/s)"),
+                **{"CRVAL1": LOG_START, "CDELT1": LOG_STEP, "CRPIX1": 1},
+                **{"CTYPE1": "LOG-LINEAR", "DC-FLAG": 1},
             }
         )
-        images = [fits.ImageHDU(image) for image in (flux, error, np.zeros_like(flux))]
-        for image in images:
-            image.header.update(
-                {
-                    **{"CRVAL1": LOG_START, "CDELT1": LOG_STEP, "CRPIX1": 1},
-                    **{"CTYPE1": "LOG-LINEAR", "DC-FLAG": 1},
-                }
-            )
-        table = fits.BinTableHDU.from_columns(_columns(fits, stars, row, about))
-        file = fits.HDUList([primary, *images, table])
-        file.writeto(folder / f"aspcapStar-starbench-{first + row:07d}.fits")
-
-
-def _columns(fits: object, stars: Stars, row: int, about: About) -> list[object]:
     param = np.full((1, 9), MISSING - 9, np.float32)
-    values: dict[str, float] = {}
+    columns = [
+        fits.Column("APOGEE_ID", f"{width}A", array=[""]),
+        fits.Column("PARAM", "9E", array=param),
+        *(fits.Column(name, "E", array=np.zeros(1, np.float32)) for name in labels),
+    ]
+    return fits.HDUList([primary, *images, fits.BinTableHDU.from_columns(columns)])
+
+
+def _labels(stars: Stars, row: int, about: About) -> dict[str, np.float32]:
+    """Return the labels of a star by column."""
+    values = {}
     for number, name in enumerate(about.nuisance_names):
         values[column_name(name)] = stars.nuisance[row, number]
-        if column_name(name) in PARAM:
-            param[0, PARAM[column_name(name)]] = stars.nuisance[row, number]
         if stars.nuisance_error is not None:
             values[f"{column_name(name)}_err"] = stars.nuisance_error[row, number]
     if stars.composition is not None:
         for number, name in enumerate(about.elements):
             values[column_name(name)] = stars.composition[row, number]
-    make = fits.Column  # type: ignore[attr-defined]  # astropy has no types
-    identifier = stars.identifier[row]
-    return [
-        make("APOGEE_ID", f"{max(18, len(identifier.encode()))}A", array=[identifier]),
-        make("PARAM", "9E", array=param),
-        *(make(name, "E", array=np.array([value], np.float32)) for name, value in values.items()),
-    ]
+    return values
