@@ -50,7 +50,8 @@ class Example:
         Of the star and of its twin, in the task's units.
     wavelength : numpy.ndarray [n_pixels], floating
     flux, reconstruction, swapped_reconstruction : numpy.ndarray [n_pixels], floating
-        Noiseless, decoded from the star's own latent, and decoded from its twin's.
+        Noiseless, decoded from the star's own latent, and decoded from its twin's. The first is NaN
+        in masked pixels.
     nuisance_names, nuisance_units : tuple of str
         Empty if the file does not say.
     wavelength_unit, wavelength_medium : str
@@ -74,7 +75,7 @@ class Example:
         """Return the `WINDOW_PIXELS` pixels that vary most as float32, without names and units."""
         # A window across the gap between two detector chips would show the gap.
         windows = [densest_window(self.flux, part) for part in segments(self.wavelength)]
-        window = max(windows, key=lambda part: float(np.var(self.flux[part])))
+        window = max(windows, key=lambda part: _variance(self.flux[part]))
         spectra = {name: getattr(self, name)[window].astype(np.float32) for name in _SPECTRA}
         return replace(
             self,
@@ -97,10 +98,21 @@ def densest_window(flux: Spectrum, part: slice) -> slice:
     """Return the `WINDOW_PIXELS` pixels of a segment in which the flux varies most."""
     if part.stop - part.start <= WINDOW_PIXELS:
         return part
-    deviation = (flux[part] - np.median(flux[part])) ** 2
-    sums = np.convolve(deviation, np.ones(WINDOW_PIXELS), mode="valid")
+    sums = np.convolve(_deviation(flux[part]), np.ones(WINDOW_PIXELS), mode="valid")
     start = part.start + int(np.argmax(sums))
     return slice(start, start + WINDOW_PIXELS)
+
+
+def _variance(flux: Spectrum) -> float:
+    measured = flux[np.isfinite(flux)]
+    return float(np.var(measured)) if len(measured) else 0.0
+
+
+def _deviation(flux: Spectrum) -> Spectrum:
+    """Return the squared deviation of each pixel from the median, 0 in masked pixels."""
+    measured = np.isfinite(flux)
+    middle = np.median(flux[measured]) if measured.any() else 0.0
+    return np.where(measured, (flux - middle) ** 2, 0.0)
 
 
 def write_example(path: Path, example: Example) -> None:
@@ -214,6 +226,7 @@ def _texts(file: h5py.File, field: str, name: str) -> tuple[str, ...]:
 
 
 def _drawable(values: Spectrum, field: str, name: str) -> Spectrum:
-    if not (np.abs(values) < _LARGEST).all():
+    masked = np.isnan(values) & (field == "flux")
+    if not (masked | (np.abs(values) < _LARGEST)).all():
         raise RowError(f"{name}: `{field}` should hold numbers between -1e30 and 1e30")
     return values

@@ -132,7 +132,10 @@ def draw_star(
 
 
 def rms_residuals(example: Example) -> tuple[float, float]:
-    """Return the root mean square residuals of the reconstruction and of the swapped one."""
+    """Return the root mean square residuals of the reconstruction and of the swapped one.
+
+    Masked pixels do not count.
+    """
     residuals = (
         example.reconstruction - example.flux,
         example.swapped_reconstruction - example.flux,
@@ -142,4 +145,5 @@ def rms_residuals(example: Example) -> tuple[float, float]:
 
 
 def _rms(residual: Spectrum) -> float:
-    return float(np.sqrt(np.mean(residual.astype(np.float64) ** 2)))
+    measured = residual[np.isfinite(residual)]
+    return float(np.sqrt(np.mean(measured.astype(np.float64) ** 2))) if len(measured) else np.nan

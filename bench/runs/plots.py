@@ -59,12 +59,13 @@ def figure_spectra(example: Example, title: str) -> Figure:
             bottom.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
             bottom.xaxis.set_minor_locator(AutoMinorLocator())
         pixels = np.concatenate([np.arange(window.start, window.stop) for window in columns])
+        pixels = pixels[np.isfinite(example.flux[pixels])]  # not masked
         largest = max(
-            np.abs(flux[pixels] - example.flux[pixels]).max()
+            np.abs(flux[pixels] - example.flux[pixels]).max(initial=0.0)
             for flux in (example.reconstruction, example.swapped_reconstruction)
         )
         for axis in axes[1:].flat:  # one scale, so that the two residuals compare by eye
-            axis.set_ylim(-1.1 * largest, 1.1 * largest)
+            axis.set_ylim(-1.1 * (largest or 1.0), 1.1 * (largest or 1.0))
         axes[0, 0].set_ylabel("normalised flux")
         axes[1, 0].set_ylabel("residual,\nreconstructed")
         axes[2, 0].set_ylabel("residual,\nswapped")

@@ -361,7 +361,10 @@ class _Job:
             decode = sibling_decoder(method, latent[:, 0], nuisance[:, 0], n_pixels)
             at = np.array([star, star])
             plain, swapped = decode(np.array([star, twin[0]]), at)
-        truth = self.task.make("test", star, star + 1).noiseless_flux[0, half]
+        observed = self.task.make("test", star, star + 1)
+        truth = observed.noiseless_flux[0, half]
+        if observed.error is not None:
+            truth = np.where(np.isfinite(observed.error[0, half]), truth, np.nan)
         write_example(
             self.folder.example,
             Example(

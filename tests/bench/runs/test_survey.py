@@ -8,11 +8,13 @@ from support.toy_task import ToySurvey
 from starbench.evaluation.scoring import encode_split
 from starbench.evaluation.views import view_split
 from starbench.metrics import network, ordered_pairs, recovery_estimates, sibling_ranks
+from starbench.results.example import read_example, write_example
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks
 from starbench.results.schema import read_row
 from starbench.results.text import RowError
 from starbench.runs import fitting, plots, runner
 from starbench.runs.fitting import SURVEY_RULE, selection_stars
+from starbench.runs.panels import rms_residuals
 from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
 from starbench.runs.restore import restore
 
@@ -81,6 +83,20 @@ def test_figures_follow_from_latents_and_flux(run, linear):
     plain, swapped = mean_error(pairs.query, pairs.query), mean_error(pairs.sibling, pairs.query)
     assert row.metrics["reconstruction_mse"].value == pytest.approx(plain, rel=1e-5)
     assert row.metrics["swapped_reconstruction_mse"].value == pytest.approx(swapped, rel=1e-5)
+
+
+def test_masked_pixels_are_neither_drawn_nor_counted_in_the_figure(run):
+    task = ToySurvey()
+    folder = run(task)[1]
+    example, truth = read_example(folder.example), task.load("test", "tiny")
+    masked = np.isinf(truth.error[example.pair, 0])
+    assert masked.any() and np.array_equal(np.isnan(example.flux), masked)
+    error = (example.reconstruction - truth.flux[example.pair, 0])[~masked]
+    assert rms_residuals(example)[0] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
+    (line, *_) = plots.figure_spectra(example, "toy").axes[0].lines
+    assert np.array_equal(np.isnan(line.get_ydata()), masked)  # all pixels are in one window
+    write_example(folder.example, example.stretch())
+    assert np.isnan(read_example(folder.example).flux).sum() == masked.sum()
 
 
 def test_a_method_that_takes_errors_gets_them(run, linear):
