@@ -152,8 +152,10 @@ def import_command(
     A spectrum that cannot be used is left out and counted.
     """
     from starbench.cli.listing import dropped_table, import_table
+    from starbench.tasks.errors import DataError
     from starbench.tasks.survey.choices import Choices, WavelengthScale
     from starbench.tasks.survey.importing import import_survey
+    from starbench.tasks.survey.report import Report
 
     choices = Choices(
         groups=groups,
@@ -166,18 +168,24 @@ def import_command(
         max_dropped=max_dropped,
         wavelengths=WavelengthScale(wavelength_unit, medium),
     )
+    report = Report()
     try:
         imported = import_survey(
-            list(places), out, choices, force=force, cache=cache, progress=not quiet
+            list(places), out, choices, report=report, force=force, cache=cache, progress=not quiet
         )
     except KeyboardInterrupt as error:
         raise Stopped(f"Stopped; {out} is unchanged.") from error
+    except DataError:
+        if report_file is not None and report.dropped:
+            report.to_csv(report_file)
+            click.echo(f"Wrote {report_file}")
+        raise
     click.echo(import_table(imported.stars))
-    if imported.report.dropped:
-        click.echo("\n" + dropped_table(imported.report))
-    for note in imported.report.notes:
+    if report.dropped:
+        click.echo("\n" + dropped_table(report))
+    for note in report.notes:
         click.echo(f"\n{note}")
     if report_file is not None:
-        imported.to_csv(report_file)
+        report.to_csv(report_file, imported.stars)
         click.echo(f"\nWrote {report_file}")
     click.echo(f"\nWrote {out} ({out.stat().st_size / 1e6:,.1f} MB)")

@@ -44,6 +44,10 @@ _VELOCITY_CODE = {
 }
 ORIGINS = ("PARAM (ASPCAP, calibrated)", "RV code", "FPARAM (ASPCAP, not calibrated)")
 """Where labels of these files come from, the best first."""
+FLAGGED_ORIGINS = (ORIGINS[0], ORIGINS[2])
+"""Origins whose labels ASPCAPFLAG speaks of."""
+# Bits of ASPCAPFLAG: TEFF_BAD, LOGG_BAD and STAR_BAD (Jonsson et al. 2020, AJ 160, 120, table 7).
+_BAD_LABELS = 1 << 16 | 1 << 17 | 1 << 23
 _SECOND = "is a second spectrum from the same light"
 # What astropy raises on damaged files; truncation is a warning that `open_fits` makes an error.
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, UserWarning)
@@ -89,6 +93,9 @@ class ApogeeFiles:
         table = pd.DataFrame.from_records(records).join(canonical(stated, nuisances))
         table["identifier"] = unique(table["identifier"])
         table = _with_best_labels(table, nuisances)
+        if "flagged" in table:  # of all spectra of a star, as its labels are
+            flagged = table["flagged"].astype("boolean").fillna(False).astype(bool)
+            table["flagged"] = flagged.groupby(table["star"]).transform("any")
         table["replaced"] = self._replaced(table)
         places = (table[name] for name in ("file", "kind", "unit", "row"))
         self._places = list(zip(*places, strict=True))
@@ -205,6 +212,7 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
             if column_name(name) in PARAM:
                 value = values[PARAM[column_name(name)]]
                 labels[f"{origin} {name}"] = value if value > MISSING else np.nan
+    flag = int(table["ASPCAPFLAG"][0]) if "ASPCAPFLAG" in table.names else 0
     return [
         {
             "star": star,
@@ -214,6 +222,7 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
             "combined": True,
             "snr": _number(header, "SNR"),
             "velocity": _number(header, "VHELIO"),
+            "flagged": bool(flag & _BAD_LABELS),
             **labels,
         }
     ]

@@ -20,6 +20,7 @@ from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.survey import continuum as continua
+from starbench.tasks.survey.apogee import FLAGGED_ORIGINS
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
 from starbench.tasks.survey.plan import Plan
@@ -51,21 +52,13 @@ class Imported:
     stars: pd.DataFrame
     report: Report
 
-    def to_csv(self, path: Path) -> None:
-        """Write a line for each spectrum: what is known of it, or why it was left out."""
-        dropped = pd.DataFrame(
-            [(each.identifier, each.source, each.sentence) for each in self.report.dropped],
-            columns=["identifier", "source", "left_out"],
-        )
-        with atomic_path(path) as new:
-            pd.concat([self.stars, dropped]).to_csv(new, index=False)
-
 
 def import_survey(
     places: Sequence[Path],
     out: Path,
     choices: Choices,
     *,
+    report: Report | None = None,
     force: bool = False,
     cache: Path | None = None,
     progress: bool = True,
@@ -79,6 +72,8 @@ def import_survey(
     out : pathlib.Path
         HDF5 file to write, atomically.
     choices : Choices
+    report : Report, optional
+        An empty one, which has what was left out even after an error.
     force : bool
         Replace `out`.
     cache : pathlib.Path, optional
@@ -92,7 +87,7 @@ def import_survey(
     """
     if out.exists() and not force:
         raise DataError(f"--out {out} exists; give --force to replace it.")
-    report = Report()
+    report = Report() if report is None else report
     sources = open_sources(
         places,
         report,
@@ -124,6 +119,7 @@ def import_survey(
                 kept += [Kept(star.row, star.snr, star.masked) for star in batch]
             report.check(len(kept), choices.max_dropped)
             _check_splits(file.sizes, report)
+            _note(plan, kept, choices, reading, report)
             file.describe(_provenance(places, choices, sources, reading, report))
     return Imported(_summary(plan, kept), report)
 
@@ -181,6 +177,48 @@ def _check_splits(sizes: dict[str, int], report: Report) -> None:
                 f"Only {sizes[split]} stars are left in {split}{why}; give more stars or other "
                 "--split shares."
             )
+
+
+def _note(
+    plan: Plan, kept: "list[Kept]", choices: Choices, reading: Reading, report: Report
+) -> None:
+    """Say what of the outcome a user might not expect."""
+    table = plan.table.loc[[star.row for star in kept]]
+    siblings = table.groupby("group_number")["split"].transform("size") > 1
+    in_test = table["split"] == "test"
+    if not (siblings & in_test).any():
+        report.note("No star of test has a sibling, so no method can be scored; give --groups.")
+    if (siblings & (table["split"] == "train")).any() and not plan.splits_stated:
+        report.note(
+            "There are too few field stars to train on: groups of siblings are in train, too."
+        )
+    if not plan.splits_stated:
+        several = table.groupby("star")["split"].transform("size") > 1
+        n_stars = table.loc[several, "star"].nunique()
+        if n_stars:
+            report.note(
+                f"{n_stars} of {table['star'].nunique()} stars have several spectra. These are "
+                "siblings, which are not trained on; --spectra combined takes one of each star."
+            )
+    if choices.labels is not None:
+        others = table[table["labels_of"] != choices.labels.name]
+        if len(others):
+            report.note(
+                f"{others['star'].nunique()} stars are not in {choices.labels.name}; their labels "
+                f"are those of {', '.join(sorted(others['labels_of'].unique()))}."
+            )
+    if "flagged" in table:
+        flagged = table[table["flagged"] & table["labels_of"].isin(FLAGGED_ORIGINS)]
+        if len(flagged):
+            report.note(
+                f"ASPCAP flags the labels of {flagged['star'].nunique()} stars as bad, the first "
+                f"of them {flagged['star'].iloc[0]}; give better ones with --labels."
+            )
+    if reading.n_normalised and choices.continuum == "auto":
+        report.note(
+            f"{reading.n_normalised} spectra were divided by a pseudo-continuum; if they are "
+            "normalised already, give --continuum none."
+        )
 
 
 def _provenance(

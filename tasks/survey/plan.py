@@ -32,6 +32,8 @@ class Plan:
         Whether the nuisances of all stars have errors.
     offered : tuple of int
         Number of spectra that each source offers.
+    splits_stated : bool
+        Whether the files state the splits, which are kept.
     """
 
     table: pd.DataFrame
@@ -39,6 +41,7 @@ class Plan:
     elements: tuple[str, ...]
     with_errors: bool
     offered: tuple[int, ...]
+    splits_stated: bool
 
     @classmethod
     def of(cls, sources: Sequence[Source], choices: Choices, report: Report) -> "Plan":
@@ -69,7 +72,8 @@ class Plan:
             _relabel(table, choices.labels, nuisances)
         table = _usable(table, nuisances, report)
         table = _grouped(table, choices.groups, report)
-        table = _split(table, choices.shares, report)
+        stated = choices.shares is None and "split" in table and set(table["split"]) <= set(SPLITS)
+        table = _split(table, choices.shares, report, stated)
         columns = [column for column in map(str, table.columns) if column.startswith(RATIO)]
         elements = [column for column in columns if table[column].notna().all()]
         if len(elements) < len(columns):
@@ -78,13 +82,18 @@ class Plan:
                 f"Abundance ratios that some star lacks are left out: {', '.join(lacking)}."
             )
         errors = [ERROR + name for name in nuisances]
-        with_errors = set(errors) <= set(table) and bool(table[errors].notna().all(axis=None))
+        known = set(errors) <= set(table)
+        with_errors = known and bool(table[errors].notna().all(axis=None))
+        if known and not with_errors and table[errors].notna().any(axis=None):
+            n_lacking = table.loc[table[errors].isna().any(axis=1), "star"].nunique()
+            report.note(f"Errors of labels are left out, since {n_lacking} stars lack them.")
         return cls(
             table,
             tuple(nuisances),
             tuple(column.removeprefix(RATIO) for column in elements),
             with_errors,
             tuple(len(catalogue) for catalogue in catalogues),
+            stated,
         )
 
 
@@ -139,11 +148,11 @@ def _grouped(table: pd.DataFrame, path: Path | None, report: Report) -> pd.DataF
 
 
 def _split(
-    table: pd.DataFrame, shares: tuple[float, float, float] | None, report: Report
+    table: pd.DataFrame, shares: tuple[float, float, float] | None, report: Report, stated: bool
 ) -> pd.DataFrame:
     """Choose the splits, and leave out what others replace."""
     chosen = table["replaced"] == ""
-    if shares is None and "split" in table and set(table["split"]) <= set(SPLITS):
+    if stated:
         return table[chosen].reset_index(drop=True)
     groups = table["group"].copy()
     counts = groups[chosen].value_counts()

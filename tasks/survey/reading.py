@@ -16,6 +16,8 @@ from starbench.tasks.survey.spectra import LIGHT, Piece, Source
 from starbench.tasks.survey.tables import MISSING
 from starbench.tasks.survey.wavelengths import likely_unit
 
+_COARSE = 1.5  # width of a source's pixel, in pixels of the survey, from which it is said
+
 
 class Star(NamedTuple):
     """One spectrum on the survey's pixels."""
@@ -132,6 +134,7 @@ class Reading:
     def _resampled(
         self, piece: Piece, keep: npt.NDArray[np.int64], flux: Spectra, error: Spectra
     ) -> tuple[Spectra, Spectra]:
+        self._note_coarse(piece.wavelength)
         if piece.shift is None:
             return resample(piece.wavelength, flux, error, self.pixels)
         pairs = [
@@ -139,6 +142,18 @@ class Reading:
             for shift, one, its in zip(piece.shift[keep], flux, error, strict=True)
         ]
         return np.concatenate([pair[0] for pair in pairs]), np.concatenate([p[1] for p in pairs])
+
+    def _note_coarse(self, wavelength: Floats) -> None:
+        """Say so if pixels are cut into narrower ones, which share their noise."""
+        inside = (self.pixels >= wavelength[0]) & (self.pixels <= wavelength[-1])
+        if inside.sum() < 2 or len(wavelength) < 2:
+            return
+        ratio = np.median(np.diff(wavelength)) / np.median(np.diff(self.pixels[inside]))
+        if ratio > _COARSE:
+            self._report.note(
+                f"Pixels of the files are {ratio:.1f} times as wide as the survey's, so neighbours "
+                "share noise that counts as independent; give --pixels source to keep them."
+            )
 
     def _drop_outside(self, row: int, wavelength: Floats) -> None:
         if wavelength[0] < self.pixels[-1] and wavelength[-1] > self.pixels[0]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
+from starbench.common.files import atomic_path
 from starbench.tasks.errors import DataError
 
 _NAMED = 5  # examples of a reason that provenance names
@@ -90,6 +93,23 @@ class Report:
             f"{len(bad)} of {len(bad) + n_kept} spectra are bad, more than --max-dropped "
             f"{max_dropped:g} allows; the most frequent fault: {first.sentence}"
         )
+
+    def to_csv(self, path: Path, stars: pd.DataFrame | None = None) -> None:
+        """Write a line for each spectrum: what is known of it, or why it was left out.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+        stars : pandas.DataFrame, optional
+            Of the spectra that were imported.
+        """
+        dropped = pd.DataFrame(
+            [(each.identifier, each.source, each.sentence) for each in self.dropped],
+            columns=["identifier", "source", "left_out"],
+        )
+        with atomic_path(path) as new:
+            table = dropped if stars is None else pd.concat([stars, dropped])
+            table.to_csv(new, index=False)
 
     def provenance(self) -> dict[str, Any]:
         """Return counts and examples for the file, short however much was left out."""
