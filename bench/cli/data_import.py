@@ -168,6 +168,11 @@ def import_command(
         max_dropped=max_dropped,
         wavelengths=WavelengthScale(wavelength_unit, medium),
     )
+    if report_file is not None:
+        if report_file.resolve() == out.resolve():
+            raise click.UsageError("--report and --out are the same file; give two.")
+        if not report_file.parent.is_dir():
+            raise click.UsageError(f"The folder of --report {report_file} does not exist; make it.")
     report = Report()
     try:
         imported = import_survey(

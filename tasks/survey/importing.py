@@ -18,6 +18,7 @@ import pandas as pd
 from starbench.common.files import atomic_path
 from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
+from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.survey import continuum as continua
 from starbench.tasks.survey.apogee import FLAGGED_ORIGINS
@@ -108,7 +109,8 @@ def import_survey(
         report.check(0, choices.max_dropped)
         report.check(0, 0)
         raise DataError(f"SOURCE {places[0]} holds no spectrum that can be used.")
-    n_bytes = 8 * len(plan.table) * len(reading.pixels)
+    # Labels, names and what HDF5 keeps of its chunks take a few per cent more than the spectra.
+    n_bytes = int(8.4 * len(plan.table) * len(reading.pixels)) + 2**23
     kept: list[Kept] = []
     with report_full_disk(out, n_bytes, None, "choose another --out"), atomic_path(out) as new:
         require_disk_space(new, n_bytes)
@@ -121,6 +123,10 @@ def import_survey(
             _check_splits(file.sizes, report)
             _note(plan, kept, choices, reading, report)
             file.describe(_provenance(places, choices, sources, reading, report))
+    try:
+        OwnData(out)
+    except DataError as error:
+        report.note(f"starbench run cannot use this file: {error}")
     return Imported(_summary(plan, kept), report)
 
 
@@ -185,9 +191,10 @@ def _note(
     """Say what of the outcome a user might not expect."""
     table = plan.table.loc[[star.row for star in kept]]
     siblings = table.groupby("group_number")["split"].transform("size") > 1
-    in_test = table["split"] == "test"
-    if not (siblings & in_test).any():
-        report.note("No star of test has a sibling, so no method can be scored; give --groups.")
+    if not (siblings & (table["split"] == "test")).any():
+        report.note(
+            "No star of test has a sibling, so starbench run cannot use this file; give --groups."
+        )
     if (siblings & (table["split"] == "train")).any() and not plan.splits_stated:
         report.note(
             "There are too few field stars to train on: groups of siblings are in train, too."

@@ -225,6 +225,8 @@ class MultimodalRows:
             found["split"] = table["split"]
         if "group" in table:
             found["group"] = table["group"].map(text)
+            if "split" in found:  # equal numbers are siblings within a split
+                found["group"] = found["split"] + " " + found["group"]
         return pd.concat([found, labels], axis=1)
 
     def _first_schema(self) -> Any:

@@ -111,6 +111,9 @@ def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...]) -> Non
         table[column] = np.where(
             known, table["star"].map(labels[column]), table.get(column, np.nan)
         )
+    for name in nuisances:  # the errors of other labels
+        if ERROR + name in table and ERROR + name not in labels:
+            table.loc[known, ERROR + name] = np.nan
     table.loc[known, "labels_of"] = path.name
 
 
@@ -135,16 +138,54 @@ def _usable(table: pd.DataFrame, nuisances: tuple[str, ...], report: Report) -> 
 
 def _grouped(table: pd.DataFrame, path: Path | None, report: Report) -> pd.DataFrame:
     """Add the columns `group`, of names, and `group_number`."""
-    own = table["star"] if "group" not in table else table["group"].fillna(table["star"])
-    table["group"] = own
+    declared = table["group"] if "group" in table else pd.Series(pd.NA, table.index, object)
+    # A star's spectra share its group, of which one or all may state the name.
+    named = declared.notna()
+    several = declared[named].groupby(table["star"]).nunique()
+    for star in several.index[several > 1]:
+        groups = declared[table["star"] == star].dropna().unique()
+        report.drop(
+            star,
+            table.loc[table["star"] == star, "source"].iloc[0],
+            "is in two groups",
+            f"({', '.join(map(str, groups[:3]))}); keep one of them",
+        )
+    left = ~table["star"].isin(several.index[several > 1])
+    table, declared = table[left].reset_index(drop=True), declared[left].reset_index(drop=True)
     if path is not None and len(table):
         n_dropped = len(report.dropped)
         groups = read_groups(path, table["star"], report)
         twice = {each.identifier for each in report.dropped[n_dropped:]}
-        table = table[~table["star"].isin(twice)].reset_index(drop=True)
-        table["group"] = table["star"].map(groups).fillna(table["group"])
+        left = ~table["star"].isin(twice)
+        table, declared = table[left].reset_index(drop=True), declared[left].reset_index(drop=True)
+        declared = table["star"].map(groups).fillna(declared)
+    # One spectrum that states the group of its star is enough.
+    declared = declared.groupby(table["star"]).transform("first")
+    # A star without a group is its own, also where a group has the same name.
+    taken = set(declared.dropna())
+    own = table["star"].map(lambda star: _free_name(star, taken))
+    table["group"] = declared.fillna(own)
     table["group_number"] = pd.factorize(table["group"])[0]
     return table
+
+
+def _free_name(star: str, taken: set[str]) -> str:
+    while star in taken:
+        star = f"star {star}"
+    return star
+
+
+def _check_splits(table: pd.DataFrame) -> None:
+    """Refuse stated splits that part siblings: a method would learn from stars of the test."""
+    for column, what in (("star", "star"), ("group", "group")):
+        parted = table.groupby(column)["split"].nunique()
+        if (parted > 1).any():
+            name = parted.index[parted > 1][0]
+            splits = " and ".join(sorted(table.loc[table[column] == name, "split"].unique()))
+            raise DataError(
+                f"The files state that {what} {name} is in {splits}; correct them, or give "
+                "--split, which shares out the stars anew."
+            )
 
 
 def _split(
@@ -153,7 +194,9 @@ def _split(
     """Choose the splits, and leave out what others replace."""
     chosen = table["replaced"] == ""
     if stated:
-        return table[chosen].reset_index(drop=True)
+        table = table[chosen].reset_index(drop=True)
+        _check_splits(table)
+        return table
     groups = table["group"].copy()
     counts = groups[chosen].value_counts()
     if len(counts) == sum(FEWEST) - 1 and (counts > 1).any():

@@ -79,7 +79,9 @@ def _repair(split: _Numbers, siblings: npt.NDArray[np.bool_], place: np.ndarray)
     for to, kind, fewest in needs:
         while (kind & (split == to)).sum() < fewest:
             sizes = np.bincount(split, minlength=len(SPLITS))
-            can_give = kind & (split != to) & (sizes > np.array(FEWEST))[split]
+            can_give = kind & (split != to)
+            if to != 2 or kind is everything:  # what gives siblings to test is filled up below
+                can_give &= (sizes > np.array(FEWEST))[split]
             if kind is everything and (siblings & (split == 2)).sum() == 1:
                 can_give &= ~(siblings & (split == 2))  # the only siblings of test
             if not can_give.any():

@@ -109,6 +109,8 @@ def test_rows_of_the_multimodal_universe_are_read_with_tables(tmp_path):
             fits.Column("APOGEE_ID", "10A", array=["star1", "star2 "]),
             fits.Column("TEFF", "E", array=[4321.0, -9999.0]),
             fits.Column("LOGG", "E", array=[2.5, 2.5]),
+            fits.Column("TEFF_ERR", "E", array=[50.0, 50.0]),
+            fits.Column("LOGG_ERR", "E", array=[0.2, 0.2]),
         ]
     )
     labels.writeto(tmp_path / "allStar.fits")
@@ -123,7 +125,9 @@ def test_rows_of_the_multimodal_universe_are_read_with_tables(tmp_path):
         assert file["train/identifier"].asstr()[:].tolist() == [
             name for name in stars.index if stars.loc[name, "split"] == "train"
         ]
-        np.testing.assert_array_equal(file["test/nuisance_error"][0], np.float32([60, 0.1]))
+        np.testing.assert_array_equal(
+            file["test/nuisance_error"][:], np.float32([[50, 0.2], [60, 0.1], [60, 0.1]])
+        )
 
 
 @pytest.mark.parametrize("nested", ["struct of lists", "list of structs"])
@@ -316,3 +320,91 @@ def test_real_files_give_what_their_headers_state(tmp_path):
     visits = stars[stars["star"] == "2M17334253-1654573"]
     assert set(visits["split"]) == {"test"} and visits["group"].nunique() == 1
     assert (stars["masked"] < 0.13).all()
+
+
+def grouped(tmp_path, n=12, groups=None, ids=None, **choices):
+    """Import made rows with a column of groups; return the group of each spectrum by identifier."""
+    content = made.rows(n)
+    if groups is not None:
+        content["group"] = groups
+    if ids is not None:
+        content["object_id"] = ids
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    imported = import_survey(
+        [path], tmp_path / "out.h5", Choices(pixels="source", **choices), force=True, progress=False
+    )
+    return imported, imported.stars.set_index("identifier")["group"]
+
+
+def test_a_group_named_like_a_star_does_not_hold_that_star(tmp_path):
+    table = tmp_path / "groups.csv"
+    table.write_text("star,group\nstar5,star1\nstar6,star1\nstar7,1\nstar8,1\n")
+    _, group = grouped(tmp_path)
+    assert group.nunique() == 12
+    imported = import_survey(
+        [tmp_path / "rows.parquet"], tmp_path / "two.h5", Choices(pixels="source", groups=table),
+        progress=False,
+    )  # fmt: skip
+    sizes = imported.stars.groupby("group")["identifier"].agg(list)
+    assert sizes["star1"] == ["star5", "star6"] and sizes["1"] == ["star7", "star8"]
+    assert sizes["star star1"] == ["star1"] and len(sizes) == 10
+
+
+def test_a_star_that_states_two_groups_is_left_out(tmp_path):
+    ids = ["x", "x", *(f"star{n}" for n in range(2, 12))]
+    imported, group = grouped(tmp_path, groups=[*range(2), *range(2, 12)], ids=ids, max_dropped=0.2)
+    assert "x" not in group.index and "x#2" not in group.index
+    assert imported.report.dropped[0].sentence == (
+        "rows.parquet: star x is in two groups (0, 1); keep one of them."
+    )
+
+
+def test_siblings_in_two_stated_splits_are_refused(tmp_path):
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for split in ("train", "validation", "test"):
+        content = made.rows(4)
+        content["object_id"] = [f"{split}{n}" for n in range(3)] + ["same"]
+        if split == "validation":
+            content["object_id"][3] = "other"
+        made.write_rows(folder / f"{split}.parquet", content)
+    with pytest.raises(DataError, match="star same is in test and train; correct them, or give --"):
+        bring(folder, tmp_path / "out.h5", pixels="source")
+    table = tmp_path / "groups.csv"
+    table.write_text("star,group\ntrain0,M67\nvalidation1,M67\nsame,M67\nother,M67\n")
+    imported = bring(
+        folder, tmp_path / "out.h5", pixels="source", groups=table, shares=(0.6, 0.2, 0.2)
+    )
+    assert imported.stars.groupby("group")["split"].nunique().max() == 1
+
+
+def test_errors_of_labels_go_with_the_labels_that_a_table_replaces(tmp_path):
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(12))
+    bring(path, tmp_path / "own.h5", pixels="source")
+    with h5py.File(tmp_path / "own.h5") as file:
+        assert "nuisance_error" in file["train"]
+    labels = tmp_path / "labels.csv"
+    labels.write_text("star,teff,logg\n" + "".join(f"star{n},5{n:03d},2\n" for n in range(12)))
+    bring(path, tmp_path / "new.h5", pixels="source", labels=labels)
+    with h5py.File(tmp_path / "new.h5") as file:
+        assert "nuisance_error" not in file["train"] and (file["train/nuisance"][:, 0] > 4999).all()
+
+
+def test_an_import_says_what_a_user_might_not_expect(tmp_path):
+    content = made.rows(12)
+    content["object_id"][1] = "star0"
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "star,teff,logg,teff_err,logg_err\n"
+        + "".join(f"star{n},5{n:03d},{n / 5},9,1\n" for n in range(11))
+    )
+    notes = " ".join(bring(path, tmp_path / "a.h5", pixels="source", labels=labels).report.notes)
+    assert "1 of 11 stars have several spectra" in notes
+    assert "1 stars are not in labels.csv; their labels are those of columns of the file" in notes
+    assert "12 spectra were divided by a pseudo-continuum" in notes
+    assert "starbench run cannot use" not in notes
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(12))
+    notes = " ".join(bring(path, tmp_path / "b.h5", pixels="source", continuum="none").report.notes)
+    assert "No star of test has a sibling, so starbench run cannot use this file" in notes
+    assert "divided" not in notes
