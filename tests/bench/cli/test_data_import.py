@@ -27,6 +27,19 @@ def test_an_import_says_what_it_read_and_left_out(tmp_path):
     assert table.set_index("identifier").loc["star7#2", "star"] == "star7"
 
 
+def test_the_report_is_written_where_too_much_is_bad(tmp_path):
+    content = made.rows(9)
+    content["logg"][4] = content["logg"][5] = -9999.0
+    rows = made.write_rows(tmp_path / "rows.parquet", content)
+    report = tmp_path / "report.csv"
+    code, output = run(rows, "--out", tmp_path / "s.h5", "--report", report)
+    assert code != 0 and "2 of 9 spectra are bad" in " ".join(output.split())
+    assert pd.read_csv(report)["identifier"].tolist() == ["star4", "star5"]
+    assert not (tmp_path / "s.h5").exists()
+    code, output = run(rows, "--out", tmp_path / "s.h5", "--report", tmp_path / "s.h5")
+    assert code == 2 and "--report and --out are the same file" in " ".join(output.split())
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
