@@ -696,6 +696,8 @@ def _latent_of_split(
         raise ValueError(f"there is no split {split!r}; choose one of {', '.join(sizes)}")
     if task.card.survey:
         stars = np.asarray(latent, np.float32)
+        if stars.ndim == 3 and stars.shape[1] == 1:  # as in the latents.h5 of a run
+            stars = stars[:, 0]
         if stars.ndim != 2 or len(stars) != sizes[split]:
             raise ValueError(
                 f"{name} has shape {list(stars.shape)}; split {split} at scale {scale} needs "

@@ -219,7 +219,9 @@ def splits_table(task: Task, scale: str) -> str:
         else:
             size = np.unique(group, return_counts=True)[1]
             several = (size > 1).sum()
-            line["groups"] = f"{several:,} of {size.max():,} at most" if several else "none"
+            smallest, largest = size[size > 1].min(initial=size.max()), size.max()
+            stars = f"{smallest}" if smallest == largest else f"{smallest} to {largest}"
+            line["groups"] = f"{several:,} of {stars} stars" if several else "none"
             line["field stars"] = f"{(size == 1).sum():,}"
         line["spectra"] = f"{each * len(nuisance):,}"
         for i, (name, unit) in enumerate(

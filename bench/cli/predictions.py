@@ -63,6 +63,8 @@ def predict(
 
     folder = RunFolder(run_folder)
     row = finished_row(folder)
+    if row.scale == "own" and data is None:
+        raise UserError(f"{run_folder} is a run on your own data; give the same file with --data.")
     task = get_task(
         None if data else row.task,
         data=data,
@@ -72,7 +74,7 @@ def predict(
     )
     method_class = None if method is None else get_method(method)
     write_predictions(folder, task, out, method_class, quiet=quiet)
-    click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.0f} MB)")
+    click.echo(f"Wrote {out} ({out.stat().st_size / 1e6:,.1f} MB)")
 
 
 @click.command(

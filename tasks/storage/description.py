@@ -144,8 +144,12 @@ def _card(task: Task, scale: str, fields: Sequence[Field], suffix: str) -> str:
         ]
         lines.append("")
     lines.append(
-        "Written by `starbench data export`; `starbench run --data` and `starbench data import` "
-        "read it."
+        "Written by `starbench data export`. "
+        + (
+            "`starbench data import` brings it into one file, which `starbench run --data` reads."
+            if task.card.survey
+            else "`starbench run --data` and `starbench data import` read it."
+        )
     )
     return "\n".join(lines) + "\n"
 

@@ -255,7 +255,9 @@ def test_a_survey_is_scored_from_arrays(tmp_path):
     ranks = sb.sibling_ranks(stars.composition, stars.group, quiet=True)
     assert (ranks.rank == 1).all() and len(ranks.rank) == 8
     with pytest.raises(ValueError, match=r"split test at scale own needs \[30, d\]"):
-        sb.score(stars.composition[:, None], task)
+        sb.score(stars.composition[:-1], task)
+    again = sb.score(stars.composition[:, None], task)  # as in the latents.h5 of a run
+    assert again.loc["doppelganger_free", "value"] == 1
     with pytest.raises(ValueError, match="reconstructions of a survey are not scored"):
         flux = stars.flux[:, 0]
         sb.score(stars.composition, task, reconstruction=flux, swapped_reconstruction=flux)

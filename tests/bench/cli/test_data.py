@@ -92,7 +92,7 @@ def test_info_verify_and_run_take_a_survey(run, tmp_path):
         "noise errors of each pixel; some may be masked",
         "left out 3 of train: all masked",
         "split groups field stars spectra",
-        "test 2 of 3 at most 25 30",
+        "test 2 of 2 to 3 stars 25 30",
     ):
         assert fact in text
     assert run("verify", "--data", path).exit_code == 0

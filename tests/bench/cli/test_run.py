@@ -116,6 +116,17 @@ def test_predictions_of_a_numpy_program_are_scored(pairs_file, tmp_path, short_p
     assert "are those of ridge regression" in result.output
 
 
+def test_predictions_of_a_run_on_own_data_need_the_data(
+    arguments, pairs_file, toy_file, tmp_path, short_probes
+):
+    assert invoke(*arguments, "--quiet").exit_code == 0
+    refused = invoke("predict", only_run(tmp_path).path, tmp_path / "p.h5")
+    assert "is a run on your own data; give the same file with --data" in refused.output
+    given = ["--data", pairs_file, "--method", f"{toy_file}:Linear", "--quiet"]
+    written = invoke("predict", only_run(tmp_path).path, tmp_path / "p.h5", *given)
+    assert written.exit_code == 0 and (tmp_path / "p.h5").exists(), written.output
+
+
 def test_a_run_on_an_export_has_the_metrics_of_its_source(
     arguments, pairs_file, tmp_path, short_probes
 ):
