@@ -24,6 +24,7 @@ from starbench.tasks.survey import continuum as continua
 from starbench.tasks.survey.apogee import FLAGGED_ORIGINS
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
+from starbench.tasks.survey.multimodal import MultimodalRows
 from starbench.tasks.survey.plan import Plan
 from starbench.tasks.survey.reading import Reading, Star
 from starbench.tasks.survey.report import Report
@@ -121,7 +122,7 @@ def import_survey(
                 kept += [Kept(star.row, star.snr, star.masked) for star in batch]
             report.check(len(kept), choices.max_dropped)
             _check_splits(file.sizes, report)
-            _note(plan, kept, choices, reading, report)
+            _note(plan, kept, choices, sources, reading, report)
             file.describe(_provenance(places, choices, sources, reading, report))
     try:
         OwnData(out)
@@ -186,11 +187,16 @@ def _check_splits(sizes: dict[str, int], report: Report) -> None:
 
 
 def _note(
-    plan: Plan, kept: "list[Kept]", choices: Choices, reading: Reading, report: Report
+    plan: Plan,
+    kept: "list[Kept]",
+    choices: Choices,
+    sources: Sequence[Source],
+    reading: Reading,
+    report: Report,
 ) -> None:
     """Say what of the outcome a user might not expect."""
     table = plan.table.loc[[star.row for star in kept]]
-    siblings = table.groupby("group_number")["split"].transform("size") > 1
+    siblings = table.groupby(["group_number", "split"])["star"].transform("size") > 1
     if not (siblings & (table["split"] == "test")).any():
         report.note(
             "No star of test has a sibling, so starbench run cannot use this file; give --groups."
@@ -200,12 +206,12 @@ def _note(
             "There are too few field stars to train on: groups of siblings are in train, too."
         )
     if not plan.splits_stated:
-        several = table.groupby("star")["split"].transform("size") > 1
+        several = table.groupby(["star", "split"])["group"].transform("size") > 1
         n_stars = table.loc[several, "star"].nunique()
         if n_stars:
             report.note(
-                f"{n_stars} of {table['star'].nunique()} stars have several spectra. These are "
-                "siblings, which are not trained on; --spectra combined takes one of each star."
+                f"{n_stars} of {table['star'].nunique()} stars have several spectra, which are "
+                "siblings and not trained on; --spectra combined takes one of each star."
             )
     if choices.labels is not None:
         others = table[table["labels_of"] != choices.labels.name]
@@ -218,13 +224,14 @@ def _note(
         flagged = table[table["flagged"] & table["labels_of"].isin(FLAGGED_ORIGINS)]
         if len(flagged):
             report.note(
-                f"ASPCAP flags the labels of {flagged['star'].nunique()} stars as bad, the first "
-                f"of them {flagged['star'].iloc[0]}; give better ones with --labels."
+                f"ASPCAP flags labels of {flagged['star'].nunique()} of the stars as bad, first "
+                f"those of {flagged['star'].iloc[0]}; give better ones with --labels."
             )
-    if reading.n_normalised and choices.continuum == "auto":
+    rows = any(isinstance(source, MultimodalRows) for source in sources)
+    if rows and reading.n_normalised and choices.continuum == "auto":
         report.note(
-            f"{reading.n_normalised} spectra were divided by a pseudo-continuum; if they are "
-            "normalised already, give --continuum none."
+            f"{reading.n_normalised} spectra were divided by a pseudo-continuum, as rows do not "
+            "say whether they are normalised; if they are, give --continuum none."
         )
 
 
