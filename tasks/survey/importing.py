@@ -151,7 +151,7 @@ def _batches(first: Star, stars: Iterator[Star]) -> Iterator[list[Star]]:
 
 def _append(file: SurveyFile, batch: list[Star], plan: Plan) -> None:
     rows = np.array([star.row for star in batch])
-    table = plan.table.loc[rows]
+    table = plan.spectra.loc[rows]
     flux = np.stack([star.flux for star in batch])
     error = None
     if batch[0].error is not None:
@@ -195,7 +195,7 @@ def _note(
     report: Report,
 ) -> None:
     """Say what of the outcome a user might not expect."""
-    table = plan.table.loc[[star.row for star in kept]]
+    table = plan.spectra.loc[[star.row for star in kept]]
     siblings = table.groupby(["group_number", "split"])["star"].transform("size") > 1
     if not (siblings & (table["split"] == "test")).any():
         report.note(
@@ -261,7 +261,7 @@ def _provenance(
 
 
 def _summary(plan: Plan, kept: list[Kept]) -> pd.DataFrame:
-    table = plan.table.loc[[star.row for star in kept]]
+    table = plan.spectra.loc[[star.row for star in kept]]
     found = table[["identifier", "star", "group", "split", "source"]].copy()
     found["snr"] = [star.snr for star in kept]
     found["snr_stated"] = table["snr"]

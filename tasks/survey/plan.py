@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.groups import read_groups
 from starbench.tasks.survey.labels import DEFAULT_NUISANCES, ERROR, NUISANCE, RATIO, of_stars
 from starbench.tasks.survey.report import Report
-from starbench.tasks.survey.spectra import Source
+from starbench.tasks.survey.spectra import COMBINED, Source
 from starbench.tasks.survey.splits import DEFAULT_SHARES, FEWEST, assign
 from starbench.tasks.survey.tables import read_table
+
+SPARE_ADVICE = "(--spectra all imports it)"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Plan:
         Number of spectra that each source offers.
     splits_stated : bool
         Whether the files state the splits, which are kept.
+    spare : pandas.DataFrame
+        As `table`, whose index it continues: a combined spectrum of each star with visits, if there
+        is one, which is imported if none of the visits can be used.
     """
 
     table: pd.DataFrame
@@ -42,6 +48,12 @@ class Plan:
     with_errors: bool
     offered: tuple[int, ...]
     splits_stated: bool
+    spare: pd.DataFrame
+
+    @cached_property
+    def spectra(self) -> pd.DataFrame:
+        """The table and the spare spectra."""
+        return self.table if self.spare.empty else pd.concat([self.table, self.spare])
 
     @classmethod
     def of(cls, sources: Sequence[Source], choices: Choices, report: Report) -> "Plan":
@@ -73,7 +85,7 @@ class Plan:
         table = _usable(table, nuisances, report)
         table = _grouped(table, choices.groups, report)
         stated = choices.shares is None and "split" in table and set(table["split"]) <= set(SPLITS)
-        table = _split(table, choices.shares, report, stated)
+        table, spare = _split(table, choices.shares, report, stated)
         columns = [column for column in map(str, table.columns) if column.startswith(RATIO)]
         elements = [column for column in columns if table[column].notna().all()]
         if len(elements) < len(columns):
@@ -94,7 +106,12 @@ class Plan:
             with_errors,
             tuple(len(catalogue) for catalogue in catalogues),
             stated,
+            _complete(spare, elements + (errors if with_errors else [])),
         )
+
+
+def _complete(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    return table[table[columns].notna().all(axis=1)] if columns else table
 
 
 def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...]) -> None:
@@ -190,13 +207,13 @@ def _check_splits(table: pd.DataFrame) -> None:
 
 def _split(
     table: pd.DataFrame, shares: tuple[float, float, float] | None, report: Report, stated: bool
-) -> pd.DataFrame:
-    """Choose the splits, and leave out what others replace."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Choose the splits, leave out what others replace, and return it and what is spare."""
     chosen = table["replaced"] == ""
     if stated:
         table = table[chosen].reset_index(drop=True)
         _check_splits(table)
-        return table
+        return table, table.iloc[:0]
     groups = table["group"].copy()
     counts = groups[chosen].value_counts()
     if len(counts) == sum(FEWEST) - 1 and (counts > 1).any():
@@ -210,15 +227,16 @@ def _split(
                 f"{star}, from {source}, counts as a field star, and what is chosen by validation "
                 "means little."
             )
-    for row in table[~chosen].itertuples():
-        report.drop(
-            row.identifier,
-            row.source,
-            str(row.replaced),
-            "(--spectra all imports it)",
-            is_bad=False,
-        )
+    is_spare = ~chosen & (table["replaced"] == COMBINED)
+    is_spare &= ~table["star"].where(is_spare).duplicated() & table["star"].isin(
+        table.loc[chosen, "star"]
+    )
+    for row in table[~chosen & ~is_spare].itertuples():
+        report.drop(row.identifier, row.source, str(row.replaced), SPARE_ADVICE, is_bad=False)
+    others = table.loc[is_spare]
     table = table[chosen].reset_index(drop=True)
     if len(table):
         table["split"] = assign(list(groups[chosen]), shares or DEFAULT_SHARES)
-    return table
+        split_of = table.drop_duplicates("star").set_index("star")["split"]
+        others = others.assign(split=others["star"].map(split_of))
+    return table, others.set_axis(range(len(table), len(table) + len(others)))

@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from starbench.common.progress import bar
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.survey import continuum as continua
-from starbench.tasks.survey.plan import Plan
+from starbench.tasks.survey.plan import SPARE_ADVICE, Plan
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.resample import resample
-from starbench.tasks.survey.spectra import LIGHT, Piece, Source
+from starbench.tasks.survey.spectra import COMBINED, LIGHT, Piece, Source
 from starbench.tasks.survey.tables import MISSING
 from starbench.tasks.survey.wavelengths import likely_unit
 
@@ -61,7 +62,23 @@ class Reading:
         self.stars = self._read()
 
     def _read(self) -> Iterator[Star]:
-        table = self._plan.table
+        """Yield all spectra that can be used, then spare ones of stars that have none."""
+        spare = self._plan.spare
+        if spare.empty:
+            yield from self._of(self._plan.table)
+            return
+        name = self._plan.table["star"].to_numpy()
+        found = set()
+        for star in self._of(self._plan.table):
+            found.add(name[star.row])
+            yield star
+        is_lost = ~spare["star"].isin(found)
+        for row in spare[~is_lost].itertuples():
+            self._report.drop(row.identifier, row.source, COMBINED, SPARE_ADVICE, is_bad=False)
+        if is_lost.any():
+            yield from self._of(spare[is_lost])
+
+    def _of(self, table: pd.DataFrame) -> Iterator[Star]:
         with bar(label="import", total=len(table), unit="star", quiet=not self._progress) as count:
             for number, source in enumerate(self._sources):
                 of_source = table[table["source_number"] == number]
@@ -171,5 +188,5 @@ class Reading:
         )
 
     def _drop(self, row: int, reason: str, advice: str) -> None:
-        identifier, source = self._plan.table.loc[row, ["identifier", "source"]]
+        identifier, source = self._plan.spectra.loc[row, ["identifier", "source"]]
         self._report.drop(identifier, source, reason, advice)

@@ -31,6 +31,8 @@ from starbench.tasks.arrays import Floats, Spectra
 
 LIGHT = 299_792.458  # km/s
 CHUNK_BYTES = 2**25  # of flux that a reader holds at once
+COMBINED = "is combined from visits that are imported"
+"""Why a spectrum is replaced that takes the place of its star's visits if none can be used."""
 
 
 @dataclass(frozen=True)

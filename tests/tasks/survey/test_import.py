@@ -408,3 +408,19 @@ def test_an_import_says_what_a_user_might_not_expect(tmp_path):
     notes = " ".join(bring(path, tmp_path / "b.h5", pixels="source", continuum="none").report.notes)
     assert "No star of test has a sibling, so starbench run cannot use this file" in notes
     assert "divided" not in notes
+
+
+def test_a_combined_spectrum_stands_in_for_visits_that_cannot_be_used(tmp_path):
+    folder = tmp_path / "apogee"
+    folder.mkdir()
+    for seed in range(6):
+        path = folder / f"apStar-{seed}.fits"
+        made.write_ap_star(path, f"star{seed}", seed, 2 if seed < 2 else 1)
+    with fits.open(folder / "apStar-1.fits", mode="update") as file:
+        file[1].data[2:] = np.nan  # its two visits
+    imported = bring(folder, tmp_path / "survey.h5", max_dropped=0.3)
+    stars = imported.stars.set_index("identifier")
+    assert set(stars.index) == {"star0/visit1", "star0/visit2", *(f"star{n}" for n in range(1, 6))}
+    assert stars.loc["star1", "split"] in ("train", "validation", "test")
+    assert imported.report.counts(bad=False) == {"is combined from visits that are imported": 1}
+    assert imported.report.counts(bad=True) == {"has all its pixels masked": 2}
