@@ -8,6 +8,8 @@ hold a table for each spectrograph, with rows for combined spectra and for visit
 hold the combined spectrum, divided by ASPCAP's pseudo-continuum.
 """
 
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -49,8 +51,12 @@ FLAGGED_ORIGINS = (ORIGINS[0], ORIGINS[2])
 # Bits of ASPCAPFLAG: TEFF_BAD, LOGG_BAD and STAR_BAD (Jonsson et al. 2020, AJ 160, 120, table 7).
 _BAD_LABELS = 1 << 16 | 1 << 17 | 1 << 23
 _SECOND = "is a second spectrum from the same light"
-# What astropy raises on damaged files; truncation is a warning that `open_fits` makes an error.
-_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, UserWarning)
+# What damaged files raise; truncation is a warning that `open_fits` makes an error.
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, UserWarning),
+    *(EOFError, zlib.error),
+)
+_GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 
 
 class ApogeeFiles:
@@ -84,9 +90,10 @@ class ApogeeFiles:
                     found = {"file": number, "kind": _kind(file), "source": path.name}
                     records += [{**record, **found} for record in _records(file, nuisances)]
             except DataError as error:
-                self._report.drop("", path.name, str(error).rstrip("."), "")
-            except _UNREADABLE as error:
+                self._drop_other(path, error)
+            except _unreadable() as error:
                 self._drop_unreadable(path, error)
+        records = [record for record in records if self._has_name(record)]
         if not records:
             return pd.DataFrame()
         stated = pd.DataFrame.from_records([record.pop("labels", {}) for record in records])
@@ -108,10 +115,27 @@ class ApogeeFiles:
             try:
                 with open_fits(self._paths[number]) as file:
                     pieces = [_spectrum(file, *self._places[row][1:], int(row)) for row in of_file]
-            except _UNREADABLE as error:
+            except _unreadable() as error:
                 self._drop_unreadable(self._paths[number], error)
                 continue
             yield from pieces
+
+    def _has_name(self, record: dict[str, Any]) -> bool:
+        """Return whether a spectrum names its star; without, strangers would be siblings."""
+        if record["star"]:
+            return True
+        names = "SDSS_ID" if record["kind"] == "mwm" else "OBJ or OBJID"
+        self._report.drop("", record["source"], "has no name", f"; give its header {names}")
+        return False
+
+    def _drop_other(self, path: Path, error: DataError) -> None:
+        """Report a file that lacks what it should hold, or that ends before it."""
+        try:
+            _require_whole(path)
+        except _UNREADABLE as damage:
+            self._drop_unreadable(path, damage)
+        else:
+            self._report.drop("", path.name, str(error).rstrip("."), "")
 
     def _drop_unreadable(self, path: Path, error: Exception) -> None:
         self._report.drop(
@@ -133,12 +157,31 @@ class ApogeeFiles:
         return replaced
 
 
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what damaged files raise; of astropy, which is optional, only once it is there."""
+    try:
+        from astropy.io.fits import VerifyError
+    except ImportError:
+        return _UNREADABLE
+    return (*_UNREADABLE, VerifyError)
+
+
+def _require_whole(path: Path) -> None:
+    """Raise an error if a compressed file is damaged, which astropy takes for its end."""
+    with path.open("rb") as file:
+        is_compressed = file.read(len(_GZIP)) == _GZIP
+    if is_compressed:
+        with gzip.open(path) as content:
+            while content.read(2**20):
+                pass
+
+
 def _stated_nuisances(path: Path) -> tuple[str, ...] | None:
     """Return the nuisances of files that starbench wrote."""
     try:
         with open_fits(path) as file:
             names = file[0].header.get(NUISANCES) if MARK in file[0].header else None
-    except _UNREADABLE:
+    except _unreadable():
         return None  # which the catalogue reports
     return tuple(str(names).split(",")) if names else None
 
@@ -176,7 +219,7 @@ def _records(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]
 
 def _of_ap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
     header = file[0].header
-    star = text(header["OBJID"])
+    star = _name(header["OBJID"])
     n_rows = 1 if file[1].header["NAXIS"] == 1 else file[1].header["NAXIS2"]
     _require_data(file, (1, 2, 3))
     labels = {
@@ -202,7 +245,7 @@ def _of_ap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, A
 def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:
     header, table = file[0].header, file[4].data
     _require_data(file, (1, 2))
-    star = text(header.get("OBJ") or table["APOGEE_ID"][0])
+    star = _name(header.get("OBJ")) or text(table["APOGEE_ID"][0])
     labels = {}
     for origin, column in ((ORIGINS[0], "PARAM"), (ORIGINS[2], "FPARAM")):
         if column not in table.names:
@@ -231,7 +274,7 @@ def _of_aspcap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[st
 def _of_starbench(file: "HDUList") -> dict[str, Any]:
     """Return the record of a file that starbench wrote, with all that it says."""
     header, data = file[0].header, file[4].data
-    star = text(header["OBJ"])
+    star = _name(header["OBJ"])
     labels = {name.lower(): float(data[name][0]) for name in data.names[2:]}
     return {
         "star": star,
@@ -262,7 +305,8 @@ def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]
 
         for row in range(len(table)):
             star = text(table["obj"][row]) if "obj" in names else ""
-            star = star or text(file[0].header.get("SDSS_ID", table["sdss_id"][row]))
+            star = star or _name(file[0].header.get("SDSS_ID"))
+            star = star or (_name(table["sdss_id"][row].item()) if "sdss_id" in names else "")
             labels = {
                 f"{ORIGINS[1]} {name}": column(f"doppler_{column_name(name)}", row)
                 for name in nuisances
@@ -328,6 +372,13 @@ def _wavelength(header: "Header", n_pixels: int) -> Floats:
     medium = "air" if kind.startswith("AWAV") or header.get("VACUUM") in (0, False) else "vacuum"
     unit = "log10" if is_log else str(header.get("CUNIT1", "") or "angstrom")
     return vacuum_angstrom(values, unit, medium, "its header")
+
+
+def _name(value: object) -> str:
+    """Return the name of a star; empty where a header has none, or a number that stands for it."""
+    if isinstance(value, int):
+        return text(value) if value > 0 else ""
+    return text(value) if isinstance(value, str | float) else ""
 
 
 def _require_data(file: "HDUList", numbers: tuple[int, ...]) -> None:
