@@ -1,5 +1,7 @@
 """Wavelengths as files give them, to Angstrom in vacuum."""
 
+import unicodedata
+
 import numpy as np
 
 from starbench.tasks.arrays import Floats
@@ -9,19 +11,40 @@ from starbench.tasks.synthesis.wavelengths import air_to_vacuum
 UNITS = {
     "angstrom": 1.0,
     "angstroms": 1.0,
+    "angstroem": 1.0,
+    "ångström": 1.0,
+    "ångstrom": 1.0,
+    "ang": 1.0,
     "a": 1.0,
     "aa": 1.0,
+    "å": 1.0,
     "nm": 10.0,
+    "nanometer": 10.0,
+    "nanometers": 10.0,
+    "nanometre": 10.0,
+    "nanometres": 10.0,
     "um": 1e4,
+    "\u03bcm": 1e4,  # the Greek letter, which also stands for the micro sign
     "micron": 1e4,
+    "microns": 1e4,
+    "micrometer": 1e4,
+    "micrometers": 1e4,
+    "micrometre": 1e4,
+    "micrometres": 1e4,
     "m": 1e10,
 }
-"""Length of units in Angstrom, by their names in lower case."""
+"""Length of units in Angstrom, by their names in lower case and Unicode's form NFKC."""
 LOG = "log10"
 """The unit of log10 of Angstrom."""
 
 
-def vacuum_angstrom(values: np.ndarray, unit: str, medium: str, place: str) -> Floats:
+def vacuum_angstrom(
+    values: np.ndarray,
+    unit: str,
+    medium: str,
+    place: str,
+    advice: str = "give --wavelength-unit angstrom, nm, um or log10",
+) -> Floats:
     """Return wavelengths in Angstrom in vacuum.
 
     Parameters
@@ -33,6 +56,8 @@ def vacuum_angstrom(values: np.ndarray, unit: str, medium: str, place: str) -> F
         ``vacuum``, ``air`` or ``unknown``, which is taken as vacuum.
     place : str
         What they belong to, for the error message.
+    advice : str
+        What to do about an unknown unit, for the error message.
 
     Raises
     ------
@@ -45,16 +70,13 @@ def vacuum_angstrom(values: np.ndarray, unit: str, medium: str, place: str) -> F
     array([16004.372, 16005.372])
     """
     values = np.asarray(values, np.float64)
-    name = unit.strip().lower()
+    name = unicodedata.normalize("NFKC", unit).strip().lower()
     if name == LOG:
         values = 10**values
     elif name in UNITS:
         values = values * UNITS[name]
     else:
-        raise DataError(
-            f"{place} has wavelengths in {unit!a}; give --wavelength-unit angstrom, nm, um or "
-            "log10."
-        )
+        raise DataError(f"{place} has wavelengths in {unit!a}; {advice}.")
     if not np.isfinite(values).all() or not (np.diff(values) > 0).all() or len(values) < 2:
         raise DataError(
             f"{place} has wavelengths that do not increase; sort its pixels by wavelength."
