@@ -26,6 +26,12 @@ class OwnFile:
     source : str, optional
         What it is a copy of, for messages.
 
+    Attributes
+    ----------
+    label : str
+        Goes before the names of groups, and of stars without an identifier; empty if there is no
+        other source, whose names may be the same.
+
     Raises
     ------
     DataError
@@ -34,11 +40,16 @@ class OwnFile:
 
     def __init__(self, path: Path, source: str | None = None):
         self.name = source or str(path)
+        self.label = ""
         self._file = PairsFile(path, self.name)
         about = self._file.about
         self.nuisances: tuple[str, ...] | None = about.nuisance_names
         self._wavelength: Floats = vacuum_angstrom(
-            about.wavelength, about.wavelength_unit, about.wavelength_medium, self.name
+            about.wavelength,
+            about.wavelength_unit,
+            about.wavelength_medium,
+            self.name,
+            "correct the attribute unit of its dataset wavelength to Angstrom, nm, um or log10",
         )
         self.pixels: Floats | None = self._wavelength
         self._each = 1 if self._file.survey else 2  # spectra in a row
@@ -74,10 +85,12 @@ class OwnFile:
         names = self._file.identifiers(split)
         if names is None:
             width = len(str(n - 1))
-            names = [f"{split}-{row:0{width}d}" for row in range(n)]
+            start = f"{self.label}/" if self.label else ""
+            names = [f"{start}{split}-{row:0{width}d}" for row in range(n)]
         group = self._file.groups(split) if self._file.survey else np.arange(n)
         nuisance, composition = self._file.labels(split)
         halves = ("",) if each == 1 else ("a", "b")
+        start = f"{self.label} {split}" if self.label else split
         found = {
             "identifier": [name + half for name in names for half in halves],
             "star": np.repeat(names, each),
@@ -87,7 +100,7 @@ class OwnFile:
             "snr": np.nan,
             "labels_of": "the file",
             "split": split,
-            "group": [f"{split} {number}" for number in np.repeat(group, each)],
+            "group": [f"{start} {number}" for number in np.repeat(group, each)],
         }
         table = pd.DataFrame(found)
         for column, name in enumerate(about.nuisance_names):

@@ -1,5 +1,6 @@
 """Which reader a file or folder needs."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from starbench.tasks.survey.tables import FITS
 
 _HDF5 = (".h5", ".hdf5")
 _PARQUET = (".parquet",)
+_LABEL = 40  # characters of a file's name that become part of other names
 
 
 def open_sources(
@@ -32,7 +34,9 @@ def open_sources(
     ----------
     places : sequence of pathlib.Path
         Files, or folders that are searched for files at any depth, in the order of their names.
+        What is given more than once, also through links, is read once.
     report : Report
+        Gets a note of it.
     spectra : str
         See `starbench.tasks.survey.apogee.ApogeeFiles`.
     wavelengths : WavelengthScale
@@ -47,19 +51,39 @@ def open_sources(
     """
     fits: list[Path] = []
     parquet: list[Path] = []
-    sources: list[Source] = []
+    own: list[OwnFile] = []
+    seen: set[Path] = set()
+    repeated: list[Path] = []
+
+    def is_new(path: Path) -> bool:
+        real = path.resolve()
+        if real in seen:
+            repeated.append(path)
+            return False
+        seen.add(real)
+        return True
+
     for place in places:
         if not place.exists():
             raise DataError(f"SOURCE {place} does not exist; give files or folders of spectra.")
         if place.is_dir() and _is_pairs(place):
             from starbench.tasks.own.hugging_face import open_table
 
-            sources.append(OwnFile(open_table(place, cache, progress=progress).path, str(place)))
+            if is_new(place):
+                own.append(OwnFile(open_table(place, cache, progress=progress).path, str(place)))
             continue
-        files = _files(place)
+        files = [path for path in _files(place) if is_new(path)]
         fits += [path for path in files if path.name.lower().endswith(FITS)]
         parquet += [path for path in files if path.suffix.lower() in _PARQUET]
-        sources += [OwnFile(path) for path in files if path.suffix.lower() in _HDF5]
+        own += [OwnFile(path) for path in files if path.suffix.lower() in _HDF5]
+    if repeated:
+        report.note(
+            f"{len(repeated)} files were given more than once, first {repeated[0].name}; each is "
+            "imported once."
+        )
+    if len(own) + bool(parquet) + bool(fits) > 1:
+        _label(own)
+    sources: list[Source] = [*own]
     if parquet:
         sources.append(MultimodalRows(parquet, report, wavelengths))
     if fits:
@@ -70,6 +94,14 @@ def open_sources(
             "Multimodal Universe, or HDF5 files."
         )
     return sources
+
+
+def _label(own: Sequence[OwnFile]) -> None:
+    """Give each file a label, so that its groups and unnamed stars are not those of another."""
+    names = [Path(source.name).stem[:_LABEL] for source in own]
+    counts = Counter(names)
+    for number, (source, name) in enumerate(zip(own, names, strict=True), 1):
+        source.label = name if counts[name] == 1 else f"{name} ({number})"
 
 
 def _files(place: Path) -> list[Path]:
