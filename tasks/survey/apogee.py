@@ -22,6 +22,7 @@ import pandas as pd
 from starbench.common.text import one_line
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.errors import DataError
+from starbench.tasks.storage.about import MAX_PIXELS
 from starbench.tasks.survey.labels import NUISANCE, canonical, column_name
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
@@ -32,9 +33,14 @@ from starbench.tasks.survey.wavelengths import vacuum_angstrom
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
 
-# Keywords of files that starbench wrote: that it did, the split, the group, names of nuisances.
-MARK, SPLIT, GROUP, NUISANCES = "STARBNCH", "SPLIT", "GROUP", "NUISANCE"
-_BIG_ERROR = 1e9  # APOGEE sets the error of a pixel without data to 1e10
+# Keywords of files that starbench wrote: that it did, the split, the group, names of nuisances,
+# the fingerprint of the survey.
+MARK, SPLIT, GROUP, NUISANCES, SURVEY = "STARBNCH", "SPLIT", "GROUP", "NUISANCE", "SURVEY"
+PIXELS = "PIXELS"
+"""Extension of such files with the first pixel of each range of the survey's, and that after it."""
+MASKED = 1e10
+"""Error of a masked pixel in such files; APOGEE too gives it to a pixel without data."""
+_BIG_ERROR = 1e9
 # Columns of PARAM and FPARAM by the nuisance they hold.
 PARAM = {"teff": 0, "logg": 1, "m_h": 3, "vsini": 7}
 # Keywords of the headers of apStar files, before and since data release 16.
@@ -72,12 +78,12 @@ class ApogeeFiles:
         one combined spectrum; or all, although combined ones share the noise of their visits.
     """
 
-    pixels: Floats | None = None
-
     def __init__(self, paths: Sequence[Path], report: Report, spectra: str = "visits"):
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"
         self._paths, self._report, self._spectra = list(paths), report, spectra
-        self.nuisances: tuple[str, ...] | None = _stated_nuisances(self._paths[0])
+        self.nuisances: tuple[str, ...] | None
+        self.pixels: Floats | None
+        self.nuisances, self.pixels = _stated(self._paths[0])
         # File, its kind, and the table and row of each spectrum.
         self._places: list[tuple[int, str, int, int]] = []
 
@@ -94,6 +100,7 @@ class ApogeeFiles:
             except _unreadable() as error:
                 self._drop_unreadable(path, error)
         records = [record for record in records if self._has_name(record)]
+        _keep_apart(records)
         if not records:
             return pd.DataFrame()
         stated = pd.DataFrame.from_records([record.pop("labels", {}) for record in records])
@@ -115,6 +122,9 @@ class ApogeeFiles:
             try:
                 with open_fits(self._paths[number]) as file:
                     pieces = [_spectrum(file, *self._places[row][1:], int(row)) for row in of_file]
+            except DataError as error:
+                self._drop_other(self._paths[number], error)
+                continue
             except _unreadable() as error:
                 self._drop_unreadable(self._paths[number], error)
                 continue
@@ -157,6 +167,15 @@ class ApogeeFiles:
         return replaced
 
 
+def _keep_apart(records: list[dict[str, Any]]) -> None:
+    """Tell, in place, the groups of several surveys apart, whose numbers are the same."""
+    surveys = [record.pop(SURVEY, "") for record in records]
+    if len(set(surveys)) > 1:
+        for record, survey in zip(records, surveys, strict=True):
+            if survey:
+                record["group"] = f"{survey} {record['group']}"
+
+
 def _unreadable() -> tuple[type[Exception], ...]:
     """Return what damaged files raise; of astropy, which is optional, only once it is there."""
     try:
@@ -176,14 +195,28 @@ def _require_whole(path: Path) -> None:
                 pass
 
 
-def _stated_nuisances(path: Path) -> tuple[str, ...] | None:
-    """Return the nuisances of files that starbench wrote."""
+def _stated(path: Path) -> tuple[tuple[str, ...] | None, Floats | None]:
+    """Return the nuisances and the wavelengths of files that starbench wrote."""
     try:
         with open_fits(path) as file:
-            names = file[0].header.get(NUISANCES) if MARK in file[0].header else None
+            header = file[0].header
+            if MARK not in header:
+                return None, None
+            names = header.get(NUISANCES)
+            return tuple(str(names).split(",")) if names else None, _stated_pixels(file)
     except _unreadable():
-        return None  # which the catalogue reports
-    return tuple(str(names).split(",")) if names else None
+        return None, None  # which the catalogue reports
+
+
+def _stated_pixels(file: "HDUList") -> Floats | None:
+    """Return the wavelengths of the survey's pixels; older files do not state them."""
+    if PIXELS not in file or file[1].header["NAXIS1"] > MAX_PIXELS:
+        return None
+    wavelength = _wavelength(file[1].header, file[1].header["NAXIS1"])
+    used = np.zeros(len(wavelength), bool)
+    for start, stop in native(file[PIXELS].data):
+        used[max(0, start) : max(0, stop)] = True
+    return wavelength[used] if used.any() else None
 
 
 def _kind(file: "HDUList") -> str | None:
@@ -287,6 +320,7 @@ def _of_starbench(file: "HDUList") -> dict[str, Any]:
         "labels_of": "the file",
         "split": header[SPLIT],
         "group": f"{header[SPLIT]} {header[GROUP]}",
+        SURVEY: str(header.get(SURVEY, "")),
         "labels": labels,
     }
 
@@ -348,7 +382,10 @@ def _spectrum(file: "HDUList", kind: str, unit: int, row: int, index: int) -> Pi
         if kind == "apStar":
             bits = native(np.atleast_2d(file[3].data)[row])
         wavelength = _wavelength(file[1].header, len(flux))
-    masked = (error >= _BIG_ERROR) | (flux == 0)  # ASPCAP sets the flux of bad pixels to 0
+    if kind == "starbench":  # whose pixels outside the survey hold zeros
+        masked = (error == MASKED) | ((error == 0) & (flux == 0))
+    else:
+        masked = (error >= _BIG_ERROR) | (flux == 0)  # ASPCAP sets the flux of bad pixels to 0
     if bits is not None:
         masked |= is_bad(bits)
     error = np.where(masked, np.inf, error)
@@ -371,7 +408,8 @@ def _wavelength(header: "Header", n_pixels: int) -> Floats:
     is_log = "LOG" in kind or bool(header.get("DC-FLAG", 0))
     medium = "air" if kind.startswith("AWAV") or header.get("VACUUM") in (0, False) else "vacuum"
     unit = "log10" if is_log else str(header.get("CUNIT1", "") or "angstrom")
-    return vacuum_angstrom(values, unit, medium, "its header")
+    advice = "correct CUNIT1 to angstrom, nm or um"
+    return vacuum_angstrom(values, unit, medium, "its header", advice)
 
 
 def _name(value: object) -> str:

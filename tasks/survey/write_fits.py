@@ -1,8 +1,9 @@
 """A star as a FITS file of the structure of APOGEE's aspcapStar files, which `apogee` reads.
 
 Extension 1 is the flux on the apStar grid, 2 its error, 3 the best model (zeros: there is none), 4
-a table with PARAM and the labels. A masked pixel has the flux 0 and the error 1e10; the gaps
-between detectors have 0 in both.
+a table with PARAM and the labels, 5 the ranges of the grid that are pixels of the survey. A masked
+pixel has the flux 0 and the error 1e10; what is no pixel of the survey, such as the gaps between
+detectors, has 0 in both.
 """
 
 from pathlib import Path
@@ -13,14 +14,23 @@ import numpy.typing as npt
 
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import About
-from starbench.tasks.survey.apogee import GROUP, MARK, NUISANCES, PARAM, SPLIT
+from starbench.tasks.survey.apogee import (
+    GROUP,
+    MARK,
+    MASKED,
+    NUISANCES,
+    PARAM,
+    PIXELS,
+    SPLIT,
+    SURVEY,
+)
 from starbench.tasks.survey.labels import column_name
 from starbench.tasks.survey.tables import MISSING
+from starbench.tasks.survey.wavelengths import vacuum_angstrom
 from starbench.tasks.survey.write import Stars
 from starbench.tasks.synthesis.wavelengths import LOG_START, LOG_STEP
 
 N_PIXELS = 8575
-_MASKED = 1e10
 _OFF = 0.02  # of a pixel
 
 
@@ -32,7 +42,14 @@ def grid_pixels(about: About) -> npt.NDArray[np.int64]:
     DataError
         If they are not on that grid.
     """
-    place = (np.log10(about.wavelength) - LOG_START) / LOG_STEP
+    wavelength = vacuum_angstrom(
+        about.wavelength,
+        about.wavelength_unit,
+        about.wavelength_medium,
+        "The survey",
+        "correct their unit to Angstrom, nm, um or log10, or give --format hdf5",
+    )
+    place = (np.log10(wavelength) - LOG_START) / LOG_STEP
     pixels = np.round(place).astype(np.int64)
     if (np.abs(place - pixels) > _OFF).any() or pixels.min() < 0 or pixels.max() >= N_PIXELS:
         raise DataError(
@@ -63,12 +80,12 @@ def write_stars(
     labels = [_labels(stars, row, about) for row in range(len(stars.flux))]
     width = max(18, *(len(name.encode()) for name in stars.identifier))
     # astropy takes longer to make headers than to write spectra, so all stars share theirs.
-    file = _file(split, stars, about, list(labels[0]), width)
-    primary, flux, error, _, table = file
+    file = _file(split, stars, about, list(labels[0]), width, pixels)
+    primary, flux, error, _, table = file[:5]
     for row, values in enumerate(labels):
         measured = np.isfinite(stars.error[row])
         flux.data[pixels] = np.where(measured, stars.flux[row], 0)
-        error.data[pixels] = np.where(measured, stars.error[row], _MASKED)
+        error.data[pixels] = np.where(measured, stars.error[row], MASKED)
         primary.header["OBJ"] = stars.identifier[row]
         primary.header[GROUP] = int(stars.group[row])
         table.data["APOGEE_ID"] = stars.identifier[row]
@@ -80,7 +97,14 @@ def write_stars(
         file.writeto(path, output_verify="ignore" if row else "exception")
 
 
-def _file(split: str, stars: Stars, about: About, labels: list[str], width: int) -> Any:
+def _file(
+    split: str,
+    stars: Stars,
+    about: About,
+    labels: list[str],
+    width: int,
+    pixels: npt.NDArray[np.int64],
+) -> Any:
     """Return the HDUs of a star, to be filled."""
     from astropy.io import fits
 
@@ -92,6 +116,7 @@ def _file(split: str, stars: Stars, about: About, labels: list[str], width: int)
             SPLIT: split,
             GROUP: (int(stars.group[0]), "equal numbers are siblings"),
             NUISANCES: ",".join(about.nuisance_names),
+            SURVEY: (str(about.facts.get("fingerprint", "")), "fingerprint of the survey"),
             "VRAD": (0.0, "Doppler shift of this spectrum (km/s)"),
         }
     )
@@ -109,7 +134,11 @@ def _file(split: str, stars: Stars, about: About, labels: list[str], width: int)
         fits.Column("PARAM", "9E", array=param),
         *(fits.Column(name, "E", array=np.zeros(1, np.float32)) for name in labels),
     ]
-    return fits.HDUList([primary, *images, fits.BinTableHDU.from_columns(columns)])
+    table = fits.BinTableHDU.from_columns(columns)
+    ends = np.flatnonzero(np.diff(pixels) != 1)
+    ranges = np.stack([pixels[[0, *(ends + 1)]], pixels[[*ends, -1]] + 1], axis=1)
+    used = fits.ImageHDU(ranges.astype(np.int16), name=PIXELS)
+    return fits.HDUList([primary, *images, table, used])
 
 
 def _labels(stars: Stars, row: int, about: About) -> dict[str, np.float32]:
