@@ -1,11 +1,14 @@
 """Export of a task whose splits hold stars: HDF5, rows of the Multimodal Universe, FITS."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from starbench.common.hdf5_guards import open_hdf5
 from starbench.tasks.base import Task
@@ -13,11 +16,19 @@ from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import About
 from starbench.tasks.storage.description import describe
-from starbench.tasks.survey.tables import text
+from starbench.tasks.survey.labels import column_name
+from starbench.tasks.survey.tables import STAR_NAMES, text
 from starbench.tasks.survey.write import Stars, SurveyFile
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+# Columns that each format has besides labels, or that an import looks for.
+_RESERVED = {
+    "parquet": {"spectrum", "object_id", "group", "restframe", "source", "split", *STAR_NAMES},
+    "fits": {"apogee_id", "param"},
+}
+_CHECKED_BYTES = 2**25  # of errors that are held at once
 
 
 def export_survey(
@@ -47,8 +58,12 @@ def export_survey(
     Raises
     ------
     DataError
-        If the format does not hold what the task has.
+        If the format does not hold what the task has, or a name of it.
     """
+    if form in _RESERVED:
+        _check_labels(form, about)
+    if form == "fits":
+        _check_ascii(task, scale, about)
 
     def stars(split: str) -> Iterator[tuple[int, Stars]]:
         for first, each in _stars(task, scale, split, split in with_composition):
@@ -94,14 +109,93 @@ def _stars(
 def identifiers(task: Task, scale: str, split: str) -> list[str]:
     """Return the name of each star of a split: that of its file, or its number in the split."""
     n_stars, path = task.sizes(scale)[split], task.data_file(scale)
+    numbered = [f"{split}-{row:07d}" for row in range(n_stars)]
     if path is not None and h5py.is_hdf5(path):
         with open_hdf5(path) as file:
-            if f"{split}/identifier" in file and len(file[f"{split}/identifier"]) == n_stars:
-                return [text(name) for name in file[f"{split}/identifier"][()]]
-    return [f"{split}-{row:07d}" for row in range(n_stars)]
+            if f"{split}/identifier" in file:
+                names = [text(name) for name in file[f"{split}/identifier"][()]]
+                if len(names) != n_stars and f"{split}/error" in file:
+                    kept = _measured(file[f"{split}/error"])
+                    names = [name for name, keep in zip(names, kept, strict=True) if keep]
+                if len(names) == n_stars:
+                    return [name or other for name, other in zip(names, numbered, strict=True)]
+    return numbered
+
+
+def _measured(error: h5py.Dataset) -> npt.NDArray[np.bool_]:
+    """Return which stars have a pixel that is not masked; `OwnData` leaves the others out."""
+    step = max(1, _CHECKED_BYTES // (8 * error.shape[-1]))
+    found = [
+        np.isfinite(error[start : start + step].astype(np.float32)).any(axis=-1)
+        for start in range(0, len(error), step)
+    ]
+    return np.concatenate(found)
+
+
+def _check_labels(form: str, about: About) -> None:
+    """Check that each label has a column of its own, under its name in lower case.
+
+    Raises
+    ------
+    DataError
+        With a label that has not.
+    """
+    advice = "rename it, or give --format hdf5"
+    labels = (*about.nuisance_names, *about.elements)
+    of_nuisances = {column_name(name): name for name in about.nuisance_names}
+    errors = {
+        column: name
+        for nuisance, name in of_nuisances.items()
+        for column in (f"{nuisance}_err", f"e_{nuisance}")
+    }
+    counts = Counter(map(column_name, labels))
+    for name in labels:
+        column = column_name(name)
+        if counts[column] > 1:
+            other = next(x for x in reversed(labels) if column_name(x) == column)
+            raise DataError(
+                f"--format {form} has one column {column} for the labels {name} and {other}; "
+                "rename one of them, or give --format hdf5."
+            )
+        if column in errors:
+            raise DataError(
+                f"--format {form} has a column {column} for the error of {errors[column]}, not for "
+                f"the label {name}; {advice}."
+            )
+        if column in _RESERVED[form] or not column.strip():
+            raise DataError(
+                f"--format {form} has no column {column} for the label {name}, as imports find "
+                f"other things there; {advice}."
+            )
+
+
+def _check_ascii(task: Task, scale: str, about: About) -> None:
+    """Check that headers of FITS hold all names.
+
+    Raises
+    ------
+    DataError
+        With a label or a star of which they do not hold the name.
+    """
+    advice = "rename it, or give --format hdf5 or parquet"
+    for name in (*about.nuisance_names, *about.elements):
+        if not (name.isascii() and name.isprintable()):
+            raise DataError(f"--format fits does not hold the label {name!a}; {advice}.")
+    for name in about.nuisance_names:
+        if "," in name or name != name.strip():
+            raise DataError(
+                f"--format fits lists labels between commas, so it does not hold {name!a}; "
+                f"{advice}."
+            )
+    for split in SPLITS:
+        for name in identifiers(task, scale, split):
+            if not (name.isascii() and name.isprintable()):
+                raise DataError(f"--format fits does not hold the star {name!a}; {advice}.")
 
 
 def _write_hdf5(out: Path, about: About, stars: Any) -> None:
+    # Its stars have errors in place of a declared noise; readers refuse files with both.
+    about = replace(about, snr=None)
     names = (about.nuisance_names, about.nuisance_units, about.elements)
     with SurveyFile(out, about.wavelength, *names, about=about) as file:
         for split in SPLITS:

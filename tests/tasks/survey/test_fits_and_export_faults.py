@@ -9,7 +9,10 @@ import pytest
 from astropy.io import fits
 from support import survey_files as made
 
+from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.registry import get_task
+from starbench.tasks.storage.export import export
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.importing import Imported, import_survey
 
@@ -127,3 +130,116 @@ def test_an_unknown_unit_of_a_survey_is_to_be_corrected_in_it(tmp_path):
     path = own_file(tmp_path / "own.h5", 1, names=True, unit="")
     with pytest.raises(DataError, match="in ''; correct the attribute unit of its dataset wavel"):
         bring(path, tmp_path / "out.h5")
+
+
+def opened(path: Path, tmp_path: Path) -> Task:
+    task = get_task(data=path, cache=tmp_path / "cache")
+    task.prepare("own", progress=False)
+    return task
+
+
+def changed(path: Path, **values: object) -> Path:
+    """Replace attributes of a survey, or with two underscores in them its datasets."""
+    with h5py.File(path, "r+") as file:
+        for name, value in values.items():
+            if "__" in name:
+                del file[name.replace("__", "/")]
+                file[name.replace("__", "/")] = value
+            else:
+                file.attrs[name] = value
+    return path
+
+
+def test_fits_keep_pixels_and_values_of_a_survey(tmp_path):
+    path = own_file(tmp_path / "own.h5", 1, names=True)
+    with h5py.File(path, "r+") as file:
+        for split, name, value in (("test", "flux", 0), ("train", "error", 2e9)):
+            values = file[f"{split}/{name}"][:]
+            values[0, 3], values[1, 4] = value, 0.5
+            file[f"{split}/{name}"][...] = values
+        wavelength = made.WAVELENGTH[np.r_[1000:1030, 1040:1050, 1051, 1060:1079]]
+        file["wavelength"][...] = wavelength
+    export(opened(path, tmp_path), "own", tmp_path / "out", "fits", progress=False)
+    assert bring(tmp_path / "out", tmp_path / "back.h5").report.dropped == []
+    with h5py.File(path) as before, h5py.File(tmp_path / "back.h5") as after:
+        np.testing.assert_array_equal(after["wavelength"][:], wavelength)
+        for split in ("train", "validation", "test"):
+            masked = np.isinf(before[f"{split}/error"][:])
+            expected = np.where(masked, 1, before[f"{split}/flux"][:])
+            np.testing.assert_array_equal(after[f"{split}/flux"][:], expected)
+            for name in ("error", "nuisance", "composition", "identifier"):
+                np.testing.assert_array_equal(
+                    after[f"{split}/{name}"][:], before[f"{split}/{name}"][:]
+                )
+
+
+def test_older_fits_without_their_pixels_are_read(tmp_path):
+    path = own_file(tmp_path / "own.h5", 1, names=True)
+    export(opened(path, tmp_path), "own", tmp_path / "out", "fits", progress=False)
+    for each in (tmp_path / "out").rglob("*.fits"):
+        with fits.open(each) as file:
+            file[:5].writeto(each, overwrite=True)
+    assert len(bring(tmp_path / "out", tmp_path / "back.h5").stars) == 18
+    with h5py.File(tmp_path / "back.h5") as file:
+        assert file["train/flux"].shape == (9, 7214)
+
+
+def test_groups_of_two_surveys_in_fits_stay_apart(tmp_path):
+    for seed in (1, 2):
+        path = own_file(tmp_path / f"own{seed}.h5", seed, names=True)
+        out = tmp_path / "fits" / str(seed)
+        export(opened(path, tmp_path), "own", out, "fits", progress=False)
+    stars = bring(tmp_path / "fits", tmp_path / "both.h5").stars
+    assert len(stars) == 36
+    assert stars[stars["split"] == "test"].groupby("group").size().tolist() == [3] * 4
+
+
+def test_an_export_with_a_declared_noise_can_be_opened(tmp_path):
+    path = own_file(tmp_path / "own.h5", 1, names=True)
+    with h5py.File(path, "r+") as file:
+        for split in ("train", "validation", "test"):
+            del file[f"{split}/error"]
+        file.attrs["snr"] = 10.0
+    export(opened(path, tmp_path), "own", tmp_path / "out.h5", progress=False)
+    assert opened(tmp_path / "out.h5", tmp_path).has_errors
+    bring(tmp_path / "out.h5", tmp_path / "back.h5")
+    with h5py.File(tmp_path / "back.h5") as file:
+        assert np.unique(file["test/error"][:]).tolist() == [np.float32(0.1)]
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "sentence"),
+    [
+        ("fits", {"nuisance_names": ["Teff", "\u03be"]}, r"the label '\\u03be'; "),
+        ("fits", {"nuisance_names": ["Teff", "a,b"]}, "between commas, so it does not hold 'a,b'"),
+        ("fits", {"nuisance_names": ["Teff", "param"]}, "has no column param for the label param"),
+        ("fits", {"validation__identifier": ["a", "\xe9", "b"]}, r"hold the star '\\xe9'; rename"),
+        ("fits", {"validation__identifier": ["a", "b\nc", "b"]}, r"hold the star 'b\\nc'; rename"),
+        ("fits", {"nuisance_names": ["A", "a"]}, "one column a for the labels A and a; rename one"),
+        ("parquet", {"nuisance_names": ["A", "a"]}, "one column a for the labels A and a; rename"),
+        ("parquet", {"nuisance_names": ["fe_h", "a"]}, "fe_h for the labels fe_h and Fe/H; rename"),
+        ("parquet", {"nuisance_names": ["a", "a_err"]}, "a_err for the error of a, not for the l"),
+        ("parquet", {"nuisance_names": ["Group", "a"]}, "no column group for the label Group, as"),
+        ("parquet", {"nuisance_names": ["spectrum", "a"]}, "no column spectrum for the label spec"),
+        ("parquet", {"nuisance_names": ["star", "a"]}, "no column star for the label star, as imp"),
+    ],
+)
+def test_names_that_a_format_does_not_hold_are_refused(tmp_path, form, values, sentence):
+    path = changed(own_file(tmp_path / "own.h5", 1, names=True), **values)
+    with pytest.raises(DataError, match=sentence) as caught:
+        export(opened(path, tmp_path), "own", tmp_path / "out", form, progress=False)
+    assert "--format hdf5" in str(caught.value) and not (tmp_path / "out").exists()
+    export(opened(path, tmp_path), "own", tmp_path / "out.h5", progress=False)
+    assert len(bring(tmp_path / "out.h5", tmp_path / "back.h5").stars) == 18
+
+
+def test_stars_beside_one_without_pixels_keep_their_names(tmp_path):
+    path = own_file(tmp_path / "own.h5", 1, names=True)
+    with h5py.File(path, "r+") as file:
+        file["train/error"][2] = np.inf
+    task = get_task(data=path, cache=tmp_path / "cache", max_dropped=0.2)
+    export(task, "own", tmp_path / "out.h5", progress=False)
+    with h5py.File(tmp_path / "out.h5") as file:
+        names = [name.decode() for name in file["train/identifier"][:]]
+        assert names == [f"s1_train_{row}" for row in range(9) if row != 2]
+        assert len(file["test/identifier"]) == 6
