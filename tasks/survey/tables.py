@@ -14,10 +14,14 @@ from starbench.tasks.errors import DataError
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
+    from pyarrow import Table as ArrowTable
+    from pyarrow.parquet import ParquetFile
 
 FITS = (".fits", ".fit", ".fits.gz", ".fz")
 STAR_NAMES = ("star", "identifier", "apogee_id", "object_id", "sdss_id", "source_id", "obj", "id")
 """Names of the column that identifies a star, in lower case, the first found being taken."""
+_AS_TEXT = frozenset((*STAR_NAMES, "group", "cluster", "cluster_name", "siblings"))
+"""Columns of CSV that are text even where they look like numbers or like missing values."""
 MISSING = -9990.0
 """Numbers at or below it stand for missing ones: APOGEE writes -9999."""
 
@@ -74,9 +78,9 @@ def read_table(path: Path, option: str) -> pd.DataFrame:
         if name.endswith(FITS):
             table = _fits_table(path)
         elif name.endswith(".parquet"):
-            table = pd.read_parquet(path)
+            table = _parquet_table(path)
         elif name.endswith((".csv", ".csv.gz")):
-            table = pd.read_csv(path)
+            table = _csv_table(path)
         else:
             raise DataError(
                 f"{option} {path} is of an unknown kind; give a file .csv, .parquet or .fits."
@@ -89,6 +93,43 @@ def read_table(path: Path, option: str) -> pd.DataFrame:
         ) from error
     table.columns = [str(column).strip().lower() for column in table.columns]
     return table.loc[:, ~table.columns.duplicated()]
+
+
+def open_parquet(path: Path) -> "ParquetFile":
+    """Open a Parquet file so that damage is found and little is held in memory.
+
+    Pages with a checksum, such as starbench writes, are verified.
+    """
+    import pyarrow.parquet as pq
+
+    # Arrow would hold the columns of a whole row group before it decodes them.
+    return pq.ParquetFile(
+        path, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
+    )
+
+
+def plain_columns(table: "ArrowTable") -> pd.DataFrame:
+    """Return columns as pandas', of integers exactly: with floats for nulls, large ones merge."""
+    found: pd.DataFrame = table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+    return found
+
+
+def _parquet_table(path: Path) -> pd.DataFrame:
+    with open_parquet(path) as file:
+        return plain_columns(file.read())
+
+
+def _csv_table(path: Path) -> pd.DataFrame:
+    names = pd.read_csv(path, nrows=0).columns
+    # A converter gets what the file has; pandas would make 1 of 0001, and nothing of NA.
+    as_text = {name: _csv_text for name in names if str(name).strip().lower() in _AS_TEXT}
+    return pd.read_csv(path, converters=as_text)
+
+
+def _csv_text(value: str) -> str:
+    """Return text without the decimals that pandas writes after integers beside empty cells."""
+    whole = value.strip().removesuffix(".0")
+    return whole if whole.isdecimal() else value
 
 
 def _fits_table(path: Path) -> pd.DataFrame:
@@ -116,13 +157,18 @@ def native(values: Any) -> np.ndarray:
 def text(value: object) -> str:
     """Return an identifier as text: without spaces around it, or the marks of Python's bytes.
 
+    What is missing gives empty text.
+
     Examples
     --------
-    >>> text("b'2M00000019-1924498' "), text(42), text(42.0)
-    ('2M00000019-1924498', '42', '42')
+    >>> text("b'2M00000019-1924498' "), text(42), text(42.0), text(None)
+    ('2M00000019-1924498', '42', '42', '')
     """
+    if value is None or value is pd.NA or value is pd.NaT or value != value:
+        return ""
     if isinstance(value, bytes):
-        value = value.decode(errors="replace")
+        # Bytes of a fixed length end with zeros; those that are no text stay distinct.
+        value = value.rstrip(b"\0").decode(errors="backslashreplace")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     found = str(value).strip()
@@ -132,7 +178,7 @@ def text(value: object) -> str:
 
 
 def star_column(table: pd.DataFrame, place: str) -> pd.Series:
-    """Return the identifiers of a table.
+    """Return the identifiers of a table as text, empty where they are missing.
 
     Raises
     ------
@@ -141,7 +187,7 @@ def star_column(table: pd.DataFrame, place: str) -> pd.Series:
     """
     for name in STAR_NAMES:
         if name in table.columns:
-            return table[name].map(text)
+            return pd.Series([text(value) for value in table[name]], table.index, object)
     raise DataError(
         f"{place} has the columns {listed(list(table.columns))}; name the column of stars "
         f"{STAR_NAMES[0]} (or {', '.join(STAR_NAMES[1:])})."
@@ -158,10 +204,25 @@ def numbers(values: Any) -> np.ndarray:
 def unique(names: pd.Series) -> pd.Series:
     """Return names with a number after each that stands for another spectrum of a name.
 
+    Numbers that would make the name of another spectrum are skipped.
+
     Examples
     --------
     >>> unique(pd.Series(["a", "b", "a"])).tolist()
     ['a', 'b', 'a#2']
+    >>> unique(pd.Series(["a", "a", "a#2"])).tolist()
+    ['a', 'a#3', 'a#2']
     """
-    again = names.groupby(names).cumcount()
-    return names.where(again == 0, names + "#" + (again + 1).astype(str))
+    again = names.duplicated().to_numpy()
+    found = names.to_numpy(object, copy=True)
+    taken = set(found)
+    counts: dict[str, int] = {}
+    for place in np.flatnonzero(again):
+        name = found[place]
+        number = counts.get(name, 1) + 1
+        while f"{name}#{number}" in taken:
+            number += 1
+        counts[name] = number
+        found[place] = f"{name}#{number}"
+        taken.add(found[place])
+    return pd.Series(found, names.index, object)
