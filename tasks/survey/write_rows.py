@@ -38,7 +38,10 @@ class RowsFile:
         self._schema = schema.with_metadata({ABOUT: about.to_json()})
         # Only what repeats from row to row gains from a dictionary.
         repeated = [f"{SPECTRUM}.{name}.list.element" for name in ("lambda", "lsf_sigma")]
-        self._writer = pq.ParquetWriter(path, self._schema, use_dictionary=repeated)
+        # Without checksums, readers take damaged pages for data.
+        self._writer = pq.ParquetWriter(
+            path, self._schema, use_dictionary=repeated, write_page_checksum=True
+        )
 
     def write(self, batches: Iterable[Stars]) -> None:
         """Write all stars and close the file."""
@@ -96,7 +99,8 @@ def fields(about: About, with_error: bool, with_nuisance_error: bool) -> list[Fi
             Field("error", "cr:Float32", "standard deviation; infinite where masked", shape),
         ]
     parts += [
-        Field("lambda", "cr:Float32", f"wavelength [{about.wavelength_unit}]", shape),
+        # In float32, fine pixels are not those of the survey, and would be resampled on import.
+        Field("lambda", "cr:Float64", f"wavelength [{about.wavelength_unit}]", shape),
         Field("mask", "sc:Boolean", "true where the pixel is bad", shape),
         Field("lsf_sigma", "cr:Float32", "width of the line spread; not known", shape),
     ]
@@ -120,6 +124,7 @@ def _arrow(field: Field) -> pa.DataType:
         return pa.struct([(part.name, pa.list_(_arrow(part))) for part in field.parts])
     return {
         "cr:Float32": pa.float32(),
+        "cr:Float64": pa.float64(),
         "sc:Boolean": pa.bool_(),
         "sc:Text": pa.string(),
         "sc:Integer": pa.int64(),
