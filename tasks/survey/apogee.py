@@ -26,7 +26,7 @@ from starbench.tasks.storage.about import MAX_PIXELS
 from starbench.tasks.survey.labels import NUISANCE, canonical, column_name
 from starbench.tasks.survey.pixel_bits import is_bad
 from starbench.tasks.survey.report import Report
-from starbench.tasks.survey.spectra import Piece
+from starbench.tasks.survey.spectra import COMBINED, Piece
 from starbench.tasks.survey.tables import MISSING, native, open_fits, text, unique
 from starbench.tasks.survey.wavelengths import vacuum_angstrom
 
@@ -158,7 +158,7 @@ class ApogeeFiles:
         single = ~table["combined"]
         if self._spectra == "visits":
             has_visits = single.groupby(table["star"]).transform("any")
-            replaced[table["combined"] & has_visits] = "is combined from visits that are imported"
+            replaced[table["combined"] & has_visits] = COMBINED
             replaced[table["combined"] & ~has_visits & _again(table, table["combined"])] = _SECOND
         elif self._spectra == "combined":
             usable = table["combined"] | (single.groupby(table["star"]).transform("sum") == 1)
