@@ -201,6 +201,10 @@ class MultimodalRows:
             for row in members[~right]:
                 self._drop(rows[row], f"has {name} of another length than lambda", "; correct it")
             members = members[right]
+        if not length:
+            for row in members:
+                self._drop(rows[row], "has no spectrum", "; leave it out")
+            return None
         if fields.mask is not None and fields.error is None:
             masked = np.array([columns[fields.mask].of(row).any() for row in members], bool)
             for row in members[masked]:
