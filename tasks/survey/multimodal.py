@@ -459,7 +459,8 @@ def _mask(array: Any) -> npt.NDArray[np.bool_]:
         return unknown | is_bad(array.fill_null(0).to_numpy(zero_copy_only=False))
     values = _floats(array)
     known = np.isfinite(values)
-    return is_bad(np.where(known, values, 0)) | ~known
+    masked: npt.NDArray[np.bool_] = is_bad(np.where(known, values, 0)) | ~known
+    return masked
 
 
 def _split_of(path: Path) -> str:
