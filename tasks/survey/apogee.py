@@ -84,6 +84,7 @@ class ApogeeFiles:
         self.nuisances: tuple[str, ...] | None
         self.pixels: Floats | None
         self.nuisances, self.pixels = _stated(self._paths[0])
+        self.units: dict[str, str] = {}  # those of the nuisances that APOGEE has are known
         # File, its kind, and the table and row of each spectrum.
         self._places: list[tuple[int, str, int, int]] = []
 

@@ -44,7 +44,7 @@ def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
         )
     table = table[table[column].notna()]
     found = pd.DataFrame({"star": star_column(table, place), "group": table[column].map(text)})
-    found = found[found["group"] != ""].drop_duplicates()
+    found = found[(found["group"] != "") & (found["star"] != "")].drop_duplicates()
     known = found["star"].isin(set(stars))
     if not known.any():
         first = "" if found.empty else f", such as {found['star'].iloc[0]}"

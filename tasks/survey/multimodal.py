@@ -73,7 +73,7 @@ class MultimodalRows:
     ----------
     paths : sequence of pathlib.Path
     report : Report
-        Gets the files that cannot be read.
+        Gets the files that cannot be read, and the rows without a name.
     wavelengths : WavelengthScale
 
     Raises
@@ -95,6 +95,9 @@ class MultimodalRows:
             self._wavelengths = WavelengthScale(unit, medium)
             self.pixels = vacuum_angstrom(found.wavelength, unit, medium, self.name)
         self.nuisances = None if found is None else found.nuisance_names
+        self.units: dict[str, str] = {}
+        if found is not None:
+            self.units = dict(zip(found.nuisance_names, found.nuisance_units, strict=True))
         _fields(schema, self.name)
         self._is_ours = found is not None
 
@@ -234,12 +237,9 @@ class MultimodalRows:
         nameless = (stars == "").to_numpy(bool)
         # HDF5 does not hold text with such a character.
         with_zero = stars.str.contains("\0", regex=False).to_numpy(bool)
-        first = np.repeat(
-            np.cumsum([0, *(each.n_rows for each in self._files)])[:-1],
-            [each.n_rows for each in self._files],
-        )
+        rows = np.concatenate([np.arange(each.n_rows) for each in self._files])
         for row in np.flatnonzero(nameless):
-            place = f"in row {row - first[row]}"  # which is all that tells such stars apart
+            place = f"in row {rows[row]}"  # which is all that tells such stars apart
             self._report.drop(place, sources[row], "has no name", "; give it one in object_id")
         for row in np.flatnonzero(with_zero):
             name = stars[row].replace("\0", "\\0")
@@ -276,7 +276,8 @@ class MultimodalRows:
                 ),
             }
         )
-        if set(splits) == set(SPLITS):
+        # Of files, as a split may have lost all its stars.
+        if {_split_of(each.path) for each in self._files if each.n_rows} == set(SPLITS):
             found["split"] = splits
         if "group" in table:
             found["group"] = table["group"]
@@ -456,11 +457,11 @@ def _mask(array: Any) -> npt.NDArray[np.bool_]:
         return np.asarray(array.fill_null(True).to_numpy(zero_copy_only=False), bool)
     if pa.types.is_integer(array.type):
         unknown = np.asarray(array.is_null().to_numpy(zero_copy_only=False), bool)
-        return unknown | is_bad(array.fill_null(0).to_numpy(zero_copy_only=False))
+        bits: npt.NDArray[np.int64] = array.fill_null(0).to_numpy(zero_copy_only=False)
+        return unknown | is_bad(bits)
     values = _floats(array)
-    known = np.isfinite(values)
-    masked: npt.NDArray[np.bool_] = is_bad(np.where(known, values, 0)) | ~known
-    return masked
+    known: npt.NDArray[np.bool_] = np.abs(values) < 2**62  # which NaN is not
+    return ~known | is_bad(np.where(known, values, 0).astype(np.int64))
 
 
 def _split_of(path: Path) -> str:

@@ -44,6 +44,7 @@ class OwnFile:
         self._file = PairsFile(path, self.name)
         about = self._file.about
         self.nuisances: tuple[str, ...] | None = about.nuisance_names
+        self.units = dict(zip(about.nuisance_names, about.nuisance_units, strict=True))
         self._wavelength: Floats = vacuum_angstrom(
             about.wavelength,
             about.wavelength_unit,

@@ -25,6 +25,7 @@ def open_sources(
     *,
     spectra: str,
     wavelengths: WavelengthScale,
+    besides: Path,
     cache: Path | None,
     progress: bool,
 ) -> list[Source]:
@@ -40,6 +41,8 @@ def open_sources(
     spectra : str
         See `starbench.tasks.survey.apogee.ApogeeFiles`.
     wavelengths : WavelengthScale
+    besides : pathlib.Path
+        A file that is none of the sources, though it may lie among them: that of an earlier import.
     cache : pathlib.Path, optional
         Folder of the copies of Hugging Face data sets of pairs.
     progress : bool
@@ -53,6 +56,7 @@ def open_sources(
     parquet: list[Path] = []
     own: list[OwnFile] = []
     seen: set[Path] = set()
+    written = besides.resolve()
     repeated: list[Path] = []
 
     def is_new(path: Path) -> bool:
@@ -72,7 +76,7 @@ def open_sources(
             if is_new(place):
                 own.append(OwnFile(open_table(place, cache, progress=progress).path, str(place)))
             continue
-        files = [path for path in _files(place) if is_new(path)]
+        files = [path for path in _files(place) if path.resolve() != written and is_new(path)]
         fits += [path for path in files if path.name.lower().endswith(FITS)]
         parquet += [path for path in files if path.suffix.lower() in _PARQUET]
         own += [OwnFile(path) for path in files if path.suffix.lower() in _HDF5]

@@ -73,11 +73,14 @@ class Source(Protocol):
         Wavelengths [Angstrom, vacuum] of a survey that starbench wrote, which imports keep.
     nuisances : tuple of str or None
         Nuisances of such a survey.
+    units : dict of str to str
+        Units of nuisances, as far as the files state them.
     """
 
     name: str
     pixels: Floats | None
     nuisances: tuple[str, ...] | None
+    units: dict[str, str]
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Return the catalogue, with the labels of these nuisances where the source has them."""

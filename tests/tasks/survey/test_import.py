@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from support import survey_files as made
+from support.surveys import write_survey
 
 from starbench.tasks.errors import DataError
 from starbench.tasks.survey.choices import Choices, WavelengthScale
@@ -424,3 +425,22 @@ def test_a_combined_spectrum_stands_in_for_visits_that_cannot_be_used(tmp_path):
     assert stars.loc["star1", "split"] in ("train", "validation", "test")
     assert imported.report.counts(bad=False) == {"is combined from visits that are imported": 1}
     assert imported.report.counts(bad=True) == {"has all its pixels masked": 2}
+
+
+def test_an_earlier_import_among_the_sources_is_not_a_source(tmp_path):
+    made.write_rows(tmp_path / "rows.parquet", made.rows(12))
+    out = tmp_path / "survey.h5"
+    for force in (False, True):
+        imported = import_survey(
+            [tmp_path], out, Choices(pixels="source"), force=force, progress=False
+        )
+        assert len(imported.stars) == 12 and imported.report.dropped == []
+
+
+def test_units_of_nuisances_pass_through_an_import(tmp_path):
+    path = write_survey(tmp_path / "survey.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["nuisance_names"], file.attrs["nuisance_units"] = ["Teff", "J"], ["K", "mag"]
+    bring(path, tmp_path / "again.h5")
+    with h5py.File(tmp_path / "again.h5") as file:
+        assert file.attrs["nuisance_units"].tolist() == ["K", "mag"]

@@ -95,6 +95,19 @@ def test_rows_without_a_name_are_left_out(tmp_path, nothing):
         bring(path, max_dropped=0.1)
 
 
+def test_files_of_rows_without_names_are_refused(tmp_path):
+    path = write(tmp_path / "r.parquet", content(object_id=[None] * N))
+    with pytest.raises(DataError, match=r"10 of 10 spectra are bad.* star in row 0 has no name"):
+        bring(path)
+    write(tmp_path / "train.parquet", content())
+    for split in ("validation", "test"):
+        names = ["star8", *([None] * (N - 1))] if split == "test" else [None] * N
+        write(tmp_path / f"{split}.parquet", content(object_id=names))
+    path.unlink()
+    with pytest.raises(DataError, match="Only 0 stars are left in validation"):
+        bring(tmp_path)
+
+
 @pytest.mark.parametrize("groups", [[1, 1, 2, 2] + [None] * 6, ["1", "1", "2", "2"] + [""] * 6])
 def test_stars_without_a_group_are_field_stars(tmp_path, groups):
     imported = bring(write(tmp_path / "r.parquet", content(group=groups)))
@@ -228,6 +241,25 @@ def test_fine_pixels_come_back_as_they_were_exported(tmp_path, first, step, unit
     parts = described["recordSet"][0]["field"][0]["subField"]
     (kind,) = (part["dataType"] for part in parts if part["name"] == "lambda")
     assert kind == "cr:Float64"
+
+
+def test_exports_with_wavelengths_in_float32_are_still_read(tmp_path):
+    for form in ("parquet", "hdf5"):
+        export(ToySurvey(), "tiny", tmp_path / form, form, progress=False)
+    for path in (tmp_path / "parquet").glob("*.parquet"):
+        table = pq.read_table(path)
+        kinds = [
+            pa.field(each.name, pa.list_(pa.float32())) if each.name == "lambda" else each
+            for each in table.schema.field("spectrum").type
+        ]
+        older = table.column("spectrum").cast(pa.struct(kinds))
+        pq.write_table(
+            table.set_column(0, "spectrum", older).replace_schema_metadata(table.schema.metadata),
+            path,
+        )
+    bring(tmp_path / "parquet", continuum="auto", pixels=None)
+    with h5py.File(tmp_path / "hdf5") as one, h5py.File(tmp_path / "survey.h5") as two:
+        np.testing.assert_array_equal(one["test/flux"][:], two["test/flux"][:])
 
 
 def test_damaged_pages_of_an_export_are_not_read_as_data(tmp_path):
