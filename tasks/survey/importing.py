@@ -117,9 +117,7 @@ def import_survey(
     with report_full_disk(out, n_bytes, None, "choose another --out"), atomic_path(out) as new:
         require_disk_space(new, n_bytes)
         stated = {name: unit for source in sources for name, unit in source.units.items()}
-        units = tuple(
-            stated.get(name, UNITS.get(column_name(name), "")) for name in plan.nuisances
-        )
+        units = tuple(stated.get(name, UNITS.get(column_name(name), "")) for name in plan.nuisances)
         with SurveyFile(new, reading.pixels, plan.nuisances, units, plan.elements) as file:
             for batch in _batches(first, reading.stars):
                 _append(file, batch, plan)

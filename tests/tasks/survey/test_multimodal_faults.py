@@ -101,7 +101,7 @@ def test_files_of_rows_without_names_are_refused(tmp_path):
         bring(path)
     write(tmp_path / "train.parquet", content())
     for split in ("validation", "test"):
-        names = ["star8", *([None] * (N - 1))] if split == "test" else [None] * N
+        names = ["other", *([None] * (N - 1))] if split == "test" else [None] * N
         write(tmp_path / f"{split}.parquet", content(object_id=names))
     path.unlink()
     with pytest.raises(DataError, match="Only 0 stars are left in validation"):
