@@ -17,7 +17,7 @@ pytestmark = pytest.mark.outside
 ROOT = Path(__file__).parents[2]
 SOURCES = ("bench", "methods", "tasks", "leaderboard", "pyproject.toml", "setup.py", "README.md",
            "LICENSE")  # fmt: skip
-MAX_WHEEL_BYTES = 25_000_000
+MAX_WHEEL_BYTES = 45_000_000  # ranks of some 500 rows take 25
 N_ROWS = len(list((ROOT / "leaderboard" / "rows").glob("*.json")))
 
 

@@ -116,7 +116,7 @@ def test_a_hostile_history_is_refused(add, run, directory, text, words):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"flux": np.full(N_PIXELS, np.nan, np.float32)}, "`flux` should hold numbers between"),
+        ({"flux": np.full(N_PIXELS, np.inf, np.float32)}, "`flux` should hold numbers between"),
         ({"flux": np.ones((N_PIXELS, 2))}, "`flux` should be 1 to"),
         ({"flux": np.ones(N_PIXELS, int)}, "`flux` should be 1 to"),
         ({"flux": np.ones(2_000_000, np.float16)}, "`flux` should be 1 to"),
