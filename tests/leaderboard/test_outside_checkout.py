@@ -93,6 +93,7 @@ def test_methods_are_compared_on_the_shipped_rows(user):
     assert list(user.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_data_frame_has_all_shipped_rows(user):
     code = (
         "from starbench.leaderboard.frame import rows_frame; rows = rows_frame(); "

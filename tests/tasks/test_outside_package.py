@@ -47,7 +47,9 @@ def test_a_task_of_another_package_keeps_the_contract(user):
     assert all(line.endswith(" None") for line in lines), lines
 
 
-@pytest.mark.parametrize("method", ["pca", "polynomial-residual"])
+@pytest.mark.parametrize(
+    "method", ["pca", pytest.param("polynomial-residual", marks=pytest.mark.slow)]
+)
 def test_methods_run_on_a_task_of_another_package(user, method):
     user.run("starbench", "run", "--task", "my-task", "--method", method, "--scale", "tiny",
              "--quiet", "--threads", "1", "--device", "cpu")  # fmt: skip

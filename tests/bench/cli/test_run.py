@@ -150,9 +150,17 @@ def test_a_run_on_an_export_has_the_metrics_of_its_source(
 
 @pytest.mark.parametrize(
     ("names", "units", "n_pixels"),
-    [(("T",), ("K",), 1), (("log(g) [cgs]", "v sin i", "T/K"), ("", "km s^-1", "K"), 40),
-     (("Teff", "logg", "[Fe/H]", "P", "xi"), ("K", "log(cm/s²)", "dex", "%", "Mm/s"), 25)],
-)  # fmt: skip
+    [
+        (("log(g) [cgs]", "v sin i", "T/K"), ("", "km s^-1", "K"), 40),
+        pytest.param(("T",), ("K",), 1, marks=pytest.mark.slow),
+        pytest.param(
+            ("Teff", "logg", "[Fe/H]", "P", "xi"),
+            ("K", "log(cm/s²)", "dex", "%", "Mm/s"),
+            25,
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 def test_fader_runs_on_own_pairs_with_any_nuisances(names, units, n_pixels, tmp_path, short_probes):
     """Lines of hidden abundances that also answer to the nuisance; no composition."""
     rng = np.random.default_rng(3)
@@ -352,7 +360,7 @@ def uninterrupted(pairs_file, toy_file, tmp_path_factory):
     [
         signal.SIGKILL,
         signal.SIGINT,
-        signal.SIGTERM,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
     ],
     ids=lambda end: end.name,
@@ -390,9 +398,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
 @pytest.mark.parametrize(
     ("limit", "method", "lacking"),
     [
-        (200, "Linear", "settings.json"),
+        pytest.param(200, "Linear", "settings.json", marks=pytest.mark.slow),
         (2_000, "Linear", "checkpoint.safetensors"),
-        (3_000, "Blind", "latents.h5"),
+        pytest.param(3_000, "Blind", "latents.h5", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_leaves_no_half_written_file(

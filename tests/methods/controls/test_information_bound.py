@@ -48,6 +48,7 @@ def ranks(method: InformationBound, spectra: View) -> np.ndarray | None:
     return None if own is None else own[0]
 
 
+@pytest.mark.slow  # benchmarks/test_bound.py does the same on each track
 def test_least_squares_fits_attain_the_cramer_rao_bound():
     n_stars, n_noises, noise = 200, 8, 1 / 100
     _, nuisance, composition = stars()
