@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from starbench.common.text import one_line
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import MAX_PIXELS
@@ -99,7 +98,7 @@ class ApogeeFiles:
             except DataError as error:
                 self._drop_other(path, error)
             except _unreadable() as error:
-                self._drop_unreadable(path, error)
+                self._report.drop_unreadable("", path.name, error)
         records = [record for record in records if self._has_name(record)]
         _keep_apart(records)
         if not records:
@@ -127,7 +126,7 @@ class ApogeeFiles:
                 self._drop_other(self._paths[number], error)
                 continue
             except _unreadable() as error:
-                self._drop_unreadable(self._paths[number], error)
+                self._report.drop_unreadable("", self._paths[number].name, error)
                 continue
             yield from pieces
 
@@ -144,14 +143,9 @@ class ApogeeFiles:
         try:
             _require_whole(path)
         except _UNREADABLE as damage:
-            self._drop_unreadable(path, damage)
+            self._report.drop_unreadable("", path.name, damage)
         else:
             self._report.drop("", path.name, str(error).rstrip("."), "")
-
-    def _drop_unreadable(self, path: Path, error: Exception) -> None:
-        self._report.drop(
-            "", path.name, "cannot be read", f"({one_line(error)[:150]}); download it again"
-        )
 
     def _replaced(self, table: pd.DataFrame) -> npt.NDArray[np.object_]:
         """Return why each spectrum is not imported, in favour of others; empty where it is."""

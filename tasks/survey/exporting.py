@@ -16,7 +16,7 @@ from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import About
 from starbench.tasks.storage.description import describe
-from starbench.tasks.survey.labels import column_name
+from starbench.tasks.survey.labels import column_name, error_columns
 from starbench.tasks.survey.tables import STAR_NAMES, text
 from starbench.tasks.survey.write import Stars, SurveyFile
 
@@ -142,11 +142,8 @@ def _check_labels(form: str, about: About) -> None:
     """
     advice = "rename it, or give --format hdf5"
     labels = (*about.nuisance_names, *about.elements)
-    of_nuisances = {column_name(name): name for name in about.nuisance_names}
     errors = {
-        column: name
-        for nuisance, name in of_nuisances.items()
-        for column in (f"{nuisance}_err", f"e_{nuisance}")
+        column: name for name in about.nuisance_names for column in error_columns(column_name(name))
     }
     counts = Counter(map(column_name, labels))
     for name in labels:

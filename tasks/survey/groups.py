@@ -7,9 +7,7 @@ import pandas as pd
 from starbench.common.text import listed
 from starbench.tasks.errors import DataError
 from starbench.tasks.survey.report import Report
-from starbench.tasks.survey.tables import read_table, star_column, text
-
-GROUP_NAMES = ("group", "cluster", "cluster_name", "siblings")
+from starbench.tasks.survey.tables import GROUP_NAMES, read_table, star_column, text
 
 
 def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
@@ -44,7 +42,7 @@ def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
         )
     table = table[table[column].notna()]
     found = pd.DataFrame({"star": star_column(table, place), "group": table[column].map(text)})
-    found = found[(found["group"] != "") & (found["star"] != "")].drop_duplicates()
+    found = found[(found["group"] != "") & (found["star"] != "")]
     known = found["star"].isin(set(stars))
     if not known.any():
         first = "" if found.empty else f", such as {found['star'].iloc[0]}"
@@ -58,12 +56,29 @@ def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
             f"{path.name} names {len(unknown)} stars that are not among the spectra, first "
             f"{unknown.iloc[0]}; add their spectra or remove them from the table."
         )
-    found = found[known]
+    return group_of_stars(found[known].assign(source=path.name), report)
+
+
+def group_of_stars(stated: pd.DataFrame, report: Report) -> pd.Series:
+    """Return the one group of each star; report the stars in two, which have none.
+
+    Parameters
+    ----------
+    stated : pandas.DataFrame
+        With the columns `star`, `group` and `source`, which states it.
+    report : Report
+
+    Returns
+    -------
+    pandas.Series
+        Names of groups, by star.
+    """
+    found = stated.drop_duplicates(["star", "group"])
     twice = found.loc[found["star"].duplicated(keep=False)]
     for star, rows in twice.groupby("star", sort=False):
         report.drop(
             str(star),
-            path.name,
+            rows["source"].iloc[0],
             "is in two groups",
             f"({', '.join(rows['group'].head(3))}); keep one of them",
         )

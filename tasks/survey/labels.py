@@ -30,6 +30,17 @@ def column_name(label: str) -> str:
     return label.lower().replace("/", "_").strip("[]")
 
 
+def error_columns(column: str) -> tuple[str, str]:
+    """Return the names that the error of a label's column may have.
+
+    Examples
+    --------
+    >>> error_columns("teff")
+    ('teff_err', 'e_teff')
+    """
+    return f"{column}_err", f"e_{column}"
+
+
 def canonical(table: pd.DataFrame, nuisances: tuple[str, ...]) -> pd.DataFrame:
     """Return the labels in a table: nuisances, their errors and abundance ratios.
 
@@ -57,7 +68,7 @@ def canonical(table: pd.DataFrame, nuisances: tuple[str, ...]) -> pd.DataFrame:
         column = column_name(name)
         if column in table:
             columns[NUISANCE + name] = numbers(table[column])
-        for error in (f"{column}_err", f"e_{column}"):
+        for error in error_columns(column):
             if error in table and ERROR + name not in columns:
                 errors = numbers(table[error])
                 columns[ERROR + name] = np.where(errors >= 0, errors, np.nan)

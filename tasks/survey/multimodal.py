@@ -148,7 +148,8 @@ class MultimodalRows:
                     yield from self._of_file(file, fields, left, numbers_of)
             except _UNREADABLE as error:
                 for row in numbers_of[left]:
-                    self._drop(row, "cannot be read", _damage(error))
+                    identifier, source = self._identifiers[row], self._sources[row]
+                    self._report.drop_unreadable(identifier, source, error)
 
     def _of_file(
         self,
@@ -310,11 +311,7 @@ class MultimodalRows:
         likely = max(1, round(float(np.mean(known)))) if known else 1
         for path, error in unreadable:
             for _ in range(sizes[path] or likely):
-                self._report.drop("", path.name, "cannot be read", _damage(error))
-
-
-def _damage(error: Exception) -> str:
-    return f"({one_line(error)[:150]}); download it again"
+                self._report.drop_unreadable("", path.name, error)
 
 
 def _n_rows(path: Path) -> int | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.survey.choices import Choices
-from starbench.tasks.survey.groups import read_groups
+from starbench.tasks.survey.groups import group_of_stars, read_groups
 from starbench.tasks.survey.labels import DEFAULT_NUISANCES, ERROR, NUISANCE, RATIO, of_stars
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import COMBINED, Source
@@ -155,29 +155,14 @@ def _usable(table: pd.DataFrame, nuisances: tuple[str, ...], report: Report) -> 
 
 def _grouped(table: pd.DataFrame, path: Path | None, report: Report) -> pd.DataFrame:
     """Add the columns `group`, of names, and `group_number`."""
-    declared = table["group"] if "group" in table else pd.Series(pd.NA, table.index, object)
-    # A star's spectra share its group, of which one or all may state the name.
-    named = declared.notna()
-    several = declared[named].groupby(table["star"]).nunique()
-    for star in several.index[several > 1]:
-        groups = declared[table["star"] == star].dropna().unique()
-        report.drop(
-            star,
-            table.loc[table["star"] == star, "source"].iloc[0],
-            "is in two groups",
-            f"({', '.join(map(str, groups[:3]))}); keep one of them",
-        )
-    left = ~table["star"].isin(several.index[several > 1])
-    table, declared = table[left].reset_index(drop=True), declared[left].reset_index(drop=True)
+    n_dropped = len(report.dropped)
+    declared = pd.Series(np.nan, table.index, object)
+    if "group" in table:  # one spectrum that states the group of its star is enough
+        declared = table["star"].map(group_of_stars(table[table["group"].notna()], report))
     if path is not None and len(table):
-        n_dropped = len(report.dropped)
-        groups = read_groups(path, table["star"], report)
-        twice = {each.identifier for each in report.dropped[n_dropped:]}
-        left = ~table["star"].isin(twice)
-        table, declared = table[left].reset_index(drop=True), declared[left].reset_index(drop=True)
-        declared = table["star"].map(groups).fillna(declared)
-    # One spectrum that states the group of its star is enough.
-    declared = declared.groupby(table["star"]).transform("first")
+        declared = table["star"].map(read_groups(path, table["star"], report)).fillna(declared)
+    left = ~table["star"].isin({each.identifier for each in report.dropped[n_dropped:]})
+    table, declared = table[left].reset_index(drop=True), declared[left].reset_index(drop=True)
     # A star without a group is its own, also where a group has the same name.
     taken = set(declared.dropna())
     own = table["star"].map(lambda star: _free_name(star, taken))

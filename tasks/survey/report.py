@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from starbench.common.files import atomic_path
+from starbench.common.text import one_line
 from starbench.tasks.errors import DataError
 
 _NAMED = 5  # examples of a reason that provenance names
@@ -56,6 +57,11 @@ class Report:
     ) -> None:
         """Record a star, spectrum or file that is left out; see `Dropped`."""
         self.dropped.append(Dropped(str(identifier), str(source), reason, advice, is_bad))
+
+    def drop_unreadable(self, identifier: object, source: object, error: Exception) -> None:
+        """Record a star or file that cannot be read."""
+        advice = f"({one_line(error)[:150]}); download it again"
+        self.drop(identifier, source, "cannot be read", advice)
 
     def note(self, sentence: str) -> None:
         """Record a sentence that concerns the whole import."""

@@ -12,7 +12,7 @@ from starbench.tasks.survey.multimodal import SPECTRUM, MultimodalRows
 from starbench.tasks.survey.own_files import OwnFile
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import Source
-from starbench.tasks.survey.tables import FITS
+from starbench.tasks.survey.tables import FITS, open_parquet
 
 _HDF5 = (".h5", ".hdf5")
 _PARQUET = (".parquet",)
@@ -124,11 +124,9 @@ def _is_pairs(folder: Path) -> bool:
     """Return whether a folder holds pairs in Parquet or of `datasets`, not spectra of stars."""
     if (folder / "dataset_dict.json").is_file():
         return True
-    import pyarrow.parquet as pq
-
     for path in sorted(folder.rglob("*.parquet"))[:1]:
         try:
-            with pq.ParquetFile(path) as file:
+            with open_parquet(path) as file:
                 names = file.schema_arrow.names
         except (OSError, ValueError) as error:
             raise DataError(

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 FITS = (".fits", ".fit", ".fits.gz", ".fz")
 STAR_NAMES = ("star", "identifier", "apogee_id", "object_id", "sdss_id", "source_id", "obj", "id")
 """Names of the column that identifies a star, in lower case, the first found being taken."""
-_AS_TEXT = frozenset((*STAR_NAMES, "group", "cluster", "cluster_name", "siblings"))
+GROUP_NAMES = ("group", "cluster", "cluster_name", "siblings")
+"""Names of the column of sibling groups, likewise."""
+_AS_TEXT = frozenset((*STAR_NAMES, *GROUP_NAMES))
 """Columns of CSV that are text even where they look like numbers or like missing values."""
 MISSING = -9990.0
 """Numbers at or below it stand for missing ones: APOGEE writes -9999."""
