@@ -316,6 +316,10 @@ class Task(ABC):
         groups = [piece.group for _, piece in self.chunks(split, scale) if piece.group is not None]
         return np.concatenate(groups)
 
+    def identifiers(self, split: str, scale: str) -> list[str] | None:
+        """Return the names of a split's pairs or stars; None where they have none."""
+        return None
+
     def drawn_labels(self, split: str, scale: str) -> tuple[Labels, Labels | None]:
         """Return nuisance and composition of a split without building its data.
 

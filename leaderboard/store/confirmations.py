@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from starbench.leaderboard.store.checks import check_metrics, check_rank_values
-from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
+from starbench.leaderboard.store.records import Record, read_record, record_beside, row_digest
 from starbench.metrics import SHARES, resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums, sign_test
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks
@@ -33,7 +33,6 @@ from starbench.results.schema import (
     Sha256,
     TaskName,
     possible_metrics,
-    read_part,
 )
 from starbench.results.text import RowError, printable
 from starbench.tasks.fresh import BEACON
@@ -177,9 +176,7 @@ def read_confirmation(row: Path) -> Confirmation | None:
     RowError
         With one sentence that names the file and what is wrong.
     """
-    if not has_record(row, KIND):
-        return None
-    return read_part(Confirmation, confirmation_beside(row), KIND)
+    return read_record(Confirmation, row, KIND)
 
 
 def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmation | None:

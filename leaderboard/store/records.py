@@ -7,11 +7,11 @@ row in a run's folder has ``reproduction.json`` and ``confirmation.json`` there.
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from starbench.results.schema import Hardware, Key, Label, Part, Sha256
+from starbench.results.schema import Hardware, Key, Label, Part, Sha256, read_part
 
 
 def _a_time(text: str) -> str:
@@ -58,10 +58,21 @@ def record_beside(row: Path, kind: str) -> Path:
     return row.parent.with_name(f"{kind}s") / row.name
 
 
-def has_record(row: Path, kind: str) -> bool:
-    """Return whether a row has a record of a kind."""
+RecordOf = TypeVar("RecordOf", bound=Record)
+
+
+def read_record(record: type[RecordOf], row: Path, kind: str) -> RecordOf | None:
+    """Read a row's record of a kind; None if there is none.
+
+    Raises
+    ------
+    RowError
+        With one sentence that names the file and what is wrong.
+    """
     path = record_beside(row, kind)
-    return path.exists() or path.is_symlink()  # a link that leads nowhere is refused when read
+    if not (path.exists() or path.is_symlink()):  # a link that leads nowhere is refused when read
+        return None
+    return read_part(record, path, kind)
 
 
 def row_digest(row: Path) -> str:

@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import model_validator
 
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS
-from starbench.leaderboard.store.records import Record, has_record, record_beside, row_digest
+from starbench.leaderboard.store.records import Record, read_record, record_beside, row_digest
 from starbench.leaderboard.store.reproduce import Reproduction
 from starbench.results.ranks import Ranks
-from starbench.results.schema import Count, Label, Number, Row, Sha256, parse_part, read_part
+from starbench.results.schema import Count, Label, Number, Row, Sha256, parse_part
 from starbench.results.schema import write_row as write_part
 from starbench.results.text import RowError, printable, shorten
 
@@ -91,9 +91,7 @@ def read_reproduction(path: Path) -> ReproductionRecord | None:
     RowError
         With one sentence that names the file and what is wrong.
     """
-    if not has_record(path, KIND):
-        return None
-    return read_part(ReproductionRecord, record_beside(path, KIND), KIND)
+    return read_record(ReproductionRecord, path, KIND)
 
 
 def check_reproduction(path: Path, row: Row, ranks: Ranks | None) -> None:

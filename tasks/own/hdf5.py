@@ -207,6 +207,14 @@ class OwnData(Task):
         group = self._file.groups(split)
         return group[self._kept[split]] if split in self._kept else group
 
+    def identifiers(self, split: str, scale: str) -> list[str] | None:
+        """Read the names of a split's pairs or stars, as far as they are kept."""
+        self.sizes(scale)
+        names = self._file.identifiers(split)
+        if names is None or split not in self._kept:
+            return names
+        return [names[row] for row in self._kept[split]]
+
     def _read_all(self, scale: str, progress: bool) -> Content:
         """Check all numbers and return what there is to remember of them."""
         sizes = self._file.sizes

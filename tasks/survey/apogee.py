@@ -51,8 +51,7 @@ _VELOCITY_CODE = {
 }
 ORIGINS = ("PARAM (ASPCAP, calibrated)", "RV code", "FPARAM (ASPCAP, not calibrated)")
 """Where labels of these files come from, the best first."""
-FLAGGED_ORIGINS = (ORIGINS[0], ORIGINS[2])
-"""Origins whose labels ASPCAPFLAG speaks of."""
+_FLAGGED_ORIGINS = (ORIGINS[0], ORIGINS[2])  # whose labels ASPCAPFLAG speaks of
 # Bits of ASPCAPFLAG: TEFF_BAD, LOGG_BAD and STAR_BAD (Jonsson et al. 2020, AJ 160, 120, table 7).
 _BAD_LABELS = 1 << 16 | 1 << 17 | 1 << 23
 _SECOND = "is a second spectrum from the same light"
@@ -108,8 +107,8 @@ class ApogeeFiles:
         table["identifier"] = unique(table["identifier"])
         table = _with_best_labels(table, nuisances)
         if "flagged" in table:  # of all spectra of a star, as its labels are
-            flagged = table["flagged"].astype("boolean").fillna(False).astype(bool)
-            table["flagged"] = flagged.groupby(table["star"]).transform("any")
+            flagged = table["flagged"].isin([True]).groupby(table["star"]).transform("any")
+            table["flagged"] = flagged & table["labels_of"].isin(_FLAGGED_ORIGINS)
         table["replaced"] = self._replaced(table)
         places = (table[name] for name in ("file", "kind", "unit", "row"))
         self._places = list(zip(*places, strict=True))

@@ -6,11 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
-import numpy.typing as npt
 
-from starbench.common.hdf5_guards import open_hdf5
 from starbench.tasks.base import Task
 from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
@@ -28,7 +25,6 @@ _RESERVED = {
     "parquet": {"spectrum", "object_id", "group", "restframe", "source", "split", *STAR_NAMES},
     "fits": {"apogee_id", "param"},
 }
-_CHECKED_BYTES = 2**25  # of errors that are held at once
 
 
 def export_survey(
@@ -108,28 +104,9 @@ def _stars(
 
 def identifiers(task: Task, scale: str, split: str) -> list[str]:
     """Return the name of each star of a split: that of its file, or its number in the split."""
-    n_stars, path = task.sizes(scale)[split], task.data_file(scale)
-    numbered = [f"{split}-{row:07d}" for row in range(n_stars)]
-    if path is not None and h5py.is_hdf5(path):
-        with open_hdf5(path) as file:
-            if f"{split}/identifier" in file:
-                names = [text(name) for name in file[f"{split}/identifier"][()]]
-                if len(names) != n_stars and f"{split}/error" in file:
-                    kept = _measured(file[f"{split}/error"])
-                    names = [name for name, keep in zip(names, kept, strict=True) if keep]
-                if len(names) == n_stars:
-                    return [name or other for name, other in zip(names, numbered, strict=True)]
-    return numbered
-
-
-def _measured(error: h5py.Dataset) -> npt.NDArray[np.bool_]:
-    """Return which stars have a pixel that is not masked; `OwnData` leaves the others out."""
-    step = max(1, _CHECKED_BYTES // (8 * error.shape[-1]))
-    found = [
-        np.isfinite(error[start : start + step].astype(np.float32)).any(axis=-1)
-        for start in range(0, len(error), step)
-    ]
-    return np.concatenate(found)
+    numbered = [f"{split}-{row:07d}" for row in range(task.sizes(scale)[split])]
+    names = task.identifiers(split, scale) or numbered
+    return [text(name) or other for name, other in zip(names, numbered, strict=True)]
 
 
 def _check_labels(form: str, about: About) -> None:

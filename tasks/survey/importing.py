@@ -21,10 +21,8 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.files import report_full_disk, require_disk_space
 from starbench.tasks.survey import continuum as continua
-from starbench.tasks.survey.apogee import FLAGGED_ORIGINS
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
-from starbench.tasks.survey.multimodal import MultimodalRows
 from starbench.tasks.survey.plan import Plan
 from starbench.tasks.survey.reading import Reading, Star
 from starbench.tasks.survey.report import Report
@@ -124,13 +122,14 @@ def import_survey(
                 kept += [Kept(star.row, star.snr, star.masked) for star in batch]
             report.check(len(kept), choices.max_dropped)
             _check_splits(file.sizes, report)
-            _note(plan, kept, choices, sources, reading, report)
+            table = plan.spectra.loc[[star.row for star in kept]]
+            _note(table, plan.splits_stated, choices, reading, report)
             file.describe(_provenance(places, choices, sources, reading, report))
     try:
         OwnData(out)
     except DataError as error:
         report.note(f"starbench run cannot use this file: {error}")
-    return Imported(_summary(plan, kept), report)
+    return Imported(_summary(table, plan.nuisances, kept), report)
 
 
 class Kept(NamedTuple):
@@ -189,25 +188,19 @@ def _check_splits(sizes: dict[str, int], report: Report) -> None:
 
 
 def _note(
-    plan: Plan,
-    kept: "list[Kept]",
-    choices: Choices,
-    sources: Sequence[Source],
-    reading: Reading,
-    report: Report,
+    table: pd.DataFrame, splits_stated: bool, choices: Choices, reading: Reading, report: Report
 ) -> None:
-    """Say what of the outcome a user might not expect."""
-    table = plan.spectra.loc[[star.row for star in kept]]
+    """Say what of the outcome, of which the table has a row for each spectrum, is unexpected."""
     siblings = table.groupby(["group_number", "split"])["star"].transform("size") > 1
     if not (siblings & (table["split"] == "test")).any():
         report.note(
             "No star of test has a sibling, so starbench run cannot use this file; give --groups."
         )
-    if (siblings & (table["split"] == "train")).any() and not plan.splits_stated:
+    if (siblings & (table["split"] == "train")).any() and not splits_stated:
         report.note(
             "There are too few field stars to train on: groups of siblings are in train, too."
         )
-    if not plan.splits_stated:
+    if not splits_stated:
         several = table.groupby(["star", "split"])["group"].transform("size") > 1
         n_stars = table.loc[several, "star"].nunique()
         if n_stars:
@@ -222,18 +215,16 @@ def _note(
                 f"{others['star'].nunique()} stars are not in {choices.labels.name}; their labels "
                 f"are those of {', '.join(sorted(others['labels_of'].unique()))}."
             )
-    if "flagged" in table:
-        flagged = table[table["flagged"] & table["labels_of"].isin(FLAGGED_ORIGINS)]
-        if len(flagged):
-            report.note(
-                f"ASPCAP flags labels of {flagged['star'].nunique()} of the stars as bad, first "
-                f"those of {flagged['star'].iloc[0]}; give better ones with --labels."
-            )
-    rows = any(isinstance(source, MultimodalRows) for source in sources)
-    if rows and reading.n_normalised and choices.continuum == "auto":
+    flagged = table.loc[table["flagged"], "star"]
+    if len(flagged):
         report.note(
-            f"{reading.n_normalised} spectra were divided by a pseudo-continuum, as rows do not "
-            "say whether they are normalised; if they are, give --continuum none."
+            f"ASPCAP flags labels of {flagged.nunique()} of the stars as bad, first those of "
+            f"{flagged.iloc[0]}; give better ones with --labels."
+        )
+    if reading.n_assumed and choices.continuum == "auto":
+        report.note(
+            f"{reading.n_assumed} spectra were divided by a pseudo-continuum, as rows do not say "
+            "whether they are normalised; if they are, give --continuum none."
         )
 
 
@@ -262,14 +253,13 @@ def _provenance(
     }
 
 
-def _summary(plan: Plan, kept: list[Kept]) -> pd.DataFrame:
-    table = plan.spectra.loc[[star.row for star in kept]]
+def _summary(table: pd.DataFrame, nuisances: tuple[str, ...], kept: list[Kept]) -> pd.DataFrame:
     found = table[["identifier", "star", "group", "split", "source"]].copy()
     found["snr"] = [star.snr for star in kept]
     found["snr_stated"] = table["snr"]
     found["masked"] = [star.masked for star in kept]
     found["velocity"] = table["velocity"]
-    for name in plan.nuisances:
+    for name in nuisances:
         found[name] = table[NUISANCE + name]
     found["labels_of"] = table["labels_of"]
     return found.reset_index(drop=True)

@@ -228,7 +228,7 @@ class MultimodalRows:
             return None
         flux, error = _measured(found, fields)
         shift = None if self._shift is None else self._shift[rows[members]]
-        is_normalised = self._is_ours or fields.flux == _FLUX[0]
+        is_normalised = True if self._is_ours or fields.flux == _FLUX[0] else None
         return Piece(rows[members], wavelength, flux, error, is_normalised, shift)
 
     def _with_usable_names(

@@ -77,6 +77,7 @@ class Plan:
         if "replaced" not in table:
             table["replaced"] = ""
         table["replaced"] = table["replaced"].fillna("")
+        table["flagged"] = table["flagged"].isin([True]) if "flagged" in table else False
         for name in nuisances:
             if NUISANCE + name not in table:
                 table[NUISANCE + name] = np.nan
@@ -132,6 +133,7 @@ def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...]) -> Non
         if ERROR + name in table and ERROR + name not in labels:
             table.loc[known, ERROR + name] = np.nan
     table.loc[known, "labels_of"] = path.name
+    table.loc[known, "flagged"] = False
 
 
 def _usable(table: pd.DataFrame, nuisances: tuple[str, ...], report: Report) -> pd.DataFrame:
@@ -156,7 +158,7 @@ def _usable(table: pd.DataFrame, nuisances: tuple[str, ...], report: Report) -> 
 def _grouped(table: pd.DataFrame, path: Path | None, report: Report) -> pd.DataFrame:
     """Add the columns `group`, of names, and `group_number`."""
     n_dropped = len(report.dropped)
-    declared = pd.Series(np.nan, table.index, object)
+    declared = pd.Series(pd.NA, table.index, object)
     if "group" in table:  # one spectrum that states the group of its star is enough
         declared = table["star"].map(group_of_stars(table[table["group"].notna()], report))
     if path is not None and len(table):

@@ -40,6 +40,8 @@ class Reading:
         Known once the first star has been taken.
     n_normalised : int
         Number of spectra that were divided by a pseudo-continuum.
+    n_assumed : int
+        Number of those of which the source does not say whether they are normalised.
     """
 
     pixels: Floats
@@ -58,7 +60,8 @@ class Reading:
         self._with_error: bool | None = None
         if pixels is not None:
             self.pixels = pixels
-        self.n_normalised = 0
+        self._last_wavelength: Floats = np.empty(0)
+        self.n_normalised = self.n_assumed = 0
         self.stars = self._read()
 
     def _read(self) -> Iterator[Star]:
@@ -104,6 +107,7 @@ class Reading:
         if self._continuum == "all" or (self._continuum == "auto" and not piece.is_normalised):
             new_flux, new_error = continua.normalised(self.pixels, new_flux, new_error)
             self.n_normalised += len(rows)
+            self.n_assumed += len(rows) if piece.is_normalised is None else 0
         for row, one, its_error in zip(rows, new_flux, new_error, strict=True):
             measured = np.isfinite(its_error)
             if not measured.any():
@@ -151,7 +155,9 @@ class Reading:
     def _resampled(
         self, piece: Piece, keep: npt.NDArray[np.int64], flux: Spectra, error: Spectra
     ) -> tuple[Spectra, Spectra]:
-        self._note_coarse(piece.wavelength)
+        if not np.array_equal(piece.wavelength, self._last_wavelength):  # as in most pieces
+            self._last_wavelength = piece.wavelength
+            self._note_coarse(piece.wavelength)
         if piece.shift is None:
             return resample(piece.wavelength, flux, error, self.pixels)
         pairs = [

@@ -13,6 +13,7 @@ column              content
 ``snr``             signal-to-noise ratio that the source states, NaN where it states none
 ``labels_of``       where its labels come from
 ``replaced``        optional: why it is not imported, in favour of others; empty where it is
+``flagged``         optional: whether the source calls the labels that it gives bad
 ``split``           optional: the split that the source gives it
 ``group``           optional: the group that the source gives it
 labels              see `starbench.tasks.survey.labels`
@@ -48,8 +49,9 @@ class Piece:
     flux : numpy.ndarray [n, n_old], float32
     error : numpy.ndarray [n, n_old], float32, or None
         Infinite in masked pixels; None where the source has none.
-    is_normalised : bool
-        Whether the flux is divided by a continuum already.
+    is_normalised : bool or None
+        Whether the flux is divided by a continuum already; None, which counts as not, where the
+        source does not say.
     shift : numpy.ndarray [n] or None
         Velocity by which the spectra are shifted to the red [km/s]; None in the rest frame.
     """
@@ -58,7 +60,7 @@ class Piece:
     wavelength: Floats
     flux: Spectra
     error: Spectra | None
-    is_normalised: bool
+    is_normalised: bool | None
     shift: Floats | None = None
 
 
