@@ -70,13 +70,14 @@ def require_end(read: Callable[[], object]) -> None:
     process = os.fork()
     if not process:
         try:
+            # First of all, as a lock that another thread held would never be free.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(12 * _SECONDS)
             import resource
 
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
             logging.disable()  # the parent will warn too
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(12 * _SECONDS)  # a lock that another thread held would never be free
             read()
         except BaseException:
             os._exit(0)  # the parent will meet it too

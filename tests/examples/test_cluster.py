@@ -1,7 +1,6 @@
 """The files of `examples/cluster`, with stand-ins for the programs of SLURM."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +47,7 @@ def test_a_task_of_the_job_array_takes_its_share(programs, tmp_path):
     write_plan(tmp_path / "plan.jsonl", plan)
     # The share is written down and not run, which takes a fraction of the time.
     task = run_task(1, "plan.jsonl", "--plan", "share.jsonl", "--device", "cpu", cwd=tmp_path)
-    said, _ = task.communicate()
+    said, _ = task.communicate(timeout=60)
     assert task.returncode == 0, said
     assert read_plan(tmp_path / "share.jsonl") == plan[1::2]
     assert not (tmp_path / "log.txt").exists()  # nothing is queued again
@@ -59,13 +58,10 @@ def test_a_task_near_its_time_limit_lets_the_sweep_end_and_is_queued_again(
     programs, tmp_path, sent, code, queued
 ):
     programs("scontrol")
-    wait = "touch ready; while true; do sleep 0.05; done"
+    wait = f"kill -{sent} $PPID; while true; do sleep 0.05; done"  # the signal comes at once
     programs("starbench", f"trap 'sleep 0.1; exit {code}' {sent}; {wait}")
     task = run_task(0, cwd=tmp_path)
-    while not (tmp_path / "ready").exists():
-        assert task.poll() is None
-    task.send_signal(signal.Signals[f"SIG{sent}"])
-    task.communicate()
+    task.communicate(timeout=60)
     assert task.returncode == code
     log = (tmp_path / "log.txt").read_text()
     assert "starbench sweep --from-plan plan.jsonl --shard auto\n" in log

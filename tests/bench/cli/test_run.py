@@ -6,13 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from support.waiting import wait_until
 
 from starbench.cli.main import main
 from starbench.common import files
@@ -316,10 +316,11 @@ def test_a_run_on_a_task_of_a_file_is_not_offered_to_the_leaderboard(tmp_path, s
 
 
 SHORT = """
-import sys
+import signal, sys
 from starbench.cli.main import main
 from starbench.metrics import network
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts with &
 network._MIN_STEPS, network._EPOCHS = 20, 2
 main(sys.argv[1:])
 """
@@ -331,12 +332,12 @@ def command(arguments, *more):
 
 def run_folder_of(tmp_path, process):
     """Wait until a run has written its first checkpoint, and return its folder."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        for path in tmp_path.glob("runs/*/*/*/checkpoint.safetensors"):
-            return RunFolder(path.parent)
-        time.sleep(0.02)
-    raise AssertionError(f"no checkpoint appeared: {process.communicate()}")
+
+    def checkpoints():
+        assert process.poll() is None, f"it ended: {process.communicate(timeout=30)}"
+        return list(tmp_path.glob("runs/*/*/*/checkpoint.safetensors"))
+
+    return RunFolder(wait_until(checkpoints)[0].parent)
 
 
 SLOW = ["--set", "epochs=10", "--set", "pause=0.1", "--quiet"]
@@ -369,10 +370,8 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     arguments, tmp_path, short_probes, uninterrupted, end
 ):
     process = subprocess.Popen(
-        command(arguments, *SLOW), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell that puts the tests in the background has them ignore interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+        command(arguments, *SLOW), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     folder = run_folder_of(tmp_path, process)
     process.send_signal(end)
     _, said = process.communicate(timeout=30)

@@ -4,12 +4,12 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import psutil
 import pytest
 from distributed import Client, KilledWorker, LocalCluster
+from support.waiting import wait_until
 
 from starbench.common.settings import SettingError
 from starbench.runs.run_folder import RunFolder
@@ -78,18 +78,14 @@ def test_a_configuration_that_slurm_does_not_take_is_refused(tmp_path):
 
 def tasks_of(job):
     """Wait for the processes that submitit's controller starts, and return them."""
-    controller = psutil.Process(int(job.job_id))
-    while not (tasks := controller.children()):
-        time.sleep(0.01)
-    return tasks
+    return wait_until(psutil.Process(int(job.job_id)).children)
 
 
 def test_a_preempted_job_saves_its_run_and_is_queued_again(make_command, starts, tmp_path):
     commands = [make_command("long", SAVES + WAITS_ONCE), make_command("short")]
     out = tmp_path / "runs"
     (job,) = submit(commands, 1, SubmititConfig(executor="local"), out)
-    while not (commands[0].folder / "ready").exists():
-        time.sleep(0.01)
+    wait_until((commands[0].folder / "ready").exists)
     (task,) = tasks_of(job)
     task.send_signal(signal.SIGTERM)
     wait_for([job])
@@ -183,11 +179,9 @@ def test_a_run_ends_with_the_process_that_started_it(make_command, tmp_path):
     worker = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
     pickle.dump(command, worker.stdin)
     worker.stdin.close()
-    while not (command.folder / "ready").exists():
-        time.sleep(0.01)
+    wait_until((command.folder / "ready").exists)
     worker.kill()
-    worker.wait()
+    worker.wait(60)
     folder = RunFolder(command.folder)
-    while folder.is_locked():
-        time.sleep(0.01)
+    wait_until(lambda: not folder.is_locked())
     assert folder.log.read_text() == "saved\n"

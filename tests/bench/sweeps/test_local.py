@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from support.waiting import wait_until
 
 from starbench.common.signals import Terminated, signals_raised
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolder
@@ -19,11 +20,6 @@ WAIT = "(folder / 'ready').touch(); sys.stdin.read()"  # until the sweep that st
 
 def states(commands):
     return {command.name: state_of(RunFolder(command.folder)) for command in commands}
-
-
-def wait_for(path):
-    while not path.exists():
-        pass
 
 
 def test_one_failure_stops_no_other_run_and_says_why(make_command, starts):
@@ -103,7 +99,7 @@ def test_two_sweeps_share_the_runs(make_command, starts):
     for sweep in sweeps:
         sweep.start()
     for sweep in sweeps:
-        sweep.join()
+        sweep.join(60)
     assert set(states(commands).values()) == {State.OK}
     assert starts() == dict.fromkeys(states(commands), 1)
 
@@ -116,7 +112,7 @@ def test_a_signal_ends_the_runs_in_order_and_starts_no_more(make_command, starts
     commands = [make_command("first", body + WAIT), make_command("second")]
 
     def interrupt():
-        wait_for(commands[0].folder / "ready")
+        wait_until((commands[0].folder / "ready").exists)
         os.kill(os.getpid(), end)
 
     threading.Thread(target=interrupt).start()

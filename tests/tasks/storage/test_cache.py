@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from support.waiting import wait_until
 
 from starbench.common import threads
 from starbench.common.hdf5_guards import OpenElsewhere
@@ -363,14 +363,14 @@ def test_a_killed_build_is_resumed(script, task):
     cached = task.cached("mini")
     process = script(cached.path.parent, delay=0.04)
     partial = cached._partial
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def begun():
         with contextlib.suppress(Damaged):  # not laid out yet
-            if any(partial.is_written(*place) for place in cached.header.chunks):
-                break
-        time.sleep(0.02)
+            return any(partial.is_written(*place) for place in cached.header.chunks)
+
+    wait_until(begun)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=60)
     assert not cached.path.exists() and partial.path.exists()
     assert not all(partial.is_written(*place) for place in cached.header.chunks)
     task.prepare("mini", progress=False)
