@@ -33,6 +33,9 @@ def main() -> None:
     # No command opens a window. A program started from a notebook inherits the notebook's backend,
     # and importing matplotlib fails if that backend is not installed.
     os.environ["MPLBACKEND"] = "agg"
+    # OpenBLAS's threads spin (`starbench.common.threads`): beside other work on two cores
+    # `leaderboard verify` took 260 s of processor time with two of them, and 49 s with one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 for command in (run, sweep, tune, predict, score, plot, methods, tasks, check, data, leaderboard):
