@@ -2,7 +2,8 @@
 
 A line ``<!-- include: PATH -->`` is replaced by that Markdown file, counted from the root of the
 repository, and ``<!-- include: PATH#NAME -->`` by what stands in it between ``<!-- NAME:begin -->``
-and ``<!-- NAME:end -->``. A line ``<!-- commands -->``, ``<!-- methods -->``, ``<!-- metrics -->``
+and ``<!-- NAME:end -->``. A line ``The text of this page: [...](...)`` after it, for readers of the
+file itself, goes with it. A line ``<!-- commands -->``, ``<!-- methods -->``, ``<!-- metrics -->``
 or ``<!-- tasks -->`` is replaced by what the function of that name returns.
 """
 
@@ -28,7 +29,10 @@ from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ("tasks/synthesis/figures/*.png",)  # of included pages, from outside docs/
-INCLUDE = re.compile(r"^<!-- include: ([^\s#]+)(?:#(\S+))? -->$", re.MULTILINE)
+INCLUDE = re.compile(
+    r"^<!-- include: ([^\s#]+)(?:#(\S+))? -->(?:\nThe text of this (?:page|section): .*)?$",
+    re.MULTILINE,
+)
 PLACEHOLDER = re.compile(r"^<!-- (commands|methods|metrics|tasks) -->$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\\[\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)")
 FORMULA = re.compile(r"^\.\. math::[^\S\n]*(\S.*\n|\n+(?:[ ]{4,}\S.*\n)+)", re.MULTILINE)

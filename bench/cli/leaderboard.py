@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starbench.methods.base import Method
     from starbench.results.schema import Row
 
-ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-fc0c93bd.json"
+ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-63cf9547.json"
 
 _directory = partial(
     option,

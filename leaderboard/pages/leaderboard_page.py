@@ -30,8 +30,10 @@ CSV = "leaderboard.csv"
 HOW_TITLE = "## How to read the tables of tracks"
 
 _HOW_TO_READ = """\
-Methods are scored on the test split of a task: 12,500 pairs of spectra ("twins") that share their
-composition and differ in effective temperature and gravity. Values are means over seeds, with ± the
+Methods are scored on the test split of a task. It holds pairs of spectra ("twins") that share their
+composition and differ in the nuisance, such as effective temperature and gravity: 12,500 pairs on
+`apogee-giants` and its noise tracks, 5,000 on the other tracks of pairs. `apogee-giants-survey` has
+10,931 single stars, some of them in clusters. Values are means over seeds, with ± the
 standard deviation if there are several seeds. Brackets after the share of nearest twins are its
 95 % interval, which covers both seeds and stars: pairs are resampled, and within each resample the
 mean over seeds is drawn from Student's t distribution. Squared errors and probes have no such

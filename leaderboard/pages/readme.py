@@ -27,13 +27,16 @@ PUBLISHED = ("fader", "fader (Teff, log g)")  # lines of published.csv for refer
 _WIDTH = 100
 _NOTE = """\
 Share of stars whose twin is the nearest star [%], a mean over seeds, on each track of the suite
-`{suite}` ({families}). The last line is the most that any latent can find. The score is the mean
-over families of the gap between chance and that bound which a method closes, with its 95 % interval
-over seeds and pairs. The methods are the best of each approach, those whose rows somebody else has
-checked before those that were only submitted; all but those of the last three approaches see
-temperature and gravity.{without} Published values are of other spectra.
-The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
-[suite.csv](leaderboard/suite.csv) and [leaderboard.csv](leaderboard/leaderboard.csv)."""
+`{suite}` ({families}). The last line is the information bound: the highest share that a latent
+computed from the spectrum can reach where the generator of the spectra is known. The score is the
+mean over families of the gap between chance and that bound which a method closes, with its 95 %
+interval over seeds and pairs. The methods are the best of each approach; those whose rows were
+reproduced (a second run agreed) or confirmed (their fixed state did as well on new stars) come
+before those that were only submitted. Label access is `none` for "no labels", `pairs` for "twins",
+`oracle` for "compositions" and `nuisance` for the other approaches.{without} Published values are
+of other spectra. The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and
+all numbers are in [suite.csv](leaderboard/suite.csv) and
+[leaderboard.csv](leaderboard/leaderboard.csv)."""
 
 
 def readme_part(scores: SuiteScores) -> str:

@@ -170,7 +170,7 @@ def _verdicts(scores: SuiteScores) -> list[str]:
         compared = [compare_lines(ranked[0], line) for line in ranked[1:]]
         text = f"- Label access {access}: **{names[0]}** has the highest score"
         if compared:
-            text += f" of {len(ranked)} methods, {points(compared[0])} above {names[1]}"
+            text += f" of the {len(ranked)} ranked methods, {points(compared[0])} above {names[1]}"
         tied = [name for name, each in zip(names[1:], compared, strict=True) if not each.separable]
         text += f"; statistically tied with it: {', '.join(tied)}" if tied else ""
         items.append(f"{text}.")
