@@ -37,7 +37,7 @@ class FreshTest(Task):
     """
 
     def __init__(self, base: Task, value: str):
-        super().__init__()
+        super().__init__(base.cache)
         if not BEACON.fullmatch(value):
             raise DataError(
                 f"The beacon {value[:40]!a} must have 16 to 256 characters, letters, digits and "

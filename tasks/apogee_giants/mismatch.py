@@ -39,7 +39,7 @@ class ModelPairs(Task):
     """
 
     def __init__(self, survey: Task, model: Task, card: Card, *, split: str = "train"):
-        super().__init__()
+        super().__init__(survey.cache)
         self.survey, self.model, self.card, self.split = survey, model, card, split
         self.draws_any_split = survey.draws_any_split
 

@@ -37,10 +37,12 @@ class SurveyStars(GiantsVariant):
         Of the task, and of its random streams.
     weights : pathlib.Path, optional
         Of the emulator that makes the spectra; those of the first generator, if not given.
+    cache : pathlib.Path, optional
+        As that of `GiantsVariant`.
     """
 
-    def __init__(self, name: str, weights: Path | None = None):
-        super().__init__(variants.BRANCH, name, family="reality", weights=weights)
+    def __init__(self, name: str, weights: Path | None = None, *, cache: Path | None = None):
+        super().__init__(variants.BRANCH, name, family="reality", weights=weights, cache=cache)
         changes = (
             "takes one spectrum each of stars in clusters and in the field, whose Teff follows log "
             "g and [Fe/H] within 60 K"

@@ -54,6 +54,7 @@ def mismatch(cache: Path | None = None) -> Task:
         "apogee-giants-mismatch",
         family="reality",
         changelog=MISMATCH_CHANGELOG,
+        cache=cache,
     )
     model, survey = stars_of(), stars_of(weights=variants.SECOND_EMULATOR)
     stars = ModelPairs(
@@ -67,8 +68,8 @@ def mismatch(cache: Path | None = None) -> Task:
 def survey(cache: Path | None = None) -> Task:
     """Return the track of a survey as astronomers have it: errors, masks, siblings, field stars."""
     name = "apogee-giants-survey"
-    stars = HiddenInstrument(SurveyStars(name, variants.SECOND_EMULATOR))
-    pairs = HiddenInstrument(SurveyStars(name))
+    stars = HiddenInstrument(SurveyStars(name, variants.SECOND_EMULATOR, cache=cache))
+    pairs = HiddenInstrument(SurveyStars(name, cache=cache))
     observed = CatalogueLabels(SurveyedSpectra(stars), LABEL_ERRORS)
     model = CatalogueLabels(
         SurveyedSpectra(pairs, persistence=False), replace(LABEL_ERRORS, trend=(0.0, 0.0))
@@ -83,23 +84,24 @@ def with_noise(base: Task, snr: float) -> NoiseTrack:
     return NoiseTrack(base, snr, card=base.card.then(effect, snr=float(snr)))
 
 
-def _dense(name: str) -> GiantsVariant:
+def _dense(name: str, cache: Path | None) -> GiantsVariant:
     return GiantsVariant(
         variants.DENSE,
         name,
         family="crowding",
         changes="scatters each element a quarter as much at fixed [Fe/H] and [alpha/Fe]",
+        cache=cache,
     )
 
 
 def dense(cache: Path | None = None) -> Task:
     """Return the track of crowded compositions, without noise."""
-    return StandardTrack(_dense("apogee-giants-dense"))
+    return StandardTrack(_dense("apogee-giants-dense", cache))
 
 
 def dense_snr200(cache: Path | None = None) -> Task:
     """Return the track of crowded compositions at SNR 200."""
-    return StandardTrack(with_noise(_dense("apogee-giants-dense-snr200"), DENSE_SNR))
+    return StandardTrack(with_noise(_dense("apogee-giants-dense-snr200", cache), DENSE_SNR))
 
 
 def branch(cache: Path | None = None) -> Task:
@@ -109,19 +111,24 @@ def branch(cache: Path | None = None) -> Task:
         "apogee-giants-branch",
         family="assumptions",
         changes="makes Teff follow log g and [Fe/H] within 60 K, as on a giant branch",
+        cache=cache,
     )
     return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))
 
 
+def _ideal(name: str, cache: Path | None) -> GiantsVariant:
+    return GiantsVariant(variants.IDEAL_POPULATION, name, family="assumptions", cache=cache)
+
+
 def labels(cache: Path | None = None) -> Task:
     """Return the track whose nuisance labels have errors."""
-    stars = GiantsVariant(variants.IDEAL_POPULATION, "apogee-giants-labels", family="assumptions")
+    stars = _ideal("apogee-giants-labels", cache)
     return StandardTrack(CatalogueLabels(with_noise(stars, ASSUMPTIONS_SNR), LABEL_ERRORS))
 
 
 def hidden(cache: Path | None = None) -> Task:
     """Return the track whose line widths, velocities and continua no label tells."""
-    stars = GiantsVariant(variants.IDEAL_POPULATION, "apogee-giants-hidden", family="assumptions")
+    stars = _ideal("apogee-giants-hidden", cache)
     return StandardTrack(with_noise(HiddenInstrument(stars), ASSUMPTIONS_SNR))
 
 
@@ -132,5 +139,6 @@ def metallicity(cache: Path | None = None) -> Task:
         "apogee-giants-metallicity",
         family="assumptions",
         changes="makes [Fe/H] a third nuisance: twins share only the [X/Fe]",
+        cache=cache,
     )
     return StandardTrack(with_noise(stars, ASSUMPTIONS_SNR))

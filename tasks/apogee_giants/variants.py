@@ -174,6 +174,8 @@ class GiantsVariant(DrawnTask):
         Of the emulator that makes the spectra; those of the first generator, if not given.
     changelog : dict of int to str, optional
         What each version of the stars and spectra is; the last one is made.
+    cache : pathlib.Path, optional
+        Folder for what belongs to the task, as the spectra themselves are not kept.
     """
 
     thread_safe = True
@@ -187,8 +189,9 @@ class GiantsVariant(DrawnTask):
         changes: str = "",
         weights: Path | None = None,
         changelog: dict[int, str] | None = None,
+        cache: Path | None = None,
     ):
-        super().__init__()
+        super().__init__(cache)
         self._weights = weights
         changelog = changelog or {1: "the first version"}
         self.population = population

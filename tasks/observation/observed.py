@@ -37,7 +37,7 @@ class Observed(Task):
     """
 
     def __init__(self, base: Task, card: Card):
-        super().__init__()
+        super().__init__(base.cache)
         self.base, self.card, self.stored = base, card, base.stored
         self.draws_any_split = base.draws_any_split
 

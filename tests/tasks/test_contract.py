@@ -25,7 +25,9 @@ def cache(tmp_path_factory):
 
 @pytest.mark.parametrize("name", task_names())
 def test_registered_task_keeps_the_contract(name, cache):
-    results = dict(check_task(get_task(name, cache=cache)))
+    task = get_task(name, cache=cache)
+    assert task.cache == cache
+    results = dict(check_task(task))
     assert len(results) == len(clauses()) + 2
     assert not any(results.values()), results
 

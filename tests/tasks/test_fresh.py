@@ -25,6 +25,7 @@ def noise_of(spectra):
 def test_every_task_draws_other_stars_of_the_same_kind(name, tmp_path):
     task = get_task(name, cache=tmp_path)
     fresh = FreshTest(task, VALUE)
+    assert fresh.cache == tmp_path
     if task.stored:  # for others, prepare is the task's own
         fresh.prepare("tiny")
     assert not list(tmp_path.rglob("*.h5"))  # stored data are not built
