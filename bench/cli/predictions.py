@@ -20,6 +20,7 @@ from starbench.cli.options import (
     snr_option,
     task_option,
 )
+from starbench.cli.outcome import say_outcome
 
 
 @click.command(
@@ -146,8 +147,6 @@ def score(
     The twins of a million stars are ranked in minutes on a CPU, in seconds on a GPU. A ranking that
     was stopped continues when the same command is given again.
     """
-    from starbench.leaderboard.pages.names import remarks
-    from starbench.leaderboard.pages.terminal import table_for_run
     from starbench.runs.origin import Declared, given
     from starbench.runs.predictions import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
@@ -162,11 +161,4 @@ def score(
         declared=Declared(outside_data, pretraining, code_from),
         **options,
     )
-    click.echo(table_for_run(row))
-    if row.message:
-        click.echo(f"\nRemark       {row.message}")
-    if said := remarks(row):
-        click.echo(f"\nSaid by row  {'; '.join(said)}")
-    click.echo(f"\nFiles        {folder.path}")
-    if row.scale == "full" and data is None:
-        click.echo(f"Leaderboard  starbench leaderboard add {folder.path}")
+    say_outcome(row, folder.path)

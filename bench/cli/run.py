@@ -1,7 +1,7 @@
 """`starbench run` and `plot`: train and score a method, and draw a run's figures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,9 +25,7 @@ from starbench.cli.options import (
     task_option,
     threads_option,
 )
-
-if TYPE_CHECKING:
-    from starbench.results.schema import Row
+from starbench.cli.outcome import say_outcome
 
 preset_option = option(
     "--preset",
@@ -77,9 +75,6 @@ def run(
     """
     from starbench.api import run_named
     from starbench.common.signals import end_with_standard_input
-    from starbench.leaderboard.pages.names import remarks
-    from starbench.leaderboard.pages.terminal import table_for_run
-    from starbench.tasks.registry import BUILT_IN
 
     if end_with_stdin:
         end_with_standard_input()
@@ -89,29 +84,7 @@ def run(
         click.echo(f"This run is finished; --force runs it again ({folder}).\n")
     if row.status != "ok":
         raise Failure(f"The run {row.status}: {row.message} ({folder / 'row.json'})")
-    click.echo(table_for_run(row))
-    if row.message:
-        click.echo(f"\nRemark       {row.message}")
-    if said := remarks(row):
-        click.echo(f"\nSaid by row  {'; '.join(said)}")
-    click.echo(f"\nFiles        {folder}")
-    times = ", ".join(f"{name} {row.seconds[name]:.0f} s" for name in ("data", "fit", "score"))
-    memory = (
-        "" if row.peak_memory_mb is None else f"; peak memory {row.peak_memory_mb / 1e3:.1f} GB"
-    )
-    click.echo(f"Wall time    {times}{memory}{_load(row)}")
-    if row.scale == "full" and row.task in BUILT_IN:
-        click.echo(f"Leaderboard  starbench leaderboard add {folder}")
-    else:
-        click.echo("Leaderboard  accepts only standard tasks at --scale full")
-
-
-def _load(row: "Row") -> str:
-    """Return how many other runs slowed a run down; empty for none."""
-    others = 0 if row.load is None else row.load.runs_at_once - 1
-    if not others:
-        return ""
-    return f"; {others} other run{'s' if others > 1 else ''} on the machine"
+    say_outcome(row, folder)
 
 
 @click.command(

@@ -116,6 +116,24 @@ def test_predictions_of_a_numpy_program_are_scored(pairs_file, tmp_path, short_p
     assert "are those of ridge regression" in result.output
 
 
+def test_predictions_of_a_task_of_others_are_not_offered_to_the_leaderboard(tmp_path):
+    """Such a task has a full scale, but `leaderboard add` knows only the standard ones."""
+    (tmp_path / "mine.py").write_text(
+        "from support.toy_task import ToyTask\n\nclass Mine(ToyTask):\n"
+        "    def __init__(self, cache=None):\n        super().__init__()\n"
+    )
+    with h5py.File(tmp_path / "predictions.h5", "w") as file:
+        file["latent"] = np.random.default_rng(0).normal(size=(20, 2, 3))
+    result = invoke(
+        "score", tmp_path / "predictions.h5", "--task", f"{tmp_path / 'mine.py'}:Mine",
+        "--method-name", "mine", "--label-access", "none", "--reference", "tests",
+        "--out", tmp_path / "runs", "--cache", tmp_path, "--quiet",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "leaderboard add" not in result.output
+    assert "Leaderboard  accepts only standard tasks at --scale full" in result.output
+
+
 def test_predictions_of_a_run_on_own_data_need_the_data(
     arguments, pairs_file, toy_file, tmp_path, short_probes
 ):
