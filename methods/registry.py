@@ -6,6 +6,7 @@ import difflib
 import inspect
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.common.plugins import Plugins
@@ -189,8 +190,40 @@ def make_hyperparameters(
             )
         values[key] = _parsed(text, types[key], f"--set {key}")
     for key, value in values.items():
-        _in_range(value, fields[key])
+        _check_range(value, fields[key], f"--set {key}")
     return method.Hyperparameters(**values)
+
+
+def hyperparameters_of(method: type[Method], values: Mapping[str, Any]) -> Any:
+    """Build hyperparameters from those of a row, checked as if each had been set.
+
+    Parameters
+    ----------
+    method : type of Method
+    values : mapping of str to value
+        All of them, as JSON holds them: tuples are lists.
+
+    Raises
+    ------
+    SettingError
+        If the installed method has other hyperparameters, or a value does not fit its type or
+        range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(method.Hyperparameters)}
+    types = get_type_hints(method.Hyperparameters)
+    defaults = method.Hyperparameters()
+    changed = {}
+    for key in sorted({*fields, *values}):
+        if key not in fields or key not in values:
+            which = "the row" if key in values else f"the installed {method.name}"
+            raise SettingError(
+                f"Only {which} has the hyperparameter {key!a}; check out the row's commit."
+            )
+        default, value, label = getattr(defaults, key), values[key], f"hyperparameter {key}"
+        if value != (list(default) if isinstance(default, tuple) else default):
+            changed[key] = _fitted(value, types[key], label)
+            _check_range(changed[key], fields[key], label)
+    return method.Hyperparameters(**changed)
 
 
 def _parsed(text: str, kind: Any, label: str) -> Any:
@@ -201,6 +234,11 @@ def _parsed(text: str, kind: Any, label: str) -> Any:
     except (ValueError, SyntaxError):
         lowered = {"true": True, "false": False, "none": None}
         value = lowered.get(text.lower(), text)
+    return _fitted(value, kind, label, text)
+
+
+def _fitted(value: Any, kind: Any, label: str, text: str | None = None) -> Any:
+    """Return a value as a type: numbers as float, one or a list of them as tuple."""
     if get_origin(kind) is tuple and isinstance(value, int | float | tuple | list):
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
         if all(isinstance(item, get_args(kind)[0]) for item in items):
@@ -208,19 +246,20 @@ def _parsed(text: str, kind: Any, label: str) -> Any:
     elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)
-    elif kind in (int, bool) and type(value) is kind:
+    elif kind in (int, bool, str) and type(value) is kind:
         return value
     name = getattr(kind, "__name__", "") if get_origin(kind) is None else str(kind)
-    raise SettingError(f"{label} must be of type {name}, but got '{text}'.")
+    given = str(value) if text is None else text
+    raise SettingError(f"{label} must be of type {name}, but got '{given}'.")
 
 
-def _in_range(value: Any, field: dataclasses.Field[Any]) -> None:
+def _check_range(value: Any, field: dataclasses.Field[Any], label: str) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:
         allowed = ", ".join(choices)
-        raise SettingError(f"--set {field.name} must be one of {allowed}, but got '{value}'.")
+        raise SettingError(f"{label} must be one of {allowed}, but got '{value}'.")
     for item in value if isinstance(value, tuple) else (value,):
         if (low is not None and item < low) or (high is not None and item > high):
             bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-            raise SettingError(f"--set {field.name} must be {bounds}, but got {value}.")
+            raise SettingError(f"{label} must be {bounds}, but got {value}.")

@@ -6,7 +6,7 @@ import torch
 
 from starbench.common import checkpoint
 from starbench.methods.base import Method, SettingError
-from starbench.methods.registry import get_method, make_method
+from starbench.methods.registry import get_method, hyperparameters_of, make_method
 from starbench.results.schema import Row, read_row
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
@@ -44,12 +44,13 @@ def restored(
     device : str
     task : Task, optional
         Which oracle controls need, as they know how its spectra are made.
+
+    Raises
+    ------
+    SettingError
+        If the installed method has other hyperparameters, or a value is out of its range.
     """
-    settings = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in row.hyperparameters.items()
-    }
-    hyperparameters = method_class.Hyperparameters(**settings)
+    hyperparameters = hyperparameters_of(method_class, row.hyperparameters)
     method = make_method(method_class, hyperparameters, task, seed=row.seed, device=device)
     method.load_state(dict(state))
     return method

@@ -7,7 +7,12 @@ import pytest
 
 from starbench.methods.base import Method, SettingError, option
 from starbench.methods.fader import Fader
-from starbench.methods.registry import get_method, make_hyperparameters, method_names
+from starbench.methods.registry import (
+    get_method,
+    hyperparameters_of,
+    make_hyperparameters,
+    method_names,
+)
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,36 @@ def test_settings_follow_defaults_preset_and_command_line_in_that_order():
 def test_the_error_for_a_wrong_setting_names_it(setting, message):
     with pytest.raises(SettingError, match=message):
         make_hyperparameters(Toy, None, [setting])
+
+
+IN_ROW = {"width": 8, "rate": 0.5, "widths": [4, 2], "kind": "a", "flag": True}
+
+
+def test_hyperparameters_of_a_row_are_those_it_was_made_with():
+    assert hyperparameters_of(Toy, IN_ROW) == Settings()
+    changed = hyperparameters_of(Toy, {**IN_ROW, "rate": 1, "widths": [7], "kind": "b"})
+    assert changed == Settings(rate=1.0, widths=(7,), kind="b")
+    assert type(changed.rate) is float
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depth": 3}, "Only the row has the hyperparameter 'depth'; check out the row's commit"),
+        ({"width": "many"}, "hyperparameter width must be of type int, but got 'many'"),
+        ({"width": 0}, "hyperparameter width must be at least 1, but got 0"),
+        ({"kind": 3}, "hyperparameter kind must be of type str"),
+        ({"widths": {"a": 1}}, "hyperparameter widths must be of type tuple"),
+    ],
+)
+def test_the_error_for_a_wrong_row_names_the_hyperparameter(change, message):
+    with pytest.raises(SettingError, match=message):
+        hyperparameters_of(Toy, {**IN_ROW, **change})
+
+
+def test_a_row_without_a_hyperparameter_is_refused():
+    with pytest.raises(SettingError, match="Only the installed toy has the hyperparameter 'flag'"):
+        hyperparameters_of(Toy, {key: value for key, value in IN_ROW.items() if key != "flag"})
 
 
 def test_the_error_for_an_unknown_preset_lists_the_presets():

@@ -1,5 +1,6 @@
 """Predictions of any program get the scores that a run of the same method gets."""
 
+import json
 import shutil
 
 import h5py
@@ -8,7 +9,7 @@ import pytest
 
 from starbench.methods.base import SettingError
 from starbench.metrics import network
-from starbench.results.schema import read_row
+from starbench.results.schema import read_row, write_row
 from starbench.runs import predictions, runner
 from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
 from starbench.tasks.registry import get_task
@@ -256,6 +257,12 @@ def test_predictions_are_written_only_with_the_method_and_data_of_the_run(
     path = tmp_path / "predictions.h5"
     with pytest.raises(SettingError, match="is a run of toy-linear, not of"):
         write_predictions(finished.folder, toy_task, path, blind)
+    row = json.loads(finished.folder.row.read_text())
+    row["hyperparameters"]["depth"] = 3
+    finished.folder.row.write_text(json.dumps(row))
+    with pytest.raises(SettingError, match="Only the row has the hyperparameter 'depth'"):
+        write_predictions(finished.folder, toy_task, path, linear)
+    write_row(finished.row, finished.folder.row)
     toy_task.fingerprint = lambda scale: "other-data"
     with pytest.raises(SettingError, match="was run on other data"):
         write_predictions(finished.folder, toy_task, path, linear)
