@@ -74,6 +74,35 @@ def normals(name: str, item: int, size: int, out: Spectra | None = None) -> Spec
     return np.random.Generator(bits).standard_normal(size, dtype=np.float32, out=out)
 
 
+def permutation(name: str, n: int) -> npt.NDArray[np.int64]:
+    """Draw a random order of ``n`` items, from a stream of its own.
+
+    Returns
+    -------
+    numpy.ndarray [n], int64
+        For each place the item that stands there.
+
+    Examples
+    --------
+    >>> sorted(permutation("starbench/order/0/train", 4).tolist())
+    [0, 1, 2, 3]
+    """
+    return np.argsort(uniforms(name, 0, n, 1)[:, 0], kind="stable")
+
+
+def inverse(order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the inverse of an order [n]: for each item the place where it stands.
+
+    Examples
+    --------
+    >>> inverse(np.array([2, 0, 1])).tolist()
+    [1, 2, 0]
+    """
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return places
+
+
 def cut_normal(uniform: Floats, low: npt.ArrayLike, high: npt.ArrayLike) -> Floats:
     """Map uniform variates to a standard normal cut to [low, high].
 

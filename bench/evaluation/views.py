@@ -15,7 +15,7 @@ from starbench.methods.base import Method, View, unmasked_mean
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.cache import cache_folder
-from starbench.tasks.streams import uniforms
+from starbench.tasks.streams import inverse, permutation
 
 _PART = 64  # pairs that are worth a thread
 _ROWS = 4096  # spectra at a time
@@ -106,21 +106,7 @@ def shuffled_order(seed: int, split: str, n_spectra: int) -> np.ndarray:
     >>> sorted(shuffled_order(0, "train", n_spectra=4).tolist())
     [0, 1, 2, 3]
     """
-    keys = uniforms(f"starbench/order/{seed}/{split}", 0, n_spectra, 1)[:, 0]
-    return np.argsort(keys, kind="stable")
-
-
-def inverse(order: np.ndarray) -> np.ndarray:
-    """Return the inverse of an order: for each spectrum in the data, its row of the view.
-
-    Examples
-    --------
-    >>> inverse(np.array([2, 0, 1])).tolist()
-    [1, 2, 0]
-    """
-    rows = np.empty_like(order)
-    rows[order] = np.arange(len(order))
-    return rows
+    return permutation(f"starbench/order/{seed}/{split}", n_spectra)
 
 
 def unshuffle(shuffled: np.ndarray, order: np.ndarray, each: int = 2) -> np.ndarray:

@@ -31,7 +31,7 @@ from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
 from starbench.evaluation.scoring import encode_rows, rank_stars
-from starbench.evaluation.views import SplitView, inverse
+from starbench.evaluation.views import SplitView
 from starbench.methods.base import Diverged, Method
 from starbench.metrics import TwinRanks
 from starbench.metrics.bootstrap import group_means
@@ -40,6 +40,7 @@ from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
 from starbench.runs.load import MachineLoad
 from starbench.runs.run_folder import RunFolder
+from starbench.tasks.streams import inverse
 
 SELECTION_PAIRS = 2500
 SELECTION_RULE = (

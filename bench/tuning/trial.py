@@ -21,9 +21,10 @@ from starbench.common.files import write_json
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
 from starbench.evaluation.scoring import BATCH, encode_split, rank_stars
-from starbench.evaluation.views import SplitView, inverse
+from starbench.evaluation.views import SplitView
 from starbench.methods.base import Diverged, Method
 from starbench.tasks.errors import DataError
+from starbench.tasks.streams import inverse
 
 _LEAK = "nuisance_leakage"
 

@@ -34,7 +34,7 @@ from starbench.common.progress import bar
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.fresh import FreshTest
-from starbench.tasks.streams import uniforms
+from starbench.tasks.streams import inverse, permutation
 
 _MAX_KEY_BYTES = 10_000
 _MAX_BEACON = 191  # characters
@@ -84,8 +84,7 @@ class Key(BaseModel):
 
     def order(self, n_spectra: int) -> npt.NDArray[np.int64]:
         """Return for each spectrum of the file its star; of pairs numbered 2 * pair + half."""
-        keys = uniforms(f"starbench/fresh/{self.secret}/order", 0, n_spectra, 1)[:, 0]
-        return np.argsort(keys, kind="stable")
+        return permutation(f"starbench/fresh/{self.secret}/order", n_spectra)
 
 
 def write_fresh(
@@ -142,7 +141,7 @@ def write_fresh(
     stars = key.stars(task)
     stars.prepare(scale, progress=progress)
     n, each = stars.sizes(scale)["test"], task.card.spectra_each("test")
-    rows = np.argsort(key.order(each * n)).reshape(n, each)
+    rows = inverse(key.order(each * n)).reshape(n, each)
     values = {
         "flux": np.empty((each * n, len(task.wavelength)), np.float32),
         "nuisance": np.empty((each * n, len(task.nuisance_names)), np.float32),

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.tasks.base import Split, Task
-from starbench.tasks.streams import uniforms
+from starbench.tasks.streams import inverse, permutation
 
 ATTRIBUTE = "test_order"
 _VERSION = 1
@@ -34,8 +34,7 @@ def order_of(name: str, n_spectra: int) -> npt.NDArray[np.int64]:
     >>> sorted(order_of("1-0123456789abcdef", 4).tolist())
     [0, 1, 2, 3]
     """
-    keys = uniforms(f"starbench/export/{name}", 0, n_spectra, 1)[:, 0]
-    return np.argsort(keys, kind="stable")
+    return permutation(f"starbench/export/{name}", n_spectra)
 
 
 def shuffled_test(task: Task, scale: str) -> Iterator[tuple[slice, Split]]:
@@ -44,7 +43,7 @@ def shuffled_test(task: Task, scale: str) -> Iterator[tuple[slice, Split]]:
     All its spectra are in memory at once: at the full scale 0.7 GB.
     """
     n_pairs = task.sizes(scale)["test"]
-    rows = np.argsort(order_of(order_name(task, scale), 2 * n_pairs)).reshape(n_pairs, 2)
+    rows = inverse(order_of(order_name(task, scale), 2 * n_pairs)).reshape(n_pairs, 2)
     flux = np.empty((2 * n_pairs, len(task.wavelength)), np.float32)
     nuisance = np.empty((2 * n_pairs, len(task.nuisance_names)), np.float32)
     for pairs, piece in task.chunks("test", scale):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from starbench.tasks.streams import normals, uniforms
+from starbench.tasks.streams import inverse, normals, permutation, uniforms
 
 FIRST_VARIATES = [0.682466219189604, 0.039598669296153244, 0.7661032498257225]
 
@@ -36,6 +36,13 @@ def test_the_first_variates_never_change():
     assert uniforms("apogee-giants/1/train/labels", 0, 1, 3)[0] == pytest.approx(
         FIRST_VARIATES, abs=1e-15
     )
+
+
+def test_the_orders_of_splits_never_change():
+    order = permutation("starbench/order/0/train", 7)
+    assert order.tolist() == [3, 6, 4, 0, 5, 1, 2]
+    assert (inverse(order)[order] == np.arange(7)).all()
+    assert np.array_equal(inverse(order), np.argsort(order))
 
 
 def test_normals_are_normal_and_uncorrelated_between_items():

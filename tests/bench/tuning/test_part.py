@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from starbench.evaluation.views import inverse, view_split
+from starbench.evaluation.views import view_split
+from starbench.tasks.streams import inverse
 from starbench.tuning.part import first_pairs
 
 
