@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from starbench.evaluation.scoring import Errors, Probes
     from starbench.methods.base import Method
-    from starbench.metrics import SiblingRanks, TwinRanks
+    from starbench.metrics import Counting, SiblingRanks, TwinRanks
     from starbench.results.schema import Row
     from starbench.tasks.base import Task
 
 Array = npt.NDArray[np.float32]
+Ranks = TypeVar("Ranks")
 
 __all__ = [
     "RunResult",
@@ -456,17 +457,12 @@ def twin_ranks(
     >>> sb.twin_ranks([[0.0], [1.0], [4.0], [6.0], [2.0], [9.0]]).rank.tolist()
     [[1, 2], [2, 1], [5, 3]]
     """
-    from starbench.evaluation.ranking import rank_resumably
     from starbench.metrics import Ranking
 
     if n_threads is not None and n_threads < 1:
         raise ValueError(f"n_threads is {n_threads}; give at least 1")
-    path = None if checkpoint is None else user_path(checkpoint)
     ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
-    ranks = rank_resumably(ranking, path, quiet=quiet)
-    if path is not None:
-        path.unlink(missing_ok=True)
-    return ranks
+    return _ranks_of(ranking, checkpoint, quiet)
 
 
 def sibling_ranks(
@@ -507,17 +503,12 @@ def sibling_ranks(
     >>> sb.sibling_ranks([[0.0], [1.0], [0.6], [9.0]], [7, 7, 1, 2]).rank.tolist()
     [2, 2]
     """
-    from starbench.evaluation.ranking import rank_resumably
     from starbench.metrics import SiblingRanking
 
     if n_threads is not None and n_threads < 1:
         raise ValueError(f"n_threads is {n_threads}; give at least 1")
-    path = None if checkpoint is None else user_path(checkpoint)
     ranking = SiblingRanking(np.asarray(latent), np.asarray(group), n_threads=n_threads)
-    ranks = rank_resumably(ranking, path, quiet=quiet)
-    if path is not None:
-        path.unlink(missing_ok=True)
-    return ranks
+    return _ranks_of(ranking, checkpoint, quiet)
 
 
 def score(
@@ -677,6 +668,17 @@ def _metrics_frame(estimates: Mapping[str, Any]) -> "pd.DataFrame":
         index=pd.Index(names, name="metric"),
         columns=["value", "low", "high"],
     )
+
+
+def _ranks_of(ranking: "Counting[Ranks]", checkpoint: str | Path | None, quiet: bool) -> Ranks:
+    """Finish a ranking, and remove its checkpoint."""
+    from starbench.evaluation.ranking import rank_resumably
+
+    path = None if checkpoint is None else user_path(checkpoint)
+    ranks = rank_resumably(ranking, path, quiet=quiet)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return ranks
 
 
 def _pairs(latent: npt.ArrayLike) -> Array:

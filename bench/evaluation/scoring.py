@@ -220,19 +220,54 @@ def rank_stars(
     OutputError
         If a method's own ranks are not ranks of these stars.
     """
-    if labels.group is not None:
-        return _rank_siblings(method, latent, labels, error, checkpoint, quiet)
-    pairs = slice(len(latent))
-    own = None
+    own: Ranks | None = None
     if isinstance(method, OracleControl):
-        known = _known(method, labels, error, pairs)
-        own = method.rank_twins(
-            latent, labels.nuisance[pairs], _composition(labels)[pairs], **known
-        )
+        own_ranks = _own_twin_ranks if labels.group is None else _own_sibling_ranks
+        own = own_ranks(method, latent, labels, error)
+    if own is not None:
+        return own
+    device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
+    return rank_latents(latent, labels, device=device, checkpoint=checkpoint, quiet=quiet)
+
+
+def rank_latents(
+    latent: np.ndarray,
+    labels: Labels,
+    *,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    quiet: bool = True,
+) -> Ranks:
+    """Rank the twins of pairs, or the siblings of a survey, by L1.
+
+    Parameters
+    ----------
+    latent : numpy.ndarray [n_pairs, 2, d] or [n_stars, 1, d], float32
+    labels : Labels
+        Their group says whether it is a survey.
+    device : str
+        A torch device. Siblings are ranked on the CPU, and so are twins unless it is a CUDA device.
+    checkpoint : pathlib.Path, optional
+        See `rank_resumably`.
+    quiet : bool
+        Draw no progress.
+    """
+    if labels.group is None:
+        pairs = metrics.Ranking(latent, device=ranking_device(device))
+        return rank_resumably(pairs, checkpoint, quiet=quiet)
+    siblings = metrics.SiblingRanking(latent[:, 0], labels.group)
+    return rank_resumably(siblings, checkpoint, quiet=quiet)
+
+
+def _own_twin_ranks(
+    method: OracleControl, latent: np.ndarray, labels: Labels, error: np.ndarray | None
+) -> metrics.TwinRanks | None:
+    """Return the ranks of twins by a control's own distance; None if it has none."""
+    pairs = slice(len(latent))
+    known = _known(method, labels, error, pairs)
+    own = method.rank_twins(latent, labels.nuisance[pairs], _composition(labels)[pairs], **known)
     if own is None:
-        device = str(getattr(method, "device", "cpu"))  # a method may have its own constructor
-        ranking = metrics.Ranking(latent, device=ranking_device(device))
-        return rank_resumably(ranking, checkpoint, quiet=quiet)
+        return None
     rank, tied = (np.asarray(part) for part in own)
     if (
         not (rank.shape == tied.shape == latent.shape[:2])
@@ -245,26 +280,19 @@ def rank_stars(
     return metrics.TwinRanks(rank.astype(np.int64), tied.astype(np.int64))
 
 
-def _rank_siblings(
-    method: Method,
-    latent: np.ndarray,
-    labels: Labels,
-    error: np.ndarray | None,
-    checkpoint: Path | None,
-    quiet: bool,
-) -> metrics.SiblingRanks:
-    """Rank the siblings of a survey by L1, or by an oracle control's own distance."""
+def _own_sibling_ranks(
+    method: OracleControl, latent: np.ndarray, labels: Labels, error: np.ndarray | None
+) -> metrics.SiblingRanks | None:
+    """Return the ranks of siblings by a control's own distance; None if it has none."""
     group = required(labels.group, "group")
-    own = None
-    if isinstance(method, OracleControl):
-        known = {
-            name: values.reshape(len(group), -1)
-            for name, values in _known(method, labels, error, slice(len(group))).items()
-        }
-        nuisance, composition = labels.nuisance[:, 0], _composition(labels)
-        own = method.rank_siblings(latent[:, 0], nuisance, composition, group, **known)
+    known = {
+        name: values.reshape(len(group), -1)
+        for name, values in _known(method, labels, error, slice(len(group))).items()
+    }
+    nuisance, composition = labels.nuisance[:, 0], _composition(labels)
+    own = method.rank_siblings(latent[:, 0], nuisance, composition, group, **known)
     if own is None:
-        return rank_resumably(metrics.SiblingRanking(latent[:, 0], group), checkpoint, quiet=quiet)
+        return None
     pairs = metrics.ordered_pairs(group)
     rank, tied = (np.asarray(part) for part in own)
     ranks = metrics.SiblingRanks(rank, tied, pairs.group, len(group))
@@ -287,13 +315,6 @@ def _known(
     if error is not None and method.takes_errors:
         known["error"] = error
     return known
-
-
-def _l1_ranks(latent: np.ndarray, labels: Labels) -> Ranks:
-    with stage("rank twins"):
-        if labels.group is not None:
-            return metrics.sibling_ranks(latent[:, 0], labels.group)
-        return metrics.twin_ranks(latent)
 
 
 def _composition(labels: Labels) -> np.ndarray:
@@ -428,7 +449,9 @@ def score(
     probes : Probes, optional
         Data on which the probes of leakage and recovery are fitted; without it they are left out.
     """
-    ranks = _l1_ranks(latent, labels) if ranks is None else ranks
+    if ranks is None:
+        with stage("rank twins"):
+            ranks = rank_latents(latent, labels)
     plain, swapped = (None, None) if errors is None else (errors.plain, errors.swapped)
     with stage("intervals"):
         estimates: dict[str, metrics.Estimate | None] = dict(metrics.recovery_estimates(ranks))

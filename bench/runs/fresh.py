@@ -9,16 +9,12 @@ import numpy as np
 from starbench.common.hdf5_guards import (
     UNREADABLE,
     local_object,
-    mostly_unwritten,
     open_hdf5,
-    oversized,
     read_numbers,
 )
 from starbench.common.progress import bar
-from starbench.evaluation.scoring import (
-    Scores,
-    score,
-)
+from starbench.evaluation.latents import MAX_LATENT, as_float32, offset_of, storage_fault
+from starbench.evaluation.scoring import Scores, score
 from starbench.evaluation.splits import score_split
 from starbench.evaluation.views import Labels, Views, unshuffle
 from starbench.methods.base import Method
@@ -103,15 +99,16 @@ def read_fresh_latents(path: Path, key: Key, n_spectra: int, each: int = 2) -> n
                     f"{path} holds latents of other spectra than the key's; give the key that was "
                     "written with these spectra."
                 )
-            if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
-                raise DataError(f"{path} has no dataset latent of floating-point numbers; add it.")
-            if dataset.ndim != 2 or len(dataset) != n_spectra or not 0 < dataset.shape[1] <= 2048:
+            if not isinstance(dataset, h5py.Dataset):
+                raise DataError(f"{path} has no dataset latent; add it.")
+            shape = dataset.shape
+            if len(shape) != 2 or shape[0] != n_spectra or not 0 < shape[1] <= MAX_LATENT:
                 raise DataError(
-                    f"{path}: latent has shape {list(dataset.shape)}; give [{n_spectra}, d] with "
-                    "d at most 2048, in the order of the spectra."
+                    f"{path}: latent has shape {list(shape)}; give [{n_spectra}, d] with d at most "
+                    f"{MAX_LATENT}, in the order of the spectra."
                 )
-            if oversized(dataset) or mostly_unwritten(dataset):
-                raise DataError(f"{path}: latent is incomplete, or in huge chunks; write it again.")
+            if fault := storage_fault(dataset):
+                raise DataError(f"{path}: latent {fault}")
             values = read_numbers(dataset)
     except DataError:
         raise
@@ -123,10 +120,8 @@ def read_fresh_latents(path: Path, key: Key, n_spectra: int, each: int = 2) -> n
             f"{path}: latent of spectrum {int(np.argmin(finite))} is not finite; write finite "
             "numbers there."
         )
-    # Distances do not depend on the offset, but float32 would round latents far from zero.
-    centred = values - np.median(values, axis=0) if values.dtype.itemsize > 4 else values
-    with np.errstate(over="ignore"):
-        return unshuffle(centred.astype(np.float32), key.order(n_spectra), each)
+    centred = values - offset_of(values) if values.dtype.itemsize > 4 else values
+    return unshuffle(as_float32(centred), key.order(n_spectra), each)
 
 
 def score_fresh_latents(path: Path, key: Key, task: FreshTest) -> Scores:

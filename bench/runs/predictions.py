@@ -31,15 +31,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from starbench import metrics
 from starbench.common.files import atomic_path, write_hdf5, write_json
 from starbench.common.hdf5_guards import (
-    MAX_CHUNK_BYTES,
     UNREADABLE,
     local_object,
-    mostly_unwritten,
     open_hdf5,
-    oversized,
     read_attribute,
     read_numbers,
     require_end,
@@ -48,14 +44,14 @@ from starbench.common.progress import bar, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_settings
 from starbench.common.text import one_line
-from starbench.evaluation.ranking import rank_resumably, ranking_device
+from starbench.evaluation.latents import MAX_LATENT, as_float32, offset_of, storage_fault
 from starbench.evaluation.scoring import (
     BATCH,
     Errors,
     Probes,
-    Ranks,
     decoder,
     encode_split,
+    rank_latents,
     reconstruction_errors,
     score,
 )
@@ -78,7 +74,6 @@ from starbench.tasks.storage.files import text_list
 from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, order_of
 
 RULE = "chosen by its authors, outside starbench"
-MAX_LATENT = 2048  # dimensions; the time of the ranking is proportional to them
 _MUCH_NEARER = 0.5  # ratio of the distances of twins in two orders, which is not by chance
 _FEWEST = 50  # pairs below which it may be
 _RECONSTRUCTIONS = ("reconstruction", "swapped_reconstruction")
@@ -166,7 +161,7 @@ class Predictions:
         if self._file[place].dtype.itemsize <= 4:
             latent = self._read(place, slice(None))
         else:
-            latent = _as_float32(self._read_stored(place, slice(None)) - self._offset)
+            latent = as_float32(self._read_stored(place, slice(None)) - self._offset)
         if self._task.card.survey:
             return latent[:, None]
         if split != "test":
@@ -183,16 +178,10 @@ class Predictions:
         return latent
 
     def _latent_offset(self) -> np.ndarray:
-        """Return what is subtracted from latents [d] of float64 before they become float32.
-
-        It is the median of test, and the same for all splits. Distances do not depend on it, but
-        float32 would round those of latents that lie far from zero.
-        """
-        if self._file["latent"].dtype.itemsize <= 4:
+        """Return what is subtracted from latents [d] of float64: of test, for all splits."""
+        if self._file["latent"].dtype.itemsize <= 4:  # need not be read
             return np.zeros(self._width or 1)
-        stars = self._read_stored("latent", slice(None)).reshape(-1, self._width or 1)
-        stars = stars[np.isfinite(stars).all(axis=1)]
-        return np.median(stars, axis=0) if len(stars) else np.zeros(self._width or 1)
+        return offset_of(self._read_stored("latent", slice(None)))
 
     def reconstruct(self, split: str) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
         """Return a function that reads the two reconstructions of a range of pairs."""
@@ -204,7 +193,7 @@ class Predictions:
         return read
 
     def _read(self, place: str, rows: slice) -> np.ndarray:
-        return _as_float32(self._read_stored(place, rows))
+        return as_float32(self._read_stored(place, rows))
 
     def _read_stored(self, place: str, rows: slice) -> np.ndarray:
         try:
@@ -315,26 +304,8 @@ class Predictions:
             self._check_type(place)
 
     def _check_type(self, place: str) -> None:
-        if self._file[place].dtype.kind != "f":
-            raise PredictionsError(
-                f"{self.path}: {place} holds {self._file[place].dtype}; give floating-point "
-                "numbers."
-            )
-        if oversized(self._file[place]):
-            raise PredictionsError(
-                f"{self.path}: {place} is stored in chunks larger than "
-                f"{MAX_CHUNK_BYTES // 2**20} MB; write it in smaller ones."
-            )
-        if mostly_unwritten(self._file[place]):
-            raise PredictionsError(
-                f"{self.path}: {place} has shape {self._file[place].shape}, but the file holds "
-                f"{self._file[place].id.get_storage_size():,} bytes of it; write all its numbers."
-            )
-
-
-def _as_float32(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what overflows float32 is scored as infinite
-        return np.ascontiguousarray(values, np.float32)
+        if fault := storage_fault(self._file[place]):
+            raise PredictionsError(f"{self.path}: {place} {fault}")
 
 
 def _apart(latent: np.ndarray) -> float:
@@ -443,13 +414,9 @@ def score_predictions(
         scores = {}
         for split, (latent, errors) in read.items():
             labels = Labels.of_task(task, split, scale)
-            ranks: Ranks
-            if labels.group is None:
-                pairs = metrics.Ranking(latent, device=ranking_device(device))
-                ranks = rank_resumably(pairs, folder.ranking(split), quiet=quiet)
-            else:
-                siblings = metrics.SiblingRanking(latent[:, 0], labels.group)
-                ranks = rank_resumably(siblings, folder.ranking(split), quiet=quiet)
+            ranks = rank_latents(
+                latent, labels, device=device, checkpoint=folder.ranking(split), quiet=quiet
+            )
             scores[split] = score(
                 latent,
                 labels,
