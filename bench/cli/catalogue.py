@@ -1,16 +1,13 @@
 """`starbench methods`, `tasks` and `check`: list, describe and test methods and tasks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from starbench.cli.commands import Command, option
 from starbench.cli.errors import Failure
 from starbench.cli.options import cache_option, set_option
-
-Loaded = TypeVar("Loaded")
 
 
 @click.command(
@@ -27,18 +24,19 @@ def methods(method: str | None, verbose: bool) -> None:
     defaults, ranges and meanings.
     """
     from starbench.cli.listing import describe_method, methods_table
+    from starbench.common.plugins import each_loaded
     from starbench.common.settings import SettingError
     from starbench.methods.registry import PLUGINS, get_method, method_names
 
     if method is not None:
         click.echo(describe_method(get_method(method)))
         return
-    classes, faults = _loaded(method_names(), get_method, SettingError)
-    click.echo(methods_table(classes))
-    for fault in (*faults, *PLUGINS.shadowed()):
+    classes, faults = each_loaded(method_names(), get_method, SettingError)
+    click.echo(methods_table(list(classes.values())))
+    for fault in (*faults.values(), *PLUGINS.shadowed()):
         click.echo(fault, err=True)
     if verbose:
-        for each in classes:
+        for each in classes.values():
             click.echo("\n" + describe_method(each))
 
 
@@ -54,29 +52,17 @@ def tasks(task: str | None) -> None:
     TASK is a name in the list, or PATH.py:CLASS.
     """
     from starbench.cli.listing import describe_task, tasks_table
+    from starbench.common.plugins import each_loaded
     from starbench.tasks.errors import DataError
     from starbench.tasks.registry import PLUGINS, get_task, task_names
 
     if task is not None:
         click.echo(describe_task(get_task(task)))
         return
-    found, faults = _loaded(task_names(), get_task, DataError)
-    click.echo(tasks_table(found))
-    for fault in (*faults, *PLUGINS.shadowed()):
+    found, faults = each_loaded(task_names(), get_task, DataError)
+    click.echo(tasks_table(list(found.values())))
+    for fault in (*faults.values(), *PLUGINS.shadowed()):
         click.echo(fault, err=True)
-
-
-def _loaded(
-    names: Iterable[str], get: Callable[[str], Loaded], error: type[Exception]
-) -> tuple[list[Loaded], list[str]]:
-    """Return what can be loaded, and why the rest cannot: a broken package hides no other."""
-    loaded, faults = [], []
-    for name in names:
-        try:
-            loaded.append(get(name))
-        except error as fault:
-            faults.append(str(fault))
-    return loaded, faults
 
 
 @click.command(

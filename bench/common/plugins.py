@@ -5,16 +5,19 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from starbench.common.paths import user_path
 from starbench.common.sources import allow_neighbours
 from starbench.common.text import one_line
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,34 @@ class Plugins:
                 f"{filename} defines no {attribute!r}; give --{self.kind} as PATH.py:CLASS."
             )
         return getattr(module, attribute)
+
+
+def each_loaded(
+    names: Iterable[str], get: Callable[[str], Loaded], error: type[Exception]
+) -> tuple[dict[str, Loaded], dict[str, str]]:
+    """Load each name by itself, so that a broken package hides no other.
+
+    Parameters
+    ----------
+    names : iterable of str
+    get : callable
+        Returns what has a name.
+    error : type of Exception
+        What it raises if that cannot be loaded.
+
+    Returns
+    -------
+    loaded : dict of str to what `get` returns
+    faults : dict of str to str
+        For each other name, what the error says.
+    """
+    loaded, faults = {}, {}
+    for name in names:
+        try:
+            loaded[name] = get(name)
+        except error as fault:
+            faults[name] = str(fault)
+    return loaded, faults
 
 
 def _module_name(path: Path) -> str:

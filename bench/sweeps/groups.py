@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from starbench.common.plugins import each_loaded
 from starbench.common.progress import say
 from starbench.common.settings import SettingError
 from starbench.methods.base import LABEL_ACCESS, Method
@@ -76,10 +77,7 @@ def _loaded(
     names: Iterable[str], get: Callable[[str], Loaded], error: type[Exception]
 ) -> dict[str, Loaded]:
     """Return what can be loaded by its name, and say why the rest cannot."""
-    loaded = {}
-    for name in names:
-        try:
-            loaded[name] = get(name)
-        except error as fault:
-            say(f"{name} is left out: {fault}", error=True)
+    loaded, faults = each_loaded(names, get, error)
+    for name, fault in faults.items():
+        say(f"{name} is left out: {fault}", error=True)
     return loaded
