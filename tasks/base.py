@@ -309,6 +309,10 @@ class Task(ABC):
             np.concatenate(composition) if composition else None,
         )
 
+    def has_composition(self, split: str) -> bool:
+        """Return whether the composition of a split is known, from one of its pairs."""
+        return self.make(split, 0, 1).composition is not None
+
     def groups(self, split: str, scale: str) -> npt.NDArray[np.int64] | None:
         """Return the sibling group of each star [n_stars] of a survey's split; None for pairs."""
         if self.card.spectra_each(split) == 2 or not self.card.survey:

@@ -180,7 +180,7 @@ def data_facts(task: Task, scale: str, path: Path | None) -> str:
         ("pixels", _pixels(task)),
         ("noise", noise),
         ("left out", ", ".join(f"{n:,} of {split}: all masked" for split, n in dropped.items())),
-        ("composition", _composition(task, scale)),
+        ("composition", _composition(task)),
         *_made_from(task, scale),
         ("fingerprint", task.fingerprint(scale)),
     ]
@@ -250,10 +250,10 @@ def _pixels(task: Task) -> str:
     return f"{len(wavelength):,}, {wavelength[0]:.2f}-{wavelength[-1]:.2f} {unit}, {where}"
 
 
-def _composition(task: Task, scale: str) -> str:
+def _composition(task: Task) -> str:
     if not task.elements:
         return "unknown"
-    withheld = task.labels_on_disk("test", scale)[1] is None
+    withheld = not task.has_composition("test")
     return ", ".join(task.elements) + ("; withheld for test" if withheld else "")
 
 

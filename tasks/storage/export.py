@@ -96,7 +96,7 @@ def export(
     about = About.of_task(task, scale)
     if shuffled:
         about.facts[ATTRIBUTE] = order_name(task, scale)
-    with_composition = tuple(split for split in sizes if _has_composition(task, scale, split))
+    with_composition = tuple(split for split in sizes if task.has_composition(split))
     if withhold_composition:
         if "test" not in with_composition:
             raise DataError(
@@ -176,10 +176,6 @@ def _check_folder(out: Path) -> None:
     except OSError as error:
         reason = f"{error.strerror}; choose another OUT"
         raise OSError(error.errno, reason, str(out)) from error
-
-
-def _has_composition(task: Task, scale: str, split: str) -> bool:
-    return task.labels_on_disk(split, scale)[1] is not None
 
 
 def _schema(about: About, errors: tuple[str, ...]) -> pa.Schema:
