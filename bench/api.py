@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.common.paths import user_path
+from starbench.common.threads import most_threads, too_many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -449,7 +450,8 @@ def twin_ranks(
     Raises
     ------
     ValueError
-        If `latent` has another shape, or is empty, or `n_threads` is below 1.
+        If `latent` has another shape, or is empty, or `n_threads` is below 1 or far above the
+        number of cores.
 
     Examples
     --------
@@ -459,8 +461,7 @@ def twin_ranks(
     """
     from starbench.metrics import Ranking
 
-    if n_threads is not None and n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    _check_threads(n_threads)
     ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
     return _ranks_of(ranking, checkpoint, quiet)
 
@@ -495,7 +496,8 @@ def sibling_ranks(
     Raises
     ------
     ValueError
-        If the shapes do not match, no star has a sibling, or `n_threads` is below 1.
+        If the shapes do not match, no star has a sibling, or `n_threads` is below 1 or far
+        above the number of cores.
 
     Examples
     --------
@@ -505,8 +507,7 @@ def sibling_ranks(
     """
     from starbench.metrics import SiblingRanking
 
-    if n_threads is not None and n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    _check_threads(n_threads)
     ranking = SiblingRanking(np.asarray(latent), np.asarray(group), n_threads=n_threads)
     return _ranks_of(ranking, checkpoint, quiet)
 
@@ -668,6 +669,15 @@ def _metrics_frame(estimates: Mapping[str, Any]) -> "pd.DataFrame":
         index=pd.Index(names, name="metric"),
         columns=["value", "low", "high"],
     )
+
+
+def _check_threads(n_threads: int | None) -> None:
+    if n_threads is None:
+        return
+    if n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    if fault := too_many(n_threads, most_threads()):
+        raise ValueError(f"n_threads: {fault}")
 
 
 def _ranks_of(ranking: "Counting[Ranks]", checkpoint: str | Path | None, quiet: bool) -> Ranks:

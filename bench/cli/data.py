@@ -13,12 +13,14 @@ from starbench.cli.options import (
     cache_option,
     config_option,
     data_option,
+    few_enough,
     max_dropped_option,
     quiet_option,
     scale_option,
     snr_option,
     task_option,
 )
+from starbench.common.threads import most_processes
 
 if TYPE_CHECKING:
     from starbench.tasks.base import Task
@@ -304,6 +306,7 @@ def export(
     type=click.IntRange(min=1),
     metavar="N",
     show_default="2",
+    callback=few_enough(most_processes),
     help="Number of processes on this machine.",
 )
 @backend_option

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from starbench.cli.commands import UserPath, option
+from starbench.common.threads import most_threads, too_many
 
 method_option = option(
     "--method",
@@ -31,6 +32,7 @@ data_option = option(
 backend_option = option(
     "--backend",
     type=click.Choice(["submitit", "dask"]),
+    is_eager=True,  # known before the numbers that only this machine limits
     help="Hand the work to a cluster; needs starbench[cluster].",
 )
 config_option = option(
@@ -114,6 +116,18 @@ code_from_option = option(
 )
 
 
+def few_enough(most: Callable[[], int]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return the callback of an option for work on this machine, which refuses larger numbers."""
+
+    def checked(context: click.Context, parameter: click.Parameter, value: int | None) -> Any:
+        on_cluster = context.params.get("backend") is not None
+        if value is not None and not on_cluster and (fault := too_many(value, most())):
+            raise click.BadParameter(fault, context, parameter)
+        return value
+
+    return checked
+
+
 def threads_option(default: str) -> Callable[[Any], Any]:
     """Return the option ``--threads``, whose help names the default in words."""
     return option(
@@ -121,6 +135,7 @@ def threads_option(default: str) -> Callable[[Any], Any]:
         type=click.IntRange(min=1),
         metavar="N",
         show_default=default,
+        callback=few_enough(most_threads),
         help="Number of CPU threads.",
     )
 

@@ -13,12 +13,14 @@ from starbench.cli.options import (
     config_option,
     data_option,
     device_option,
+    few_enough,
     out_option,
     quiet_option,
     scale_option,
     snr_option,
 )
 from starbench.cli.run import force_option, preset_option
+from starbench.common.threads import most_processes, most_threads
 
 if TYPE_CHECKING:
     from starbench.sweeps.backends.config import DaskConfig, SubmititConfig
@@ -90,6 +92,7 @@ PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "pr
     type=click.IntRange(min=1),
     metavar="N",
     show_default="1",
+    callback=few_enough(most_processes),
     help="Number of runs at a time; with --backend submitit the number of jobs to which the runs "
     "are dealt, by default one for each.",
 )
@@ -109,6 +112,7 @@ PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "pr
     type=click.IntRange(min=1),
     metavar="N",
     show_default="the available cores divided by --jobs, or those of a job in --config",
+    callback=few_enough(most_threads),
     help="Number of CPU threads of each run.",
 )
 @out_option

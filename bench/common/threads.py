@@ -57,6 +57,31 @@ def available_cores() -> int:
     return min(limits)
 
 
+def most_threads() -> int:
+    """Return how many threads may be asked for: thousands make a machine stand still.
+
+    Far more than the cores are allowed, as some results depend on the number of threads in their
+    last bits, and a run of a larger machine may be repeated.
+    """
+    return max(64, 8 * machine_cores())
+
+
+def most_processes() -> int:
+    """Return how many processes at once may be asked for, each of which takes memory."""
+    return 4 * machine_cores()
+
+
+def too_many(number: int, most: int) -> str | None:
+    """Return why a number of threads or processes is refused; None if it is small enough."""
+    if number <= most:
+        return None
+    cores = machine_cores()
+    return (
+        f"{number} is too many for the {cores} core{'s' if cores > 1 else ''} of this machine; "
+        f"give at most {most}."
+    )
+
+
 def wait_briefly() -> None:
     """Let OpenMP's threads sleep after a short wait, unless the environment says otherwise.
 

@@ -25,7 +25,7 @@ from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
 from starbench.common.signals import Terminated, signals_raised
 from starbench.common.text import one_line
-from starbench.common.threads import available_cores, limit_threads
+from starbench.common.threads import available_cores, limit_threads, most_threads, too_many
 from starbench.evaluation.consistency import require_own_latents
 from starbench.evaluation.fresh_process import require_state
 from starbench.evaluation.scoring import (
@@ -410,6 +410,8 @@ def configure_torch(seed: int, threads: int | None) -> int:
         threads = available_cores()
     elif threads < 1:
         raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
+    elif fault := too_many(threads, most_threads()):
+        raise SettingError(f"threads: {fault}")
     torch.set_num_threads(threads)
     limit_threads(threads)
     torch.manual_seed(seed)

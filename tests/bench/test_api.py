@@ -145,6 +145,10 @@ def test_arguments_of_another_kind_are_refused_in_one_sentence(toy_task):
     for threads in (0, -1, 1.5, "2"):
         with pytest.raises(SettingError, match=f"threads is {threads!r}; give an integer of at"):
             sb.run("pca", toy_task, threads=threads)
+    with pytest.raises(SettingError, match="threads: 100000 is too many for the"):
+        sb.run("pca", toy_task, threads=100_000)
+    with pytest.raises(ValueError, match="n_threads: 100000 is too many for the"):
+        sb.twin_ranks(np.zeros((4, 2, 3)), n_threads=100_000)
     with pytest.raises(ValueError, match="n_threads is 0; give at least 1"):
         sb.twin_ranks([[0.0], [1.0]], n_threads=0)
 

@@ -93,6 +93,14 @@ def test_a_limit_reaches_the_ranking_and_linear_algebra(monkeypatch):
     assert started == [2, 1]
 
 
+def test_numbers_far_above_the_cores_are_refused():
+    assert (threads.most_threads(), threads.most_processes()) == (64, 32)
+    assert threads.too_many(64, threads.most_threads()) is None
+    assert threads.too_many(65, threads.most_threads()) == (
+        "65 is too many for the 8 cores of this machine; give at most 64."
+    )
+
+
 def test_threads_that_wait_leave_their_core_to_others(monkeypatch):
     for name in threads._WAITING:
         monkeypatch.delenv(name, raising=False)
