@@ -39,8 +39,8 @@ from starbench.methods.base import Silent, View
 from starbench.methods.registry import get_method, make_hyperparameters
 from starbench.tasks.base import SPLITS, Split, Task
 from starbench.tasks.card import Card
+from starbench.tasks.export import export
 from starbench.tasks.storage.cache import ENVIRONMENT
-from starbench.tasks.storage.export import export
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.importing import import_survey
 

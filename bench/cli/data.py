@@ -237,8 +237,8 @@ def export(
         raise click.UsageError("Give --fresh and --key together, or neither.")
     if fresh is not None and (form not in (None, "hdf5") or withhold_composition or twins):
         raise click.UsageError("--fresh writes HDF5 without composition; remove other options.")
+    from starbench.tasks.export import export as export_pairs
     from starbench.tasks.registry import get_task
-    from starbench.tasks.storage.export import export as export_pairs
     from starbench.tasks.storage.fresh_spectra import write_fresh
 
     loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not quiet)

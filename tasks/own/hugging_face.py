@@ -1,6 +1,6 @@
 """Users' own pairs in tables: from the Hugging Face Hub, saved by `datasets`, or Parquet files.
 
-Splits and columns are those of `starbench.tasks.storage.export`. The rows are copied once into an
+Splits and columns are those of `starbench.tasks.export`. The rows are copied once into an
 HDF5 file of the layout of `starbench.tasks.storage.layout`, in the user's cache under a digest of
 their content. That file is then a task like any other file of pairs, with the same checks.
 """

@@ -8,7 +8,7 @@ Universe Collaboration 2024, arXiv:2412.02527). ``pseudo_continuum_flux`` and
 ``pseudo_continuum_ivar`` are read in place of ``flux`` and ``ivar``.
 
 starbench writes the same rows, with ``group`` and, in the struct, ``error`` beside ``ivar``, whose
-inverse root is not exact. Its metadata are those of `starbench.tasks.storage.export`.
+inverse root is not exact. Its metadata are those of `starbench.tasks.export`.
 """
 
 import re

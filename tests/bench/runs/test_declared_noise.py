@@ -6,9 +6,9 @@ import pytest
 from starbench.methods.parts.noise_model import NoiseModel
 from starbench.methods.registry import get_method, make_hyperparameters
 from starbench.runs.runner import run
+from starbench.tasks.export import export
 from starbench.tasks.observation.noise import NoiseTrack
 from starbench.tasks.own.hdf5 import OwnData
-from starbench.tasks.storage.export import export
 
 SETTINGS = ("epochs=1", "components=8", "latent=3", "batch_size=16", "encoder_widths=8")
 

@@ -8,9 +8,9 @@ from starbench.metrics import twin_ranks
 from starbench.results.ranks import read_ranks
 from starbench.runs.predictions import PredictionsError, score_predictions
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
-from starbench.tasks.storage.export import export
 from starbench.tasks.storage.shuffled import ATTRIBUTE
 
 

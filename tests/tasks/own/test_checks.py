@@ -11,10 +11,10 @@ import pytest
 
 from starbench.tasks.base import SPLITS
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.own import hdf5 as own_data
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
-from starbench.tasks.storage.export import export
 
 
 @pytest.fixture(autouse=True)

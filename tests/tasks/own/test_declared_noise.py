@@ -6,10 +6,10 @@ import pytest
 
 from starbench.evaluation.views import view_split
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.observation.noise import NoiseTrack
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
-from starbench.tasks.storage.export import export
 
 SPREAD = 0.1  # of the flux in `pairs_file`, within a pixel
 

@@ -12,9 +12,9 @@ from support.surveys import write_survey
 from starbench.common.text import one_line
 from starbench.tasks.base import SPLITS
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.own import hdf5
 from starbench.tasks.own.hdf5 import OwnData
-from starbench.tasks.storage.export import export
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from support.toy_survey import SIZES, ToySurvey
 from support.toy_task import ToyTask
 
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.registry import get_task
-from starbench.tasks.storage.export import export
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.importing import import_survey
 

@@ -11,8 +11,8 @@ from support import survey_files as made
 
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.registry import get_task
-from starbench.tasks.storage.export import export
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.importing import Imported, import_survey
 

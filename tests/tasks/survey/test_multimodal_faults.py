@@ -13,7 +13,7 @@ import pytest
 from support.toy_survey import SIZES, ToySurvey
 
 from starbench.tasks.errors import DataError
-from starbench.tasks.storage.export import export
+from starbench.tasks.export import export
 from starbench.tasks.survey.choices import Choices, WavelengthScale
 from starbench.tasks.survey.importing import Imported, import_survey
 from starbench.tasks.survey.multimodal import MultimodalRows

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from starbench.tasks import export as exporting
 from starbench.tasks.base import SPLITS
 from starbench.tasks.errors import DataError
+from starbench.tasks.export import export
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.registry import get_task
-from starbench.tasks.storage import export as exporting
-from starbench.tasks.storage.export import export
 from starbench.tasks.storage.files import require_disk_space
 
 FIELDS = ("flux", "nuisance", "composition")
