@@ -83,7 +83,7 @@ class Ranks(NamedTuple):
 
 def ranks_digest(rank: np.ndarray) -> str:
     """Return the SHA-256 of ranks as hexadecimal digits, which does not depend on their type."""
-    return hashlib.sha256(np.ascontiguousarray(rank, dtype="<i4").tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(rank, dtype="<i4").reshape(-1).data).hexdigest()
 
 
 def write_ranks(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from starbench.common.checkpoint import CheckpointError, load, save
+from starbench.common.checkpoint import CheckpointError, load, save, state_sha256
 
 TENSORS = {"weights": torch.arange(64.0), "steps": torch.tensor(3), "none": torch.zeros(0, 2)}
 
@@ -12,6 +12,13 @@ def test_tensors_and_metadata_come_back(tmp_path):
     tensors, metadata = load(path)
     assert metadata == {"epoch": 3}
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+def test_the_digest_of_tensors_never_changes():
+    digest = "a9a64a4a2712a76207674c3921346ebad8115bbe5b2d223b0cb26ff79f3494a9"
+    assert state_sha256(TENSORS) == digest
+    strided = torch.arange(128.0).reshape(64, 2)[:, 0] / 2
+    assert state_sha256({**TENSORS, "weights": strided}) == digest
 
 
 def test_every_changed_byte_of_the_tensors_is_noticed(tmp_path):

@@ -11,6 +11,14 @@ from starbench.results.ranks import ranks_digest, read_ranks, write_ranks
 from starbench.results.text import RowError
 
 
+def test_the_digest_of_ranks_never_changes():
+    digest = "a4886fc88eadb553f0300776411b64c557a02e7a09f9df7da871fb2f9f4c8278"
+    rank = np.arange(12).reshape(6, 2)
+    for same in (rank, rank.astype(">i8"), np.asfortranarray(rank), np.repeat(rank, 2, 0)[::2]):
+        assert ranks_digest(same) == digest
+    assert ranks_digest(rank[:0]) == hashlib.sha256(b"").hexdigest()
+
+
 def test_ranks_survive_writing_and_reading(tmp_path):
     rank, tied = example_ranks()
     write_ranks(tmp_path / "ranks.h5", rank, tied)
