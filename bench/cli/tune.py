@@ -14,6 +14,7 @@ from starbench.cli.options import (
     seed_option,
     threads_option,
 )
+from starbench.tuning import LEAST_TRIALS
 
 if TYPE_CHECKING:
     from starbench.methods.base import Method
@@ -47,7 +48,7 @@ TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
 )
 @option(
     "--trials",
-    type=click.IntRange(min=2),
+    type=click.IntRange(min=LEAST_TRIALS),
     default=8,
     show_default=True,
     metavar="N",

@@ -34,14 +34,6 @@ class Choice:
     without_twins: int | None
     twin_shares: tuple[float | None, ...]
 
-    @property
-    def cost(self) -> float | None:
-        """How much of the share of twins it costs to choose without them."""
-        if self.by_twins is None or self.without_twins is None:
-            return None
-        best, other = (self.twin_shares[i] for i in (self.by_twins, self.without_twins))
-        return None if best is None or other is None else best - other
-
 
 def choose(method: type[Method], trials: Sequence[Sequence[Trial]]) -> Choice:
     """Choose among trials, each of which was made on some tasks.

@@ -16,7 +16,6 @@ from typing import Any, get_type_hints
 from starbench.common.settings import SettingError
 from starbench.methods.base import Method
 
-LEAST_TRIALS = 2
 _DECADE = 10.0
 
 
