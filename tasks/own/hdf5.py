@@ -139,7 +139,7 @@ class OwnData(Task):
         content = _stamped(stamp)
         self._is_stamped = content is not None
         if content is None:
-            content = self._read_all(scale, progress)
+            content = self._read_all(progress)
             _write_stamp(stamp, content)
         self._leave_out(content.dropped)
         if self._file.survey and not self._has_siblings():
@@ -157,7 +157,7 @@ class OwnData(Task):
         """Read everything again if it was read in an earlier process; errors are raised."""
         self.prepare(scale, progress=progress)
         if self._is_stamped:
-            self._content = self._read_all(scale, progress)
+            self._content = self._read_all(progress)
             self._is_stamped = False
         return iter(())
 
@@ -215,7 +215,7 @@ class OwnData(Task):
             return names
         return [names[row] for row in self._kept[split]]
 
-    def _read_all(self, scale: str, progress: bool) -> Content:
+    def _read_all(self, progress: bool) -> Content:
         """Check all numbers and return what there is to remember of them."""
         sizes = self._file.sizes
         header = [self.wavelength.tolist(), self.nuisance_names, self.nuisance_units, self.elements]

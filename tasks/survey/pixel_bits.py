@@ -12,27 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 BITS = {
-    0: ("BADPIX", "marked as bad in the mask of bad pixels"),
-    1: ("CRPIX", "cosmic ray"),
-    2: ("SATPIX", "saturated"),
-    3: ("UNFIXABLE", "could not be repaired"),
-    4: ("BADDARK", "bad in the dark frame"),
-    5: ("BADFLAT", "bad in the flat field"),
-    6: ("BADERR", "error set to a very high value"),
-    7: ("NOSKY", "no sky fibre measured it"),
-    8: ("LITTROW_GHOST", "in the Littrow ghost"),
-    9: ("PERSIST_HIGH", "in a region of high persistence"),
-    10: ("PERSIST_MED", "in a region of medium persistence"),
-    11: ("PERSIST_LOW", "in a region of low persistence"),
-    12: ("SIG_SKYLINE", "near a sky line that is strong beside the star"),
-    13: ("SIG_TELLURIC", "near a strong telluric line"),
-    14: ("NOT_ENOUGH_PSF", "less than half of its light fell on good pixels"),
-    16: ("INACTIVE_PIXEL", "not used (FERRE_MASK before SDSS-V)"),
-    24: ("BAD_EXTRACTION", "extraction failed (SDSS-V)"),
+    0: ("BADPIX", "marked as bad in the mask of bad pixels", True),
+    1: ("CRPIX", "cosmic ray", True),
+    2: ("SATPIX", "saturated", True),
+    3: ("UNFIXABLE", "could not be repaired", True),
+    4: ("BADDARK", "bad in the dark frame", True),
+    5: ("BADFLAT", "bad in the flat field", True),
+    6: ("BADERR", "error set to a very high value", True),
+    7: ("NOSKY", "no sky fibre measured it", True),
+    8: ("LITTROW_GHOST", "in the Littrow ghost", False),
+    9: ("PERSIST_HIGH", "in a region of high persistence", False),
+    10: ("PERSIST_MED", "in a region of medium persistence", False),
+    11: ("PERSIST_LOW", "in a region of low persistence", False),
+    12: ("SIG_SKYLINE", "near a sky line that is strong beside the star", True),
+    13: ("SIG_TELLURIC", "near a strong telluric line", False),
+    14: ("NOT_ENOUGH_PSF", "less than half of its light fell on good pixels", True),
+    16: ("INACTIVE_PIXEL", "not used (FERRE_MASK before SDSS-V)", True),
+    24: ("BAD_EXTRACTION", "extraction failed (SDSS-V)", True),
 }
-"""Name and meaning of each bit."""
+"""Name and meaning of each bit, and whether it masks a pixel."""
 
-BAD = (*range(8), 12, 14, 16, 24)
+BAD = tuple(bit for bit, (_, _, masks) in BITS.items() if masks)
 """Bits that mask a pixel."""
 
 _BAD = sum(1 << bit for bit in BAD)
