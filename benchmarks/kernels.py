@@ -15,11 +15,13 @@ from starbench.common.threads import available_cores
 _BEGAN = time.perf_counter()  # before the imports that a child makes
 _TEXT = """\
 Each measured in its own process: medians of {rounds} round(s) after one that is not counted, for
-{spectra:,} spectra of {pixels:,} pixels, scaled from {sample:,} of them. Moments: mean and variance
-of every pixel, in float64. Slopes: the default decoder of {inputs} coefficients and its derivatives
-by 20 latents, as the refinement of noisy latents needs them. Noise: a vector for each spectrum."""
+{spectra:,} spectra of {pixels:,} pixels, scaled from {sample:,} of them. Components: the {inputs}
+principal components of the flux. Slopes: the default decoder of {inputs} coefficients and its
+derivatives by 20 latents, as the refinement of noisy latents needs them. Noise: a vector for each
+spectrum."""
 _LATENT, _NUISANCE, _INPUTS, _WIDTHS = 20, 2, 40, (256, 512)
 _PIXELS = 7214
+_OVERSAMPLING = 32  # columns of the starting subspace besides those of the components
 
 Kernel = Callable[[], object]
 
@@ -57,21 +59,22 @@ def _figure(label: str, measured: dict, scale: float) -> Figure:
 # --- in the child
 
 
-def _moments(sample: int) -> Kernel:
-    from starbench.methods.parts.representation import _moments
+def _components(sample: int) -> Kernel:
+    from starbench.methods.parts.representation import principal_components
 
     flux = _flux(sample)
-    return lambda: _moments(flux)
+    return lambda: principal_components(flux, _INPUTS, 0).deviation
 
 
-def _moments_by_torch(sample: int) -> Kernel:
+def _components_by_torch(sample: int) -> Kernel:
     flux = torch.from_numpy(_flux(sample))
 
-    def moments() -> torch.Tensor:
-        mean = (flux.sum(0, dtype=torch.float64) / len(flux)).float()
-        return (flux - mean).square_().sum(0, dtype=torch.float64)
+    def deviation() -> torch.Tensor:
+        width = min(_INPUTS + _OVERSAMPLING, len(flux))
+        singular = torch.svd_lowrank(flux - flux.mean(0), q=width, niter=2)[1]
+        return singular[:_INPUTS] / len(flux) ** 0.5
 
-    return moments
+    return deviation
 
 
 def _flux(sample: int) -> np.ndarray:
@@ -114,7 +117,7 @@ def _noise(sample: int) -> Kernel:
 
 
 FORMS: dict[str, dict[str, Callable[[int], Kernel]]] = {
-    "moments": {"starbench": _moments, "torch": _moments_by_torch},
+    "components": {"starbench": _components, "torch.svd_lowrank": _components_by_torch},
     "slopes": {"starbench": _slopes, "torch.func, vmap of jvp": _slopes_by_torch},
     "noise": {"starbench": _noise},
 }
