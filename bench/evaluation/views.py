@@ -4,6 +4,7 @@ The two spectra of a pair are adjacent in the data, so the spectra are shuffled 
 gets them. The harness restores the order in the method's output.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,17 @@ from starbench.tasks.streams import inverse, permutation
 _PART = 64  # pairs that are worth a thread
 _ROWS = 4096  # spectra at a time
 LARGEST_IN_MEMORY = 2 * 10**9  # bytes of flux, and of errors; 69,000 spectra of 7,214 pixels
+
+_LABELS = ("nuisance", "composition", "unseen", "group", "nuisance_error")
+_OF_PAIRS = ("composition", "group")  # both spectra share them
+# What a method of each label access sees besides the spectra: fields of `View`.
+_NUISANCE = ("nuisance", "nuisance_error")
+_SEEN: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "nuisance": _NUISANCE,
+    "pairs": (*_NUISANCE, "twin", "group"),
+    "oracle": (*_NUISANCE, "twin", "group", "composition", "unseen"),
+}
 
 
 @dataclass(frozen=True)
@@ -143,23 +155,74 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
     n_pairs, each = task.sizes(scale)[split], task.card.spectra_each(split)
     order = shuffled_order(seed, split, each * n_pairs)
     rows_of_pair = inverse(order).reshape(n_pairs, each)
+    flux, error, known = _read(task, split, scale, rows_of_pair)
+    labels = Labels(
+        known["nuisance"],
+        known.get("composition"),
+        task.nuisance_names,
+        task.elements,
+        known.get("unseen"),
+        known.get("group"),
+    )
+    if each == 2:
+        known["twin"] = rows_of_pair[:, ::-1]
+    seen = allowed(known, label_access)
+    covariance = task.card.nuisance_covariance if "nuisance" in seen else None
+    view = View(
+        flux,
+        **{name: _in_order(name, values, order, each) for name, values in seen.items()},
+        error=error,
+        noise=None if task.snr is None else 1 / task.snr,
+        nuisance_covariance=None if covariance is None else np.array(covariance),
+    )
+    return SplitView(view, order, labels)
 
-    n_spectra, n_pixels = each * n_pairs, len(task.wavelength)
-    flux = _empty(n_spectra, n_pixels)
-    error: np.ndarray | None = None
-    nuisance = np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)
-    known: dict[str, np.ndarray] = {}
+
+def allowed(known: Mapping[str, np.ndarray], label_access: str) -> dict[str, np.ndarray]:
+    """Return those of the labels of a split that a method of some label access may see.
+
+    Parameters
+    ----------
+    known : mapping of str to numpy.ndarray
+        By the name of a field of `View`.
+    label_access : {"none", "nuisance", "pairs", "oracle"}
+
+    Examples
+    --------
+    >>> list(allowed({"nuisance": np.ones((3, 2, 1)), "composition": np.ones((3, 4))}, "pairs"))
+    ['nuisance']
+    """
+    return {name: values for name, values in known.items() if name in _SEEN[label_access]}
+
+
+def _in_order(name: str, values: np.ndarray, order: np.ndarray, each: int) -> np.ndarray:
+    """Return labels of pairs [n_pairs, ...] or of spectra [n_pairs, each, ...] as a view's rows."""
+    of_rows: np.ndarray
+    if name in _OF_PAIRS:
+        of_rows = values[order // each]
+    else:
+        of_rows = values.reshape(len(order), *values.shape[2:])[order]
+    return of_rows
+
+
+def _read(
+    task: Task, split: str, scale: str, rows_of_pair: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """Read a split: its flux and errors to the rows of a view, its labels in the data's order."""
+    n_pairs, each = rows_of_pair.shape
+    shape = each * n_pairs, len(task.wavelength)
+    flux, error = _empty(*shape), None
+    known = {"nuisance": np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)}
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
         for pairs, piece in task.chunks(split, scale):
             _scatter(piece.flux, rows_of_pair[pairs], flux)
             if piece.error is not None:
                 if error is None:
-                    error = _empty(n_spectra, n_pixels)
+                    error = _empty(*shape)
                 _scatter(piece.error, rows_of_pair[pairs], error)
                 release(error)
             release(flux)
-            nuisance[pairs] = piece.nuisance
-            for name in ("composition", "unseen", "group", "nuisance_error"):
+            for name in _LABELS:
                 values = getattr(piece, name)
                 if values is not None:
                     if name not in known:
@@ -168,40 +231,7 @@ def view_split(task: Task, split: str, scale: str, label_access: str, seed: int)
             read.update(len(piece))
     for array in (flux, error):
         expect_order(array, in_order=True)
-    labels = Labels(
-        nuisance,
-        known.get("composition"),
-        task.nuisance_names,
-        task.elements,
-        known.get("unseen"),
-        known.get("group"),
-    )
-
-    def seen(values: np.ndarray | None, allowed: bool) -> np.ndarray | None:
-        """Return values [n_pairs, each, ...] of spectra in the order of the view."""
-        if values is None or not allowed:
-            return None
-        shuffled: np.ndarray = values.reshape(n_spectra, *values.shape[2:])[order]
-        return shuffled
-
-    sees_nuisance, is_oracle = label_access != "none", label_access == "oracle"
-    sees_groups = label_access in ("pairs", "oracle")
-    composition, group = labels.composition, labels.group
-    view = View(
-        flux,
-        nuisance=seen(nuisance, sees_nuisance),
-        twin=seen(rows_of_pair[:, ::-1], sees_groups and each == 2),
-        composition=None if composition is None or not is_oracle else composition[order // each],
-        noise=None if task.snr is None else 1 / task.snr,
-        nuisance_covariance=None
-        if task.card.nuisance_covariance is None or not sees_nuisance
-        else np.array(task.card.nuisance_covariance),
-        unseen=seen(labels.unseen, is_oracle),
-        error=error,
-        group=None if group is None or not sees_groups else group[order],
-        nuisance_error=seen(known.get("nuisance_error"), sees_nuisance),
-    )
-    return SplitView(view, order, labels)
+    return flux, error, known
 
 
 @dataclass

@@ -1,10 +1,19 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from support.toy_task import ToySurvey
 
 from starbench.common.paging import on_disk
 from starbench.evaluation import views
-from starbench.evaluation.views import shuffled_order, unshuffle, view_split, without_errors
+from starbench.evaluation.views import (
+    allowed,
+    shuffled_order,
+    unshuffle,
+    view_split,
+    without_errors,
+)
+from starbench.methods.base import View
 from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task
 
@@ -22,6 +31,24 @@ def test_a_view_holds_what_its_label_access_allows_and_no_more(toy_task, access,
     view = view_split(toy_task, "train", "tiny", access, seed=3).view
     held = {name for name in ("nuisance", "twin", "composition") if getattr(view, name) is not None}
     assert held == expected
+
+
+@pytest.mark.parametrize(
+    ("access", "seen"),
+    [
+        ("none", ""),
+        ("nuisance", "nuisance nuisance_error"),
+        ("pairs", "nuisance nuisance_error twin group"),
+        ("oracle", "nuisance nuisance_error twin group composition unseen"),
+    ],
+)
+def test_each_label_access_allows_its_labels_and_no_more(access, seen):
+    fields = {field.name for field in dataclasses.fields(View)}
+    known = {name: np.arange(3) for name in sorted(fields)}
+    assert allowed(known, access).keys() == set(seen.split())
+    assert allowed({"nuisance": known["nuisance"]}, access).keys() == {"nuisance"} & set(
+        seen.split()
+    )
 
 
 def test_the_rows_of_a_view_belong_together(toy_task):
