@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from starbench.common.files import atomic_path, write_json
 from starbench.common.progress import bar
-from starbench.tasks.base import Task
+from starbench.tasks.base import Spectra, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.fresh import FreshTest
 from starbench.tasks.streams import inverse, permutation
@@ -116,19 +116,7 @@ def write_fresh(
     DataError
         If a file exists, or the task cannot draw other stars.
     """
-    for path in (out, key_file):
-        if path.exists() and not force:
-            raise DataError(f"{path} exists; choose another name, or give --force.")
-    if out.resolve() == key_file.resolve():
-        raise DataError(f"{out} cannot hold both spectra and key; give --key another file.")
-    if scale == "own":
-        raise DataError("Own pairs have no fresh stars; choose a task that draws its stars.")
-    if len(beacon) > _MAX_BEACON:
-        raise DataError(
-            f"The beacon has {len(beacon)} characters; give at most {_MAX_BEACON}, as a secret is "
-            "added to it."
-        )
-    FreshTest(task, beacon)  # refuses a beacon before the secret makes it long enough
+    _check_request(task, scale, beacon, out, key_file, force)
     key = Key.model_validate(
         {
             "task": task.name,
@@ -138,24 +126,7 @@ def write_fresh(
             "secret": secrets.token_hex(32),
         }
     )
-    stars = key.stars(task)
-    stars.prepare(scale, progress=progress)
-    n, each = stars.sizes(scale)["test"], task.card.spectra_each("test")
-    rows = inverse(key.order(each * n)).reshape(n, each)
-    values = {
-        "flux": np.empty((each * n, len(task.wavelength)), np.float32),
-        "nuisance": np.empty((each * n, len(task.nuisance_names)), np.float32),
-    }
-    unit = "star" if each == 1 else "pair"
-    with bar(label="draw fresh stars", total=n, unit=unit, quiet=not progress) as drawn:
-        for items, piece in stars.chunks("test", scale):
-            values["flux"][rows[items]] = piece.flux
-            values["nuisance"][rows[items]] = piece.nuisance
-            if piece.error is not None:
-                if "error" not in values:
-                    values["error"] = np.empty_like(values["flux"])
-                values["error"][rows[items]] = piece.error
-            drawn.update(len(piece))
+    values = _drawn(task, key, progress)
     # The key first: spectra without it would be of no use.
     write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
     with atomic_path(out) as temporary, h5py.File(temporary, "w", locking=False) as file:
@@ -174,6 +145,48 @@ def write_fresh(
             }
         )
     return key
+
+
+def _check_request(
+    task: Task, scale: str, beacon: str, out: Path, key_file: Path, force: bool
+) -> None:
+    """Refuse files that exist, and stars that cannot be drawn."""
+    for path in (out, key_file):
+        if path.exists() and not force:
+            raise DataError(f"{path} exists; choose another name, or give --force.")
+    if out.resolve() == key_file.resolve():
+        raise DataError(f"{out} cannot hold both spectra and key; give --key another file.")
+    if scale == "own":
+        raise DataError("Own pairs have no fresh stars; choose a task that draws its stars.")
+    if len(beacon) > _MAX_BEACON:
+        raise DataError(
+            f"The beacon has {len(beacon)} characters; give at most {_MAX_BEACON}, as a secret is "
+            "added to it."
+        )
+    FreshTest(task, beacon)  # refuses a beacon before the secret makes it long enough
+
+
+def _drawn(task: Task, key: Key, progress: bool) -> dict[str, Spectra]:
+    """Draw the stars of a key; return their arrays [n_spectra, ...] in its order."""
+    stars = key.stars(task)
+    stars.prepare(key.scale, progress=progress)
+    n, each = stars.sizes(key.scale)["test"], task.card.spectra_each("test")
+    rows = inverse(key.order(each * n)).reshape(n, each)
+    values = {
+        "flux": np.empty((each * n, len(task.wavelength)), np.float32),
+        "nuisance": np.empty((each * n, len(task.nuisance_names)), np.float32),
+    }
+    unit = "star" if each == 1 else "pair"
+    with bar(label="draw fresh stars", total=n, unit=unit, quiet=not progress) as drawn:
+        for items, piece in stars.chunks("test", key.scale):
+            values["flux"][rows[items]] = piece.flux
+            values["nuisance"][rows[items]] = piece.nuisance
+            if piece.error is not None:
+                if "error" not in values:
+                    values["error"] = np.empty_like(values["flux"])
+                values["error"][rows[items]] = piece.error
+            drawn.update(len(piece))
+    return values
 
 
 def read_key(path: Path) -> Key:
