@@ -24,7 +24,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ from starbench.evaluation.scoring import (
     BATCH,
     Errors,
     Probes,
+    Scores,
     decoder,
     encode_split,
     rank_latents,
@@ -396,13 +397,7 @@ def score_predictions(
         declared=declared or Declared(),
     )
     draft.check("--method-name, --reference or --set")
-    with Predictions(path, task, scale) as predictions:
-        task.prepare(scale, progress=not quiet)
-        probes = _probes(predictions, task, scale)
-        judged = predictions.has("validation") and _has_siblings(task, "validation", scale)
-        splits = ("validation", "test") if judged else ("test",)
-        # All of the file is read, and its faults are found, before the ranking.
-        read = {split: _read(predictions, task, split, scale) for split in splits}
+    read = _read_file(path, task, scale, quiet)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     identity = [digest, label_access, reference, hyperparameters or {}]
@@ -411,42 +406,75 @@ def score_predictions(
     )
     looks_before = look(task, scale, method_name, {"predictions": identity})
     with folder.locked():
-        scores = {}
-        for split, (latent, errors) in read.items():
-            labels = Labels.of_task(task, split, scale)
-            ranks = rank_latents(
-                latent, labels, device=device, checkpoint=folder.ranking(split), quiet=quiet
-            )
-            scores[split] = score(
-                latent,
-                labels,
-                ranks=ranks,
-                errors=errors,
-                probes=probes if split == "test" else None,
-            )
-        latent, on_test = read["test"][0], scores["test"]
-        n_broken = int((~np.isfinite(latent).all(axis=2)).sum())
-        result = Result(
-            "ok",
-            f"the latents of {n_broken} of {latent[..., 0].size} test stars are not finite; they "
-            "rank last"
-            if n_broken
-            else None,
-            metrics=on_test.estimates,
-            validation_metrics=scores["validation"].estimates if "validation" in scores else {},
-            ranks_sha256=ranks_digest(on_test.ranks.rank),
-            peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
-            predictions_sha256=digest,
-            looks_before=looks_before,
-        )
+        scores = {
+            split: _scores(read, split, task, scale, folder, device, quiet) for split in read.splits
+        }
+        result = _result(read.splits["test"][0], scores, digest, looks_before)
         subject = replace(subject, data_fingerprint=task.fingerprint(scale))
         row = replace(draft, subject=subject).row(result, str(path))
         folder.clear()
         write_json(folder.settings, {"predictions": path.name, "predictions_sha256": digest})
-        write_hdf5(folder.latents, {"latent": latent})
-        write_ranks(folder.ranks, *StoredRanks.of(on_test.ranks))
+        write_hdf5(folder.latents, {"latent": read.splits["test"][0]})
+        write_ranks(folder.ranks, *StoredRanks.of(scores["test"].ranks))
         write_row(row, folder.row)
     return Outcome(row, folder, fresh=True)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a file of predictions holds.
+
+    Attributes
+    ----------
+    splits : dict of str to (numpy.ndarray [n, 2, d], Errors or None)
+        Of each split that is scored, its latents and the errors of its reconstructions.
+    probes : Probes or None
+    """
+
+    splits: dict[str, tuple[np.ndarray, Errors | None]]
+    probes: Probes | None
+
+
+def _read_file(path: Path, task: Task, scale: str, quiet: bool) -> _Read:
+    """Read all of a file, so that its faults are found before the ranking."""
+    with Predictions(path, task, scale) as predictions:
+        task.prepare(scale, progress=not quiet)
+        probes = _probes(predictions, task, scale)
+        judged = predictions.has("validation") and _has_siblings(task, "validation", scale)
+        splits = ("validation", "test") if judged else ("test",)
+        return _Read({split: _read(predictions, task, split, scale) for split in splits}, probes)
+
+
+def _scores(
+    read: _Read, split: str, task: Task, scale: str, folder: RunFolder, device: str, quiet: bool
+) -> Scores:
+    """Rank and score a split; the ranking is continued from its checkpoint in the folder."""
+    latent, errors = read.splits[split]
+    labels = Labels.of_task(task, split, scale)
+    checkpoint = folder.ranking(split)
+    ranks = rank_latents(latent, labels, device=device, checkpoint=checkpoint, quiet=quiet)
+    probes = read.probes if split == "test" else None
+    return score(latent, labels, ranks=ranks, errors=errors, probes=probes)
+
+
+def _result(
+    latent: np.ndarray, scores: dict[str, Scores], digest: str, looks_before: int | None
+) -> Result:
+    """Return what a row says of scored predictions, whose test latents are given."""
+    n_broken = int((~np.isfinite(latent).all(axis=2)).sum())
+    return Result(
+        "ok",
+        f"the latents of {n_broken} of {latent[..., 0].size} test stars are not finite; they "
+        "rank last"
+        if n_broken
+        else None,
+        metrics=scores["test"].estimates,
+        validation_metrics=scores["validation"].estimates if "validation" in scores else {},
+        ranks_sha256=ranks_digest(scores["test"].ranks.rank),
+        peak_memory_mb=round(peak_memory_bytes() / 1e6, 1),
+        predictions_sha256=digest,
+        looks_before=looks_before,
+    )
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
