@@ -86,8 +86,8 @@ def resampled_medians(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     pair = order // values.shape[1]
     # The number of stars below the middle in a resample is a sum over n_pairs draws of 0, 1 or 2,
     # each with a variance of at most 1. So the median of a random resample almost always lies near
-    # the middle; if it does not, all stars are searched.
-    n_stars, reach = values.size, 8 * math.isqrt(len(values))
+    # the middle, within five standard deviations; if it does not, all stars are searched.
+    n_stars, reach = values.size, 5 * math.isqrt(len(values))
     middle = slice(max(0, n_stars // 2 - reach), n_stars // 2 + reach)
     places = _places_of_medians(counts, pair, middle)
     if places is None:
@@ -113,11 +113,12 @@ def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> n
     n_stars = len(pair)  # of each resample as well
     middle = np.array([(n_stars + 1) // 2, n_stars // 2 + 1])
     ahead = np.bincount(pair[: window.start], minlength=counts.shape[1])
-    before = resampled_sums(counts, ahead[:, None].astype(np.float64)).astype(np.int64)
+    before = resampled_sums(counts, ahead[:, None].astype(np.float32)).astype(np.int32)
     places = np.empty((len(counts), 2), np.int64)
     for start in range(0, len(counts), _BLOCK):
         block = slice(start, start + _BLOCK)
-        drawn = np.cumsum(counts[block][:, pair[window]], axis=1, dtype=np.int64) + before[block]
+        of_stars = np.take(counts[block], pair[window], axis=1)  # contiguous, unlike [:, pair]
+        drawn = np.cumsum(of_stars, axis=1, dtype=np.int32) + before[block]
         if (before[block] >= middle[0]).any() or (drawn[:, -1] < middle[1]).any():
             return None
         places[block] = np.stack([np.argmax(drawn >= place, axis=1) for place in middle], axis=1)

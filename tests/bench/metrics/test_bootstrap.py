@@ -63,6 +63,15 @@ def test_resampled_medians_are_exact_at_the_edges_of_the_sample(rng):
     np.testing.assert_array_equal(resampled_medians(counts, values), expected)
 
 
+@pytest.mark.parametrize("n_values", [3, 40, 10**6])  # few values: the stars of many pairs tie
+def test_resampled_medians_are_exact_where_only_the_middle_is_searched(rng, n_values):
+    values = rng.integers(n_values, size=(2_000, 2)) / n_values
+    counts = resample_pairs(2_000, 60)
+    drawn = [np.repeat(values, row, axis=0) for row in counts]
+    expected = [np.median(stars) for stars in drawn]
+    np.testing.assert_array_equal(resampled_medians(counts, values), expected)
+
+
 def test_interval_of_the_median_covers_the_truth_95_times_in_100(rng):
     n_pairs, trials = 150, 300
     truth = np.median(simulated_pairs(np.random.default_rng(0), 1_000_000))
