@@ -54,18 +54,31 @@ def resampled_sums(counts: np.ndarray, columns: np.ndarray) -> np.ndarray:
     ----------
     counts : numpy.ndarray [n_resamples, n_pairs], int16
     columns : numpy.ndarray [n_pairs, n_columns], float64
-        One value a pair, such as the sum over its two stars. May be float32, which is twice as
-        fast, if the sums are exact in it: whole numbers or halves below 2^23.
+        One value a pair, such as the sum over its two stars.
 
     Returns
     -------
     numpy.ndarray [n_resamples, n_columns], float64
     """
+    if _sums_fit_float32(columns):
+        columns = columns.astype(np.float32)  # twice as fast
     sums = np.empty((len(counts), columns.shape[1]))
     for start in range(0, len(counts), _BLOCK):
         block = slice(start, start + _BLOCK)
         sums[block] = counts[block].astype(columns.dtype) @ columns
     return sums
+
+
+def _sums_fit_float32(columns: np.ndarray) -> bool:
+    """Return whether float32 sums over resamples are exact, in whatever order they are added.
+
+    They are where all values are whole numbers or halves and no sum, of as many values as there are
+    pairs, reaches 2^23.
+    """
+    twice = 2 * columns
+    if not np.array_equal(twice, np.rint(twice)):
+        return False
+    return bool(np.abs(twice).max(initial=0) * len(columns) < 2**24)
 
 
 def resampled_medians(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -113,7 +126,7 @@ def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> n
     n_stars = len(pair)  # of each resample as well
     middle = np.array([(n_stars + 1) // 2, n_stars // 2 + 1])
     ahead = np.bincount(pair[: window.start], minlength=counts.shape[1])
-    before = resampled_sums(counts, ahead[:, None].astype(np.float32)).astype(np.int32)
+    before = resampled_sums(counts, ahead[:, None]).astype(np.int32)
     places = np.empty((len(counts), 2), np.int64)
     for start in range(0, len(counts), _BLOCK):
         block = slice(start, start + _BLOCK)

@@ -88,14 +88,10 @@ def resample_all(
     if not found:
         return []
     n_pairs = found[0].shape[1]
-    # Halves times whole numbers, a million at most: float32 sums are exact, so they depend neither
-    # on the machine nor on which methods are resampled together. Shares of a survey's groups are
-    # no halves.
-    stacked = np.concatenate(found).T
-    if (2 * stacked % 1 == 0).all():
-        stacked = stacked.astype(np.float32)
     counts = resample_pairs(n_pairs) if counts is None else counts
-    shares = resampled_sums(counts, stacked) / n_pairs
+    # Sums of halves are exact, so they depend neither on the machine nor on which methods are
+    # resampled together. Shares of a survey's groups are no halves.
+    shares = resampled_sums(counts, np.concatenate(found).T) / n_pairs
     ends = np.cumsum([len(each) for each in found])
     by_seed = np.split(shares, ends[:-1], axis=1)
     return [

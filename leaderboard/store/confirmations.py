@@ -131,12 +131,18 @@ def differences(row: Ranks, fresh: Ranks) -> dict[str, Difference]:
     row, fresh : Ranks
         Of the row's stars and of the fresh ones.
     """
-    return {name: _difference(row.found(name), fresh.found(name)) for name in SHARES}
+    found = np.stack([row.found(name) for name in SHARES])
+    of_fresh = np.stack([fresh.found(name) for name in SHARES])
+    drawn = _resampled(of_fresh, _SEED_OF_FRESH) - _resampled(found, 0)
+    return {
+        name: _difference(*of_share)
+        for name, *of_share in zip(SHARES, found, of_fresh, drawn, strict=True)
+    }
 
 
-def _difference(found: np.ndarray, fresh: np.ndarray) -> Difference:
+def _difference(found: np.ndarray, fresh: np.ndarray, drawn: np.ndarray) -> Difference:
     value = float(fresh.mean() - found.mean())
-    low, high = interval(_resampled(fresh, _SEED_OF_FRESH) - _resampled(found, 0))
+    low, high = interval(drawn)
     low, high = (value + _CLUSTERED * (end - value) for end in (low, high))
     # Whole clusters of the two sets, as far as they differ from all or from none.
     usual = round(float((found.mean() + fresh.mean()) / 2))
@@ -153,8 +159,9 @@ def _layout(ranks: Ranks) -> tuple[int | None, list[int]]:
 
 
 def _resampled(found: np.ndarray, seed: int) -> np.ndarray:
-    counts = resample_pairs(len(found), seed=seed)
-    means: np.ndarray = resampled_sums(counts, found.astype(np.float32)[:, None])[:, 0] / len(found)
+    """Return the means of found [n_shares, n_pairs] over resamples [n_shares, n_resamples]."""
+    n_pairs = found.shape[1]
+    means: np.ndarray = resampled_sums(resample_pairs(n_pairs, seed=seed), found.T).T / n_pairs
     return means
 
 

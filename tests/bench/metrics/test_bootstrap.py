@@ -35,6 +35,16 @@ def test_sums_and_medians_equal_those_of_the_drawn_pairs(rng):
     )
 
 
+@pytest.mark.parametrize("unit", [1.0, 0.5, 1 / 3, 2.0**23 + 1, np.nan])
+def test_sums_are_as_exact_as_in_float64(rng, unit):
+    columns = unit * rng.integers(3, size=(500, 3))
+    counts = resample_pairs(500, 60)
+    expected = counts.astype(np.float64) @ columns
+    np.testing.assert_allclose(resampled_sums(counts, columns), expected, rtol=1e-13)
+    if unit in (1.0, 0.5):  # whole numbers of which none is rounded
+        np.testing.assert_array_equal(resampled_sums(counts, columns), expected)
+
+
 def simulated_pairs(rng, n_pairs):
     """Stars of a pair are correlated: resampling single stars would give intervals too narrow."""
     return 1 + rng.exponential(size=(n_pairs, 1)) + 0.3 * rng.exponential(size=(n_pairs, 2))
