@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -67,6 +68,7 @@ def task_facts(name: str) -> TaskFacts:
     return TaskFacts(card.base or card.name, math.inf if card.snr is None else card.snr)
 
 
+@cache  # a card comes with its whole task, and pages ask for that of each row several times
 def card_of(name: str) -> Card | None:
     """Return the card of a task, None where it is not installed here."""
     try:
