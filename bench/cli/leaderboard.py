@@ -11,12 +11,13 @@ from starbench.cli.errors import Failure, UserError
 from starbench.cli.options import cache_option, quiet_option, threads_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from starbench.leaderboard.statistics.suite import SuiteScores
     from starbench.leaderboard.store.board import Entry
     from starbench.methods.base import Method
     from starbench.results.schema import Row
+    from starbench.tasks.base import Task
 
 ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-63cf9547.json"
 
@@ -62,14 +63,13 @@ def add(
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store.verify import equal_ranks
-    from starbench.tasks.registry import get_task
 
     paths = board.add(
         bar(runs, label="check", unit="rows", quiet=quiet),
         directory or board.find_directory(Path.cwd()),
         replace=replace,
         allow_dirty=allow_dirty,
-        get_task=get_task,
+        get_task=_cached_tasks(),
         installed_method=_installed_method,
     )
     for path in paths:
@@ -126,7 +126,6 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
     from starbench.leaderboard.web.build import build_site
-    from starbench.tasks.registry import get_task
 
     folder = directory or board.readable_directory(Path.cwd())
     if out is None:
@@ -135,7 +134,7 @@ def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
     sizes = build_site(
         board.load(folder),
         out,
-        get_task=get_task,
+        get_task=_cached_tasks(),
         progress=partial(bar, label="site", quiet=quiet),
     )
     click.echo(f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB; open {out / 'index.html'}")
@@ -165,9 +164,8 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
-    from starbench.tasks.registry import get_task
 
-    task_of = cache(get_task)  # a task draws its labels once for all of its rows
+    task_of = _cached_tasks()
     if run is not None and len(rows) != 1:
         raise click.UsageError("Give exactly one ROW with --run.")
     paths = [board.row_file(path) for path in rows]
@@ -321,11 +319,10 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
     from starbench.leaderboard.store.board import row_file
     from starbench.leaderboard.store.bulk import of_other_versions, unchecked
     from starbench.results.text import printable
-    from starbench.tasks.registry import get_task
 
     left = unchecked([row_file(row) for row in rows], "reproduction")
     if options["method"] is None:
-        others = of_other_versions(left, _installed_method, get_task)
+        others = of_other_versions(left, _installed_method, _cached_tasks())
         for row, reason in others.items():
             click.echo(f"skipped   {printable(row)}: {reason}")
         left = [row for row in left if row not in others]
@@ -611,9 +608,10 @@ def submit(runs: tuple[Path, ...], repository: str, base: str) -> None:
     else belongs to the pull request, such as where the method's code can be fetched.
     """
     from starbench.leaderboard.requests.submission import submit as push
-    from starbench.tasks.registry import get_task
 
-    made = push(runs, repository, base, get_task=get_task, installed_method=_installed_method)
+    made = push(
+        runs, repository, base, get_task=_cached_tasks(), installed_method=_installed_method
+    )
     click.echo(f"Pushed {made.branch} to {repository}\n")
     click.echo(f"Open a pull request to {base} with this title and text:\n\n{made.title}\n")
     click.echo(made.text)
@@ -644,10 +642,13 @@ def review(base: str, head: str, repository: Path) -> None:
     """
     from starbench.leaderboard.requests.review import review as check
     from starbench.results.text import printable
-    from starbench.tasks.registry import get_task
 
     found = check(
-        repository.resolve(), base, head, get_task=get_task, installed_method=_installed_method
+        repository.resolve(),
+        base,
+        head,
+        get_task=_cached_tasks(),
+        installed_method=_installed_method,
     )
     for sentence in found.flags:
         click.echo(f"flagged  {printable(sentence)}")
@@ -665,6 +666,16 @@ def _scores(entries: "Sequence[Entry]", name: str) -> "SuiteScores":
     from starbench.tasks.suites import get_suite
 
     return score_suite(get_suite(name), sections(entries))
+
+
+def _cached_tasks() -> "Callable[[str], Task]":
+    """Return a function from a task's name to the task, which draws its labels once for all rows.
+
+    Not cached between commands, which may be given other tasks by one name.
+    """
+    from starbench.tasks.registry import get_task
+
+    return cache(get_task)
 
 
 def _installed_method(name: str) -> "type[Method] | None":
