@@ -231,7 +231,8 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     from starbench.tasks.registry import get_task
     from starbench.tasks.suites import SUITES
 
-    entries = board.load(directory or board.readable_directory(Path.cwd()))
+    folder = directory or board.readable_directory(Path.cwd())
+    entries = board.load(folder, task=None if task in SUITES else task)
     with stage("compare"):
         if task in SUITES:
             scores = _scores(entries, task)

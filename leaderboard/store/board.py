@@ -6,6 +6,7 @@ status ``ok`` are its ranks, ``.ranks.h5``, and optionally the files of
 and a file cannot pass for another row.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,15 @@ def read_row_and_ranks(path: Path) -> tuple[Row, Ranks | None]:
     return row, read_ranks(ranks_beside(path)) if row.status == "ok" else None
 
 
+def row_paths(directory: Path, task: str | None = None) -> list[Path]:
+    """Return the files of a leaderboard's rows, optionally of one task, sorted by their names."""
+    paths = sorted((Path(directory) / "rows").glob("*.json"))
+    if task is None:
+        return paths
+    of_task = re.compile(rf"{re.escape(task)}-v\d+__")
+    return [path for path in paths if of_task.match(path.name)]
+
+
 def load(directory: Path, *, checked: bool = True, task: str | None = None) -> list[Entry]:
     """Read the rows of a leaderboard, in the order of their file names.
 
@@ -123,10 +133,7 @@ def load(directory: Path, *, checked: bool = True, task: str | None = None) -> l
         For the first row that is invalid.
     """
     entries = []
-    paths = sorted((Path(directory) / "rows").glob("*.json"))
-    if task is not None:
-        paths = [path for path in paths if path.name.startswith(f"{task}-v")]
-    for path in stage("read rows", paths, unit="row"):
+    for path in stage("read rows", row_paths(directory, task), unit="row"):
         if checked:
             row, ranks = read_row_and_ranks(path)
         else:

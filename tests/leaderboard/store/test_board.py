@@ -282,6 +282,8 @@ def test_the_rows_of_one_task_can_be_read_alone(add, make_run, directory):
     for task in ("apogee-giants", "apogee-giants-snr50"):
         assert [entry.row.task for entry in board.load(directory, task=task)] == [task]
     assert board.load(directory, task="apogee") == []
+    add(make_run(task="apogee-giants-v1"))  # whose file begins with "apogee-giants-v1", too
+    assert len(board.load(directory, task="apogee-giants")) == 1
 
 
 def test_the_folder_of_a_checkout_is_found_from_within(directory, tmp_path):
