@@ -63,10 +63,12 @@ def add(
     from starbench.common.progress import bar
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store.verify import equal_ranks
+    from starbench.results.schema import read_row
 
+    folder = directory or board.find_directory(Path.cwd())
     paths = board.add(
         bar(runs, label="check", unit="rows", quiet=quiet),
-        directory or board.find_directory(Path.cwd()),
+        folder,
         replace=replace,
         allow_dirty=allow_dirty,
         get_task=_cached_tasks(),
@@ -74,7 +76,9 @@ def add(
     )
     for path in paths:
         click.echo(f"added {path.name}")
-    for sentence in equal_ranks(paths[0].parents[1]):
+    tasks = sorted({read_row(path).task for path in paths})
+    of_tasks = (path for task in tasks for path in board.row_paths(folder, task))
+    for sentence in equal_ranks((path, read_row(path)) for path in of_tasks):
         click.echo(f"flagged: {sentence}")
     click.echo("Next: starbench leaderboard build")
 
@@ -172,7 +176,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     if not rows:
         folder = directory or board.readable_directory(Path.cwd())
         paths = sorted((folder / "rows").glob("*.json"))
-    refused = 0
+    verified, refused = [], 0
     if not rows:
         for sentence in strays(folder):
             refused += 1
@@ -184,9 +188,10 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             refused += 1
             say(f"refused  {error}")
         else:
+            verified.append((path, row))
             say(f"{row.status:8} {printable(path)}")
     if not rows and not refused:
-        for sentence in equal_ranks(folder):
+        for sentence in equal_ranks(verified):
             say(f"flagged  {sentence}")
     if refused:
         raise Failure(f"{refused} of {len(paths)} rows are refused; see above.")

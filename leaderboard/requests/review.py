@@ -237,9 +237,16 @@ def _review_contents(
                 read_trace(path)
         except (RowError, DataError) as error:
             faults.append(str(error).replace(f"{folder}/", ""))
+    flags = []
     if not faults:
-        faults = _outdated(directory, written, repository)
-    flags = [] if faults else [each.replace(f"{folder}/", "") for each in equal_ranks(directory)]
+        try:
+            entries = board.load(directory)
+            faults = _outdated(entries, directory, written, repository)
+        except RowError as error:
+            faults = [str(error)]
+    if not faults:
+        alike = equal_ranks((entry.path, entry.row) for entry in entries)
+        flags += [sentence.replace(f"{folder}/", "") for sentence in alike]
     flags += [
         f"{printable(change.path)}: replaces a record that somebody else may have made; say why."
         for change in changes
@@ -254,14 +261,12 @@ def _row_of(file: Path) -> Path:
     return file.with_name(f"{stem}.json")
 
 
-def _outdated(directory: Path, written: dict[str, bytes], repository: Path) -> list[str]:
+def _outdated(
+    entries: Sequence[board.Entry], directory: Path, written: dict[str, bytes], repository: Path
+) -> list[str]:
     """Return which generated files, changed or those of the base, are not those of the rows."""
-    try:
-        expected = generate.pages(board.load(directory), directory)
-    except RowError as error:
-        return [str(error)]
     faults = []
-    for path, text in expected.items():
+    for path, text in generate.pages(entries, directory).items():
         name = path.relative_to(directory.parent).as_posix()
         found, before = written.get(name), repository / name
         if found is None and before.is_file():

@@ -1,6 +1,6 @@
 """Verification of a row: everything about it that can be recomputed without training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from starbench.leaderboard.store.board import read_row_and_ranks
@@ -15,7 +15,7 @@ from starbench.leaderboard.store.confirmations import check_confirmation
 from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, OracleControl
-from starbench.results.schema import Row, read_row
+from starbench.results.schema import Row
 from starbench.results.text import RowError, printable
 
 
@@ -73,17 +73,21 @@ def verify_row(
     return row
 
 
-def equal_ranks(directory: Path) -> Iterator[str]:
-    """Yield a sentence for each two rows of a leaderboard that rank every star alike.
+def equal_ranks(rows: Iterable[tuple[Path, Row]]) -> Iterator[str]:
+    """Yield a sentence for each two rows of a task that rank every star alike.
 
     Two networks cannot do so by chance, so one of the rows is a copy, or both methods are one.
     Methods that find every twin do, and controls may. Seeds of one method may, if they change
     nothing; where other seeds of the same settings differ, they do not.
+
+    Parameters
+    ----------
+    rows : iterable of (pathlib.Path, Row)
+        All rows of each task, with their files. Of two equal rows the later is named.
     """
     seeds: dict[tuple[str, str, str], list[tuple[Path, str | None]]] = {}
     first: dict[tuple[str, str | None], Row] = {}
-    for path in sorted((directory / "rows").glob("*.json")):
-        row = read_row(path)
+    for path, row in rows:
         if row.status != "ok" or row.control or row.metrics["doppelganger_free"].value == 1:
             continue
         key = row.task, row.data_fingerprint, row.settings_digest
