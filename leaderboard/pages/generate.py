@@ -27,9 +27,9 @@ def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:
     judged = judge(all_sections)
     scores = score_suite(get_suite(), all_sections)
     contents = {
-        directory / PAGE: leaderboard_page(entries, judged, scores),
+        directory / PAGE: leaderboard_page(entries, judged, scores, all_sections),
         directory / SUITE_CSV: suite_csv(scores),
-        directory / CSV: rows_csv(entries, judged),
+        directory / CSV: rows_csv(all_sections, judged),
     }
     readme = directory.parent / "README.md"
     if readme.is_file():

@@ -64,6 +64,7 @@ def leaderboard_page(
     entries: Sequence[Entry],
     judged: Judgement | None = None,
     scores: SuiteScores | None = None,
+    all_sections: Sequence[Section] | None = None,
 ) -> str:
     """Return LEADERBOARD.md.
 
@@ -75,9 +76,12 @@ def leaderboard_page(
         From the ranks beside the rows; without it the page has no ranks and verdicts.
     scores : SuiteScores, optional
         Of the suite that the page opens with, from the ranks beside the rows.
+    all_sections : sequence of Section, optional
+        Those of the entries, where they are at hand.
     """
     judged = judged or Judgement()
-    all_sections, published = sections(entries), published_results()
+    all_sections = sections(entries) if all_sections is None else all_sections
+    published = published_results()
     tasks = sorted(
         {section.task for section in all_sections} | {line.task for line in published},
         key=task_order,

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from starbench.leaderboard.statistics.aggregate import sections
+from starbench.leaderboard.statistics.aggregate import Section
 from starbench.leaderboard.statistics.facts import (
     metric_facts,
     metric_names,
@@ -20,7 +20,6 @@ from starbench.leaderboard.statistics.facts import (
 )
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
-from starbench.leaderboard.store.board import Entry
 
 # A spreadsheet that separates cells by semicolons starts a new cell at one. Quotes and blanks
 # before the sign may be dropped, and some languages read full-width signs as ASCII ones.
@@ -38,13 +37,13 @@ def harmless(text: str) -> str:
     return _FORMULA.sub(r"\1'", text)
 
 
-def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
+def rows_csv(all_sections: Sequence[Section], judged: Judgement) -> str:
     """Return all rows as CSV, one per line, in the order of LEADERBOARD.md.
 
     Parameters
     ----------
-    entries : sequence of Entry
-        In any order.
+    all_sections : sequence of Section
+        Those of all rows.
     judged : Judgement
         From the ranks beside the rows; ``rank`` is of the row's group.
 
@@ -56,9 +55,14 @@ def rows_csv(entries: Sequence[Entry], judged: Judgement) -> str:
         columns ``<metric>``, ``<metric>.low``, ``<metric>.high`` and ``<metric>.version``, empty
         where a row lacks it.
     """
-    metrics = metric_names(entry.row for entry in entries)
+    metrics = metric_names(
+        entry.row
+        for section in all_sections
+        for group in section.groups
+        for entry in (*group.entries, *group.diverged)
+    )
     lines: list[dict[str, object]] = []
-    for number, section in enumerate(sections(entries), 1):
+    for number, section in enumerate(all_sections, 1):
         for group in section.groups:
             for entry in (*group.entries, *group.diverged):
                 lines.append(

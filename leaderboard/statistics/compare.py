@@ -120,7 +120,7 @@ def pairwise(methods: Sequence[Resampled]) -> dict[tuple[int, int], Comparison]:
 
 
 def ranks_of(groups: Sequence[Group]) -> list[OfSeeds]:
-    """Read the ranks of groups that were scored on the same stars.
+    """Return the ranks of groups that were scored on the same stars, read unless entries have them.
 
     Returns
     -------
@@ -132,7 +132,10 @@ def ranks_of(groups: Sequence[Group]) -> list[OfSeeds]:
     RowError
         If ranks are missing, or differ in their number of pairs.
     """
-    ranks = [[read_ranks(ranks_beside(entry.path)) for entry in group.entries] for group in groups]
+    ranks = [
+        [entry.ranks or read_ranks(ranks_beside(entry.path)) for entry in group.entries]
+        for group in groups
+    ]
     counts = Counter(len(each.rank) for of_group in ranks for each in of_group)
     expected = max(counts, key=lambda n_pairs: (counts[n_pairs], n_pairs), default=0)
     for group, of_group in zip(groups, ranks, strict=True):

@@ -1,6 +1,6 @@
 """Intervals, ranks and verdicts of all methods on the leaderboard, from the ranks of their stars.
 
-Each rank file is read once, and the pairs of all methods of a section are resampled together.
+The pairs of all methods of a section are resampled together.
 Metrics that do not follow from per-star ranks, such as mean squared errors, are not judged.
 """
 

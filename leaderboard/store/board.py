@@ -8,8 +8,10 @@ and a file cannot pass for another row.
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from starbench.common.progress import stage
 from starbench.leaderboard.store.checks import (
@@ -31,11 +33,23 @@ MARKER = "published.csv"  # a file that every checkout's leaderboard folder has
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the leaderboard, the file that holds it, and how far it has been checked."""
+    """A row of the leaderboard.
+
+    Attributes
+    ----------
+    row : Row
+    path : pathlib.Path
+        Its file.
+    level : Level
+        How far it has been checked.
+    ranks : Ranks or None
+        The ranks beside it, where they have been read; arrays of int32.
+    """
 
     row: Row
     path: Path
     level: Level = "submitted"
+    ranks: Ranks | None = field(default=None, compare=False, repr=False)
 
 
 def find_directory(start: Path) -> Path:
@@ -123,7 +137,7 @@ def load(directory: Path, *, checked: bool = True, task: str | None = None) -> l
     ----------
     directory : pathlib.Path
     checked : bool
-        Whether to recompute each row's rank metrics from its ranks.
+        Whether to read each row's ranks and recompute its rank metrics from them.
     task : str, optional
         Read the rows of one task, whose files' names begin with its name.
 
@@ -147,8 +161,16 @@ def load(directory: Path, *, checked: bool = True, task: str | None = None) -> l
         check_metrics(row.metrics, name)
         if ranks is not None:
             check_rank_metrics(row, ranks, name)
-        entries.append(Entry(row, path, level_of(row, path)))
+        kept = None if ranks is None else _in_32_bits(ranks)
+        entries.append(Entry(row, path, level_of(row, path), kept))
     return entries
+
+
+def _in_32_bits(ranks: Ranks) -> Ranks:
+    """Return ranks in half the memory; a file holds none of more than a few million."""
+    rank, tied, group, n_stars = ranks
+    group = None if group is None else group.astype(np.int32)
+    return Ranks(rank.astype(np.int32), tied.astype(np.int32), group, n_stars)
 
 
 def add(

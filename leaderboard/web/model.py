@@ -185,15 +185,8 @@ def summarise(
         Wraps what takes time, such as a progress bar.
     """
     all_sections = sections(entries)
-    ranks: dict[str, OfSeeds] = {}
-
-    def read(groups: Sequence[Group]) -> list[OfSeeds]:
-        new = [group for group in groups if group.key not in ranks]
-        ranks.update(zip((group.key for group in new), ranks_of(new), strict=True))
-        return [ranks[group.key] for group in groups]
-
-    judged = judge(all_sections, read)
-    scores = score_suite(get_suite(), all_sections, read)
+    judged = judge(all_sections)
+    scores = score_suite(get_suite(), all_sections)
     by_task: dict[str, list[Section]] = {}
     for section in all_sections:
         by_task.setdefault(section.task, []).append(section)
@@ -213,8 +206,8 @@ def summarise(
         if not current or len(digests[name]) > 1:  # a name is of one set of settings on all tracks
             name += f" v{group.row.method_version} {group.row.settings_digest[:8]}"
         standing = Standing(group, section, name, judged.ranks.get(group.key), current)
-        if group.key in ranks:
-            standing = _scored(standing, ranks[group.key])
+        if group.entries:
+            standing = _scored(standing, ranks_of([group])[0])
         standings.setdefault(section.task, []).append(standing)
     others = sorted({*BUILT_IN, *by_task} - set(scores.suite.tasks), key=task_order)
     return Summary(

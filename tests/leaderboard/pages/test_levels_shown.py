@@ -33,6 +33,14 @@ def built(add, make_run, directory, monkeypatch):
     return entries, directory
 
 
+def test_each_ranks_file_is_read_once(built):
+    entries, directory = built
+    for file in (directory / "rows").glob("*.ranks.h5"):
+        file.unlink()
+    assert generate.differing(entries, directory) == {}
+    assert len(summarise(entries, lambda name: FakeTask()).judged.ranks) == 2
+
+
 def test_submitted_rows_have_no_rank_and_stand_below(built):
     _, directory = built
     page = (directory / "LEADERBOARD.md").read_text()

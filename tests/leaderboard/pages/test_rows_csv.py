@@ -53,7 +53,7 @@ def test_every_row_is_a_line_and_every_metric_reads_back():
     entries += [entry(method="other"), entry(diverged, method="other", seed=1)]
     (section,) = sections(entries)
     fader = next(group.key for group in section.groups if group.row.method == "fader")
-    lines = read(rows_csv(entries, Judgement(ranks={fader: 1})))
+    lines = read(rows_csv(sections(entries), Judgement(ranks={fader: 1})))
     by_file = {line["file"]: line for line in lines}
     assert len(by_file) == len(lines) == 4
     for each in entries:
@@ -75,7 +75,9 @@ def test_every_row_is_a_line_and_every_metric_reads_back():
 
 def test_the_order_of_the_rows_does_not_matter():
     entries = [entry(seed=seed, method=name) for seed in range(3) for name in ("a", "b")]
-    assert rows_csv(entries, Judgement()) == rows_csv(entries[::-1], Judgement())
+    assert rows_csv(sections(entries), Judgement()) == rows_csv(
+        sections(entries[::-1]), Judgement()
+    )
     assert rows_csv([], Judgement()) == ""
 
 
@@ -93,7 +95,7 @@ def test_untrusted_text_does_not_become_a_formula(sign, delimiter):
             entry(lambda content, text=text: {**diverged(content), "message": text},
                   seed=1),
         ]  # fmt: skip
-        written = rows_csv(entries, Judgement())
+        written = rows_csv(sections(entries), Judgement())
         assert formulas(written, delimiter) == []
         assert read(written)[0]["reference"].replace("'", "") == text
 
