@@ -112,7 +112,7 @@ class Lines:
 
     def _of_group(self, group: Group, groups: Sequence[Group]) -> tuple[str, ...]:
         # Only the share that ranks are based on shows its interval, as three would crowd the line.
-        intervals = {RANKED_BY: self.judged.intervals.get(group.key, {}).get(RANKED_BY)}
+        intervals = {RANKED_BY: self.judged.intervals.get(group.key)}
         texts = [
             mean_with_deviation(group, column, intervals.get(column.key)) for column in self.columns
         ]
