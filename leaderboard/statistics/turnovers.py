@@ -120,8 +120,10 @@ def _order(
     both = [line for line in lines if line in at_reference]
     for ahead, behind in permutations(both, 2):
         here = compare_on(ahead, behind, task)
+        if here.low <= 0:
+            continue
         there = compare_on(ahead, behind, reference)
-        if here.low > 0 and there.separable:
+        if there.separable:
             ordered += 1
             if there.high < 0:
                 found.append(Turnover(ahead, behind, here, there))
