@@ -139,6 +139,19 @@ def _places_of_medians(counts: np.ndarray, pair: np.ndarray, window: slice) -> n
     return places
 
 
+def pair_means(values: np.ndarray) -> np.ndarray:
+    """Return the mean of values [n_pairs, 2] over the stars of each pair [n_pairs], float64.
+
+    Examples
+    --------
+    >>> pair_means(np.array([[True, False], [True, True]])).tolist()
+    [0.5, 1.0]
+    """
+    # Several times as fast as a mean along an axis of two, and equal to it bit for bit.
+    means: np.ndarray = (values[:, 0].astype(np.float64) + values[:, 1]) / 2
+    return means
+
+
 def group_means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Return the mean of values [n] over each group [n_groups], float64.
 

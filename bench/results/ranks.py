@@ -24,7 +24,7 @@ from starbench.common.hdf5_guards import (
     read_numbers,
 )
 from starbench.metrics import SiblingRanks, TwinRanks
-from starbench.metrics.bootstrap import group_means
+from starbench.metrics.bootstrap import group_means, pair_means
 from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results.text import RowError, printable
 
@@ -77,8 +77,7 @@ class Ranks(NamedTuple):
         low_enough = within(self.rank, PER_MILLE[metric], self.n_stars)
         if self.group is not None:
             return group_means(low_enough, self.group)
-        share: np.ndarray = low_enough.mean(axis=1)
-        return share
+        return pair_means(low_enough)
 
 
 def ranks_digest(rank: np.ndarray) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.metrics import resample_pairs
-from starbench.metrics.bootstrap import interval, resampled_sums
+from starbench.metrics.bootstrap import interval, pair_means, resampled_sums
 from starbench.metrics.recovery import PER_MILLE, within
 from starbench.results.ranks import Ranks
 
@@ -50,8 +50,7 @@ def found_share(rank: npt.NDArray[np.int64] | Ranks, metric: str) -> Floats:
     """
     if isinstance(rank, Ranks):
         return rank.found(metric)
-    share: Floats = found_stars(rank, metric).mean(axis=1)
-    return share
+    return pair_means(found_stars(rank, metric))
 
 
 @dataclass(frozen=True, eq=False)

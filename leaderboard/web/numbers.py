@@ -11,7 +11,7 @@ from starbench.leaderboard.statistics.resampling import (
     resample_all,
     share_interval,
 )
-from starbench.metrics.bootstrap import group_means
+from starbench.metrics.bootstrap import group_means, pair_means
 from starbench.results.ranks import Ranks
 
 RANKS = (1, 3, 10, 25, 100, 250, 1000, 5000)
@@ -53,8 +53,7 @@ def recovery_curve(ranks: OfSeeds) -> Curve:
 def _within(ranks: npt.NDArray[np.int64] | Ranks, k: int) -> Floats:
     """Return for each pair, or group of a survey, the share of its stars with a rank up to k."""
     if isinstance(ranks, np.ndarray):
-        share: Floats = (ranks <= k).mean(axis=1)
-        return share
+        return pair_means(ranks <= k)
     if ranks.group is None:
         return _within(ranks.rank, k)
     return group_means(ranks.rank <= k, ranks.group)
@@ -79,7 +78,7 @@ def by_shift(found: Floats, teff: np.ndarray) -> Floats:
     teff : numpy.ndarray [n_pairs, 2]
     """
     shift = np.abs(teff[:, 0] - teff[:, 1])
-    return _binned(found.mean(axis=1), np.digitize(shift, SHIFT_EDGES[1:-1]), len(SHIFT_EDGES) - 1)
+    return _binned(pair_means(found), np.digitize(shift, SHIFT_EDGES[1:-1]), len(SHIFT_EDGES) - 1)
 
 
 def over_plane(found: Floats, nuisance: np.ndarray) -> tuple[Floats, Floats, Floats]:

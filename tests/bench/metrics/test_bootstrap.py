@@ -3,7 +3,13 @@ import time
 import numpy as np
 import pytest
 
-from starbench.metrics.bootstrap import interval, resample_pairs, resampled_medians, resampled_sums
+from starbench.metrics.bootstrap import (
+    interval,
+    pair_means,
+    resample_pairs,
+    resampled_medians,
+    resampled_sums,
+)
 
 
 def test_every_resample_draws_n_pairs():
@@ -91,6 +97,15 @@ def test_interval_of_the_median_covers_the_truth_95_times_in_100(rng):
         low, high = interval(resampled_medians(counts, simulated_pairs(rng, n_pairs)))
         covered += low <= truth <= high
     assert 0.90 <= covered / trials <= 0.98
+
+
+def test_pair_means_are_means_bit_for_bit(rng):
+    for values in (
+        rng.normal(size=(500, 2)),
+        1 / rng.integers(1, 99, (500, 2)),
+        rng.random((500, 2)) < 0.5,
+    ):
+        np.testing.assert_array_equal(pair_means(values), values.mean(axis=1))
 
 
 def test_interval_ignores_resamples_without_an_estimate():
