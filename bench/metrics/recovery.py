@@ -14,6 +14,7 @@ import numpy as np
 from starbench.metrics.bootstrap import (
     estimate,
     group_means,
+    pair_means,
     resample_pairs,
     resampled_medians,
     resampled_sums,
@@ -25,6 +26,8 @@ from starbench.metrics.siblings import SiblingRanks
 
 # In whole numbers, whose products are exact.
 PER_MILLE = {"doppelganger_free": 0, "doppelganger_0.1": 1, "doppelganger_1": 10}
+_MEANS = (*PER_MILLE, "mean_reciprocal_rank", "tied_share")  # means over groups, then over these
+_MEDIAN = "median_normalised_rank"
 
 
 def within(rank: np.ndarray, per_mille: int, n_stars: int | None = None) -> np.ndarray:
@@ -87,43 +90,73 @@ def recovery_estimates(
     mean_reciprocal_rank   0.708
     tied_share             0.250
     """
+    columns, normalised = _measured(ranks)
+    if counts is None:
+        counts = resample_pairs(len(columns))
+    if isinstance(ranks, SiblingRanks):
+        medians = weighted_medians(counts, normalised, ranks.group)
+    else:
+        medians = resampled_medians(counts, normalised)
+    means = resampled_sums(counts, columns) / len(columns)
+    resampled = {_MEDIAN: medians, **dict(zip(_MEANS, means.T, strict=True))}
+    return {
+        name: estimate(METRICS[name], value, resampled[name])
+        for name, value in _values(ranks, columns, normalised).items()
+    }
+
+
+def recovery_values(ranks: TwinRanks | SiblingRanks) -> dict[str, float]:
+    """Return the values of `recovery_estimates`, without the resamples that intervals take.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be ranks of that many pairs.
+
+    Examples
+    --------
+    >>> ranks = TwinRanks(rank=np.array([[1, 2], [1, 3]]), tied=np.array([[0, 1], [0, 0]]))
+    >>> recovery_values(ranks)["tied_share"]
+    0.25
+    """
+    return _values(ranks, *_measured(ranks))
+
+
+def _measured(ranks: TwinRanks | SiblingRanks) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means that `_MEANS` names over each group [n_groups, 5], and normalised ranks."""
     rank, tied = np.asarray(ranks.rank), np.asarray(ranks.tied)
     if isinstance(ranks, SiblingRanks):
-        n_groups, n_stars = ranks.n_groups, ranks.n_stars
-        strangers = ranks.n_strangers
+        n_stars, strangers = ranks.n_stars, ranks.n_strangers
         if ((rank < 1) | (rank > 1 + strangers) | (tied < 0) | (tied >= rank)).any():
             raise ValueError(
                 "ranks of siblings must lie between 1 and one more than the number of strangers, "
                 "and be greater than the number of tied strangers"
             )
+        normalised = (rank - 1) / np.maximum(1, strangers)
     else:
         _require_ranks(rank, tied)
-        n_groups, n_stars = len(rank), rank.size
-    if counts is None:
-        counts = resample_pairs(n_groups)
-    stars = {
-        **{name: within(rank, per_mille, n_stars) for name, per_mille in PER_MILLE.items()},
-        "mean_reciprocal_rank": 1 / rank,
-        "tied_share": tied > 0,
-    }
+        n_stars, normalised = rank.size, normalised_rank(rank)
+    of_stars = [within(rank, per_mille, n_stars) for per_mille in PER_MILLE.values()]
+    of_stars += [1 / rank, tied > 0]
     if isinstance(ranks, SiblingRanks):
-        normalised = (rank - 1) / np.maximum(1, strangers)
-        means_of = [group_means(values, ranks.group) for values in stars.values()]
-        once = np.ones((1, n_groups), np.int16)
-        median = float(weighted_medians(once, normalised, ranks.group)[0])
-        medians = weighted_medians(counts, normalised, ranks.group)
+        means = [group_means(values, ranks.group) for values in of_stars]
     else:
-        normalised = normalised_rank(rank)
-        means_of = [values.mean(axis=1) for values in stars.values()]
-        median, medians = float(np.median(normalised)), resampled_medians(counts, normalised)
-    columns = np.stack(means_of, axis=1)
-    means = resampled_sums(counts, columns) / n_groups
-    values = {name: (float(columns[:, i].mean()), means[:, i]) for i, name in enumerate(stars)}
-    values["median_normalised_rank"] = median, medians
-    estimates = {}
-    for name in (name for name in METRICS if name in values):
-        estimates[name] = estimate(METRICS[name], *values[name])
-    return estimates
+        means = [pair_means(values) for values in of_stars]
+    return np.stack(means, axis=1), normalised
+
+
+def _values(
+    ranks: TwinRanks | SiblingRanks, columns: np.ndarray, normalised: np.ndarray
+) -> dict[str, float]:
+    """Return the values of all metrics, in the order of their definitions."""
+    if isinstance(ranks, SiblingRanks):
+        once = np.ones((1, len(columns)), np.int16)
+        median = float(weighted_medians(once, normalised, ranks.group)[0])
+    else:
+        median = float(np.median(normalised))
+    values = {name: float(columns[:, i].mean()) for i, name in enumerate(_MEANS)}
+    values[_MEDIAN] = median
+    return {name: values[name] for name in METRICS if name in values}
 
 
 def _require_ranks(rank: np.ndarray, tied: np.ndarray) -> None:

@@ -15,7 +15,8 @@ from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
 from starbench.leaderboard.store.task import BoardTask, card_of
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import make_hyperparameters
-from starbench.metrics import metric, recovery_estimates, resample_pairs, twin_ranks
+from starbench.metrics import metric, recovery_estimates, twin_ranks
+from starbench.metrics.recovery import recovery_values
 from starbench.results.ranks import Ranks, ranks_digest
 from starbench.results.schema import RecordedEstimate, Row
 from starbench.results.text import RowError, printable
@@ -57,7 +58,7 @@ def check_rank_metrics(row: Row, ranks: Ranks, name: str, *, intervals: bool = F
     name : str
         How errors refer to the row.
     intervals : bool
-        Whether to recompute the intervals as well, which takes about a second.
+        Whether to recompute the intervals as well, which takes most of the time.
 
     Raises
     ------
@@ -75,20 +76,19 @@ def check_rank_values(
     metrics: Mapping[str, RecordedEstimate], ranks: Ranks, name: str, *, intervals: bool
 ) -> None:
     """Recompute rank metrics and refuse values that differ; see `check_rank_metrics`."""
-    # Values do not depend on the resamples, so one suffices where only values are compared.
-    n_groups = len(ranks.rank) if ranks.group is None else int(ranks.group.max()) + 1
-    counts = None if intervals else resample_pairs(n_groups, 1)
-    for key, expected in recovery_estimates(ranks.measured(), counts=counts).items():
+    estimates = recovery_estimates(ranks.measured()) if intervals else {}
+    values = {key: expected.value for key, expected in estimates.items()}
+    for key, value in (values or recovery_values(ranks.measured())).items():
         recorded = metrics.get(key)
-        if recorded is None or recorded.version != expected.version:
+        if recorded is None or recorded.version != metric(key).version:
             continue
-        if abs(recorded.value - expected.value) > _ROUNDING:
+        if abs(recorded.value - value) > _ROUNDING:
             raise RowError(
                 f"{name}: field `metrics.{key}.value` is {recorded.value:.6g}, but the ranks give "
-                f"{expected.value:.6g}; restore the row as the run wrote it"
+                f"{value:.6g}; restore the row as the run wrote it"
             )
         if intervals and (ends := interval_of(recorded)) is not None:
-            low, high = ends
+            (low, high), expected = ends, estimates[key]
             # Another version of NumPy may draw other resamples, which moves the ends a little.
             slack = _ROUNDING + 0.2 * (expected.high - expected.low)
             if max(abs(low - expected.low), abs(high - expected.high)) > slack:

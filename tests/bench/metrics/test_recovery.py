@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starbench.metrics import METRICS, SHARES, TwinRanks, recovery_estimates, twin_ranks
+from starbench.metrics import (
+    METRICS,
+    SHARES,
+    SiblingRanks,
+    TwinRanks,
+    recovery_estimates,
+    twin_ranks,
+)
+from starbench.metrics.recovery import recovery_values
 
 
 def ranks_of(rank, tied=None):
@@ -91,6 +99,14 @@ def test_order_of_the_pairs_does_not_change_values(rank, random):
     )
     for name, figure in figures.items():
         assert permuted[name].value == pytest.approx(figure.value)
+
+
+def test_values_without_intervals_are_those_of_the_estimates(rng):
+    ranks = [ranks_of(rng.integers(1, 12, (6, 2)))]
+    ranks += [SiblingRanks(rng.integers(1, 3, 8), np.zeros(8, int), np.array([0] * 6 + [1] * 2), 9)]
+    for each in ranks:
+        expected = {name: figure.value for name, figure in recovery_estimates(each).items()}
+        assert list(recovery_values(each).items()) == list(expected.items())
 
 
 def test_one_pair_has_no_strangers():
