@@ -175,7 +175,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     paths = [board.row_file(path) for path in rows]
     if not rows:
         folder = directory or board.readable_directory(Path.cwd())
-        paths = sorted((folder / "rows").glob("*.json"))
+        paths = board.row_paths(folder)
     verified, refused = [], 0
     if not rows:
         for sentence in strays(folder):

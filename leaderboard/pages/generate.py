@@ -19,6 +19,7 @@ from starbench.tasks.suites import get_suite
 
 PAGE = "LEADERBOARD.md"
 SUITE_CSV = "suite.csv"
+FILES = (PAGE, CSV, SUITE_CSV)  # of the leaderboard's folder
 
 
 def pages(entries: Sequence[Entry], directory: Path) -> dict[Path, str]:

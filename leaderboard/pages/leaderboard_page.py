@@ -21,6 +21,7 @@ from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.levels import LEVELS as LEVEL_NAMES
+from starbench.leaderboard.store.names import ROWS
 from starbench.leaderboard.store.published import Published, published_results
 from starbench.leaderboard.store.task import task_order
 from starbench.metrics import METRICS
@@ -248,7 +249,7 @@ def _single_rows(entries: Sequence[Entry]) -> list[str]:
             machine += f", {hardware.threads} threads"
         cells = [
             f'<a id="{entry.path.stem}"></a>'
-            f"[{markdown(row.task)} {row.method} {row.seed}](rows/{entry.path.name})"
+            f"[{markdown(row.task)} {row.method} {row.seed}]({ROWS}/{entry.path.name})"
         ]
         if row.status == "ok":
             if row.message:

@@ -20,6 +20,7 @@ from starbench.leaderboard.statistics.facts import (
 )
 from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.statistics.suite import SuiteScores
+from starbench.leaderboard.store.names import ROWS
 
 # A spreadsheet that separates cells by semicolons starts a new cell at one. Quotes and blanks
 # before the sign may be dropped, and some languages read full-width signs as ASCII ones.
@@ -67,7 +68,7 @@ def rows_csv(all_sections: Sequence[Section], judged: Judgement) -> str:
             for entry in (*group.entries, *group.diverged):
                 lines.append(
                     {
-                        "file": f"rows/{entry.path.name}",
+                        "file": f"{ROWS}/{entry.path.name}",
                         "set": number,
                         "group": group.key,
                         "rank": judged.ranks.get(group.key),

@@ -16,6 +16,15 @@ from starbench.leaderboard.pages import generate
 from starbench.leaderboard.requests.git import git
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.checks import check_entry
+from starbench.leaderboard.store.names import (
+    CONFIRMATIONS,
+    ENDINGS,
+    FOLDERS,
+    JSON,
+    REPRODUCTIONS,
+    ROWS,
+    main_file,
+)
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import read_trace
 from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
@@ -24,12 +33,17 @@ from starbench.results.text import RowError, printable
 from starbench.tasks.errors import DataError
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"
-_ROW = re.compile(rf"leaderboard/rows/{_NAME}(\.json|\.ranks\.h5|\.example\.h5|\.history\.csv)")
-_RECORD = re.compile(
-    rf"leaderboard/(reproductions/{_NAME}\.json|confirmations/{_NAME}(\.json|\.ranks\.h5))"
-)
-_GENERATED = ("LEADERBOARD.md", "leaderboard.csv", "suite.csv")
-_WHOLE = ("README.md", *(f"leaderboard/{name}" for name in _GENERATED))
+
+
+def _of_folders(*folders: str) -> re.Pattern[str]:
+    """Return the pattern of the paths that files of folders of the leaderboard may have."""
+    ways = [rf"{folder}/{_NAME}({'|'.join(map(re.escape, ENDINGS[folder]))})" for folder in folders]
+    return re.compile(f"leaderboard/({'|'.join(ways)})")
+
+
+_ROW = _of_folders(ROWS)
+_RECORD = _of_folders(REPRODUCTIONS, CONFIRMATIONS)
+_WHOLE = ("README.md", *(f"leaderboard/{name}" for name in generate.FILES))
 _MAX_BYTES = 20_000_000  # of a file; readers have narrower limits of their own
 _MAX_TOTAL = 300_000_000
 _MAX_FILES = 2_000
@@ -59,7 +73,7 @@ class Change:
     def is_data(self) -> bool:
         """Whether it is below a folder of rows or records, whatever its name."""
         top = self.path.lower().split("/")[:2]
-        return top[0] == "leaderboard" and top[-1] in ("rows", "reproductions", "confirmations")
+        return top[0] == "leaderboard" and top[-1] in FOLDERS
 
 
 @dataclass(frozen=True)
@@ -186,7 +200,7 @@ def _review_contents(
 ) -> Review:
     """Read the files in a copy of the base's leaderboard, and check them there."""
     directory = folder / "leaderboard"
-    for name in ("rows", "reproductions", "confirmations"):
+    for name in FOLDERS:
         if (repository / "leaderboard" / name).is_dir():
             shutil.copytree(repository / "leaderboard" / name, directory / name, symlinks=True)
     shutil.copyfile(repository / "leaderboard" / board.MARKER, directory / board.MARKER)
@@ -204,16 +218,16 @@ def _review_contents(
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     added = sorted(
-        directory / "rows" / Path(change.path).name
+        directory / ROWS / Path(change.path).name
         for change in changes
-        if _ROW.fullmatch(change.path) and change.path.endswith(".json")
+        if _ROW.fullmatch(change.path) and change.path.endswith(JSON)
     )
     checked = {
         *added,
         *(
-            directory / "rows" / Path(change.path).name
+            directory / ROWS / Path(change.path).name
             for change in changes
-            if _RECORD.fullmatch(change.path) and change.path.endswith(".json")
+            if _RECORD.fullmatch(change.path) and change.path.endswith(JSON)
         ),
     }
     faults = list(strays(directory))
@@ -221,7 +235,7 @@ def _review_contents(
     faults += [
         f"{printable(change.path)}: lies beside no row or record of this pull request; remove it."
         for change in changes
-        if change.path not in _WHOLE and _row_of(Path(change.path)).as_posix() not in paths
+        if change.path not in _WHOLE and main_file(Path(change.path)).as_posix() not in paths
     ]
     for path in sorted(checked):
         try:
@@ -253,12 +267,6 @@ def _review_contents(
         if _RECORD.fullmatch(change.path) and change.kind == "M"
     ]
     return Review(tuple(path.name for path in added), tuple(faults), tuple(flags))
-
-
-def _row_of(file: Path) -> Path:
-    """Return the row that a file lies beside."""
-    stem = re.sub(r"(\.json|\.ranks\.h5|\.example\.h5|\.history\.csv)$", "", file.name)
-    return file.with_name(f"{stem}.json")
 
 
 def _outdated(

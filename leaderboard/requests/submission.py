@@ -10,6 +10,7 @@ from starbench.leaderboard.pages.names import remarks
 from starbench.leaderboard.requests.git import git
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.levels import unnamed
+from starbench.leaderboard.store.names import ROWS
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
 from starbench.methods.registry import BUILT_IN
@@ -79,7 +80,7 @@ def submit(
                 "leaderboard; give a clone or a fork of starbench"
             )
         for run, row in zip(runs, rows, strict=True):
-            if (directory / "rows" / board.file_name(row)).exists():
+            if (directory / ROWS / board.file_name(row)).exists():
                 raise RowError(
                     f"{printable(run)}: the leaderboard of {printable(base)} has a row of this "
                     "method, seed and settings; rows are never edited, so leave it out"
@@ -160,7 +161,7 @@ def _text(rows: Sequence[Row], names: Sequence[str], also: Sequence[str]) -> str
         for row, name in zip(rows, names, strict=True)
     }
     commands = [
-        f"starbench leaderboard reproduce leaderboard/rows/{name}{given[name]}"
+        f"starbench leaderboard reproduce leaderboard/{ROWS}/{name}{given[name]}"
         for row, name in zip(rows, names, strict=True)
         if row.predictions_sha256 is None
     ]

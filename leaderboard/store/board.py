@@ -21,6 +21,7 @@ from starbench.leaderboard.store.checks import (
     check_rank_metrics,
 )
 from starbench.leaderboard.store.levels import Level, level_of
+from starbench.leaderboard.store.names import JSON, RANKS, ROW_OF_RUN, ROWS, beside
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import Trace, read_trace, trace_files, write_trace
 from starbench.methods.base import Method
@@ -94,20 +95,18 @@ def file_name(row: Row) -> str:
     """Return the name of a row's file on the leaderboard."""
     return (
         f"{row.task}-v{row.task_version}__{row.method}"
-        f"__seed{row.seed}-{row.settings_digest[:8]}.json"
+        f"__seed{row.seed}-{row.settings_digest[:8]}{JSON}"
     )
 
 
 def ranks_beside(path: Path) -> Path:
     """Return the path of a row's ranks, on the leaderboard or in the folder of a run."""
-    if path.name == "row.json":
-        return path.with_name("ranks.h5")
-    return path.with_name(path.name.removesuffix(".json") + ".ranks.h5")
+    return beside(path, RANKS)
 
 
 def row_file(path: Path) -> Path:
     """Return the file of a row, given that file or the folder of a run."""
-    return path / "row.json" if path.is_dir() else path
+    return path / ROW_OF_RUN if path.is_dir() else path
 
 
 def read_row_and_ranks(path: Path) -> tuple[Row, Ranks | None]:
@@ -123,7 +122,7 @@ def read_row_and_ranks(path: Path) -> tuple[Row, Ranks | None]:
 
 def row_paths(directory: Path, task: str | None = None) -> list[Path]:
     """Return the files of a leaderboard's rows, optionally of one task, sorted by their names."""
-    paths = sorted((Path(directory) / "rows").glob("*.json"))
+    paths = sorted((Path(directory) / ROWS).glob(f"*{JSON}"))
     if task is None:
         return paths
     of_task = re.compile(rf"{re.escape(task)}-v\d+__")
@@ -228,7 +227,7 @@ def add(
             installed_method=installed_method,
             allow_dirty=allow_dirty,
         )
-        target = Path(directory) / "rows" / file_name(row)
+        target = Path(directory) / ROWS / file_name(row)
         if target in planned:
             raise RowError(f"{name}: given twice; name each row once")
         if target.exists() and not replace and not _holds(target, row):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from starbench.leaderboard.store.confirmations import read_confirmation
+from starbench.leaderboard.store.names import ROW_OF_RUN
 from starbench.leaderboard.store.records import row_digest
 from starbench.leaderboard.store.reproductions import read_reproduction
 from starbench.leaderboard.store.task import BoardTask
@@ -87,7 +88,7 @@ def states(rows: Sequence[Path], runs: Path) -> dict[Path, Path]:
         Folder that holds folders of runs, at any depth.
     """
     folders: dict[str, Path] = {}
-    for file in sorted(runs.rglob("row.json")):
+    for file in sorted(runs.rglob(ROW_OF_RUN)):
         try:
             digest = read_row(file).state_sha256
         except RowError:

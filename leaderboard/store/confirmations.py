@@ -19,7 +19,8 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from starbench.leaderboard.store.checks import check_metrics, check_rank_values
-from starbench.leaderboard.store.records import Record, read_record, record_beside, row_digest
+from starbench.leaderboard.store.names import RANKS, beside, record_beside
+from starbench.leaderboard.store.records import Record, read_record, row_digest
 from starbench.metrics import SHARES, resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums, sign_test
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks
@@ -172,7 +173,7 @@ def confirmation_beside(row: Path) -> Path:
 
 def ranks_of(confirmation: Path) -> Path:
     """Return the path of the fresh ranks beside a confirmation."""
-    return confirmation.with_name(confirmation.name.removesuffix(".json") + ".ranks.h5")
+    return beside(confirmation, RANKS)
 
 
 def read_confirmation(row: Path) -> Confirmation | None:

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from starbench.leaderboard.store.names import record_beside
 from starbench.results.schema import Hardware, Key, Label, Part, Sha256, read_part
 
 
@@ -49,13 +50,6 @@ class Record(Part):
     environment_sha256: Sha256 | None = None
     hardware: Hardware
     conditions: Annotated[list[Label], Field(max_length=100)]
-
-
-def record_beside(row: Path, kind: str) -> Path:
-    """Return the path of a row's record of a kind, such as ``confirmation``."""
-    if row.name == "row.json":
-        return row.with_name(f"{kind}.json")
-    return row.parent.with_name(f"{kind}s") / row.name
 
 
 RecordOf = TypeVar("RecordOf", bound=Record)

@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from starbench.leaderboard.store.names import record_beside
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS
-from starbench.leaderboard.store.records import Record, read_record, record_beside, row_digest
+from starbench.leaderboard.store.records import Record, read_record, row_digest
 from starbench.leaderboard.store.reproduce import Reproduction
 from starbench.results.ranks import Ranks
 from starbench.results.schema import Count, Label, Number, Row, Sha256, parse_part

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.common.files import atomic_path
+from starbench.leaderboard.store.names import EXAMPLE, HISTORY, beside
 from starbench.results import history as results_history
 from starbench.results.example import Example, read_example, write_example
 from starbench.results.history import Epoch
@@ -41,10 +42,7 @@ class Trace:
 
 def trace_files(row: Path) -> tuple[Path, Path]:
     """Return the paths of a row's history and example: in the run's folder, or next to the row."""
-    if row.name == "row.json":
-        return row.with_name("history.csv"), row.with_name("example.h5")
-    stem = row.name.removesuffix(".json")
-    return row.with_name(f"{stem}.history.csv"), row.with_name(f"{stem}.example.h5")
+    return beside(row, HISTORY), beside(row, EXAMPLE)
 
 
 def read_trace(row: Path) -> Trace:

@@ -12,6 +12,7 @@ from starbench.leaderboard.store.checks import (
     check_rank_metrics,
 )
 from starbench.leaderboard.store.confirmations import check_confirmation
+from starbench.leaderboard.store.names import CONFIRMATIONS, REPRODUCTIONS, ROWS, main_file
 from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, OracleControl
@@ -112,10 +113,9 @@ def equal_ranks(rows: Iterable[tuple[Path, Row]]) -> Iterator[str]:
 
 def strays(directory: Path) -> Iterator[str]:
     """Yield a sentence for each record of a leaderboard whose row does not exist."""
-    for kind in ("reproductions", "confirmations"):
-        for file in sorted((directory / kind).glob("*")):
-            name = file.name.removesuffix(".json").removesuffix(".ranks.h5")
-            if not (directory / "rows" / f"{name}.json").is_file():
+    for folder in (REPRODUCTIONS, CONFIRMATIONS):
+        for file in sorted((directory / folder).glob("*")):
+            if not (directory / ROWS / main_file(file).name).is_file():
                 yield f"{printable(file)}: there is no row of this name; remove it"
 
 

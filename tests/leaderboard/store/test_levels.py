@@ -10,8 +10,8 @@ from support.rows import FakeTask, draw_ranks
 from starbench.cli.main import main
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.levels import level_of, unnamed, unranked
+from starbench.leaderboard.store.names import record_beside
 from starbench.leaderboard.store.rank_changes import rank_changes
-from starbench.leaderboard.store.records import record_beside
 from starbench.leaderboard.store.reproduce import Reproduction
 from starbench.leaderboard.store.reproductions import (
     check_reproduction,
