@@ -30,6 +30,17 @@ _MEANS = (*PER_MILLE, "mean_reciprocal_rank", "tied_share")  # means over groups
 _MEDIAN = "median_normalised_rank"
 
 
+def threshold(per_mille: int, n_stars: int) -> int:
+    """Return the largest rank within the nearest few per mille of the stars.
+
+    Examples
+    --------
+    >>> threshold(10, 25_000), threshold(0, 25_000)
+    (250, 1)
+    """
+    return max(1, per_mille * n_stars // 1000)
+
+
 def within(rank: np.ndarray, per_mille: int, n_stars: int | None = None) -> np.ndarray:
     """Return for each star whether its twin ranks within the nearest few per mille of the stars.
 
@@ -44,7 +55,7 @@ def within(rank: np.ndarray, per_mille: int, n_stars: int | None = None) -> np.n
     -------
     numpy.ndarray of the shape of `rank`, bool
     """
-    return rank <= max(1, per_mille * (rank.size if n_stars is None else n_stars) // 1000)
+    return rank <= threshold(per_mille, rank.size if n_stars is None else n_stars)
 
 
 def normalised_rank(rank: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from starbench.leaderboard.web.model import Scored, Standing, Summary, Track
 from starbench.leaderboard.web.suite import FAMILY_TITLES, heat_map, suite_verdicts
 from starbench.leaderboard.web.verdicts import verdict_lines
 from starbench.metrics import METRICS
-from starbench.metrics.recovery import PER_MILLE
+from starbench.metrics.recovery import PER_MILLE, threshold
 from starbench.results.schema import Row
 from starbench.tasks.card import FAMILIES
 
@@ -296,7 +296,7 @@ def _cell(standing: Standing, column: Column) -> Cell:
 def _interval(standing: Standing, column: Column) -> tuple[float, float] | None:
     if column.key in PER_MILLE and isinstance(standing, Scored):
         curve = standing.curve
-        (place,) = (curve.k == max(1, PER_MILLE[column.key] * standing.n_stars // 1000)).nonzero()
+        (place,) = (curve.k == threshold(PER_MILLE[column.key], standing.n_stars)).nonzero()
         if len(place):
             return float(curve.low[place[0]]), float(curve.high[place[0]])
     if len(standing.group.entries) == 1:
