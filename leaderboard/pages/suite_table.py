@@ -5,7 +5,7 @@ from textwrap import fill
 from tabulate import tabulate
 
 from starbench.leaderboard.pages.escape import markdown
-from starbench.leaderboard.pages.names import ACCESS_TITLES, method_name
+from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.order_text import order_section
 from starbench.leaderboard.pages.survival_text import survival_section
 from starbench.leaderboard.pages.tables import table
@@ -16,8 +16,8 @@ from starbench.leaderboard.statistics.suite import (
     SuiteScore,
     SuiteScores,
     TrackScore,
-    compare_lines,
     missing_tracks,
+    suite_verdicts,
 )
 from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
 from starbench.leaderboard.store.levels import lowest
@@ -162,16 +162,14 @@ def _shares(tracks: dict[str, TrackScore], scores: SuiteScores) -> list[str]:
 def _verdicts(scores: SuiteScores) -> list[str]:
     """Return a list of the best method of each label access in which methods have ranks."""
     items = []
-    for access in ACCESS_TITLES:
-        ranked = [line for line in scores.of_access(access) if line.rank is not None]
-        if not ranked:
-            continue
-        names = [method_name(line.group, [each.group for each in ranked]) for line in ranked]
-        compared = [compare_lines(ranked[0], line) for line in ranked[1:]]
+    for access, verdict in suite_verdicts(scores).items():
+        groups = [line.group for line in verdict.lines]
+        names = [method_name(group, groups) for group in groups]
         text = f"- Label access {access}: **{names[0]}** has the highest score"
-        if compared:
-            text += f" of the {len(ranked)} ranked methods, {points(compared[0])} above {names[1]}"
-        tied = [name for name, each in zip(names[1:], compared, strict=True) if not each.separable]
+        if verdict.comparisons:
+            lead = points(verdict.comparisons[0])
+            text += f" of the {len(names)} ranked methods, {lead} above {names[1]}"
+        tied = [names[place] for place in verdict.tied]
         text += f"; statistically tied with it: {', '.join(tied)}" if tied else ""
         items.append(f"{text}.")
     return ["\n".join(items)] if items else []

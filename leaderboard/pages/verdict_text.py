@@ -71,13 +71,13 @@ def _sentences(verdict: Verdict) -> str:
     return text
 
 
-def points(comparison: Comparison) -> str:
-    """Return a difference in points with its interval."""
+def points(comparison: Comparison, unit: str = " points") -> str:
+    """Return a difference in points with its interval; with no unit where a page names it."""
     difference, low, high = (
         two_decimals(100 * value)
         for value in (comparison.difference, comparison.low, comparison.high)
     )
-    return f"{difference} points [{low}, {high}]"
+    return f"{difference}{unit} [{low}, {high}]"
 
 
 def _behind(verdict: Verdict, place: int) -> str:

@@ -307,6 +307,38 @@ def compare_lines(a: SuiteLine, b: SuiteLine) -> Comparison:
     return Comparison(a.score.value, b.score.value, difference, low, high, a.n_seeds, b.n_seeds)
 
 
+@dataclass(frozen=True, eq=False)
+class SuiteVerdict:
+    """How the ranked methods of one label access compare by their scores.
+
+    Attributes
+    ----------
+    lines : tuple of SuiteLine
+        The highest score first.
+    comparisons : tuple of Comparison
+        Of the first with each of the others.
+    """
+
+    lines: tuple[SuiteLine, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def tied(self) -> tuple[int, ...]:
+        """Positions of the methods whose score does not differ significantly from the best."""
+        return tuple(place for place, each in enumerate(self.comparisons, 1) if not each.separable)
+
+
+def suite_verdicts(scores: SuiteScores) -> dict[str, SuiteVerdict]:
+    """Return the verdict of each label access in which a method has a rank."""
+    verdicts = {}
+    for access in ACCESS_ORDER:
+        ranked = tuple(line for line in scores.of_access(access) if line.rank is not None)
+        if ranked:
+            compared = tuple(compare_lines(ranked[0], line) for line in ranked[1:])
+            verdicts[access] = SuiteVerdict(ranked, compared)
+    return verdicts
+
+
 def choose_lines(scores: SuiteScores, a: str, b: str) -> tuple[SuiteLine, SuiteLine]:
     """Return the lines of two methods that have a score.
 

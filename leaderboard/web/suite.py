@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 
 from starbench.leaderboard.pages.names import ACCESS_TITLES
+from starbench.leaderboard.pages.verdict_text import points
 from starbench.leaderboard.statistics.columns import one_decimal, percent
 from starbench.leaderboard.statistics.suite import (
     SuiteLine,
     SuiteScores,
     TrackScore,
-    compare_lines,
+    suite_verdicts,
 )
 from starbench.leaderboard.statistics.verdict import MIN_SEEDS
 from starbench.leaderboard.store.levels import Level
 from starbench.leaderboard.web.heat import level
 from starbench.leaderboard.web.model import Summary, Track
-from starbench.leaderboard.web.verdicts import points
 
 FAMILY_TITLES = {
     "ideal": "every assumption holds",
@@ -137,7 +137,7 @@ def heat_map(summary: Summary) -> HeatMap:
 
 
 @dataclass(frozen=True)
-class SuiteVerdict:
+class VerdictOfSuite:
     """Which method has the highest score of a suite, among those of one label access.
 
     Attributes
@@ -163,28 +163,21 @@ class SuiteVerdict:
     tied: tuple[str, ...]
 
 
-def suite_verdicts(summary: Summary) -> list[SuiteVerdict]:
+def verdicts_of_suite(summary: Summary) -> list[VerdictOfSuite]:
     """Return the verdict of each label access in which a method has a rank."""
     names = names_of_settings(summary)
     verdicts = []
-    for access, title in ACCESS_TITLES.items():
-        ranked = [line for line in summary.suite.of_access(access) if line.rank is not None]
-        if not ranked:
-            continue
-        best, *others = (_line(line, summary.suite, names) for line in ranked)
-        compared = [compare_lines(ranked[0], line) for line in ranked[1:]]
+    for access, verdict in suite_verdicts(summary.suite).items():
+        lines = [_line(line, summary.suite, names) for line in verdict.lines]
+        several = len(lines) > 1
         verdicts.append(
-            SuiteVerdict(
-                title,
-                best,
-                len(ranked),
-                others[0].name if others else "",
-                points(compared[0]) if others else "",
-                tuple(
-                    other.name
-                    for other, each in zip(others, compared, strict=True)
-                    if not each.separable
-                ),
+            VerdictOfSuite(
+                ACCESS_TITLES[access],
+                lines[0],
+                len(lines),
+                lines[1].name if several else "",
+                points(verdict.comparisons[0], unit="") if several else "",
+                tuple(lines[place].name for place in verdict.tied),
             )
         )
     return verdicts

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from starbench.leaderboard.pages.names import ACCESS_TITLES
-from starbench.leaderboard.statistics.columns import percent, two_decimals
-from starbench.leaderboard.statistics.compare import Comparison
+from starbench.leaderboard.pages.verdict_text import points
+from starbench.leaderboard.statistics.columns import percent
 from starbench.leaderboard.statistics.verdict import Verdict
 from starbench.leaderboard.web.model import Summary
 
@@ -72,15 +72,6 @@ def _line(verdict: Verdict, names: dict[str, str]) -> VerdictLine:
         percent(verdict.shares[0]),
         len(called),
         called[1] if len(called) > 1 else "",
-        points(verdict.comparisons[0, 1]) if len(called) > 1 else "",
+        points(verdict.comparisons[0, 1], unit="") if len(called) > 1 else "",
         tuple(called[place] for place in verdict.tied),
     )
-
-
-def points(comparison: Comparison) -> str:
-    """Write a difference in points, with its 95 % interval."""
-    difference, low, high = (
-        two_decimals(100 * value)
-        for value in (comparison.difference, comparison.low, comparison.high)
-    )
-    return f"{difference} [{low}, {high}]"
