@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from starbench.leaderboard.pages import generate
 from starbench.leaderboard.requests.git import git
 from starbench.leaderboard.store import board
-from starbench.leaderboard.store.checks import check_entry
+from starbench.leaderboard.store.checks import check_acceptable, check_data
 from starbench.leaderboard.store.names import (
     CONFIRMATIONS,
     ENDINGS,
@@ -241,13 +241,10 @@ def _review_contents(
         try:
             row = verify_row(path, get_task=get_task, installed_method=installed_method)
             if path in added:
-                check_entry(
-                    row,
-                    board.read_row_and_ranks(path)[1],
-                    printable(path.name),
-                    task=get_task(row.task),
-                    installed_method=installed_method,
-                )
+                name = printable(path.name)
+                check_acceptable(row, name)
+                if row.task_version < (task := get_task(row.task)).version:
+                    check_data(row, None, name, task)  # refused: only rows kept have older data
                 read_trace(path)
         except (RowError, DataError) as error:
             faults.append(str(error).replace(f"{folder}/", ""))

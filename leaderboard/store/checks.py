@@ -171,6 +171,21 @@ def check_eligible(row: Row, name: str) -> None:
         )
 
 
+def check_acceptable(row: Row, name: str, *, allow_dirty: bool = False) -> None:
+    """Refuse rows that may not be added, whatever their figures and data; see `check_entry`.
+
+    Raises
+    ------
+    RowError
+    """
+    check_eligible(row, name)
+    if row.dirty and not allow_dirty:
+        raise RowError(
+            f"{name}: field `dirty` is true, so the run cannot be repeated from a commit; "
+            "commit the changes and run again, or give --allow-dirty"
+        )
+
+
 def check_fields(
     row: Row, name: str, expected: Mapping[str, object], source: str, remedy: str
 ) -> None:
@@ -352,13 +367,8 @@ def check_entry(
     ------
     RowError
     """
-    check_eligible(row, name)
+    check_acceptable(row, name, allow_dirty=allow_dirty)
     check_metrics(row.metrics, name)
-    if row.dirty and not allow_dirty:
-        raise RowError(
-            f"{name}: field `dirty` is true, so the run cannot be repeated from a commit; "
-            "commit the changes and run again, or give --allow-dirty"
-        )
     check_data(row, ranks, name, task)
     check_declared(row, name, installed_method(row.method))
     if ranks is not None:

@@ -210,6 +210,7 @@ def pages_alone(root):
         (trace_of_a_rival, ".history.csv: lies beside no row or record of this pull request"),
         (fresh_ranks_alone, ".ranks.h5: lies beside no row or record of this pull request"),
         (lambda root: new_row(root, dirty=True), "field `dirty` is true"),
+        (lambda root: new_row(root, task_version=0), "field `task_version` is 0, but"),
         (lambda root: new_row(root, task="../../etc"), "field `task`"),
         (lambda root: new_row(root, seed=7), "the file of this row must be named"),
         (pages_alone, "the file of this row must be named"),
