@@ -8,7 +8,8 @@ import click
 
 from starbench.cli.commands import Group, UserPath, option
 from starbench.cli.errors import Failure, UserError
-from starbench.cli.options import cache_option, quiet_option, threads_option
+from starbench.cli.options import cache_option, few_enough, quiet_option, threads_option
+from starbench.common.threads import most_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -272,6 +273,7 @@ def suite(name: str, directory: Path | None) -> None:
 jobs_option = option(
     "--jobs",
     type=click.IntRange(min=1),
+    callback=few_enough(most_processes),
     default=1,
     show_default=True,
     metavar="N",

@@ -4,7 +4,6 @@ The schema of `starbench.results.schema` checks a row by itself.
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
 from starbench.leaderboard.store.task import BoardTask, card_of
 from starbench.methods.base import Method, SettingError
-from starbench.methods.registry import make_hyperparameters
+from starbench.methods.registry import hyperparameters_of
 from starbench.metrics import metric, recovery_estimates, twin_ranks
 from starbench.metrics.recovery import recovery_values
 from starbench.results.ranks import Ranks, ranks_digest
@@ -314,28 +313,10 @@ def settings_of(row: Row, name: str, method: type[Method]) -> object:
     RowError
         If the installed method has other hyperparameters, or a value is out of its range.
     """
-    defaults = dataclasses.asdict(method.Hyperparameters())
-    for key in sorted({*defaults, *row.hyperparameters}):
-        if key not in defaults or key not in row.hyperparameters:
-            which = "the row" if key in row.hyperparameters else f"the installed {method.name}"
-            raise RowError(
-                f"{name}: field `hyperparameters`: only {which} has {key!a}; check out the row's "
-                "commit"
-            )
-    changed = [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in row.hyperparameters.items()
-        if value != _as_in_row(defaults[key])
-    ]
     try:
-        return make_hyperparameters(method, None, changed)
+        return hyperparameters_of(method, row.hyperparameters)
     except SettingError as error:
         raise RowError(f"{name}: field `hyperparameters`: {str(error).rstrip('.')}") from None
-
-
-def _as_in_row(value: object) -> object:
-    """Return a default as JSON holds it: tuples as lists."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def check_entry(

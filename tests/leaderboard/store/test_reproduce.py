@@ -353,11 +353,12 @@ def test_settings_are_checked_like_options():
     assert read(defaults) == PolynomialResidual.Hyperparameters()
     assert getattr(read({**defaults, key: value + 1}), key) == value + 1
     for hostile in (-(10**9), "; rm -rf ~", None, [1]):
-        with pytest.raises(RowError, match=f"row.json: field `hyperparameters`: --set {key}"):
+        with pytest.raises(RowError, match=f"row.json: field `hyperparameters`: .* {key} "):
             read({**defaults, key: hostile})
-    with pytest.raises(RowError, match="only the row has 'stowaway'"):
+    with pytest.raises(RowError, match="Only the row has the hyperparameter 'stowaway'"):
         read({**defaults, "stowaway": 1})
-    with pytest.raises(RowError, match=f"only the installed polynomial-residual has '{key}'"):
+    only = f"Only the installed polynomial-residual has the hyperparameter '{key}'"
+    with pytest.raises(RowError, match=only):
         read({name: value for name, value in defaults.items() if name != key})
 
 
