@@ -25,7 +25,7 @@ from starbench.leaderboard.statistics.resampling import (
     Floats,
     OfSeeds,
     Resampled,
-    found_share,
+    found_shares,
     mean_over_all_seeds,
     resample,
 )
@@ -183,12 +183,7 @@ def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, 
 
 def compare_ranks(ranks_a: OfSeeds, ranks_b: OfSeeds, metric: str) -> Comparison:
     """Compare two methods by the ranks of their seeds."""
-    return compare_shares(
-        *(
-            np.stack([found_share(rank, metric) for rank in of_seeds])
-            for of_seeds in (ranks_a, ranks_b)
-        )
-    )
+    return compare_shares(found_shares(ranks_a, metric), found_shares(ranks_b, metric))
 
 
 def _pick(groups: list[Group], name: str, task: str) -> Group:

@@ -4,17 +4,14 @@ The pairs of all methods of a section are resampled together.
 Metrics that do not follow from per-star ranks, such as mean squared errors, are not judged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from starbench.common.progress import stage
-from starbench.leaderboard.statistics.aggregate import Group, Section
+from starbench.leaderboard.statistics.aggregate import Section
 from starbench.leaderboard.statistics.compare import ranks_of
 from starbench.leaderboard.statistics.resampling import (
-    OfSeeds,
-    found_share,
+    found_shares,
     resample_all,
     share_interval,
 )
@@ -45,26 +42,18 @@ class Judgement:
     verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
 
 
-def judge(
-    judged_sections: Sequence[Section],
-    ranks: Callable[[Sequence[Group]], list[OfSeeds]] = ranks_of,
-) -> Judgement:
+def judge(judged_sections: Sequence[Section]) -> Judgement:
     """Judge the methods of each section among themselves.
 
     Parameters
     ----------
     judged_sections : sequence of Section
         As `starbench.leaderboard.statistics.aggregate.sections` sorts them, the newest first.
-    ranks : callable
-        From groups to the ranks of each; by default those on disk.
     """
     judged = Judgement()
     for section in stage("compare methods", judged_sections, unit="track"):
         groups = [group for group in section.groups if group.entries]
-        found = [
-            np.stack([found_share(rank, RANKED_BY) for rank in of_seeds])
-            for of_seeds in ranks(groups)
-        ]
+        found = [found_shares(of_seeds, RANKED_BY) for of_seeds in ranks_of(groups)]
         by_key = dict(zip((group.key for group in groups), resample_all(found), strict=True))
         judged.intervals.update((key, share_interval(share)) for key, share in by_key.items())
         for access in dict.fromkeys(group.row.label_access for group in groups):

@@ -53,6 +53,11 @@ def found_share(rank: npt.NDArray[np.int64] | Ranks, metric: str) -> Floats:
     return pair_means(found_stars(rank, metric))
 
 
+def found_shares(of_seeds: OfSeeds, metric: str) -> Floats:
+    """Return the shares of `found_share` of a method's seeds [n_seeds, n_pairs]."""
+    return np.stack([found_share(rank, metric) for rank in of_seeds])
+
+
 @dataclass(frozen=True, eq=False)
 class Resampled:
     """A method's share, and its values in resamples of the pairs.

@@ -40,7 +40,7 @@ from starbench.leaderboard.statistics.resampling import (
     Floats,
     OfSeeds,
     Resampled,
-    found_share,
+    found_shares,
     mean_over_all_seeds,
     resample_all,
 )
@@ -418,9 +418,7 @@ def _on_track(
 ) -> tuple[TrackScore | None, list[TrackScore], float]:
     """Return the scores of the bound and of groups on a track, and the share by chance."""
     all_groups = ([] if bound is None else [bound]) + list(groups)
-    found = [
-        np.stack([found_share(rank, _SHARE) for rank in of_seeds]) for of_seeds in ranks(all_groups)
-    ]
+    found = [found_shares(of_seeds, _SHARE) for of_seeds in ranks(all_groups)]
     n_pairs = found[0].shape[1]
     counts = resample_pairs(n_pairs, seed=zlib.crc32(track.stars.encode()))
     chance = chance_share(n_pairs)

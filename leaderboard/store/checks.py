@@ -75,9 +75,13 @@ def check_rank_values(
     metrics: Mapping[str, RecordedEstimate], ranks: Ranks, name: str, *, intervals: bool
 ) -> None:
     """Recompute rank metrics and refuse values that differ; see `check_rank_metrics`."""
-    estimates = recovery_estimates(ranks.measured()) if intervals else {}
-    values = {key: expected.value for key, expected in estimates.items()}
-    for key, value in (values or recovery_values(ranks.measured())).items():
+    measured = ranks.measured()
+    if intervals:
+        estimates = recovery_estimates(measured)
+        values = {key: expected.value for key, expected in estimates.items()}
+    else:
+        values = recovery_values(measured)
+    for key, value in values.items():
         recorded = metrics.get(key)
         if recorded is None or recorded.version != metric(key).version:
             continue
