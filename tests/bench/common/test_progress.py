@@ -1,10 +1,10 @@
 """Tests of what progress draws on a terminal, in a log, and when nothing should be drawn."""
 
 import io
-import time
 from types import SimpleNamespace
 
 import pytest
+from support.waiting import wait_until
 
 from starbench.common import progress
 from starbench.common.progress import bar, say, shown, stage
@@ -35,13 +35,6 @@ def terminal(monkeypatch):
 @pytest.fixture
 def log(monkeypatch):
     return _standard_error(monkeypatch, Screen(terminal=False))
-
-
-def _until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.005)
-    return condition()
 
 
 def test_a_stage_is_drawn_only_inside_shown(terminal):
@@ -87,7 +80,7 @@ def test_the_clock_of_the_newest_bar_runs_while_nothing_advances(terminal, monke
     monkeypatch.setattr(progress, "_TICK", 0.01)
     with shown(quiet=False), bar(label="outer", total=2, quiet=False), stage("inner", delay=0):
         drawn = terminal.getvalue().count("outer")
-        assert _until(lambda: terminal.getvalue().count("inner [00:00]") >= 3)
+        assert wait_until(lambda: terminal.getvalue().count("inner [00:00]") >= 3)
         assert terminal.getvalue().count("outer") == drawn
 
 
@@ -97,7 +90,7 @@ def test_the_clock_goes_back_to_the_outer_bar(terminal, monkeypatch):
         with stage("inner", delay=0):
             pass
         drawn = terminal.getvalue().count("outer")
-        assert _until(lambda: terminal.getvalue().count("outer") >= drawn + 3)
+        assert wait_until(lambda: terminal.getvalue().count("outer") >= drawn + 3)
 
 
 def test_a_log_gets_the_last_state_of_a_bar_as_a_line(log):
@@ -114,7 +107,7 @@ def test_a_log_gets_a_line_now_and_then(log, monkeypatch):
     with shown(quiet=False), bar(label="fit", total=2, quiet=False) as fit:
         fit.update()
         with stage("epoch 2", delay=0):
-            assert _until(lambda: log.getvalue().count("epoch 2") >= 2)
+            assert wait_until(lambda: log.getvalue().count("epoch 2") >= 2)
     lines = log.getvalue().splitlines()
     assert "epoch 2 [00:00]" in lines
     assert lines[-1].startswith("fit:  50% 1/2 [00:00<")
