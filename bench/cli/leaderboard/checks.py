@@ -1,151 +1,39 @@
-"""`starbench leaderboard`: add and verify rows, generate the pages, compare methods."""
+"""`starbench leaderboard verify`, `reproduce` and `confirm`: whether a row is what it says."""
 
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from starbench.cli.commands import Group, UserPath, option
+from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import Failure, UserError
+from starbench.cli.leaderboard.shared import (
+    ROW,
+    cached_tasks,
+    installed_method,
+    read_directory,
+)
 from starbench.cli.options import cache_option, few_enough, quiet_option, threads_option
 from starbench.common.threads import most_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from starbench.leaderboard.statistics.suite import SuiteScores
-    from starbench.leaderboard.store.board import Entry
-    from starbench.methods.base import Method
     from starbench.results.schema import Row
-    from starbench.tasks.base import Task
 
-ROW = "leaderboard/rows/apogee-giants-v1__fader__seed0-63cf9547.json"
-
-_directory = partial(
-    option,
-    "--directory",
-    type=UserPath(path_type=Path, exists=True, file_okay=False),
-    metavar="DIR",
-    help="The leaderboard's folder.",
-)
-written_directory = _directory(show_default="leaderboard/ of the current checkout")
-read_directory = _directory(
-    show_default="leaderboard/ of the current checkout, or the one shipped with starbench"
+jobs_option = option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    callback=few_enough(most_processes),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Number of rows at once, where several are given.",
 )
 
 
-@click.group(cls=Group, example="starbench leaderboard compare fader factordis")
-def leaderboard() -> None:
-    """Add, verify and compare rows; generate the pages."""
-
-
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard add runs/apogee-giants/my-method/0-ced64dfee2",
-)
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=UserPath(path_type=Path))
-@option("--replace", is_flag=True, help="Replace an existing row of the same run.")
-@option("--allow-dirty", is_flag=True, help="Accept rows made by code with uncommitted changes.")
-@quiet_option
-@written_directory
-def add(
-    runs: tuple[Path, ...],
-    replace: bool,
-    allow_dirty: bool,
-    quiet: bool,
-    directory: Path | None,
-) -> None:
-    """Check rows and add them to the leaderboard.
-
-    If one is refused, none is added. RUN is the folder of a run, or the file of a row with its
-    ranks beside it.
-    """
-    from starbench.common.progress import bar
-    from starbench.leaderboard.store import board
-    from starbench.leaderboard.store.verify import equal_ranks
-    from starbench.results.schema import read_row
-
-    folder = directory or board.find_directory(Path.cwd())
-    paths = board.add(
-        bar(runs, label="check", unit="rows", quiet=quiet),
-        folder,
-        replace=replace,
-        allow_dirty=allow_dirty,
-        get_task=_cached_tasks(),
-        installed_method=_installed_method,
-    )
-    for path in paths:
-        click.echo(f"added {path.name}")
-    tasks = sorted({read_row(path).task for path in paths})
-    of_tasks = (path for task in tasks for path in board.row_paths(folder, task))
-    for sentence in equal_ranks((path, read_row(path)) for path in of_tasks):
-        click.echo(f"flagged: {sentence}")
-    click.echo("Next: starbench leaderboard build")
-
-
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard build\nstarbench leaderboard build --check",
-)
-@option("--check", is_flag=True, help="Write nothing; exit with 1 if a page is out of date.")
-@written_directory
-def build(check: bool, directory: Path | None) -> None:
-    """Generate the pages from the rows.
-
-    Writes LEADERBOARD.md, suite.csv, leaderboard.csv and the table in README.md.
-    """
-    from starbench.leaderboard.pages import generate
-    from starbench.leaderboard.store import board
-
-    folder = directory or board.find_directory(Path.cwd())
-    entries = board.load(folder)
-    if not check:
-        written = ", ".join(path.name for path in generate.build(entries, folder))
-        click.echo(f"{len(entries)} rows; {f'wrote {written}' if written else 'no change'}")
-        return
-    outdated = ", ".join(path.name for path in generate.differing(entries, folder))
-    if outdated:
-        raise Failure(f"Out of date: {outdated}; run `starbench leaderboard build`.")
-    click.echo(f"up to date with {len(entries)} rows")
-
-
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard site --out site",
-)
-@option(
-    "--out",
-    type=UserPath(path_type=Path, file_okay=False),
-    metavar="DIR",
-    show_default="leaderboard/site in a checkout, otherwise site",
-    help="Folder in which to write the pages.",
-)
-@quiet_option
-@read_directory
-def site(out: Path | None, quiet: bool, directory: Path | None) -> None:
-    """Build the leaderboard as web pages.
-
-    The pages work offline and without a web server.
-    """
-    from starbench.common.progress import bar
-    from starbench.leaderboard.store import board
-    from starbench.leaderboard.web.build import build_site
-
-    folder = directory or board.readable_directory(Path.cwd())
-    if out is None:
-        inside = directory is not None or Path.cwd().is_relative_to(folder.parent)
-        out = folder / "site" if inside else Path("site")
-    sizes = build_site(
-        board.load(folder),
-        out,
-        get_task=_cached_tasks(),
-        progress=partial(bar, label="site", quiet=quiet),
-    )
-    click.echo(f"{len(sizes)} files, {sum(sizes.values()) / 1e6:.1f} MB; open {out / 'index.html'}")
-
-
-@leaderboard.command(
+@click.command(
+    cls=Command,
     loads="starbench.leaderboard.store.board",
     example=f"starbench leaderboard verify\nstarbench leaderboard verify \\\n    {ROW}",
 )
@@ -170,7 +58,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
 
-    task_of = _cached_tasks()
+    task_of = cached_tasks()
     if run is not None and len(rows) != 1:
         raise click.UsageError("Give exactly one ROW with --run.")
     paths = [board.row_file(path) for path in rows]
@@ -184,7 +72,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             say(f"refused  {sentence}")
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
-            row = verify_row(path, get_task=task_of, installed_method=_installed_method, run=run)
+            row = verify_row(path, get_task=task_of, installed_method=installed_method, run=run)
         except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
@@ -198,90 +86,8 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         raise Failure(f"{refused} of {len(paths)} rows are refused; see above.")
 
 
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard compare fader factordis\n"
-    "starbench leaderboard compare fader hsic --task apogee-giants-snr50\n"
-    "starbench leaderboard compare fader conditional-autoencoder --task giants-v1",
-)
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
-@option(
-    "--task",
-    default="apogee-giants",
-    show_default=True,
-    metavar="TASK",
-    help="Task on which to compare them, or suite.",
-)
-@option(
-    "--metric",
-    type=click.Choice(["doppelganger_free", "doppelganger_0.1", "doppelganger_1"]),
-    default="doppelganger_free",
-    show_default=True,
-    help="The share of stars to compare: twin nearest, within 0.1 %, or within 1 %.",
-)
-@read_directory
-def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> None:
-    """Compare two methods on the same stars.
-
-    A and B are names of methods on the leaderboard. Prints the difference of their shares with its
-    95 % interval, and the difference in five equal bins of each label; < marks the largest. On a
-    suite, such as giants-v1, prints the difference of their suite scores, and the gap that each
-    closes on every track.
-    """
-    from starbench.common.progress import stage
-    from starbench.leaderboard.pages.comparison import comparison_text, suite_comparison_text
-    from starbench.leaderboard.statistics.compare import choose
-    from starbench.leaderboard.statistics.suite import choose_lines
-    from starbench.leaderboard.store import board
-    from starbench.tasks.registry import get_task
-    from starbench.tasks.suites import SUITES
-
-    folder = directory or board.readable_directory(Path.cwd())
-    entries = board.load(folder, task=None if task in SUITES else task)
-    with stage("compare"):
-        if task in SUITES:
-            scores = _scores(entries, task)
-            text = suite_comparison_text(choose_lines(scores, a, b), scores)
-        else:
-            text = comparison_text(choose(entries, a, b, task), metric, get_task(task))
-    click.echo(text)
-
-
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard suite",
-)
-@click.argument("name", metavar="[SUITE]", default="giants-v1")
-@read_directory
-def suite(name: str, directory: Path | None) -> None:
-    """Show the methods on all tracks of a suite.
-
-    SUITE is giants-v1 by default. Prints each method's share of nearest twins on every track and,
-    where it has them all, its score with the 95 % interval.
-    """
-    from starbench.common.progress import stage
-    from starbench.leaderboard.pages.suite_table import suite_text
-    from starbench.leaderboard.store import board
-
-    entries = board.load(directory or board.readable_directory(Path.cwd()))
-    with stage("score the suite"):
-        text = suite_text(_scores(entries, name))
-    click.echo(text)
-
-
-jobs_option = option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    callback=few_enough(most_processes),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Number of rows at once, where several are given.",
-)
-
-
-@leaderboard.command(
+@click.command(
+    cls=Command,
     loads="starbench.leaderboard.store.board",
     example=f"starbench leaderboard reproduce \\\n    {ROW}\n"
     "starbench leaderboard reproduce leaderboard/rows/*.json --jobs 4",
@@ -330,7 +136,7 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
 
     left = unchecked([row_file(row) for row in rows], "reproduction")
     if options["method"] is None:
-        others = of_other_versions(left, _installed_method, _cached_tasks())
+        others = of_other_versions(left, installed_method, cached_tasks())
         for row, reason in others.items():
             click.echo(f"skipped   {printable(row)}: {reason}")
         left = [row for row in left if row not in others]
@@ -397,7 +203,8 @@ def _reproduce(
     click.echo(f"All {len(reproduction.metrics)} metrics agree.")
 
 
-@leaderboard.command(
+@click.command(
+    cls=Command,
     loads="starbench.leaderboard.store.board",
     example=f"starbench leaderboard confirm \\\n    {ROW} \\\n"
     "    --state runs/apogee-giants/fader/0-ced64dfee2 \\\n"
@@ -587,111 +394,3 @@ def _each(n_rows: int, commands: "Mapping[Path, Sequence[str]]", jobs: int) -> N
         click.echo(f"{'agrees' if code == 0 else 'fails':9} {printable(row)}: {printable(said)}")
     if failed:
         raise Failure(f"{failed} of {len(commands)} rows are not as they say; see above.")
-
-
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard submit runs/apogee-giants/my-method/0-ced64dfee2 \\\n"
-    "    --repository git@github.com:me/starbench.git",
-)
-@click.argument("runs", metavar="ROW...", nargs=-1, required=True, type=UserPath(path_type=Path))
-@option(
-    "--repository",
-    metavar="URL",
-    required=True,
-    help="Git repository to which you may push, such as your fork of starbench.",
-)
-@option(
-    "--base",
-    default="main",
-    show_default=True,
-    metavar="BRANCH",
-    help="Branch that the pull request asks to change.",
-)
-def submit(runs: tuple[Path, ...], repository: str, base: str) -> None:
-    """Push a branch with rows, and print the text of its pull request.
-
-    ROW is the folder of a run, or the file of a row with its ranks beside it. The branch is made in
-    a clone of its own: the rows, checked as `add` checks them, and the generated files. Prints what
-    else belongs to the pull request, such as where the method's code can be fetched.
-    """
-    from starbench.leaderboard.requests.submission import submit as push
-
-    made = push(
-        runs, repository, base, get_task=_cached_tasks(), installed_method=_installed_method
-    )
-    click.echo(f"Pushed {made.branch} to {repository}\n")
-    click.echo(f"Open a pull request to {base} with this title and text:\n\n{made.title}\n")
-    click.echo(made.text)
-    for sentence in made.also:
-        click.echo(f"Also belongs to it: {sentence}")
-
-
-@leaderboard.command(
-    loads="starbench.leaderboard.store.board",
-    example="starbench leaderboard review main pull-request",
-)
-@click.argument("base", metavar="BASE")
-@click.argument("head", metavar="HEAD")
-@option(
-    "--repository",
-    type=UserPath(path_type=Path, exists=True, file_okay=False),
-    default=Path(),
-    show_default="the current folder",
-    metavar="DIR",
-    help="Clone of starbench at BASE, which has the commits of HEAD.",
-)
-def review(base: str, head: str, repository: Path) -> None:
-    """Check a pull request with rows without running any of its code.
-
-    BASE and HEAD are branches or commits. The files of HEAD are read from git, never checked out,
-    and the installed starbench, which should be that of BASE, reads them as data. Exits with 1 if
-    the pull request is refused.
-    """
-    from starbench.leaderboard.requests.review import review as check
-    from starbench.results.text import printable
-
-    found = check(
-        repository.resolve(),
-        base,
-        head,
-        get_task=_cached_tasks(),
-        installed_method=_installed_method,
-    )
-    for sentence in found.flags:
-        click.echo(f"flagged  {printable(sentence)}")
-    for sentence in found.faults:
-        click.echo(f"refused  {printable(sentence)}")
-    if found.faults:
-        raise Failure("The pull request is refused; see above.")
-    rows = f"{len(found.rows)} row{'' if len(found.rows) == 1 else 's'}"
-    click.echo(f"{rows} to add; a reader still has to look at the method's code.")
-
-
-def _scores(entries: "Sequence[Entry]", name: str) -> "SuiteScores":
-    from starbench.leaderboard.statistics.aggregate import sections
-    from starbench.leaderboard.statistics.suite import score_suite
-    from starbench.tasks.suites import get_suite
-
-    return score_suite(get_suite(name), sections(entries))
-
-
-def _cached_tasks() -> "Callable[[str], Task]":
-    """Return a function from a task's name to the task, which draws its labels once for all rows.
-
-    Not cached between commands, which may be given other tasks by one name.
-    """
-    from starbench.tasks.registry import get_task
-
-    return cache(get_task)
-
-
-def _installed_method(name: str) -> "type[Method] | None":
-    """Return the class of a method, or None if it is not installed."""
-    from starbench.common.settings import SettingError
-    from starbench.methods.registry import get_method
-
-    try:
-        return get_method(name)
-    except SettingError:
-        return None
