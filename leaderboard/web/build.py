@@ -35,7 +35,7 @@ from starbench.results.schema import row_text
 from starbench.results.text import RowError, printable
 from starbench.runs.diagnostics import declared_diagnostics
 
-MARK = "starbench leaderboard site"  # in every page of a site
+LIST = "files.txt"  # the paths of all files of a site, one a line
 
 
 def build_site(
@@ -51,7 +51,7 @@ def build_site(
     ----------
     entries : sequence of Entry
     out : pathlib.Path
-        A folder that does not exist, is empty, or holds a site.
+        A folder that does not exist, is empty, or holds a site and nothing else.
     get_task : callable
         From a task's name to the task.
     progress : callable
@@ -65,30 +65,42 @@ def build_site(
     Raises
     ------
     RowError
-        If the folder holds anything else, or a file beside a row is invalid.
+        If the folder holds anything else, such as ``.git`` or a file named ``CNAME``, or a file
+        beside a row is invalid.
     """
     out = Path(out)
     _check_free(out)
     with atomic_path(out) as staged:
-        sizes = {}
-        for name, content in _contents(entries, get_task, progress):
+        sizes: dict[str, int] = {}
+
+        def write(name: str, content: bytes) -> None:
             path = staged / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             sizes[name] = len(content)
+
+        for name, content in _contents(entries, get_task, progress):
+            write(name, content)
+        write(LIST, "".join(f"{name}\n" for name in sorted([*sizes, LIST])).encode())
     return sizes
 
 
 def _check_free(out: Path) -> None:
+    """Raise unless all that the folder holds was written by an earlier call: it is replaced."""
     if not out.exists():
         return
-    index = out / "index.html"
-    is_site = index.is_file() and MARK in index.read_text(encoding="utf-8", errors="replace")
-    if not is_site and (not out.is_dir() or any(out.iterdir())):
-        raise RowError(
-            f"--out {printable(out)}: holds something other than a site; name a new or an "
-            "empty folder"
-        )
+    if not out.is_dir():
+        raise RowError(f"--out {printable(out)}: is a file; name a new or an empty folder")
+    listed = out / LIST
+    lines = listed.read_text(encoding="utf-8", errors="replace") if listed.is_file() else ""
+    own = set(lines.splitlines())
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if name not in own and (path.is_symlink() or not path.is_dir() or not any(path.iterdir())):
+            raise RowError(
+                f"--out {printable(out)}: holds {printable(name)}, which no site has; name a new "
+                "or an empty folder"
+            )
 
 
 def _contents(

@@ -4,6 +4,7 @@ import gzip
 import html
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -260,11 +261,33 @@ def test_an_empty_leaderboard_has_a_site(directory, get_task, tmp_path):
     assert "No method has a rank yet: " in track.read_text()
 
 
-def test_a_folder_with_other_files_is_refused(directory, get_task, tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(RowError, match="holds something other than a site"):
-        build(directory, tmp_path, get_task)
-    assert (tmp_path / "thesis.txt").exists()
+@pytest.mark.parametrize("name", ["thesis.txt", "site.txt", ".git/HEAD", "figures/mine.svg"])
+def test_a_folder_with_other_files_is_refused(name, directory, get_task, tmp_path):
+    out = tmp_path / "site"
+    for with_site in (False, True):
+        if with_site:
+            build(directory, out, get_task)
+        other = out / name
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_text("years of work")
+        with pytest.raises(RowError, match=f"holds {re.escape(name)}, which no site has"):
+            build(directory, out, get_task)
+        assert other.read_text() == "years of work"
+        shutil.rmtree(out)
+
+
+def test_links_and_empty_folders_are_not_replaced(directory, get_task, tmp_path):
+    out = tmp_path / "site"
+    build(directory, out, get_task)
+    (out / "index.html").rename(tmp_path / "index.html")
+    build(directory, out, get_task)  # a file of the site may be missing
+    (out / "drafts").mkdir()
+    with pytest.raises(RowError, match="holds drafts, which"):
+        build(directory, out, get_task)
+    (out / "drafts").rmdir()
+    (out / "work").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(RowError, match="holds work, which"):
+        build(directory, out, get_task)
 
 
 def test_the_command_builds_the_site_from_a_folder(add, make_run, directory, get_task, monkeypatch):
