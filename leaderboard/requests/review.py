@@ -200,55 +200,25 @@ def _review_contents(
 ) -> Review:
     """Read the files in a copy of the base's leaderboard, and check them there."""
     directory = folder / "leaderboard"
-    for name in FOLDERS:
-        if (repository / "leaderboard" / name).is_dir():
-            shutil.copytree(repository / "leaderboard" / name, directory / name, symlinks=True)
-    shutil.copyfile(repository / "leaderboard" / board.MARKER, directory / board.MARKER)
-    if (repository / "README.md").is_file():
-        shutil.copyfile(repository / "README.md", folder / "README.md")
-    written: dict[str, bytes] = {}
-    for change in changes:
-        content = git(repository, "cat-file", "blob", change.blob)
-        if change.path in _WHOLE:
-            written[change.path] = content
-            continue
+    _copy_base(repository, folder)
+    data = [change for change in changes if change.path not in _WHOLE]
+    written = {
+        change.path: _content(repository, change) for change in changes if change.path in _WHOLE
+    }
+    for change in data:
         target = folder / change.path  # of one of the two patterns, so below `folder`
         if target.exists() and change.kind == "A":
             return Review(faults=(f"{printable(change.path)}: the leaderboard has this file.",))
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    added = sorted(
-        directory / ROWS / Path(change.path).name
-        for change in changes
-        if _ROW.fullmatch(change.path) and change.path.endswith(JSON)
-    )
-    checked = {
-        *added,
-        *(
-            directory / ROWS / Path(change.path).name
-            for change in changes
-            if _RECORD.fullmatch(change.path) and change.path.endswith(JSON)
-        ),
-    }
-    faults = list(strays(directory))
-    paths = {change.path for change in changes}
-    faults += [
-        f"{printable(change.path)}: lies beside no row or record of this pull request; remove it."
-        for change in changes
-        if change.path not in _WHOLE and main_file(Path(change.path)).as_posix() not in paths
-    ]
-    for path in sorted(checked):
+        target.write_bytes(_content(repository, change))
+    added = _rows_of(directory, changes, _ROW)
+    faults = [*strays(directory), *_lonely(data)]
+    for path in sorted({*added, *_rows_of(directory, changes, _RECORD)}):
         try:
-            row = verify_row(path, get_task=get_task, installed_method=installed_method)
-            if path in added:
-                name = printable(path.name)
-                check_acceptable(row, name)
-                if row.task_version < (task := get_task(row.task)).version:
-                    check_data(row, None, name, task)  # refused: only rows kept have older data
-                read_trace(path)
+            _check_row(path, path in added, get_task, installed_method)
         except (RowError, DataError) as error:
             faults.append(str(error).replace(f"{folder}/", ""))
-    flags = []
+    flags: list[str] = []
     if not faults:
         try:
             entries = board.load(directory)
@@ -264,6 +234,53 @@ def _review_contents(
         if _RECORD.fullmatch(change.path) and change.kind == "M"
     ]
     return Review(tuple(path.name for path in added), tuple(faults), tuple(flags))
+
+
+def _copy_base(repository: Path, folder: Path) -> None:
+    """Copy the base's rows, and the files that pages are generated from."""
+    directory = folder / "leaderboard"
+    for name in FOLDERS:
+        if (repository / "leaderboard" / name).is_dir():
+            shutil.copytree(repository / "leaderboard" / name, directory / name, symlinks=True)
+    shutil.copyfile(repository / "leaderboard" / board.MARKER, directory / board.MARKER)
+    if (repository / "README.md").is_file():
+        shutil.copyfile(repository / "README.md", folder / "README.md")
+
+
+def _content(repository: Path, change: Change) -> bytes:
+    return git(repository, "cat-file", "blob", change.blob)
+
+
+def _rows_of(directory: Path, changes: Sequence[Change], pattern: re.Pattern[str]) -> list[Path]:
+    """Return the files of the rows that changed files of a pattern belong to."""
+    names = (Path(change.path).name for change in changes if pattern.fullmatch(change.path))
+    return sorted(directory / ROWS / name for name in names if name.endswith(JSON))
+
+
+def _lonely(changes: Sequence[Change]) -> list[str]:
+    """Return which files come without the row or record that they belong to."""
+    paths = {change.path for change in changes}
+    return [
+        f"{printable(change.path)}: lies beside no row or record of this pull request; remove it."
+        for change in changes
+        if main_file(Path(change.path)).as_posix() not in paths
+    ]
+
+
+def _check_row(
+    path: Path,
+    added: bool,
+    get_task: Callable[[str], BoardTask],
+    installed_method: Callable[[str], type[Method] | None],
+) -> None:
+    """Raise if a row cannot be verified, or may not be added."""
+    row = verify_row(path, get_task=get_task, installed_method=installed_method)
+    if added:
+        name = printable(path.name)
+        check_acceptable(row, name)
+        if row.task_version < (task := get_task(row.task)).version:
+            check_data(row, None, name, task)  # refused: only rows kept have older data
+        read_trace(path)
 
 
 def _outdated(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from support.rows import FakeTask, draw_ranks, row_content
 
-from starbench.cli import leaderboard as cli
+from starbench.cli.leaderboard import requests as cli
 from starbench.cli.main import main
 from starbench.leaderboard.pages import generate, readme
 from starbench.leaderboard.requests import review
@@ -41,7 +41,7 @@ def identity(monkeypatch, tmp_path):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
-    monkeypatch.setattr(cli, "_installed_method", lambda name: None)
+    monkeypatch.setattr(cli, "installed_method", lambda name: None)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from support.rows import FakeMethod, FakeTask
 
-from starbench.cli import leaderboard as cli
+from starbench.cli.leaderboard import checks as cli
 from starbench.cli.main import main
 from starbench.leaderboard.store import bulk
 from starbench.leaderboard.store.rank_changes import rank_changes
@@ -43,7 +43,7 @@ def test_rows_that_are_done_are_left_out_and_the_quickest_come_first(rows):
 
 
 def test_each_row_is_checked_by_a_process_and_what_it_says_is_shown(rows, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_installed_method", lambda name: FakeMethod())
+    monkeypatch.setattr(cli, "installed_method", lambda name: FakeMethod())
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
     program = tmp_path / "python"
     program.write_text('#!/bin/sh\necho all of "$*"; case "$*" in *seed1*) exit 1;; esac\n')
@@ -57,14 +57,14 @@ def test_each_row_is_checked_by_a_process_and_what_it_says_is_shown(rows, monkey
 
 
 def test_rows_that_cannot_be_repeated_here_are_left_out(rows, monkeypatch):
-    monkeypatch.setattr(cli, "_installed_method", lambda name: FakeMethod(version=2))
+    monkeypatch.setattr(cli, "installed_method", lambda name: FakeMethod(version=2))
     code, output = starbench("reproduce", *rows)
     assert code == 0 and "0 of 3 rows to do" in output
     assert output.count("of version 1 of fader, but 2 is installed; check out the row's com") == 2
-    monkeypatch.setattr(cli, "_installed_method", lambda name: FakeMethod())
+    monkeypatch.setattr(cli, "installed_method", lambda name: FakeMethod())
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(version=3))
     assert "of version 1 of apogee-giants, but 3 is" in starbench("reproduce", *rows)[1]
-    monkeypatch.setattr(cli, "_installed_method", lambda name: None)
+    monkeypatch.setattr(cli, "installed_method", lambda name: None)
     assert "fader is not installed; give it with --method" in starbench("reproduce", *rows)[1]
 
 
