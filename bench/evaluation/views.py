@@ -6,6 +6,7 @@ gets them. The harness restores the order in the method's output.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -211,14 +212,14 @@ def _read(
     """Read a split: its flux and errors to the rows of a view, its labels in the data's order."""
     n_pairs, each = rows_of_pair.shape
     shape = each * n_pairs, len(task.wavelength)
-    flux, error = _empty(*shape), None
+    flux, error = _empty(*shape, task.cache), None
     known = {"nuisance": np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)}
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
         for pairs, piece in task.chunks(split, scale):
             _scatter(piece.flux, rows_of_pair[pairs], flux)
             if piece.error is not None:
                 if error is None:
-                    error = _empty(*shape)
+                    error = _empty(*shape, task.cache)
                 _scatter(piece.error, rows_of_pair[pairs], error)
                 release(error)
             release(flux)
@@ -286,7 +287,7 @@ def without_errors(split_view: SplitView, filling: np.ndarray) -> SplitView:
     return replace(split_view, view=replace(view, error=None))
 
 
-def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
+def _empty(n_spectra: int, n_pixels: int, cache: Path | None) -> np.ndarray:
     """Return an array [n_spectra, n_pixels], float32: in memory, or in a file if it is large.
 
     The file lies in the cache folder without a name, so that it is gone when the process ends. Its
@@ -300,13 +301,13 @@ def _empty(n_spectra: int, n_pixels: int) -> np.ndarray:
     shape, n_bytes = (n_spectra, n_pixels), 4 * n_spectra * n_pixels
     if n_bytes <= LARGEST_IN_MEMORY:
         return np.empty(shape, np.float32)
-    folder = cache_folder()
+    folder = cache_folder(cache)
     try:
         array = rows_on_disk(shape, folder)
     except OSError as error:
         raise DataError(
             f"{folder} has no room for {n_bytes / 1e9:,.1f} GB of spectra in the order of this "
-            "run; free some space, or name another folder with STARBENCH_CACHE."
+            "run; free some space, or name another folder with --cache or STARBENCH_CACHE."
         ) from error
     expect_order(array, in_order=False)
     return array

@@ -11,9 +11,8 @@ from starbench.leaderboard.pages.suite_table import (
     suite_cells,
 )
 from starbench.leaderboard.pages.tables import published_name, table
-from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER
+from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, RANKED_BY
 from starbench.leaderboard.statistics.columns import percent
-from starbench.leaderboard.statistics.judgement import RANKED_BY
 from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, missing_tracks
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.published import published_results

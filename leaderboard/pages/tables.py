@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import method_name
-from starbench.leaderboard.statistics.aggregate import Group, rank_order
+from starbench.leaderboard.statistics.aggregate import RANKED_BY, Group, rank_order
 from starbench.leaderboard.statistics.columns import Column, column_values
-from starbench.leaderboard.statistics.judgement import RANKED_BY, Judgement
+from starbench.leaderboard.statistics.judgement import Judgement
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.published import Published
 from starbench.results.schema import RecordedEstimate

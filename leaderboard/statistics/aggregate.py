@@ -17,6 +17,7 @@ from starbench.metrics import family
 from starbench.results.schema import Row
 
 ACCESS_ORDER = ("nuisance", "none", "pairs", "oracle")  # the benchmark's main question first
+RANKED_BY = "doppelganger_free"  # the share by which methods are ranked, compared and scored
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _groups(entries: list[Entry]) -> tuple[Group, ...]:
                 rank_order(
                     group.row.control,
                     group.level,
-                    group.mean.get("doppelganger_free"),
+                    group.mean.get(RANKED_BY),
                     f"{group.label} {group.row.settings_digest}",
                 ),
             ),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starbench.common.progress import stage
-from starbench.leaderboard.statistics.aggregate import Section
+from starbench.leaderboard.statistics.aggregate import RANKED_BY, Section
 from starbench.leaderboard.statistics.compare import ranks_of
 from starbench.leaderboard.statistics.resampling import (
     found_shares,
@@ -16,8 +16,6 @@ from starbench.leaderboard.statistics.resampling import (
     share_interval,
 )
 from starbench.leaderboard.statistics.verdict import Verdict, verdict
-
-RANKED_BY = "doppelganger_free"
 
 
 @dataclass(frozen=True)

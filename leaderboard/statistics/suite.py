@@ -34,7 +34,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from starbench.common.text import joined
-from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, Group, Section
+from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, RANKED_BY, Group, Section
 from starbench.leaderboard.statistics.compare import Comparison, ranks_of
 from starbench.leaderboard.statistics.resampling import (
     Floats,
@@ -51,8 +51,6 @@ from starbench.metrics.bootstrap import interval
 from starbench.results.schema import Row
 from starbench.results.text import RowError
 from starbench.tasks.suites import Suite, SuiteTrack
-
-_SHARE = "doppelganger_free"
 
 
 @dataclass(frozen=True, eq=False)
@@ -418,7 +416,7 @@ def _on_track(
 ) -> tuple[TrackScore | None, list[TrackScore], float]:
     """Return the scores of the bound and of groups on a track, and the share by chance."""
     all_groups = ([] if bound is None else [bound]) + list(groups)
-    found = [found_shares(of_seeds, _SHARE) for of_seeds in ranks(all_groups)]
+    found = [found_shares(of_seeds, RANKED_BY) for of_seeds in ranks(all_groups)]
     n_pairs = found[0].shape[1]
     counts = resample_pairs(n_pairs, seed=zlib.crc32(track.stars.encode()))
     chance = chance_share(n_pairs)

@@ -29,7 +29,7 @@ from starbench.leaderboard.web.drawing import SiteFigure
 from starbench.leaderboard.web.heat import level
 from starbench.leaderboard.web.maps import element_map
 from starbench.leaderboard.web.model import Scored, Standing, Summary, Track
-from starbench.leaderboard.web.suite import FAMILY_TITLES, heat_map, verdicts_of_suite
+from starbench.leaderboard.web.suite import FAMILY_TITLES, heat_map, suite_verdict_lines
 from starbench.leaderboard.web.verdicts import verdict_lines
 from starbench.metrics import METRICS
 from starbench.metrics.recovery import PER_MILLE, threshold
@@ -141,7 +141,7 @@ class Pages:
 
     def index(self, figures: Sequence[SiteFigure]) -> str:
         """Return the first page: the suite, the verdicts, and where to go from there."""
-        heat, decided = heat_map(self._summary), verdicts_of_suite(self._summary)
+        heat, decided = heat_map(self._summary), suite_verdict_lines(self._summary)
         return self._render(
             "index.html",
             root="",

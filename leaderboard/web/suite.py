@@ -137,7 +137,7 @@ def heat_map(summary: Summary) -> HeatMap:
 
 
 @dataclass(frozen=True)
-class VerdictOfSuite:
+class SuiteVerdictLine:
     """Which method has the highest score of a suite, among those of one label access.
 
     Attributes
@@ -163,7 +163,7 @@ class VerdictOfSuite:
     tied: tuple[str, ...]
 
 
-def verdicts_of_suite(summary: Summary) -> list[VerdictOfSuite]:
+def suite_verdict_lines(summary: Summary) -> list[SuiteVerdictLine]:
     """Return the verdict of each label access in which a method has a rank."""
     names = names_of_settings(summary)
     verdicts = []
@@ -171,7 +171,7 @@ def verdicts_of_suite(summary: Summary) -> list[VerdictOfSuite]:
         lines = [_line(line, summary.suite, names) for line in verdict.lines]
         several = len(lines) > 1
         verdicts.append(
-            VerdictOfSuite(
+            SuiteVerdictLine(
                 ACCESS_TITLES[access],
                 lines[0],
                 len(lines),

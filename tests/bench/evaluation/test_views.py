@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.toy_task import ToySurvey
 
-from starbench.common.paging import on_disk
+from starbench.common.paging import on_disk, rows_on_disk
 from starbench.evaluation import views
 from starbench.evaluation.views import (
     allowed,
@@ -155,7 +155,22 @@ def test_large_views_lie_in_files_and_hold_the_same(monkeypatch, tmp_path):
     assert np.array_equal(filled.flux, np.where(masked, 7, in_memory.flux))
 
 
-def test_a_disk_without_room_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path))
+def test_large_views_lie_in_the_cache_of_the_task(monkeypatch, tmp_path):
+    folders = []
+
+    def rows(shape, folder):
+        folders.append(folder)
+        return rows_on_disk(shape, folder)
+
+    monkeypatch.setenv("STARBENCH_CACHE", str(tmp_path / "not-this-one"))
+    monkeypatch.setattr(views, "LARGEST_IN_MEMORY", 100)
+    monkeypatch.setattr(views, "rows_on_disk", rows)
+    task = ToySurvey()
+    task._cache = tmp_path
+    view_split(task, "train", "tiny", "none", seed=3)
+    assert set(folders) == {tmp_path}
+
+
+def test_a_disk_without_room_is_named(tmp_path):
     with pytest.raises(DataError, match=r"has no room for .* GB of spectra in the order"):
-        views._empty(10**9, 10**7)
+        views._empty(10**9, 10**7, tmp_path)
