@@ -97,6 +97,27 @@ class Scored(Standing):
         return float(self.curve.low[0]), float(self.curve.high[0])
 
 
+@dataclass(frozen=True)
+class Words:
+    """What the pages of a track call stars of one composition, and what is resampled.
+
+    Attributes
+    ----------
+    one, several : str
+        Twins, or siblings of a survey.
+    units : str
+        What intervals are over, beside the seeds.
+    """
+
+    one: str
+    several: str
+    units: str
+
+
+OF_PAIRS = Words("twin", "twins", "pairs")
+OF_SURVEY = Words("sibling", "siblings", "groups")
+
+
 @dataclass(frozen=True, eq=False)
 class Track:
     """A task and its groups of rows.
@@ -123,6 +144,11 @@ class Track:
     def family(self) -> str:
         """The family on the card; ``other`` without a card."""
         return self.card.family if self.card else "other"
+
+    @property
+    def words(self) -> Words:
+        """What its pages call stars of one composition."""
+        return OF_SURVEY if self.card and self.card.survey else OF_PAIRS
 
     @property
     def short(self) -> str:

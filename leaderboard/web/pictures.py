@@ -25,7 +25,7 @@ from starbench.leaderboard.web.drawing import (
     style,
     svg,
 )
-from starbench.leaderboard.web.model import Track
+from starbench.leaderboard.web.model import OF_PAIRS, Track, Words
 
 PLANES = (("Teff", "logg"), ("Fe/H", "Na/Fe"))
 """The planes in which stars are drawn, each by the names of its two columns."""
@@ -33,7 +33,6 @@ PLANES = (("Teff", "logg"), ("Fe/H", "Na/Fe"))
 Points = npt.NDArray[np.float64]
 
 _Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-_TWINS = ("one twin", "the other twin")
 _N_VALUES = 3  # parameters of the twins in a caption
 _N_JOINED = 12  # twins that a line joins; more would hide the stars
 
@@ -108,27 +107,28 @@ def read_picture(task: str, version: int) -> Picture | None:
 
 def track_picture(track: Track) -> tuple[SiteFigure, ...]:
     """Draw the picture of a track; empty where starbench has none."""
-    return _drawn(track.task, track.card.version) if track.card else ()
+    return _drawn(track.task, track.card.version, track.words) if track.card else ()
 
 
 @cache  # it depends on nothing but the file
-def _drawn(task: str, version: int) -> tuple[SiteFigure, ...]:
+def _drawn(task: str, version: int, words: Words) -> tuple[SiteFigure, ...]:
     picture = read_picture(task, version)
     if picture is None:
         return ()
-    panels = [_twins(picture)]
-    panels += [_plane(picture, x, y) for x, y in PLANES if _differ(picture, x, y)]
-    title = "Two twins" if picture.before is None else "Two twins, before and after"
-    return (SiteFigure("picture", title, _caption(picture), tuple(panels)),)
+    panels = [_twins(picture, words)]
+    panels += [_plane(picture, x, y, words) for x, y in PLANES if _differ(picture, x, y)]
+    title = f"Two {words.several}{'' if picture.before is None else ', before and after'}"
+    return (SiteFigure("picture", title, _caption(picture, words), tuple(panels)),)
 
 
-def _twins(picture: Picture) -> Panel:
+def _twins(picture: Picture, words: Words) -> Panel:
+    names = f"one {words.one}", f"the other {words.one}"
     stars = [each for each in (picture.before, picture.after) if each is not None]
     with style():
         figure = Figure(figsize=(WIDTH, 0.75 + 1.25 * len(stars)), layout="constrained")
         grid = figure.subplots(len(stars), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
         for axes, each in zip(grid, stars, strict=True):
-            for flux, colour, name in zip(each.flux, HUES, _TWINS, strict=False):
+            for flux, colour, name in zip(each.flux, HUES, names, strict=False):
                 axes.plot(picture.wavelength, flux, color=colour, lw=1.0, label=name)
             axes.set_title(each.title, loc="left")
             axes.set_ylabel("flux")
@@ -138,7 +138,7 @@ def _twins(picture: Picture) -> Panel:
         differences = [float(np.std(np.diff(each.flux, axis=0))) for each in stars]
         return Panel(
             f"{picture.task}-picture",
-            "Line charts of a stretch of the spectra of two twins: "
+            f"Line charts of a stretch of the spectra of two {words.several}: "
             + "; ".join(
                 f"on {each.title} they differ by {difference:.3f} rms"
                 for each, difference in zip(stars, differences, strict=True)
@@ -148,8 +148,8 @@ def _twins(picture: Picture) -> Panel:
         )
 
 
-def _plane(picture: Picture, x: str, y: str) -> Panel:
-    """Draw pairs of stars in a plane, twins joined by a line."""
+def _plane(picture: Picture, x: str, y: str, words: Words) -> Panel:
+    """Draw pairs of stars in a plane, each joined by a line."""
     with style():
         figure, axes = panel_axes(2.75)
         columns, before = picture.after.columns, picture.before
@@ -172,7 +172,7 @@ def _plane(picture: Picture, x: str, y: str) -> Panel:
         return Panel(
             f"{picture.task}-picture-{x.replace('/', '')}",
             f"Scatter chart: {_axis(y)} against {_axis(x)} of {len(picture.after.columns[x])} "
-            "pairs, twins joined.",
+            f"pairs, {words.several} joined.",
             svg(figure),
         )
 
@@ -211,10 +211,11 @@ def _axis(name: str) -> str:
     return {"Teff": "Teff [K]", "logg": "log g"}.get(name, f"[{name}]")
 
 
-def _caption(picture: Picture) -> str:
-    """Say who the twins are, and how near the nearest stranger is."""
+def _caption(picture: Picture, words: Words) -> str:
+    """Say who the two stars are, and how near the nearest stranger is."""
     before, after = picture.before, picture.after
-    parts = [f"Test pair {picture.pair}: {_values(after.labels)}."]
+    pair = f"Test pair {picture.pair}" if words == OF_PAIRS else "Two test stars of one group"
+    parts = [f"{pair}: {_values(after.labels)}."]
     if after.unseen:
         parts.append(f"No method sees {_values(after.unseen)}.")
     if any(_differ(picture, x, y) for x, y in PLANES):
@@ -222,7 +223,7 @@ def _caption(picture: Picture) -> str:
         joined = (
             "lines join what methods are told with what is true"
             if any(name.startswith("true ") for name in after.columns)
-            else f"lines join the first {_N_JOINED} twins"
+            else f"lines join the first {_N_JOINED} {words.several}"
         )
         parts.append(f"The other panels show the first {n_pairs} pairs; {joined}.")
     strangers = {each.title: each.stranger for each in (before, after)

@@ -181,22 +181,22 @@ def _nearest(track: Track) -> SiteFigure | None:
         if track.bound:
             axes.axvline(track.bound.nearest, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
         _lines(axes, standings)
-        axes.set(xlabel="nearest twins", xlim=(-0.03, 1.03))
+        axes.set(xlabel=f"nearest {track.words.several}", xlim=(-0.03, 1.03))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         legend(figure, axes)
         panel = Panel(
             f"{track.task}-nearest",
-            "Dot chart: share of nearest twins of each method. "
+            f"Dot chart: share of nearest {track.words.several} of each method. "
             + "; ".join(f"{each.name} {percent(each.nearest)} %" for each in standings)
             + ".",
             svg(figure),
         )
     return SiteFigure(
         "nearest",
-        "Nearest twins",
-        "The share of stars whose twin is nearest, mean over seeds, with its 95 % interval over "
-        "seeds and pairs. Colours are label accesses; controls are hollow."
-        + (" The dashed line is the information bound." if track.bound else ""),
+        f"Nearest {track.words.several}",
+        f"The share of stars whose {track.words.one} is nearest, mean over seeds, with its 95 % "
+        f"interval over seeds and {track.words.units}. Colours are label accesses; controls are "
+        "hollow." + (" The dashed line is the information bound." if track.bound else ""),
         (panel,),
     )
 
@@ -217,13 +217,14 @@ def _leakage(track: Track) -> SiteFigure | None:
 
 
 def _swapped(track: Track) -> SiteFigure | None:
+    other = f"{track.words.one}'s"
     return _two_measures(
         track,
         ("reconstruction_mse", "swapped_reconstruction_mse"),
-        ("from its own latent", "from the twin's latent"),
+        ("from its own latent", f"from the {other} latent"),
         "swapped",
-        "Reconstruction from the twin's latent and from the star's own",
-        "Mean squared error of a star's reconstruction from its own latent and from its twin's. "
+        f"Reconstruction from the {other} latent and from the star's own",
+        f"Mean squared error of a star's reconstruction from its own latent and from its {other}. "
         "The shorter the bar, the less the swap costs. Methods without a decoder are absent.",
         logarithmic=True,
     )
@@ -300,7 +301,7 @@ def _curves(track: Track, of_casts: Sequence[Cast]) -> SiteFigure | None:
             axes.plot(curve.k, curve.share, **of_cast.keywords(legend_name(standing.name)))
 
     def finish(axes: Axes) -> None:
-        axes.set(xscale="log", xlabel="rank k", ylabel="twins within rank k")
+        axes.set(xscale="log", xlabel="rank k", ylabel=f"{track.words.several} within rank k")
         label_powers_of_ten(axes.xaxis)
         axes.minorticks_off()
 
@@ -311,8 +312,9 @@ def _curves(track: Track, of_casts: Sequence[Cast]) -> SiteFigure | None:
         track, of_casts, draw, finish, says,
         "recovery",
         "Recovery against rank",
-        "The share of stars whose twin is among the k nearest, mean over seeds. The band is the "
-        "95 % interval over seeds and pairs. Grey: the other methods and the controls.",
+        f"The share of stars whose {track.words.one} is among the k nearest, mean over seeds. The "
+        f"band is the 95 % interval over seeds and {track.words.units}. Grey: the other methods "
+        "and the controls.",
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Rows of a survey on the leaderboard: stars in groups in place of pairs."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,14 @@ from starbench.leaderboard.statistics.judgement import judge
 from starbench.leaderboard.statistics.resampling import found_share
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.rank_changes import rank_changes
+from starbench.leaderboard.web.build import build_site
 from starbench.leaderboard.web.model import summarise
 from starbench.leaderboard.web.numbers import recovery_curve
 from starbench.metrics import ordered_pairs, recovery_estimates, sibling_ranks
 from starbench.results.ranks import Ranks, write_ranks
 from starbench.results.schema import parse_row, write_row
 from starbench.results.text import RowError
+from starbench.tasks.registry import get_task
 
 GROUP = np.concatenate([np.repeat(np.arange(12), 3 + np.arange(12) % 4), 100 + np.arange(40)])
 
@@ -106,6 +109,18 @@ def test_pages_and_figures_of_a_survey_do_not_fail(survey_rows, directory):
     assert best.n_stars == len(GROUP) and best.found.shape == (len(ordered_pairs(GROUP)),)
     curve = recovery_curve(ranks_of([best.group])[0])
     assert curve.share[0] == pytest.approx(best.nearest) and (np.diff(curve.share) >= 0).all()
+
+
+def test_a_surveys_page_speaks_of_siblings(survey_rows, directory, tmp_path, monkeypatch):
+    card = get_task("apogee-giants-survey").card
+    monkeypatch.setattr(FakeSurvey, "card", card, raising=False)
+    build_site(board.load(directory), tmp_path / "site", get_task=lambda name: FakeSurvey())
+    page = (tmp_path / "site" / "tracks" / "apogee-giants-survey.html").read_text()
+    assert "<h2>Nearest siblings</h2>" in page and "<h2>Two siblings, before and after</h2>" in page
+    assert "over seeds and groups" in page and "over seeds and pairs" not in page
+    figures = re.sub(r"<[^>]+>", " ", page[page.index("Two siblings") :])
+    figures = figures[: figures.index("Facts")]
+    assert not re.search(r"\btwins?\b", figures)
 
 
 def test_ranks_of_other_stars_are_refused(survey_rows, directory, add, tmp_path):
