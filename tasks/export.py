@@ -22,13 +22,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starbench.common.files import atomic_path
 from starbench.common.progress import bar
 from starbench.tasks.base import SPLITS, Spectra, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.description import CARD, CROISSANT, Field, describe
-from starbench.tasks.storage.files import report_full_disk, require_disk_space
+from starbench.tasks.storage.files import large_file
 from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
 from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, shuffled_test
 from starbench.tasks.survey.exporting import export_survey
@@ -106,14 +105,12 @@ def export(
     if shuffled:
         with_composition = tuple(split for split in with_composition if split != "test")
     n_bytes = about.n_bytes(sizes)
+    copies = 2 if form == "datasets" else 1  # `datasets` copies its files, on the same disk
     with (
-        report_full_disk(out, n_bytes, None, "choose another OUT"),
-        atomic_path(out) as new,
+        large_file(out, n_bytes, "choose another OUT", copies=copies) as new,
         bar(label="export", total=sum(sizes.values()), unit="pair", quiet=not progress) as pairs,
     ):
         _check_folder(out)
-        # `datasets` copies its files once more, on the same disk.
-        require_disk_space(new, n_bytes * (2 if form == "datasets" else 1))
         chunks = counted(
             lambda split: (
                 shuffled_test(task, scale)

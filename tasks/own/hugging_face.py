@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from starbench.common.files import atomic_path
 from starbench.common.progress import bar
 from starbench.common.text import listed, one_line
 from starbench.tasks.base import SPLITS, Labels, Spectra, Split
@@ -23,7 +22,7 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.about import ABOUT, About, check_names
 from starbench.tasks.storage.cache import cache_folder
-from starbench.tasks.storage.files import report_full_disk, require_disk_space
+from starbench.tasks.storage.files import large_file
 from starbench.tasks.storage.layout import counted, write_hdf5
 
 log = logging.getLogger(__name__)
@@ -357,11 +356,9 @@ def _copy(
     n_bytes = about.n_bytes(rows.sizes)
     total = sum(rows.sizes[split] for split in SPLITS)
     with (
-        report_full_disk(path, n_bytes, None),
-        atomic_path(path) as new,
+        large_file(path, n_bytes) as new,
         bar(label=f"copy {source}", total=total, unit="pair", quiet=not progress) as pairs,
     ):
-        require_disk_space(new, n_bytes)
         write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, pairs))
         OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 

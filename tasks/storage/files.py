@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from starbench.common.files import atomic_path
+
 # A quota or a limit on the size of files ends a write as a full disk does, with the same remedy.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -51,6 +53,34 @@ def report_full_disk(
             f"free some space, or {alternative}"
         )
         raise OSError(errno.ENOSPC, sentence, str(path)) from error
+
+
+@contextmanager
+def large_file(
+    path: Path, n_bytes: int, alternative: str | None = None, *, copies: int = 1
+) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path`, once it is known that the disk has room.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File or folder; see `starbench.common.files.atomic_path`.
+    n_bytes : int
+        Its size.
+    alternative : str, optional
+        See `report_full_disk`.
+    copies : int
+        How many of that size lie on the disk while it is written.
+
+    Raises
+    ------
+    OSError
+        See `report_full_disk`.
+    """
+    words = {} if alternative is None else {"alternative": alternative}
+    with report_full_disk(path, n_bytes, None, **words), atomic_path(path) as new:
+        require_disk_space(new, n_bytes * copies)
+        yield new
 
 
 def reserve_space(path: Path, n_bytes: int) -> None:

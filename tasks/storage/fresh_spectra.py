@@ -21,6 +21,7 @@ The root attributes are ``task``, ``version``, ``scale``, ``beacon``, ``key_sha2
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,15 +30,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from starbench.common.files import atomic_path, write_json
+from starbench.common.files import write_json
 from starbench.common.progress import bar
 from starbench.tasks.base import Spectra, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.fresh import FreshTest
+from starbench.tasks.storage.files import large_file
 from starbench.tasks.streams import inverse, permutation
 
 _MAX_KEY_BYTES = 10_000
 _MAX_BEACON = 191  # characters
+_SMALL = 2**20  # bytes of what a file holds beside its spectra and labels
 
 
 class Key(BaseModel):
@@ -127,24 +130,30 @@ def write_fresh(
         }
     )
     values = _drawn(task, key, progress)
-    # The key first: spectra without it would be of no use.
-    write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
-    with atomic_path(out) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    n_bytes = sum(data.nbytes for data in values.values()) + _SMALL
+    with large_file(out, n_bytes, "choose another OUT") as new:
+        # The key first: spectra without it would be of no use.
+        write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
+        _write(new, task, key, values)
+    return key
+
+
+def _write(path: Path, task: Task, key: Key, values: Mapping[str, Spectra]) -> None:
+    with h5py.File(path, "w", locking=False) as file:
         for name, data in {**values, "wavelength": task.wavelength}.items():
             file.create_dataset(name, data=data, track_times=False)
         file.attrs.update(
             {
                 "task": task.name,
                 "version": task.version,
-                "scale": scale,
-                "beacon": beacon,
+                "scale": key.scale,
+                "beacon": key.beacon,
                 "key_sha256": key.sha256,
                 "nuisance_names": list(task.nuisance_names),
                 "nuisance_units": list(task.nuisance_units),
                 **({} if task.snr is None else {"snr": task.snr}),
             }
         )
-    return key
 
 
 def _check_request(

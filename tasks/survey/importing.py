@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from starbench.common.files import atomic_path
 from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
-from starbench.tasks.storage.files import report_full_disk, require_disk_space
+from starbench.tasks.storage.files import large_file
 from starbench.tasks.survey import continuum as continua
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
@@ -112,8 +111,7 @@ def import_survey(
     # Labels, names and what HDF5 keeps of its chunks take a few per cent more than the spectra.
     n_bytes = int(8.4 * len(plan.table) * len(reading.pixels)) + 2**23
     kept: list[Kept] = []
-    with report_full_disk(out, n_bytes, None, "choose another --out"), atomic_path(out) as new:
-        require_disk_space(new, n_bytes)
+    with large_file(out, n_bytes, "choose another --out") as new:
         stated = {name: unit for source in sources for name, unit in source.units.items()}
         units = tuple(stated.get(name, UNITS.get(column_name(name), "")) for name in plan.nuisances)
         with SurveyFile(new, reading.pixels, plan.nuisances, units, plan.elements) as file:

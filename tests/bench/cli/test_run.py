@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -135,12 +136,17 @@ def test_predictions_of_a_task_of_others_are_not_offered_to_the_leaderboard(tmp_
 
 
 def test_predictions_of_a_run_on_own_data_need_the_data(
-    arguments, pairs_file, toy_file, tmp_path, short_probes
+    arguments, pairs_file, toy_file, tmp_path, short_probes, monkeypatch
 ):
     assert invoke(*arguments, "--quiet").exit_code == 0
     refused = invoke("predict", only_run(tmp_path).path, tmp_path / "p.h5")
     assert "is a run on your own data; give the same file with --data" in refused.output
     given = ["--data", pairs_file, "--method", f"{toy_file}:Linear", "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100, total=10**9))
+        full = invoke("predict", only_run(tmp_path).path, tmp_path / "p.h5", *given)
+    assert full.exit_code == 1 and "free some space, or choose another PREDICTIONS" in full.output
+    assert not (tmp_path / "p.h5").exists()
     written = invoke("predict", only_run(tmp_path).path, tmp_path / "p.h5", *given)
     assert written.exit_code == 0 and (tmp_path / "p.h5").exists(), written.output
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -389,7 +390,7 @@ def test_predictions_of_a_survey_are_confirmed(tmp_path, monkeypatch):
     assert (by_state.rank == by_latents.rank).all() and by_latents.n_stars == 90
 
 
-def test_wrong_keys_wrong_streams_and_edited_files_are_refused(predicted, tmp_path):
+def test_wrong_keys_wrong_streams_and_edited_files_are_refused(predicted, tmp_path, monkeypatch):
     scored, encode = predicted
     spectra, key = export(tmp_path, "fresh")
     latents = encode(spectra, tmp_path / "latents.h5")
@@ -432,6 +433,13 @@ def test_wrong_keys_wrong_streams_and_edited_files_are_refused(predicted, tmp_pa
     assert code == 2 and "exists; choose another name, or give --force" in output
     code, output = starbench("data", "export", tmp_path / "x.h5", "--fresh", BEACON)
     assert code == 2 and "Give --fresh and --key together" in output
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100, total=10**9))
+    new, key = tmp_path / "new.h5", tmp_path / "new.json"
+    code, output = starbench(
+        "data", "export", new, "--task", "toy-drawn", "--fresh", BEACON, "--key", key
+    )
+    assert code == 1 and "free some space, or choose another OUT" in output
+    assert not new.exists() and not key.exists()
 
 
 def replace(file, change):
