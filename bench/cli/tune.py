@@ -1,7 +1,6 @@
 """`starbench tune`: try every method with the same number of settings."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,10 +14,6 @@ from starbench.cli.options import (
     threads_option,
 )
 from starbench.tuning import LEAST_TRIALS
-
-if TYPE_CHECKING:
-    from starbench.methods.base import Method
-    from starbench.tuning.choice import Choice
 
 TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
 
@@ -86,7 +81,7 @@ def tune(
     validation alone: by the share of nearest twins, and by what needs no twins (the error of
     reconstruction among the settings that leak little of the nuisance). A table shows how far the
     two differ. Several processes with the same options share the trials, and repeating the command
-    continues them.
+    continues them, and runs those that failed once more.
     """
     from starbench.cli.errors import Failure
     from starbench.methods.registry import get_method
@@ -94,7 +89,7 @@ def tune(
     from starbench.sweeps.groups import expand_methods, expand_tasks
     from starbench.tasks.registry import get_task
     from starbench.tuning.design import knobs
-    from starbench.tuning.study import Study
+    from starbench.tuning.study import Study, run_studies
     from starbench.tuning.table import choices_table
 
     configure_torch(seed, threads)
@@ -111,10 +106,9 @@ def tune(
         knobs(method)  # before hours of trials, say which has none
     for task in found:
         task.prepare(scale or task.default_scale, progress=not quiet)
-    choices: list[tuple[type[Method], Choice]] = []
-    for method in classes:
-        study = Study(method, found, scale, trials, seed, resolved_device(device), out)
-        choices.append((method, study.run(quiet=quiet)))
+    chosen = resolved_device(device)
+    studies = [Study(method, found, scale, trials, seed, chosen, out) for method in classes]
+    choices = list(zip(classes, run_studies(studies, quiet=quiet), strict=True))
     click.echo(choices_table(choices, trials))
     failed = [method.name for method, choice in choices if choice.by_twins is None]
     if failed:

@@ -3,16 +3,17 @@
 ``OUT/METHOD/TASK-SCALE-DIGEST.json`` holds each trial, and ``OUT/METHOD.json`` the study: its
 budget, all trials and what was chosen. A trial is done by whichever process locks it first, so
 that repeating the command in other shells, or on other machines, shares the work, and repeating it
-later continues it.
+later continues it. Trials that had failed before a command began are run once more by it, as the
+cause may be gone, such as too little memory.
 """
 
-import hashlib
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from starbench.common.files import write_json
 from starbench.common.locks import try_lock
@@ -21,6 +22,9 @@ from starbench.common.settings import SettingError
 from starbench.evaluation.views import SplitView, view_split
 from starbench.methods.base import Method
 from starbench.methods.registry import make_hyperparameters, make_method
+from starbench.runs.draft import Identity
+from starbench.runs.origin import source_sha256
+from starbench.runs.run_folder import settings_digest
 from starbench.tasks.base import Task
 from starbench.tuning.choice import Choice, choose
 from starbench.tuning.design import knobs, planned_settings
@@ -56,55 +60,114 @@ class Study:
     device: str
     out: Path
 
-    def run(self, *, quiet: bool) -> Choice:
-        """Do what is left of the trials, write the study's file, and return what is chosen."""
+    def failed(self) -> dict[Path, int]:
+        """Return how often each trial was run whose last attempt failed, by its file."""
+        planned = planned_settings(self.method, self.n_trials)
+        paths = [self._path(task, settings) for task in self.tasks for settings in planned]
+        kept = {path: read_trial(path) for path in paths}
+        return {path: trial.attempts for path, trial in kept.items() if trial and trial.message}
+
+    def run(self, failed: Mapping[Path, int] | None = None, *, quiet: bool) -> Choice:
+        """Do what is left of the trials, write the study's file, and return what is chosen.
+
+        Parameters
+        ----------
+        failed : mapping of pathlib.Path to int, optional
+            What `failed` returned when the command began: these trials are run once more, unless
+            another process has done so since. By default those that have failed by now.
+        quiet : bool
+            Draw no progress.
+
+        Raises
+        ------
+        SettingError
+            If a task is a survey, or the method has nothing to tune.
+        """
         for task in self.tasks:
             if task.card.survey:
                 raise SettingError(f"--task {task.name} is a survey; choose a task of pairs.")
+        failed = self.failed() if failed is None else failed
         planned = planned_settings(self.method, self.n_trials)
-        trials = [self._of_task(task, planned, quiet=quiet) for task in self.tasks]
+        trials = [self._of_task(task, planned, failed, quiet=quiet) for task in self.tasks]
         choice = choose(self.method, list(zip(*trials, strict=True)))
         self._write(trials, choice)
         return choice
 
     def _of_task(
-        self, task: Task, planned: Sequence[dict[str, int | float]], *, quiet: bool
+        self,
+        task: Task,
+        planned: Sequence[dict[str, int | float]],
+        failed: Mapping[Path, int],
+        *,
+        quiet: bool,
     ) -> list[Trial]:
         """Return the trials on a task, of which other processes may do some."""
+        paths = [self._path(task, settings) for settings in planned]
         found: dict[int, Trial] = {}
         data: TrialData | None = None
         while len(found) < len(planned):
             done = len(found)
-            for number, settings in enumerate(planned):
-                path = self._path(task, settings)
+            for number, (path, settings) in enumerate(zip(paths, planned, strict=True)):
                 if number in found:
                     continue
                 with _locked(path) as ours:
                     trial = read_trial(path)
-                    if trial is None and ours:
+                    # An attempt that was made since the command began counts, whoever made it.
+                    left = trial is None or trial.attempts == failed.get(path)
+                    if left and ours:
                         data = data or self._data(task)
-                        say(f"{path.stem}: {_words(settings)}", quiet=quiet, error=True)
-                        trial = run_trial(self._method(task, settings), settings, data, quiet=quiet)
+                        words = f"{path.stem}: {_words(settings)}{_again(trial)}"
+                        say(words, quiet=quiet, error=True)
+                        trial = self._attempt(trial, task, settings, data, quiet=quiet)
                         write_trial(path, trial)
-                    if trial is not None:
+                        left = False
+                    if trial is not None and not left:
                         found[number] = trial
             if len(found) == done:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)  # all that is left is held by others
         return [found[number] for number in range(len(planned))]
 
+    def _attempt(
+        self,
+        before: Trial | None,
+        task: Task,
+        settings: dict[str, int | float],
+        data: TrialData,
+        *,
+        quiet: bool,
+    ) -> Trial:
+        """Run a trial, perhaps after an attempt that failed."""
+        trial = run_trial(self._method(task, settings), settings, data, quiet=quiet)
+        return replace(trial, attempts=1 if before is None else before.attempts + 1)
+
     def _path(self, task: Task, settings: dict[str, int | float]) -> Path:
-        """Return the file of a trial, which another version or other data do not share."""
+        """Return the file of a trial, which other code, hyperparameters or data do not share."""
         scale = self.scale or task.default_scale
-        facts = [
-            self.method.version, task.fingerprint(scale), PART, self.seed, self.device,
-            sorted(settings.items()),
-        ]  # fmt: skip
-        digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:10]
+        identity = Identity.of(
+            task,
+            self.method,
+            self._hyperparameters(settings),
+            scale=scale,
+            seed=self.seed,
+            device=self.device,
+        )
+        digest = settings_digest(
+            identity.settings()
+            | {"source_sha256": self._source, "part": PART, "settings": settings}
+        )
         return self.out / self.method.name / f"{task.name}-{scale}-{digest}.json"
 
-    def _method(self, task: Task, settings: dict[str, int | float]) -> Method:
+    @cached_property
+    def _source(self) -> str | None:
+        """Digest of the method's code, of starbench's own methods too."""
+        return source_sha256(self.method)
+
+    def _hyperparameters(self, settings: dict[str, int | float]) -> Any:
         texts = [f"{name}={value}" for name, value in settings.items()]
-        hyperparameters = make_hyperparameters(self.method, None, texts)
+        return make_hyperparameters(self.method, None, texts)
+
+    def _method(self, task: Task, settings: dict[str, int | float]) -> Method:
+        hyperparameters = self._hyperparameters(settings)
         return make_method(self.method, hyperparameters, task, seed=self.seed, device=self.device)
 
     def _data(self, task: Task) -> TrialData:
@@ -136,6 +199,15 @@ class Study:
         write_json(self.out / f"{self.method.name}.json", content)
 
 
+def run_studies(studies: Sequence[Study], *, quiet: bool) -> list[Choice]:
+    """Run studies one after the other, and each trial that had failed before the first, once.
+
+    Several processes that run the same studies do not repeat each other's failures.
+    """
+    failed = [study.failed() for study in studies]
+    return [study.run(each, quiet=quiet) for study, each in zip(studies, failed, strict=True)]
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
     """Yield whether this process holds the lock of a trial."""
@@ -146,3 +218,7 @@ def _locked(path: Path) -> Iterator[bool]:
 
 def _words(settings: dict[str, int | float]) -> str:
     return " ".join(f"{name}={value}" for name, value in settings.items()) or "defaults"
+
+
+def _again(before: Trial | None) -> str:
+    return "" if before is None else f", again, as it failed ({before.message})"

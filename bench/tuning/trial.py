@@ -48,6 +48,8 @@ class Trial:
         Of the fit.
     message : str or None
         Why it failed.
+    attempts : int
+        How often it was run: again by each command that finds it failed.
     """
 
     settings: dict[str, int | float]
@@ -56,6 +58,7 @@ class Trial:
     leakage: float | None
     seconds: float
     message: str | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

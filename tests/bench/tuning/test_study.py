@@ -1,6 +1,7 @@
 """A study does each trial once, whichever process does it, and keeps its budget and trials."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -9,8 +10,43 @@ from starbench.cli.main import main
 from starbench.common.locks import try_lock
 from starbench.methods.linear_erasure import LinearErasure
 from starbench.methods.polynomial_residual import PolynomialResidual
+from starbench.methods.registry import get_method
 from starbench.tuning import study, trial
-from starbench.tuning.study import Study
+from starbench.tuning.study import Study, run_studies
+
+PIXELS = '''
+from dataclasses import dataclass
+from pathlib import Path
+import numpy as np
+from starbench.methods.base import Method, option
+
+class Pixels(Method):
+    """Some pixels, each fit of which is a line in the file FITS."""
+    name, label_access, reference = "pixels", "none", "tests"
+
+    @dataclass(frozen=True)
+    class Hyperparameters:
+        width: int = option(30, "pixels", low=1, tuned=(1, 40))
+        weight: float = option(2.0, "factor")
+
+    def fit(self, train, validation, monitor):
+        with Path("FITS").open("a") as file:
+            file.write(f"{self.hyperparameters.width}\\n")
+        if Path("BROKEN").exists():
+            raise RuntimeError("no room is left")
+
+    def encode(self, flux, nuisance):
+        return flux[:, : self.hyperparameters.width] * np.float32(self.hyperparameters.weight)
+
+    def state(self):
+        return {}
+
+    def load_state(self, state):
+        pass
+
+class Others(Pixels):
+    """The same under the same name."""
+'''
 
 
 @pytest.fixture
@@ -62,6 +98,93 @@ def test_a_fit_that_fails_is_a_trial_without_figures(make_study, monkeypatch):
 
     monkeypatch.setattr(PolynomialResidual, "fit", fail)
     assert make_study().run(quiet=True).by_twins is None
+
+
+@pytest.fixture
+def pixels(toy_task, tmp_path):
+    """Return a function that studies a method in a file, and one that counts its fits."""
+    file, fits, out = tmp_path / "pixels_method.py", tmp_path / "fits", tmp_path / "out"
+
+    def make(old="", new="", name="Pixels"):
+        text = PIXELS.replace("FITS", str(fits)).replace("BROKEN", str(tmp_path / "broken"))
+        file.write_text(text.replace(old, new))
+        sys.modules.pop(file.stem, None)
+        return Study(get_method(f"{file}:{name}"), [toy_task], None, 3, 0, "cpu", out)
+
+    def count():
+        return len(fits.read_text().splitlines())
+
+    yield make, count
+    sys.modules.pop(file.stem, None)
+
+
+def test_trials_of_other_code_defaults_or_class_are_not_taken(pixels):
+    make, count = pixels
+    make().run(quiet=True)
+    make().run(quiet=True)
+    assert count() == 3
+    make("np.float32(self", "-np.float32(self").run(quiet=True)  # the code of a function
+    assert count() == 6
+    make(name="Others").run(quiet=True)
+    assert count() == 9
+
+
+def test_trials_of_another_default_are_not_taken(pixels, monkeypatch):
+    make, count = pixels
+    made = make()
+    made.run(quiet=True)
+    # The default of a dataclass of another file, which the digest of the source need not hold.
+    kind = type("Hyperparameters", (made.method.Hyperparameters,), {})
+    monkeypatch.setattr(kind.__init__, "__defaults__", (30, 3.0))
+    monkeypatch.setattr(made.method, "Hyperparameters", kind)
+    made.run(quiet=True)
+    assert count() == 6
+
+
+def test_trials_of_other_code_of_starbench_are_not_taken(make_study, monkeypatch):
+    made = make_study()
+    before = made._path(made.tasks[0], {})
+    assert before == make_study()._path(made.tasks[0], {})
+    monkeypatch.setattr(study, "source_sha256", lambda method: "0" * 64)
+    assert make_study()._path(made.tasks[0], {}) != before
+
+
+def test_a_command_runs_failed_trials_once_more_and_says_so(pixels, tmp_path, capsys):
+    make, count = pixels
+    broken = tmp_path / "broken"
+    broken.touch()
+    assert make().run(quiet=True).by_twins is None
+    assert count() == 3
+    capsys.readouterr()
+    assert make().run(quiet=False).by_twins is None  # and it ends
+    assert count() == 6
+    assert "again, as it failed (RuntimeError: no room is left)" in capsys.readouterr().err
+    broken.unlink()
+    assert make().run(quiet=True).by_twins is not None
+    assert count() == 9
+    make().run(quiet=True)
+    assert count() == 9
+
+
+def test_processes_of_one_command_do_not_repeat_each_others_failures(pixels, tmp_path):
+    make, count = pixels
+    (tmp_path / "broken").touch()
+    make().run(quiet=True)
+    ours, theirs = make(), make()
+    failed = ours.failed()
+    assert list(failed.values()) == [1, 1, 1]
+    theirs.run(quiet=True)
+    assert count() == 6
+    assert ours.run(failed, quiet=True).by_twins is None
+    assert count() == 6
+
+
+def test_studies_note_their_failures_before_the_first_begins(pixels, tmp_path):
+    make, count = pixels
+    (tmp_path / "broken").touch()
+    make().run(quiet=True)
+    assert all(choice.by_twins is None for choice in run_studies([make(), make()], quiet=True))
+    assert count() == 6
 
 
 def test_the_command_shows_both_choices(toy_task, tmp_path):
