@@ -47,10 +47,7 @@ def choose(method: type[Method], trials: Sequence[Sequence[Trial]]) -> Choice:
     shares = tuple(_mean([each.twin_share for each in one]) for one in trials)
     known = [(share, number) for number, share in enumerate(shares) if share is not None]
     by_twins = None if not known else max(known, key=lambda each: (each[0], -each[1]))[1]
-    errors = [
-        _mean([None if x.squared_error is None else math.log(x.squared_error) for x in one])
-        for one in trials
-    ]
+    errors = [_mean([_logarithm(x.squared_error) for x in one]) for one in trials]
     leaks = [
         0.0 if method.label_access == "none" else _mean([x.leakage for x in one]) for one in trials
     ]
@@ -64,6 +61,13 @@ def choose(method: type[Method], trials: Sequence[Sequence[Trial]]) -> Choice:
     least = min(leak for _, leak, _ in both)
     allowed = [each for each in both if each[1] <= least + LEAKAGE_ALLOWED]
     return Choice(by_twins, min(allowed)[2], shares)
+
+
+def _logarithm(error: float | None) -> float | None:
+    """Return the logarithm of an error; that of a perfect reconstruction is below all others."""
+    if error is None:
+        return None
+    return math.log(error) if error > 0 else -math.inf
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

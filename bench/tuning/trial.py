@@ -20,7 +20,13 @@ from starbench import metrics
 from starbench.common.files import write_json
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
-from starbench.evaluation.scoring import BATCH, encode_split, rank_stars
+from starbench.evaluation.scoring import (
+    BATCH,
+    checked_output,
+    encode_split,
+    rank_stars,
+    require_finite,
+)
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Diverged, Method
 from starbench.tasks.errors import DataError
@@ -29,7 +35,7 @@ from starbench.tasks.streams import inverse
 _LEAK = "nuisance_leakage"
 
 
-@checked(frozen=True, config=ConfigDict(extra="forbid"))
+@checked(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Trial:
     """The result of a trial.
 
@@ -122,7 +128,7 @@ def run_trial(
 
 
 def _judged(method: Method, data: TrialData) -> tuple[float, float | None, float | None]:
-    latent = encode_split(method, data.validation)
+    latent = _finite_latent(method, data.validation, "validation")
     labels = data.validation.labels
     ranks = rank_stars(method, latent, labels)
     share = float((ranks.rank == 1).mean())
@@ -130,7 +136,8 @@ def _judged(method: Method, data: TrialData) -> tuple[float, float | None, float
     if method.label_access == "none":
         return share, error, None
     train_latent, train_nuisance = (
-        _by_twos(array) for array in (encode_split(method, data.train), data.train.labels.nuisance)
+        _by_twos(array)
+        for array in (_finite_latent(method, data.train, "training"), data.train.labels.nuisance)
     )
     inputs = metrics.ProbeInputs(train_latent, latent)
     probed = metrics.probe_estimates(
@@ -140,6 +147,15 @@ def _judged(method: Method, data: TrialData) -> tuple[float, float | None, float
     return share, error, max(found) if found else None
 
 
+def _finite_latent(method: Method, split_view: SplitView, which: str) -> np.ndarray:
+    """Return latents [n_pairs, 2, d]; raise `Diverged` if one of them is not finite."""
+    latent = encode_split(method, split_view)
+    n_bad = int((~np.isfinite(latent)).any(axis=-1).sum())
+    if n_bad:
+        raise Diverged(f"the latents of {n_bad} {which} spectra are not finite")
+    return latent
+
+
 def _by_twos(values: np.ndarray) -> np.ndarray:
     """Return values of stars [n, 1 or 2, d] as [m, 2, d], as probes take those of pairs."""
     stars = values.reshape(-1, values.shape[-1])
@@ -147,15 +163,25 @@ def _by_twos(values: np.ndarray) -> np.ndarray:
 
 
 def _squared_error(method: Method, split_view: SplitView, latent: np.ndarray) -> float:
-    """Return the mean squared error of the observed flux from each spectrum's own latent."""
+    """Return the mean squared error of the observed flux from each spectrum's own latent.
+
+    Raises
+    ------
+    OutputError, Diverged
+        If the decoded flux has another shape, or is not finite.
+    """
     rows, view, total = inverse(split_view.order), split_view.view, 0.0
     stars = latent.reshape(len(rows), -1)
     nuisance = split_view.labels.nuisance.reshape(len(rows), -1)
     for start in range(0, len(rows), BATCH):
         part = slice(start, start + BATCH)
         u = None if method.label_access == "none" else nuisance[part]
-        decoded = method.decode(np.ascontiguousarray(stars[part]), u)
-        total += float(metrics.per_star_mse(decoded, view.flux[rows[part]]).sum())
+        source, flux = np.ascontiguousarray(stars[part]), view.flux[rows[part]]
+        what = f"decode of {method.name}"
+        decoded = checked_output(method.decode(source, u), len(flux), what, flux.shape[1])
+        mse = metrics.per_star_mse(decoded, flux)
+        require_finite(mse, "plain")
+        total += float(mse.sum())
     return total / len(rows)
 
 

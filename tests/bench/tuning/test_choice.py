@@ -35,3 +35,10 @@ def test_a_trial_counts_only_with_all_its_tasks():
     assert choice.twin_shares == (None, pytest.approx(0.3))
     assert choice.by_twins == choice.without_twins == 1
     assert choose(Fader, [[failed, failed]]).by_twins is None
+
+
+def test_an_error_of_zero_is_the_least():
+    trials = [[trial(0.5, 1e-30, 0.1)], [trial(0.4, 0.0, 0.1)], [trial(0.3, 0.0, 0.9)]]
+    assert choose(Fader, trials).without_twins == 1
+    both = [[trial(0.5, 1e-6, 0.1)] * 2, [trial(0.4, 0.0, 0.1), trial(0.4, 1e-3, 0.1)]]
+    assert choose(Fader, both).without_twins == 1
