@@ -84,6 +84,7 @@ def tune(
     continues them, and runs those that failed once more.
     """
     from starbench.cli.errors import Failure
+    from starbench.common.settings import SettingError
     from starbench.methods.registry import get_method
     from starbench.runs.runner import configure_torch, resolved_device
     from starbench.sweeps.groups import expand_methods, expand_tasks
@@ -102,6 +103,11 @@ def tune(
         for name in expand_methods(methods)
         if not (method := get_method(name)).control or name in methods
     ]
+    if not classes:
+        raise SettingError(
+            f"--method {' '.join(methods)} stands for controls alone, which have nothing to tune; "
+            "name a method, or a label access."
+        )
     for method in classes:
         knobs(method)  # before hours of trials, say which has none
     for task in found:

@@ -8,13 +8,17 @@ compared on the same trials.
 """
 
 import dataclasses
+import math
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from types import ModuleType
 from typing import Any, get_type_hints
 
 from starbench.common.settings import SettingError
+from starbench.common.text import one_line
 from starbench.methods.base import Method
+from starbench.methods.registry import make_hyperparameters
 
 _DECADE = 10.0
 
@@ -49,16 +53,11 @@ def knobs(method: type[Method]) -> tuple[Knob, ...]:
     Raises
     ------
     SettingError
-        If it has none.
+        If it has none, or a range cannot be tried.
     """
     types = get_type_hints(method.Hyperparameters)
     found = tuple(
-        Knob(
-            field.name,
-            low=field.metadata["tuned"][0],
-            high=field.metadata["tuned"][1],
-            whole=types[field.name] is int,
-        )
+        _knob(method, field.name, types[field.name], field.metadata["tuned"])
         for field in dataclasses.fields(method.Hyperparameters)
         if field.metadata.get("tuned") is not None
     )
@@ -68,6 +67,32 @@ def knobs(method: type[Method]) -> tuple[Knob, ...]:
             "hyperparameters."
         )
     return found
+
+
+def _knob(method: type[Method], name: str, kind: Any, tuned: Any) -> Knob:
+    """Return a hyperparameter with the range that its author wrote, which is checked."""
+    which = f"{method.name} cannot be tuned: hyperparameter {name}"
+    if kind not in (int, float):
+        raise SettingError(f"{which} is not of type int or float; leave its tuned=(...) out.")
+    if not (isinstance(tuned, tuple | list) and len(tuned) == 2 and all(map(_is_number, tuned))):
+        raise SettingError(f"{which} has tuned={tuned!r}; give two finite numbers (low, high).")
+    low, high = tuned
+    if low >= high:
+        raise SettingError(f"{which} has tuned={tuned!r}; give a low end below the high one.")
+    if kind is int and not (low == int(low) and high == int(high)):
+        raise SettingError(f"{which} is an integer with tuned={tuned!r}; give integers.")
+    for end in tuned:
+        try:
+            make_hyperparameters(method, None, [f"{name}={kind(end)}"])
+        except Exception as error:  # a dataclass of others may refuse a value by any
+            raise SettingError(
+                f"{which} has tuned={tuned!r}, of which {end} is refused: {one_line(error)}"
+            ) from None
+    return Knob(name, kind(low), kind(high), whole=kind is int)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and type(value) is not bool and math.isfinite(value)
 
 
 def planned_settings(method: type[Method], n_trials: int) -> list[dict[str, Any]]:
@@ -100,12 +125,14 @@ def planned_settings(method: type[Method], n_trials: int) -> list[dict[str, Any]
     corner = {knob.name: int(knob.low) if knob.whole else knob.low for knob in ranges}
     study.add_trial(optuna.trial.create_trial(params=corner, distributions=space, value=0.0))
     drawn = [study.ask(space).params for _ in range(n_trials - 1)]
-    return [{}, *({name: _rounded(value) for name, value in one.items()} for one in drawn)]
+    return [{}, *({knob.name: _rounded(one[knob.name], knob) for knob in ranges} for one in drawn)]
 
 
-def _rounded(value: float) -> float:
-    """Return a value with three digits, as it is given to ``--set``."""
-    return value if isinstance(value, int) else float(f"{value:.3g}")
+def _rounded(value: float, knob: Knob) -> float:
+    """Return a value with three digits, as it is given to ``--set``, within its range."""
+    if knob.whole:
+        return value
+    return min(max(float(f"{value:.3g}"), knob.low), knob.high)
 
 
 def _optuna() -> ModuleType:

@@ -196,3 +196,11 @@ def test_the_command_shows_both_choices(toy_task, tmp_path):
     assert result.exit_code == 0, result.output
     assert "by twins" in result.stdout and "linear-erasure" in result.stdout
     assert (tmp_path / "linear-erasure.json").exists()
+
+
+@pytest.mark.parametrize("group", ["controls", "random-latent"])
+def test_controls_are_refused_before_any_work(group, tmp_path):
+    result = CliRunner().invoke(main, ["tune", "--method", group, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "nothing to tune" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
