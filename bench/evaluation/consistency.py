@@ -38,12 +38,13 @@ def require_own_latents(method: Method, view: SplitView, latent: np.ndarray) -> 
         [encode_rows(method, view, rows[i : i + batch]) for i in range(0, len(rows), batch)]
     )
     before = stars[view.order[rows]]
-    finite = np.isfinite(before).all(axis=1) & np.isfinite(again).all(axis=1)
-    if not finite.any():
-        return  # such latents rank last anyway
-    scale = float(before[finite].std())
-    changed = np.abs(again[finite] - before[finite]).max(axis=1) > _CHANGED * scale
-    if changed.mean() > _FEW:
+    finite = np.isfinite(before).all(axis=1)
+    changed = finite != np.isfinite(again).all(axis=1)
+    both = finite & ~changed
+    if both.any():
+        scale = float(before[both].std())
+        changed[both] = np.abs(again[both] - before[both]).max(axis=1) > _CHANGED * scale
+    if changed.sum() > _FEW * finite.sum():
         raise OutputError(
             f"encode of {method.name} gives other latents to {changed.sum()} of {len(changed)} "
             "spectra in another order and other batches; a latent must depend on its own spectrum "

@@ -99,7 +99,8 @@ def require_state(
     Raises
     ------
     OutputError
-        If the new instance fails, or its output differs by more than rounding.
+        If the new instance fails, or its output differs by more than rounding, or is not finite
+        for other spectra.
     """
     # Other spectra than those that were encoded last, which a small memory might still hold.
     rows = np.random.default_rng(1).permutation(len(view.order))[:SPECTRA]
@@ -107,8 +108,6 @@ def require_state(
         None if labels is None else labels[rows] for labels in (view.view.nuisance, view.view.error)
     )
     latent = latent.reshape(len(view.order), -1)[view.order[rows]]
-    if not np.isfinite(latent).all():
-        return  # such latents rank last anyway
     sample = Sample(view.view.flux[rows], nuisance, error, latent)
     address = _address(type(method))
     if address is None:
@@ -125,10 +124,15 @@ def require_state(
 
 
 def _compare(before: np.ndarray, again: np.ndarray, what: str) -> None:
-    if before.shape == again.shape:
+    """Raise `OutputError` unless the finite rows are alike, and the same rows are finite."""
+    finite = np.isfinite(before).all(axis=1)
+    if before.shape == again.shape and (finite == np.isfinite(again).all(axis=1)).all():
+        before, again = before[finite], again[finite]
+        if np.array_equal(before, again):
+            return
         apart = np.sqrt(((again - before) ** 2).mean(axis=1))
         n_changed = int((~(apart <= _CHANGED * before.std(axis=0).mean())).sum())  # counts NaN
-        if np.array_equal(before, again) or n_changed <= _FEW * len(before):
+        if n_changed <= _FEW * len(before):
             return
     raise OutputError(
         f"{what} where nothing but its state is known; state() must hold all that encode and "

@@ -92,7 +92,7 @@ def _knob(method: type[Method], name: str, kind: Any, tuned: Any) -> Knob:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and type(value) is not bool and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def planned_settings(method: type[Method], n_trials: int) -> list[dict[str, Any]]:

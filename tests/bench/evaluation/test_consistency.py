@@ -17,7 +17,7 @@ class Encoder:
         self.function = function
 
     def encode(self, flux, nuisance):
-        return self.function(flux[:, :5].astype(np.float32))
+        return self.function(flux[:, :5]).astype(np.float32)
 
 
 def of_call(flux):
@@ -35,7 +35,9 @@ of_call.calls = 0
         (lambda flux: flux, True),
         (lambda flux: flux * (1 + 1e-6 * len(flux)), True),  # as rounding may
         (lambda flux: np.full_like(flux, np.nan), True),  # ranks last
+        (lambda flux: np.where(flux[:, :1] > 1, np.nan, flux), True),
         (lambda flux: np.ones_like(flux), True),
+        (lambda flux: np.where(np.arange(len(flux))[:, None] % 3, flux, np.nan), False),
         (lambda flux: flux - flux.mean(axis=0), False),
         (lambda flux: flux / flux.std(axis=0), False),
         (lambda flux: flux + np.arange(len(flux), dtype=np.float32)[:, None], False),

@@ -105,6 +105,43 @@ def test_memories_of_an_instance_are_refused_without_a_new_process(toy_task, tmp
     assert "decode of remembers gives other spectra where nothing but its state" in row.message
 
 
+BROKEN_LATENTS = """
+class Broken(Honest):
+    name = "broken"
+    own = 0
+
+    def fit(self, train, validation, monitor):
+        super().fit(train, validation, monitor)
+        self.own = 1
+
+    def encode(self, flux, nuisance):
+        latent = super().encode(flux, nuisance)
+        latent[RULE] = np.nan
+        return LATENT
+
+    decode = Method.decode
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "latent", "kept"),
+    [
+        ("flux[:, 0] > 1", "latent", True),
+        ("flux[:, 0] > -1", "latent", True),
+        ("flux[:, 0] > 1", "latent + self.own", False),  # which the state does not hold
+        ("flux[:, 0] > 2 - self.own", "latent", False),
+        ("flux[:, 0] > 1 + self.own", "latent", False),
+    ],
+)
+def test_latents_that_are_not_finite_leave_the_others_checked(
+    toy_task, tmp_path, rule, latent, kept
+):
+    source = BROKEN_LATENTS.replace("RULE", rule).replace("LATENT", latent)
+    row = run(tmp_path, toy_task, source, "Broken")
+    assert row.status == ("ok" if kept else "failed"), row.message
+    assert kept or "encode of broken gives other latents" in row.message
+
+
 @pytest.mark.parametrize(
     "latent",
     [
