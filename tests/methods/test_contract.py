@@ -92,6 +92,13 @@ class BatchDependent(Projection):
         return (flux - flux.mean(axis=0)) @ self.matrix
 
 
+class BatchDependentInOneSmallDimension(Projection):
+    def encode(self, flux, nuisance):
+        latent = super().encode(flux, nuisance)
+        latent[:, 3] = 1e-4 * latent[::-1, 3]
+        return latent
+
+
 class InPlace(Projection):
     def fit(self, train, validation, monitor):
         super().fit(train, validation, monitor)
@@ -172,6 +179,7 @@ def test_the_simplest_method_keeps_the_contract():
     [
         (RowOrder, "encode_ignores_batch_and_order"),
         (BatchDependent, "encode_ignores_batch_and_order"),
+        (BatchDependentInOneSmallDimension, "encode_ignores_batch_and_order"),
         (InPlace, "fit_and_encode_do_not_change_their_input"),
         (NotANumber, "latents_are_finite"),
         (UnsavedState, "saving_keeps_latents"),

@@ -29,6 +29,9 @@ def of_call(flux):
 of_call.calls = 0
 
 
+SMALL = np.array([1, 1, 1, 1, 1e-3], np.float32)  # the scales of dimensions
+
+
 @pytest.mark.parametrize(
     ("function", "accepted"),
     [
@@ -42,6 +45,9 @@ of_call.calls = 0
         (lambda flux: flux / flux.std(axis=0), False),
         (lambda flux: flux + np.arange(len(flux), dtype=np.float32)[:, None], False),
         (lambda flux: np.sort(flux, axis=0), False),
+        (lambda flux: SMALL * np.hstack([flux[:, :4], np.sort(flux[:, 4:], axis=0)]), False),
+        (lambda flux: SMALL * (flux + 1e-6 * len(flux)), True),
+        (lambda flux: np.where(SMALL < 1, 5 + 2e-8 * len(flux), flux), True),  # a constant
         (of_call, False),
     ],
 )

@@ -129,13 +129,12 @@ class Broken(Honest):
         ("flux[:, 0] > 1", "latent", True),
         ("flux[:, 0] > -1", "latent", True),
         ("flux[:, 0] > 1", "latent + self.own", False),  # which the state does not hold
+        ("[]", "latent * np.float32([1, 1e-3]) + np.float32([0, 5e-6]) * self.own", False),
         ("flux[:, 0] > 2 - self.own", "latent", False),
         ("flux[:, 0] > 1 + self.own", "latent", False),
     ],
 )
-def test_latents_that_are_not_finite_leave_the_others_checked(
-    toy_task, tmp_path, rule, latent, kept
-):
+def test_finite_latents_are_compared_dimension_by_dimension(toy_task, tmp_path, rule, latent, kept):
     source = BROKEN_LATENTS.replace("RULE", rule).replace("LATENT", latent)
     row = run(tmp_path, toy_task, source, "Broken")
     assert row.status == ("ok" if kept else "failed"), row.message
