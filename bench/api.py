@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.arrays import real_numbers
 from starbench.common.paths import user_path
 from starbench.common.threads import most_threads, too_many
 
@@ -450,8 +451,8 @@ def twin_ranks(
     Raises
     ------
     ValueError
-        If `latent` has another shape, or is empty, or `n_threads` is below 1 or far above the
-        number of cores.
+        If `latent` has another shape, is empty, masked or not of real numbers, or `n_threads` is
+        below 1 or far above the number of cores.
 
     Examples
     --------
@@ -496,8 +497,8 @@ def sibling_ranks(
     Raises
     ------
     ValueError
-        If the shapes do not match, no star has a sibling, or `n_threads` is below 1 or far
-        above the number of cores.
+        If the shapes do not match, an array is masked or not of real numbers, no star has a
+        sibling, or `n_threads` is below 1 or far above the number of cores.
 
     Examples
     --------
@@ -508,7 +509,8 @@ def sibling_ranks(
     from starbench.metrics import SiblingRanking
 
     _check_threads(n_threads)
-    ranking = SiblingRanking(np.asarray(latent), np.asarray(group), n_threads=n_threads)
+    stars, groups = real_numbers(latent, "latent"), real_numbers(group, "group")
+    ranking = SiblingRanking(stars, groups, n_threads=n_threads)
     return _ranks_of(ranking, checkpoint, quiet)
 
 
@@ -555,7 +557,8 @@ def score(
     Raises
     ------
     ValueError
-        If an array does not have the shape that the split asks for.
+        If an array does not have the shape that the split asks for, or is masked or not of real
+        numbers.
 
     Examples
     --------
@@ -691,10 +694,15 @@ def _ranks_of(ranking: "Counting[Ranks]", checkpoint: str | Path | None, quiet: 
     return ranks
 
 
-def _pairs(latent: npt.ArrayLike) -> Array:
-    """Return latents as [n_pairs, 2, d]; consecutive spectra are a pair."""
+def _float32(latent: npt.ArrayLike, name: str) -> Array:
+    values = real_numbers(latent, name)
     with np.errstate(over="ignore"):  # what is too large for float32 ranks last
-        array = np.asarray(latent).astype(np.float32, copy=False)
+        return values.astype(np.float32, copy=False)
+
+
+def _pairs(latent: npt.ArrayLike, name: str = "latent") -> Array:
+    """Return latents as [n_pairs, 2, d]; consecutive spectra are a pair."""
+    array = _float32(latent, name)
     if array.ndim == 2 and len(array) % 2 == 0:
         return array.reshape(len(array) // 2, 2, -1)
     return array
@@ -707,7 +715,7 @@ def _latent_of_split(
     if split not in sizes:
         raise ValueError(f"there is no split {split!r}; choose one of {', '.join(sizes)}")
     if task.card.survey:
-        stars = np.asarray(latent, np.float32)
+        stars = _float32(latent, name)
         if stars.ndim == 3 and stars.shape[1] == 1:  # as in the latents.h5 of a run
             stars = stars[:, 0]
         if stars.ndim != 2 or len(stars) != sizes[split]:
@@ -716,7 +724,7 @@ def _latent_of_split(
                 f"[{sizes[split]}, d]"
             )
         return stars[:, None]
-    pairs = _pairs(latent)
+    pairs = _pairs(latent, name)
     if pairs.ndim != 3 or pairs.shape[:2] != (sizes[split], 2):
         raise ValueError(
             f"{name} has shape {list(np.shape(latent))}; split {split} at scale {scale} needs "
@@ -760,7 +768,8 @@ def _errors(
         raise ValueError("give both reconstruction and swapped_reconstruction, or neither")
     if task.card.survey:
         raise ValueError("reconstructions of a survey are not scored; give neither")
-    plain, swapped = (np.asarray(flux) for flux in (reconstruction, swapped_reconstruction))
+    plain = real_numbers(reconstruction, "reconstruction")
+    swapped = real_numbers(swapped_reconstruction, "swapped_reconstruction")
     expected = (task.sizes(scale)[split], 2, len(task.wavelength))
     for name, flux in (("reconstruction", plain), ("swapped_reconstruction", swapped)):
         if flux.shape != expected:

@@ -102,9 +102,11 @@ def checked_output(output: object, n: int, what: str, width: int | None = None) 
     OutputError
         If it is not a floating-point array of that shape.
     """
-    if not isinstance(output, np.ndarray) or output.dtype.kind != "f":
-        kind = output.dtype if isinstance(output, np.ndarray) else type(output).__name__
-        raise OutputError(f"{what} must return a NumPy array of float32, but returned {kind}.")
+    wanted = f"{what} must return a NumPy array of float32, but returned"
+    if not isinstance(output, np.ndarray) or isinstance(output, np.ma.MaskedArray):
+        raise OutputError(f"{wanted} {type(output).__name__}.")
+    if output.dtype.kind != "f":
+        raise OutputError(f"{wanted} {output.dtype}.")
     expected = f"[{n}, {'n_latent' if width is None else width}]"
     wrong_width = output.ndim == 2 and width is not None and output.shape[1] != width
     if output.ndim != 2 or len(output) != n or wrong_width or 0 in output.shape:

@@ -38,6 +38,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from starbench.common.arrays import real_numbers
 from starbench.common.threads import default_threads
 
 
@@ -248,13 +249,13 @@ class Ranking(Counting[TwinRanks]):
     Raises
     ------
     ValueError
-        If `latent` is not of that shape, or empty.
+        If `latent` is not of that shape, empty, masked or not of real numbers.
     """
 
     def __init__(
         self, latent: np.ndarray, *, n_threads: int | None = None, device: str = "cpu"
     ) -> None:
-        latent = np.asarray(latent)
+        latent = real_numbers(latent, "latent")
         if latent.ndim != 3 or latent.shape[1] != 2 or 0 in latent.shape:
             raise ValueError(
                 "latents must be shaped [n_pairs, 2, d] with n_pairs and d at least 1, "

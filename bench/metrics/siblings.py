@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from starbench.common.arrays import real_numbers
 from starbench.common.threads import default_threads
 from starbench.metrics.ranking import Counting, finite_rows
 
@@ -129,13 +130,14 @@ class SiblingRanking(Counting[SiblingRanks]):
     Raises
     ------
     ValueError
-        If the shapes do not match, or no star has a sibling.
+        If the shapes do not match, an array is masked or not of real numbers, or no star has a
+        sibling.
     """
 
     def __init__(
         self, latent: np.ndarray, group: np.ndarray, *, n_threads: int | None = None
     ) -> None:
-        latent, group = np.asarray(latent), np.asarray(group)
+        latent, group = real_numbers(latent, "latent"), real_numbers(group, "group")
         if latent.ndim != 2 or 0 in latent.shape or group.shape != latent.shape[:1]:
             raise ValueError(
                 "latents must be shaped [n_stars, d] and groups [n_stars], "

@@ -10,7 +10,7 @@ from support.surveys import write_survey
 import starbench as sb
 from starbench import api
 from starbench.common.settings import SettingError
-from starbench.metrics import network
+from starbench.metrics import network, sibling_ranks, twin_ranks
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.errors import DataError
@@ -230,6 +230,60 @@ def test_score_gives_the_metrics_of_a_run(result, toy_task, toy_file):
 def test_arrays_of_other_shapes_are_refused(toy_task, arguments, message):
     with pytest.raises(ValueError, match=message):
         sb.score(**{"latent": np.zeros((20, 2, 3)), "task": toy_task, **arguments})
+
+
+MASKED = np.ma.masked_equal(np.arange(120.0).reshape(20, 2, 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (np.zeros((20, 2, 3)) + 1j, " holds complex128; give real numbers"),
+        (MASKED, " is a masked array; fill it"),
+        ([*MASKED], " is a masked array; fill it"),
+        (np.zeros((20, 2, 3)).astype(object), " holds object; give real numbers"),
+        (np.zeros((20, 2, 3)).astype(str), " holds <U32; give real numbers"),
+    ],
+    ids=["complex", "masked", "list of masked", "object", "text"],
+)
+def test_what_would_be_dropped_of_arrays_is_refused(toy_task, tmp_path, values, fault):
+    good, group = np.zeros((20, 2, 3)), np.arange(40) // 2
+    survey, shape = sb.load_task(data=write_survey(tmp_path / "survey.h5")), (20, 2, 60)
+    flat = [*MASKED.reshape(40, 3)] if isinstance(values, list) else values.reshape(40, 3)
+    calls = {
+        "latent": [
+            lambda: sb.twin_ranks(values, quiet=True),
+            lambda: sb.score(values, toy_task, quiet=True),
+            lambda: sb.score(flat, survey, quiet=True),
+            lambda: sb.sibling_ranks(flat, group, quiet=True),
+            lambda: twin_ranks(values),
+            lambda: sibling_ranks(flat, group),
+        ],
+        "train_latent": [lambda: sb.score(good, toy_task, train_latent=values, quiet=True)],
+        "reconstruction": [
+            lambda: sb.score(
+                good, toy_task, reconstruction=values, swapped_reconstruction=np.zeros(shape)
+            )
+        ],
+        "swapped_reconstruction": [
+            lambda: sb.score(
+                good, toy_task, reconstruction=np.zeros(shape), swapped_reconstruction=values
+            )
+        ],
+        "group": [lambda: sb.sibling_ranks(np.zeros((40, 3)), flat)],
+    }
+    for name, refused in calls.items():
+        for call in refused:
+            with pytest.raises(ValueError, match=f"^{name}{fault}"):
+                call()
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "i4", "u1", "i8"])
+def test_real_numbers_of_any_type_are_ranked(kind):
+    latent = np.random.default_rng(0).integers(0, 9, (20, 2, 3))
+    expected = sb.twin_ranks(latent.astype(np.float32)).rank
+    assert np.array_equal(sb.twin_ranks(latent.astype(kind)).rank, expected)
+    assert np.array_equal(sb.twin_ranks(latent.tolist()).rank, expected)
 
 
 def test_the_shipped_rows_are_a_table():

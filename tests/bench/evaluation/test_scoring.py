@@ -228,6 +228,7 @@ def test_latents_that_are_not_finite_rank_last(split_view, broken):
         (np.zeros((6, 0)), "but returned [6, 0]"),
         (np.zeros((6, 2), complex), "but returned complex128"),
         ([[0.0, 1.0]] * 6, "but returned list"),
+        (np.ma.masked_equal(np.zeros((6, 2)), 0), "but returned MaskedArray"),
     ],
 )
 def test_output_of_another_shape_or_type_is_refused(output, complaint):
