@@ -438,7 +438,7 @@ def twin_ranks(
         A torch device, such as ``"cuda"``; the ranks are the same on all.
     checkpoint : str or path-like, optional
         File in which a ranking that takes long, or is interrupted, is kept, so that the same call
-        continues it; removed at the end.
+        continues it; removed at the end. One of other latents is replaced, any other file refused.
     quiet : bool
         Draw no progress.
 
@@ -451,8 +451,8 @@ def twin_ranks(
     Raises
     ------
     ValueError
-        If `latent` has another shape, is empty, masked or not of real numbers, or `n_threads` is
-        below 1 or far above the number of cores.
+        If `latent` has another shape, is empty, masked or not of real numbers, `n_threads` is
+        below 1 or far above the number of cores, or `checkpoint` is a file of another kind.
 
     Examples
     --------
@@ -498,7 +498,8 @@ def sibling_ranks(
     ------
     ValueError
         If the shapes do not match, an array is masked or not of real numbers, no star has a
-        sibling, or `n_threads` is below 1 or far above the number of cores.
+        sibling, `n_threads` is below 1 or far above the number of cores, or `checkpoint` is a file
+        of another kind.
 
     Examples
     --------
@@ -685,9 +686,11 @@ def _check_threads(n_threads: int | None) -> None:
 
 def _ranks_of(ranking: "Counting[Ranks]", checkpoint: str | Path | None, quiet: bool) -> Ranks:
     """Finish a ranking, and remove its checkpoint."""
-    from starbench.evaluation.ranking import rank_resumably
+    from starbench.evaluation.ranking import rank_resumably, require_replaceable
 
     path = None if checkpoint is None else user_path(checkpoint)
+    if path is not None:
+        require_replaceable(path)
     ranks = rank_resumably(ranking, path, quiet=quiet)
     if path is not None:
         path.unlink(missing_ok=True)

@@ -4,8 +4,10 @@ A million stars take minutes on a CPU. What is counted is stored now and then, s
 continues after it was stopped.
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starbench.common.progress import bar, say
 from starbench.metrics import Counting
@@ -36,8 +38,9 @@ def rank_resumably(
     ----------
     ranking : Ranking or SiblingRanking
     checkpoint : pathlib.Path, optional
-        File in which the counts are kept, if the ranking takes long or is interrupted. One of other
-        latents, or of another division of the work, is replaced. The caller removes it.
+        File in which the counts are kept, if the ranking takes long or is interrupted. Any other
+        file there is replaced, such as one of other latents, or of another division of the work:
+        see `require_replaceable`. The caller removes it.
     quiet : bool
         Draw no progress.
 
@@ -69,6 +72,38 @@ def rank_resumably(
     return ranking.ranks()
 
 
+def require_replaceable(path: Path) -> None:
+    """Check that a file may be replaced by the checkpoint of a ranking, and removed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Named by a user.
+
+    Raises
+    ------
+    CheckpointError
+        Unless it does not exist, or is the checkpoint of a ranking, of whatever latents.
+    """
+    if not os.path.lexists(path):
+        return
+    from starbench.common import checkpoint
+
+    advice = "give a file that does not exist, or the checkpoint of a ranking"
+    if not path.is_file():
+        raise checkpoint.CheckpointError(f"checkpoint {path} is not a file; {advice}")
+    try:
+        metadata = checkpoint.load(path)[1]
+    except checkpoint.CheckpointError:
+        metadata = {}
+    if not _is_of_ranking(metadata):
+        raise checkpoint.CheckpointError(f"{path} is not the checkpoint of a ranking; {advice}")
+
+
+def _is_of_ranking(metadata: Mapping[str, Any]) -> bool:
+    return metadata.keys() == {"identity", "n_done"}
+
+
 def _save(ranking: Counting[Ranks], path: Path) -> None:
     import torch  # takes seconds, and short rankings need none
 
@@ -90,5 +125,5 @@ def _restore(ranking: Counting[Ranks], path: Path) -> None:
     except checkpoint.CheckpointError as error:
         say(f"{error}; the ranking starts again.", error=True)
         return
-    if metadata["identity"] == ranking.identity:
+    if _is_of_ranking(metadata) and metadata["identity"] == ranking.identity:
         ranking.counts, ranking.n_done = tensors["counts"].numpy(), metadata["n_done"]

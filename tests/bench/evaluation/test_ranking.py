@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 import starbench as sb
+from starbench.common import checkpoint
 from starbench.evaluation import ranking as module
 from starbench.evaluation.ranking import rank_resumably
 from starbench.metrics import Ranking, twin_ranks
@@ -130,3 +132,47 @@ def test_the_python_interface_removes_the_checkpoint(latent, tmp_path, monkeypat
     ranks = sb.twin_ranks(latent, checkpoint=tmp_path / "ranking.safetensors", quiet=True)
     assert_equal(ranks, twin_ranks(latent))
     assert not [*tmp_path.iterdir()]
+
+
+def test_the_python_interface_continues_or_replaces_checkpoints_of_rankings(latent, tmp_path):
+    path, expected = tmp_path / "ranking.safetensors", twin_ranks(latent)
+    for stored in (latent, latent[::-1].copy()):
+        ranking = Ranking(stored, n_threads=1)
+        ranking.advance(0)
+        module._save(ranking, path)
+        assert_equal(sb.twin_ranks(latent, checkpoint=path, quiet=True), expected)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "empty", "state", "damaged", "folder", "link"])
+def test_a_file_that_is_no_checkpoint_of_a_ranking_is_kept(latent, tmp_path, kind):
+    path = tmp_path / "given"
+    if kind == "text":
+        path.write_text("notes")
+    elif kind == "empty":
+        path.touch()
+    elif kind == "state":  # as the best.safetensors of a run
+        checkpoint.save(path, {"counts": torch.zeros(2)}, {"epoch": 3})
+    elif kind == "damaged":
+        module._save(Ranking(latent), path)
+        path.write_bytes(path.read_bytes()[:-1] + b"1")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(tmp_path / "nowhere")
+    before = path.read_bytes() if path.is_file() else None
+    group = np.arange(len(latent) * 2) // 2
+    for call in (
+        lambda: sb.twin_ranks(latent[:9], checkpoint=path, quiet=True),
+        lambda: sb.sibling_ranks(latent.reshape(-1, 4), group, checkpoint=path, quiet=True),
+    ):
+        with pytest.raises(ValueError, match=r"^\S.*given is not .*; give a file that does not"):
+            call()
+    assert [*tmp_path.iterdir()] == [path]
+    assert before is None or path.read_bytes() == before
+
+
+def test_the_state_of_a_method_in_place_of_a_checkpoint_is_not_continued(latent, tmp_path):
+    path = tmp_path / "ranking.safetensors"
+    checkpoint.save(path, {"counts": torch.zeros(2)}, {"epoch": 3})
+    assert_equal(rank_resumably(Ranking(latent), path, quiet=True), twin_ranks(latent))
