@@ -129,7 +129,7 @@ class Broken(Honest):
         ("flux[:, 0] > 1", "latent", True),
         ("flux[:, 0] > -1", "latent", True),
         ("flux[:, 0] > 1", "latent + self.own", False),  # which the state does not hold
-        ("[]", "latent * np.float32([1, 1e-3]) + np.float32([0, 5e-6]) * self.own", False),
+        ("[]", "latent * np.float32([1, 1e-2]) + np.float32([0, 5e-5]) * self.own", False),
         ("flux[:, 0] > 2 - self.own", "latent", False),
         ("flux[:, 0] > 1 + self.own", "latent", False),
     ],
