@@ -189,8 +189,8 @@ def run(
     cache : str or pathlib.Path, optional
         Folder in which data sets are kept; your cache folder by default.
     force : bool
-        Run again even if the run is finished. A class without a source file, such as one defined
-        in a notebook, is always run again, as changes to it cannot be detected.
+        Run again even if the run is finished. A method or a task without a source file, such as
+        one defined in a notebook, is always run again, as changes to it cannot be detected.
     quiet : bool
         Draw no progress bars.
 
@@ -301,7 +301,7 @@ def run_named(
         overrides={key: getattr(hyperparameters, key) for key in keys},
         given=given(method, task, data),
         declared=Declared(outside_data, pretraining, code_from),
-        force=force or source_file(method_class) is None,
+        force=force or source_file(method_class) is None or loaded.has_unknown_code,
         quiet=quiet,
     )
     if outcome.row.status == "ok" and (outcome.fresh or outcome.folder.lacks_figures()):

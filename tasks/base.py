@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.sources import digest_of_all, is_own, module_file, third_party_digest
 from starbench.tasks.arrays import Floats
 from starbench.tasks.arrays import Labels as Labels
 from starbench.tasks.arrays import Spectra as Spectra
@@ -95,6 +96,8 @@ class Task(ABC):
         Whether the data are kept in a file, which `cached` returns.
     chunk_pairs : int
         Number of pairs that `chunks` yields at once.
+    made_in : str or None
+        Module of the function that made it, if `starbench.tasks.registry.get_task` called one.
     draws_any_split : bool
         Whether `make` draws the stars of any split name from streams that hold the name, so that
         `starbench.tasks.fresh.FreshTest` has stars that nobody has seen.
@@ -104,6 +107,7 @@ class Task(ABC):
     stored: bool = False
     chunk_pairs: int = 625  # 36 MB of flux at 7,214 pixels
     draws_any_split: bool = False
+    made_in: str | None = None
 
     def __init__(self, cache: Path | None = None):
         self._cache = cache
@@ -128,6 +132,34 @@ class Task(ABC):
     def wavelength(self) -> Floats:
         """Wavelength [n_pixels] of each pixel, increasing, in the card's unit and medium."""
         raise NotImplementedError(f"{type(self).__name__} must set `wavelength`.")
+
+    @cached_property
+    def code_sha256(self) -> str | None:
+        """Digest of code that is not starbench's own; None without such code, or without its file.
+
+        An author may change the data and leave version and fingerprint as they were. What was made
+        with a task, such as a run or a stored file, is therefore not used again once its code has
+        changed: that of its classes, of what made it, and of the tasks that it changes.
+        """
+        parts = {part.code_sha256 for part in self._parts()}
+        parts.add(third_party_digest(self._modules()))
+        return digest_of_all(part for part in parts if part is not None)
+
+    @property
+    def has_unknown_code(self) -> bool:
+        """Whether it is defined where no file tells of changes, as in a notebook."""
+        return any(
+            not is_own(module) and module_file(module) is None for module in self._modules()
+        ) or any(part.has_unknown_code for part in self._parts())
+
+    def _modules(self) -> set[str]:
+        """Return the modules of the classes of the task, and of the function that made it."""
+        modules = {kind.__module__ for kind in type(self).__mro__ if issubclass(kind, Task)}
+        return modules | ({self.made_in} if self.made_in else set())
+
+    def _parts(self) -> list["Task"]:
+        """Return the tasks that this one changes."""
+        return [value for value in vars(self).values() if isinstance(value, Task)]
 
     @property
     def name(self) -> str:

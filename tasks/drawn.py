@@ -147,7 +147,13 @@ class DrawnTask(Task):
             elements=self.elements,
             pairs=self.sizes(scale),
             chunk_pairs=self.chunk_pairs,
-            facts={"task": self.name, "version": self.version, "scale": scale, **self.source()},
+            facts={
+                "task": self.name,
+                "version": self.version,
+                "scale": scale,
+                **self.source(),
+                **({} if self.code_sha256 is None else {"code_sha256": self.code_sha256}),
+            },
         )
         return CachedPairs(
             cache_folder(self._cache) / f"{self.name}-{self.version}-{scale}.h5",

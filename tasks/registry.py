@@ -1,5 +1,6 @@
 """Finding tasks: by name, in an installed package, in a file, or in a user's own pairs."""
 
+import inspect
 from pathlib import Path
 
 from starbench.common.paths import user_path
@@ -98,7 +99,11 @@ def get_task(
         raise
     except (Exception, SystemExit) as error:  # third-party code may raise anything
         raise DataError(f"{spec} could not be created: {in_one_line(error)}.") from error
-    return _checked(task, spec)
+    checked = _checked(task, spec)
+    if inspect.isfunction(make):
+        vars(checked)["made_in"] = make.__module__  # a class of others may be frozen
+    checked.code_sha256  # noqa: B018 - is noted now, as the file may be edited while this runs
+    return checked
 
 
 def _checked(task: object, spec: str) -> Task:

@@ -74,6 +74,53 @@ def source_digest(path: Path) -> str:
     return _add_files(hashlib.sha256(own.digest()), neighbours, path.parent)
 
 
+def third_party_digest(modules: Iterable[str]) -> str | None:
+    """Return the SHA-256 of modules that are not starbench's own, and of what belongs to them.
+
+    To a file belong the files beside it that it imports, as in `source_digest`; to a module of a
+    package the modules of the package that it imports, but not all others, so that a change of one
+    plug-in changes no other.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Names of imported modules; those of starbench and those without a file do not count.
+
+    Returns
+    -------
+    str or None
+        None if no module counts.
+    """
+    digests = set()
+    for module in modules:
+        path = module_file(module)
+        if is_own(module) or path is None:
+            continue
+        lone = package_folder(module, path) is None
+        digests.add(source_digest(path) if lone else module_digest(module, module.split(".")[0]))
+    return digest_of_all(digests)
+
+
+def digest_of_all(digests: Iterable[str]) -> str | None:
+    """Return one digest for several in any order: None for none, a single one unchanged."""
+    different = sorted(set(digests))
+    if len(different) < 2:
+        return different[0] if different else None
+    return hashlib.sha256("".join(different).encode()).hexdigest()
+
+
+def is_own(module: str) -> bool:
+    """Return whether a module is starbench's own."""
+    return module.startswith("starbench.")
+
+
+def module_file(module: str) -> Path | None:
+    """Return the file of an imported module; None without one, as in a notebook."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    path = None if file is None else Path(file)
+    return path if path is not None and path.is_file() else None
+
+
 def module_digest(module: str, within: str) -> str:
     """Return the SHA-256 of an imported module and of those of a package that it imports.
 
@@ -97,15 +144,33 @@ def _collect_modules(module: str, within: str, files: dict[str, Path]) -> None:
     if spec is None or spec.origin is None or module in files:
         return
     files[module] = Path(spec.origin)
-    for node in ast.walk(ast.parse(files[module].read_bytes())):
+    for node in _nodes(files[module]):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom) and (parent := _imported_from(node, spec.parent)):
+            names = [parent, *(f"{parent}.{alias.name}" for alias in node.names)]
         for name in names:
-            if name.startswith(f"{within}.") and _is_module(name):
+            if (name == within or name.startswith(f"{within}.")) and _is_module(name):
                 _collect_modules(name, within, files)
+
+
+def _imported_from(node: ast.ImportFrom, package: str | None) -> str | None:
+    """Return the full name of what a module of a package imports names from."""
+    relative = "." * node.level + (node.module or "")
+    try:
+        return importlib.util.resolve_name(relative, package)
+    except ImportError:  # beyond the outermost package
+        return None
+
+
+def _nodes(path: Path) -> Iterator[ast.AST]:
+    """Yield the nodes of a Python file; none of one that cannot be parsed."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    yield from ast.walk(tree)
 
 
 def _is_module(name: str) -> bool:
@@ -149,11 +214,7 @@ def _installed_together(module: str, other: str) -> bool:
 
 def _imported(path: Path) -> Iterator[str]:
     """Yield the first parts of the names that a file imports, inside functions too."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return  # a file that cannot be imported
-    for node in ast.walk(tree):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

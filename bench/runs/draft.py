@@ -65,12 +65,15 @@ class Identity:
         Such as ``"cpu"``. Kinds of device round differently, so a fit cannot change its kind.
     source_sha256 : str or None
         Digest of a third party's code, which may change without a new version number.
+    task_sha256 : str or None
+        The same of the task; see `starbench.tasks.base.Task.code_sha256`.
     """
 
     subject: Subject
     method_class: str
     device_type: str
     source_sha256: str | None
+    task_sha256: str | None = None
 
     @classmethod
     def of(
@@ -101,6 +104,7 @@ class Identity:
             method_class.__qualname__,
             torch.device(device).type,
             None if code is None else code.sha256,
+            task.code_sha256,
         )
 
     def with_seed(self, seed: int) -> "Identity":
@@ -114,11 +118,13 @@ class Identity:
 
     def settings(self) -> dict[str, Any]:
         """Return all values by name, as ``settings.json`` holds them."""
-        return dataclasses.asdict(self.subject) | {
+        settings = dataclasses.asdict(self.subject) | {
             "method_class": self.method_class,
             "device_type": self.device_type,
             "source_sha256": self.source_sha256,
         }
+        # Left out of runs on starbench's own tasks, so that their folders keep their names.
+        return settings | ({} if self.task_sha256 is None else {"task_sha256": self.task_sha256})
 
     @property
     def digest(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.common.paths import short_path, user_path
-from starbench.common.sources import code_digest, module_digest, package_folder
+from starbench.common.sources import code_digest, is_own, module_digest, package_folder
 from starbench.methods.base import Method
 from starbench.methods.registry import PLUGINS
 
@@ -57,7 +57,7 @@ def source_file(method_class: type[Method]) -> Path | None:
 
 def method_code(method_class: type[Method]) -> Code | None:
     """Return the code of a method; None for starbench's own and for one without a file."""
-    if method_class.__module__.startswith("starbench."):
+    if is_own(method_class.__module__):
         return None
     source = source_file(method_class)
     if source is None:
@@ -74,7 +74,7 @@ def source_sha256(method_class: type[Method]) -> str | None:
     source = source_file(method_class)
     if source is None:
         return None
-    if method_class.__module__.startswith("starbench."):
+    if is_own(method_class.__module__):
         return module_digest(method_class.__module__, within="starbench.methods")
     return code_digest(method_class.__module__, source)
 
@@ -99,9 +99,7 @@ def given(
 def _name(method_class: type[Method]) -> str:
     """Return what names a class on the command line."""
     source = source_file(method_class)
-    if method_class.__module__.startswith("starbench.") or PLUGINS.package_of(
-        method_class.name, method_class
-    ):
+    if is_own(method_class.__module__) or PLUGINS.package_of(method_class.name, method_class):
         return method_class.name
     if source is None or package_folder(method_class.__module__, source) is not None:
         return f"METHOD.py:{method_class.__qualname__}"  # what its author would save it as

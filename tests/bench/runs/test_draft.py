@@ -40,6 +40,7 @@ def test_the_digest_of_an_identity_never_changes():
     [
         {"device_type": "cuda"},
         {"source_sha256": "0" * 64},
+        {"task_sha256": "0" * 64},
         {"subject": dataclasses.replace(SUBJECT, seed=4)},
         {"subject": dataclasses.replace(SUBJECT, hyperparameters={"latent": 21})},
         {"subject": dataclasses.replace(SUBJECT, data_fingerprint="abc124-tiny")},
