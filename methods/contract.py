@@ -27,6 +27,7 @@ from starbench.methods.base import (
     required,
     unmasked_mean,
 )
+from starbench.results.reported import ReportError, check_names, count_of, is_bounded
 from starbench.tasks.forward import ForwardModel
 
 # Rounding may change latents with the batch, because matrix products sum in another order.
@@ -56,14 +57,17 @@ class _InterruptAfter(Silent):
 
 
 class _Record(Silent):
-    """A monitor that keeps the number of epochs and the names of the last watched values."""
+    """A monitor that keeps what the method reports."""
 
     def __init__(self) -> None:
-        self.epochs = 0
-        self.watched: set[str] = set()
+        self.started: list[object] = []  # numbers of epochs
+        self.reported: list[tuple[int, dict[str, float]]] = []  # epochs and their values
+
+    def start(self, method: Method, epochs: int) -> None:
+        self.started.append(epochs)
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
-        self.epochs, self.watched = epoch, set(values)
+        self.reported.append((epoch, dict(values)))
 
 
 @dataclass
@@ -111,6 +115,14 @@ class Subject:
         fitted = self.new()
         fitted.fit(self.train, self.validation, Silent())
         return fitted
+
+    @cached_property
+    def recorded(self) -> tuple[Method, _Record]:
+        """Another fitted instance, and what it reported."""
+        record = _Record()
+        fitted = self.new()
+        fitted.fit(self.train, self.validation, record)
+        return fitted, record
 
     def encode(self, fitted: Method, rows: Any = slice(None)) -> np.ndarray:
         """Encode some of the held-out spectra."""
@@ -286,12 +298,11 @@ def decode_is_consistent(subject: Subject, fitted: Method) -> None:
 
 def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
     """Check that a fit interrupted midway and continued ends like an uninterrupted one."""
-    record = _Record()
-    uninterrupted = subject.new()
-    uninterrupted.fit(subject.train, subject.validation, record)
-    if record.epochs < 2:
+    uninterrupted, record = subject.recorded
+    epochs = record.reported[-1][0] if record.reported else 0
+    if epochs < 2:
         return  # nothing to interrupt
-    interrupt = _InterruptAfter(record.epochs // 2)
+    interrupt = _InterruptAfter(epochs // 2)
     with contextlib.suppress(_Interrupted):
         subject.new().fit(subject.train, subject.validation, interrupt)
     resumed = subject.new()
@@ -302,15 +313,29 @@ def interrupted_fit_resumes(subject: Subject, fitted: Method) -> None:
     _require_close(latent, subject.encode(resumed), spread(latent), message)
 
 
+def rows_can_hold_what_is_reported(subject: Subject, fitted: Method) -> None:
+    """Check the number of parameters, and the epochs and values that fit reports."""
+    count_of(fitted.n_parameters, "n_parameters")
+    _, record = subject.recorded
+    for epochs in record.started:
+        count_of(epochs, "the number of epochs that fit starts with")
+    done = 0
+    for epoch, values in record.reported:
+        done = count_of(epoch, "the epoch that fit reports", done + 1)
+        check_names(values)
+        for name, value in values.items():
+            _require(is_bounded(value, name), f"fit reports that {name} is {value}")
+
+
 def diagnostics_are_reported(subject: Subject, fitted: Method) -> None:
     """Check that fit reports the quantities that the method's diagnostics name."""
     declared = {diagnostic.name for diagnostic in fitted.diagnostics}
     declared |= {diagnostic.reference for diagnostic in fitted.diagnostics if diagnostic.reference}
     if not declared:
         return
-    record = _Record()
-    subject.new().fit(subject.train, subject.validation, record)
-    missing = ", ".join(sorted(declared - record.watched))
+    _, record = subject.recorded
+    watched = set(record.reported[-1][1]) if record.reported else set()
+    missing = ", ".join(sorted(declared - watched))
     _require(not missing, f"fit must report the declared diagnostics to monitor.epoch: {missing}")
 
 
@@ -356,6 +381,7 @@ def clauses() -> tuple[Callable[[Subject, Method], None], ...]:
         encode_ignores_batch_and_order,
         fit_and_encode_do_not_change_their_input,
         decode_is_consistent,
+        rows_can_hold_what_is_reported,
         interrupted_fit_resumes,
         diagnostics_are_reported,
         masked_pixels_carry_no_weight,
@@ -378,6 +404,7 @@ def check_method(subject: Subject) -> Iterator[tuple[str, str | None]]:
         try:
             clause(subject, fitted)
         except (Exception, SystemExit) as error:
-            yield clause.__name__, str(error) if isinstance(error, Breach) else repr(error)
+            known = isinstance(error, Breach | ReportError)
+            yield clause.__name__, str(error) if known else repr(error)
         else:
             yield clause.__name__, None

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from starbench.common.plugins import Plugins
 from starbench.common.settings import split_settings
-from starbench.methods.base import LABEL_ACCESS, Method, OracleControl, SettingError
+from starbench.methods.base import LABEL_ACCESS, Diagnostic, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
 from starbench.tasks.base import Task
 
@@ -112,6 +112,15 @@ def _checked(candidate: Any, spec: str) -> type[Method]:
         )
     if candidate.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
+    diagnostics = candidate.diagnostics
+    if not (
+        isinstance(diagnostics, tuple | list)
+        and all(isinstance(diagnostic, Diagnostic) for diagnostic in diagnostics)
+    ):
+        raise SettingError(
+            f"The class attribute 'diagnostics' of {spec} must be a tuple of "
+            "starbench.methods.base.Diagnostic."
+        )
     if type(candidate.takes_errors) is not bool:
         raise SettingError(f"The class attribute 'takes_errors' of {spec} must be True or False.")
     encode = candidate.encode_stars if issubclass(candidate, OracleControl) else candidate.encode

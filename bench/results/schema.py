@@ -31,6 +31,7 @@ from pydantic import (
 from starbench.common.files import atomic_path
 from starbench.metrics import SHARES, metric
 from starbench.results.ranks import check_file_size
+from starbench.results.reported import LARGEST
 from starbench.results.text import (
     RowError,
     json_kind,
@@ -80,7 +81,7 @@ def _no_parent(text: str) -> str:
 
 def _bounded(value: float) -> float:
     """Refuse numbers whose squares or sums would overflow in aggregates of rows."""
-    if not abs(value) <= 1e150:
+    if not abs(value) <= LARGEST:
         raise ValueError(f"should lie between -1e150 and 1e150, not be {value:g}")
     return value
 

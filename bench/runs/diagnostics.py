@@ -44,17 +44,21 @@ def summary(epoch: Mapping[str, float], diagnostics: Sequence[Diagnostic]) -> st
     return ", ".join(parts)
 
 
-def recorded_diagnostics(
-    epoch: Mapping[str, float], diagnostics: Sequence[Diagnostic]
-) -> dict[str, float]:
-    """Return the values of the diagnostics, and of their references, that an epoch reported."""
-    names = [
+def recorded_names(diagnostics: Sequence[Diagnostic]) -> list[str]:
+    """Return the names of the diagnostics and of their references."""
+    return [
         name
         for diagnostic in diagnostics
         for name in (diagnostic.name, diagnostic.reference)
         if name is not None
     ]
-    return {name: epoch[name] for name in names if name in epoch}
+
+
+def recorded_diagnostics(
+    epoch: Mapping[str, float], diagnostics: Sequence[Diagnostic]
+) -> dict[str, float]:
+    """Return the values of the diagnostics, and of their references, that an epoch reported."""
+    return {name: epoch[name] for name in recorded_names(diagnostics) if name in epoch}
 
 
 def remark(epoch: Mapping[str, float], diagnostics: Sequence[Diagnostic]) -> str | None:

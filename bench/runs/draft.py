@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -219,8 +219,8 @@ class RowDraft:
     given: Given = field(default_factory=Given)
     declared: Declared = field(default_factory=Declared)
 
-    def check(self, whose: str) -> None:
-        """Check before the run that a row with these facts is valid.
+    def check(self, whose: str, diagnostics: Iterable[str] = ()) -> None:
+        """Check before the run that a row with these facts, and diagnostics, is valid.
 
         Raises
         ------
@@ -228,7 +228,8 @@ class RowDraft:
             The sentence begins with `whose`.
         """
         try:
-            self.row(Result("failed", "not finished"), whose)
+            values = dict.fromkeys(diagnostics, 0.0)
+            self.row(Result("failed", "not finished", diagnostics=values), whose)
         except RowError as error:
             raise SettingError(f"{error}.") from None
 

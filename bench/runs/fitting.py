@@ -36,6 +36,7 @@ from starbench.methods.base import Diverged, Method
 from starbench.metrics import TwinRanks
 from starbench.metrics.bootstrap import group_means
 from starbench.results.history import MEASURE, Epoch, read_history, write_history
+from starbench.results.reported import check_names, count_of, is_bounded
 from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
 from starbench.runs.load import MachineLoad
@@ -115,6 +116,21 @@ def selection_stars(group: np.ndarray) -> np.ndarray:
     return np.flatnonzero(chosen)
 
 
+def check_parameters(method: Method) -> None:
+    """Refuse a number of parameters that no row can hold, if it is known yet.
+
+    Raises
+    ------
+    ReportError
+    """
+    try:
+        n_parameters = method.n_parameters
+    except Exception:  # some methods have no parameters before the end of the fit
+        return
+    if n_parameters is not None:
+        count_of(n_parameters, "n_parameters")
+
+
 class Fit:
     """The monitor of one fit, which writes its files.
 
@@ -179,8 +195,14 @@ class Fit:
         self._unwritten: tuple[dict[str, torch.Tensor], dict[str, Any]] | None = None
 
     def start(self, method: Method, epochs: int) -> None:
-        """Begin, or continue, the progress bar."""
-        self.epochs = epochs
+        """Begin, or continue, the progress bar.
+
+        Raises
+        ------
+        ReportError
+            If the number of epochs is none.
+        """
+        self.epochs = epochs = count_of(epochs, "the number of epochs that fit starts with")
         if self._bar is not None:
             self._bar.close()
         self._bar = bar(
@@ -194,7 +216,9 @@ class Fit:
         Raises
         ------
         Diverged
-            If a value is not finite.
+            If a value is not finite, or larger than a row can hold.
+        ReportError
+            If no row can hold what the method reports; at the first epoch, not after the fit.
         Terminated
             If a signal asks the process to end.
         """
@@ -202,9 +226,13 @@ class Fit:
             self._record(method, epoch, values)
 
     def _record(self, method: Method, epoch: int, values: dict[str, float]) -> None:
+        epoch = count_of(epoch, "the epoch that fit reports", self.epoch_done + 1)
+        check_names(values)
         for name, value in values.items():
-            if not math.isfinite(value):
+            if not is_bounded(value, name):
                 raise Diverged(f"{name} became {value} in epoch {epoch}")
+        if not self.history:
+            check_parameters(method)
         self.epoch_done = epoch
         self._load.count()
         row: Epoch = {"epoch": epoch, **{name: float(value) for name, value in values.items()}}
@@ -237,8 +265,11 @@ class Fit:
         ------
         Diverged
             If the method says so, or reports a value that is not finite.
+        ReportError
+            If no row can hold what the method reports.
         """
         method = self._resumed(make)
+        check_parameters(method)
         if not self.finished:
             try:
                 self._finish(method, train)

@@ -47,9 +47,10 @@ from starbench.methods.registry import make_method
 from starbench.metrics import ordered_pairs
 from starbench.results.example import Example, write_example
 from starbench.results.ranks import Ranks, ranks_digest, write_ranks
+from starbench.results.reported import ReportError, count_of
 from starbench.results.schema import Row, parse_row, read_row, row_text, write_row
 from starbench.results.text import RowError
-from starbench.runs.diagnostics import recorded_diagnostics, remark
+from starbench.runs.diagnostics import recorded_diagnostics, recorded_names, remark
 from starbench.runs.draft import (
     MESSAGE_LENGTH,
     Identity,
@@ -175,7 +176,10 @@ def run(
             given=given or Given(),
             declared=declared,
         )
-        draft.check(f"{method_class.__module__}.{method_class.__qualname__}")
+        draft.check(
+            f"{method_class.__module__}.{method_class.__qualname__}",
+            recorded_names(method_class.diagnostics),
+        )
         write_json(folder.settings, identity.settings())
         job = _Job(
             task, method_class, hyperparameters, seed, scale, device, quiet, folder,
@@ -279,6 +283,7 @@ class _Job:
         self, method: Method, train: SplitView, validation: SplitView, fit: Fit
     ) -> Result:
         """Score validation and test, and write the files that stay with the run."""
+        n_parameters = count_of(method.n_parameters, "n_parameters")
         sizes = self.task.sizes(self.scale)
         decoded = 2 if method.has_decoder else 1
         probed = self.task.probed_split
@@ -312,14 +317,14 @@ class _Job:
         selected = next((row for row in fit.history if row["epoch"] == fit.best_epoch), {})
         return Result(
             "ok",
-            remark(selected, method.diagnostics),
+            _remark(selected, method),
             on_test.estimates,
             estimates,
             recorded_diagnostics(selected, method.diagnostics),
             ranks_digest(on_test.ranks.rank),
             epoch=fit.best_epoch or None,
             epochs=fit.epoch_done,
-            n_parameters=method.n_parameters,
+            n_parameters=n_parameters,
             state_sha256=checkpoint.state_sha256(checkpoint.load(self.folder.best)[0]),
             looks_before=looks_before,
         )
@@ -453,14 +458,25 @@ def _declared_anew(row: Row, declared: Declared, folder: RunFolder) -> Row:
     return again
 
 
+def _remark(epoch: Mapping[str, float], method: Method) -> str | None:
+    """Return the remark on an epoch's diagnostics, in whose words a method may have any text."""
+    said = remark(epoch, method.diagnostics)
+    return None if said is None else _printable(said)
+
+
+def _printable(text: str) -> str:
+    """Return a text as one line that the message of a row can hold."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return one_line(shown)[:MESSAGE_LENGTH]
+
+
 def _one_line(error: BaseException, method_class: type[Method]) -> str:
     """Return an error as one printable line; an unexpected one with the method's line and its own.
 
     The error of a library says little without the line of the method that called it.
     """
-    text = "".join(character if character.isprintable() else " " for character in str(error))
-    text = one_line(text)[:MESSAGE_LENGTH]
-    if isinstance(error, Diverged | OutputError):
+    text = _printable(str(error))
+    if isinstance(error, Diverged | OutputError | ReportError):
         return text or type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     source = source_file(method_class)

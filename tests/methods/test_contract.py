@@ -165,6 +165,19 @@ class BatchDependentErrors(Projection):
         return (np.where(weight > 0, flux - 1, 0) * (weight / weight.max())) @ self.matrix
 
 
+class FractionOfParameters(Projection):
+    @property
+    def n_parameters(self):
+        return self.matrix.size / 2
+
+
+class CountsFromZero(Projection):
+    def fit(self, train, validation, monitor):
+        super().fit(train, validation, monitor)
+        monitor.start(self, 1)
+        monitor.epoch(self, 0, {"loss": 0.0})
+
+
 class WrongType(Projection):
     def encode(self, flux, nuisance):
         return super().encode(flux, nuisance).astype(np.float64)
@@ -187,6 +200,8 @@ def test_the_simplest_method_keeps_the_contract():
         (Unseeded, "same_seed_gives_same_latents"),
         (ForgetsProgress, "interrupted_fit_resumes"),
         (WrongType, "latents_have_shape_and_type"),
+        (FractionOfParameters, "rows_can_hold_what_is_reported"),
+        (CountsFromZero, "rows_can_hold_what_is_reported"),
         (SilentDiagnostic, "diagnostics_are_reported"),
         (WeighsMaskedPixels, "masked_pixels_carry_no_weight"),
         (BatchDependentErrors, "clauses_hold_with_errors"),
