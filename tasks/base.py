@@ -152,6 +152,19 @@ class Task(ABC):
             not is_own(module) and module_file(module) is None for module in self._modules()
         ) or any(part.has_unknown_code for part in self._parts())
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the task, and all that it changes, is starbench's own."""
+        return all(is_own(module) for module in self._modules()) and all(
+            part.is_own for part in self._parts()
+        )
+
+    @property
+    def files(self) -> set[Path]:
+        """The files of its classes and of what made it, and those of the tasks that it changes."""
+        files = {file for module in self._modules() if (file := module_file(module)) is not None}
+        return files.union(*(part.files for part in self._parts()))
+
     def _modules(self) -> set[str]:
         """Return the modules of the classes of the task, and of the function that made it."""
         modules = {kind.__module__ for kind in type(self).__mro__ if issubclass(kind, Task)}

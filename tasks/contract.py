@@ -5,7 +5,7 @@ applies them to every registered task, and ``starbench check --task`` to any tas
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from starbench.tasks.forward import parameters_of
 SAMPLE = 128  # pairs of each split that the clauses examine
 # A stored spectrum may have been made on another machine, whose sums differ in the last bits.
 _ROUNDING = 1e-4
+_REAL = "fiu"  # kinds of dtypes of real numbers
 _FORWARD_PAIRS = 4  # whose spectra are made by the forward model too
 _FIELDS = ("flux", "nuisance", "noiseless_flux", *OPTIONAL_FIELDS)
 
@@ -79,11 +80,19 @@ def _equal(first: Labels | None, second: Labels | None) -> bool:
 
 def wavelength_increases(subject: Subject) -> None:
     """Check that there is one wavelength for each pixel, in increasing order."""
-    wavelength = subject.task.wavelength
+    require_wavelength(subject.task)
+
+
+def require_wavelength(task: Task, *, exact: bool = True) -> None:
+    """Raise a `Breach` if wavelengths are no array, not finite, or do not increase.
+
+    Where they need not be exactly float64, a run converts them.
+    """
+    wavelength = task.wavelength
     _require(
         isinstance(wavelength, np.ndarray)
         and wavelength.ndim == 1
-        and wavelength.dtype == np.float64,
+        and (wavelength.dtype == np.float64 or (not exact and wavelength.dtype.kind in _REAL)),
         "wavelength must be a one-dimensional numpy array of float64",
     )
     _require(
@@ -95,11 +104,16 @@ def wavelength_increases(subject: Subject) -> None:
 def pairs_can_be_made(subject: Subject) -> None:
     """Check that `make` returns pairs."""
     for split, pairs in subject.made.items():
-        arrays = [getattr(pairs, field, None) for field in _FIELDS if field not in OPTIONAL_FIELDS]
-        _require(
-            isinstance(pairs, Split) and all(isinstance(array, np.ndarray) for array in arrays),
-            f"make must return a starbench.tasks.base.Split of numpy arrays for {split}",
-        )
+        require_split(pairs, split)
+
+
+def require_split(pairs: object, split: str) -> None:
+    """Raise a `Breach` if pairs are no `Split` of arrays."""
+    arrays = [getattr(pairs, field, None) for field in _FIELDS if field not in OPTIONAL_FIELDS]
+    _require(
+        isinstance(pairs, Split) and all(isinstance(array, np.ndarray) for array in arrays),
+        f"make must return a starbench.tasks.base.Split of numpy arrays for {split}",
+    )
 
 
 def nuisances_have_units(subject: Subject) -> None:
@@ -113,61 +127,84 @@ def nuisances_have_units(subject: Subject) -> None:
 def chunks_cover_each_split(subject: Subject) -> None:
     """Check that chunks come in order and hold as many pairs as the card says."""
     for split, n_pairs in subject.sizes.items():
-        done = 0
-        for rows, piece in subject.task.chunks(split, subject.scale):
-            _require(
-                rows.start == done and rows.stop - rows.start == len(piece) > 0,
-                f"chunks of {split} must be consecutive ranges of as many pairs as they yield",
-            )
-            done = rows.stop
-        _require(done == n_pairs, f"chunks of {split} hold {done} pairs, the card says {n_pairs}")
+        for _ in covering(subject.task.chunks(split, subject.scale), split, n_pairs):
+            pass
+
+
+def covering(
+    chunks: Iterable[tuple[slice, Split]], split: str, n_pairs: int
+) -> Iterator[tuple[slice, Split]]:
+    """Yield chunks; raise a `Breach` where they are not consecutive, and if they are too few."""
+    done = 0
+    for rows, piece in chunks:
+        require_split(piece, split)
+        _require(
+            rows.start == done and rows.stop - rows.start == len(piece) > 0,
+            f"chunks of {split} must be consecutive ranges of as many pairs as they yield",
+        )
+        done = rows.stop
+        _require(done <= n_pairs, f"chunks of {split} hold {done} pairs, the card says {n_pairs}")
+        yield rows, piece
+    _require(done == n_pairs, f"chunks of {split} hold {done} pairs, the card says {n_pairs}")
 
 
 def arrays_have_shape_and_type(subject: Subject) -> None:
     """Check that all arrays are float32 and have the shapes that the card asks for."""
-    task = subject.task
     for split, pairs in subject.made.items():
-        n, each = min(SAMPLE, subject.sizes[split]), task.card.spectra_each(split)
-        shapes = {
-            "flux": (n, each, len(task.wavelength)),
-            "noiseless_flux": (n, each, len(task.wavelength)),
-            "nuisance": (n, each, len(task.nuisance_names)),
-            "composition": (n, len(task.elements)),
-            "unseen": (n, each, len(task.card.unseen_names)),
-            "error": (n, each, len(task.wavelength)),
-            "nuisance_error": (n, each, len(task.nuisance_names)),
-        }
-        for field, shape in shapes.items():
-            values = getattr(pairs, field)
-            if values is None and (field != "unseen" or not shape[-1]) and field in OPTIONAL_FIELDS:
-                continue
-            _require(
-                isinstance(values, np.ndarray)
-                and values.shape == shape
-                and values.dtype == np.float32,
-                f"{field} of {split} must be float32 {shape}, not "
-                f"{getattr(values, 'dtype', type(values))} {getattr(values, 'shape', '')}",
-            )
+        require_arrays(subject.task, pairs, split, min(SAMPLE, subject.sizes[split]))
+
+
+def require_arrays(task: Task, pairs: Split, split: str, n: int, *, exact: bool = True) -> None:
+    """Raise a `Breach` if an array of n pairs is not float32, or of another shape.
+
+    Where they need not be exactly float32, a run converts them.
+    """
+    each = task.card.spectra_each(split)
+    shapes = {
+        "flux": (n, each, len(task.wavelength)),
+        "noiseless_flux": (n, each, len(task.wavelength)),
+        "nuisance": (n, each, len(task.nuisance_names)),
+        "composition": (n, len(task.elements)),
+        "unseen": (n, each, len(task.card.unseen_names)),
+        "error": (n, each, len(task.wavelength)),
+        "nuisance_error": (n, each, len(task.nuisance_names)),
+    }
+    for field, shape in shapes.items():
+        values = getattr(pairs, field)
+        if values is None and (field != "unseen" or not shape[-1]) and field in OPTIONAL_FIELDS:
+            continue
+        _require(
+            isinstance(values, np.ndarray)
+            and values.shape == shape
+            and (values.dtype == np.float32 or (not exact and values.dtype.kind in _REAL)),
+            f"{field} of {split} must be float32 {shape}, not "
+            f"{getattr(values, 'dtype', type(values))} {getattr(values, 'shape', '')}",
+        )
 
 
 def values_are_finite(subject: Subject) -> None:
     """Check that no value is NaN or infinite."""
     for split, pairs in subject.made.items():
-        for field in _FIELDS:
-            values = getattr(pairs, field)
-            if values is None:
-                continue
-            if field == "error":
-                _require(
-                    bool((values > 0).all()) and bool(np.isfinite(values).any(axis=-1).all()),
-                    f"error of {split} must be above 0, and infinite in the masked pixels alone",
-                )
-                _require(
-                    bool((pairs.flux[np.isinf(values)] == 1).all()),
-                    f"flux of {split} must be 1 where its error is infinite",
-                )
-                continue
-            _require(bool(np.isfinite(values).all()), f"{field} of {split} holds NaN or infinity")
+        require_finite(pairs, split)
+
+
+def require_finite(pairs: Split, split: str) -> None:
+    """Raise a `Breach` if a value is NaN or infinite, but for errors of masked pixels."""
+    for field in _FIELDS:
+        values = getattr(pairs, field)
+        if values is None:
+            continue
+        if field == "error":
+            _require(
+                bool((values > 0).all()) and bool(np.isfinite(values).any(axis=-1).all()),
+                f"error of {split} must be above 0, and infinite in the masked pixels alone",
+            )
+            _require(
+                bool((pairs.flux[np.isinf(values)] == 1).all()),
+                f"flux of {split} must be 1 where its error is infinite",
+            )
+            continue
+        _require(bool(np.isfinite(values).all()), f"{field} of {split} holds NaN or infinity")
 
 
 def flux_is_normalised(subject: Subject) -> None:
@@ -208,19 +245,11 @@ def twins_differ_in_nuisance(subject: Subject) -> None:
 def siblings_share_their_composition(subject: Subject) -> None:
     """Check the sibling groups of a survey's stars, and that siblings have one composition."""
     for split, pairs in subject.made.items():
+        require_group(subject.task, pairs, split)
         groups = subject.task.groups(split, subject.scale)
-        if not subject.task.card.survey or subject.task.card.spectra_each(split) == 2:
-            _require(
-                pairs.group is None and groups is None,
-                f"group of {split} must be None: only stars of a survey are in groups",
-            )
+        if pairs.group is None:
+            _require(groups is None, f"groups must return None for {split}, which has none")
             continue
-        _require(
-            isinstance(pairs.group, np.ndarray)
-            and pairs.group.dtype == np.int64
-            and pairs.group.shape == (len(pairs),),
-            f"group of {split} must be int64 [n_stars] in a survey",
-        )
         _require(
             groups is not None
             and pairs.group is not None
@@ -234,6 +263,22 @@ def siblings_share_their_composition(subject: Subject) -> None:
                 np.array_equal(pairs.composition, pairs.composition[first][of_group]),
                 f"stars of {split} in one group must have one composition",
             )
+
+
+def require_group(task: Task, pairs: Split, split: str) -> None:
+    """Raise a `Breach` if stars of a survey are in no groups, or others are."""
+    if not task.card.survey or task.card.spectra_each(split) == 2:
+        _require(
+            pairs.group is None,
+            f"group of {split} must be None: only stars of a survey are in groups",
+        )
+        return
+    _require(
+        isinstance(pairs.group, np.ndarray)
+        and pairs.group.dtype == np.int64
+        and pairs.group.shape == (len(pairs),),
+        f"group of {split} must be int64 [n_stars] in a survey",
+    )
 
 
 def pairs_are_the_same_in_any_range(subject: Subject) -> None:

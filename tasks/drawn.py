@@ -12,6 +12,7 @@ import numpy as np
 from starbench.common.parallel import map_ahead, one_thread
 from starbench.common.threads import default_threads
 from starbench.tasks.base import PAIRS, SPLITS, STARS, ChunkId, Labels, Spectra, Split, Task
+from starbench.tasks.errors import TaskFault
 from starbench.tasks.storage.cache import CachedPairs, cache_folder
 from starbench.tasks.storage.chunks import Damaged, Header
 
@@ -85,6 +86,9 @@ class DrawnTask(Task):
         """Make any range of pairs, each the same to the last bit whatever the range."""
         first, each = start - start % BLOCK_PAIRS, self.card.spectra_each(split)
         nuisance, composition = self.labels(split, first, stop + -stop % BLOCK_PAIRS)
+        n = stop + -stop % BLOCK_PAIRS - first
+        self._require_shape("labels", nuisance, (n, each, len(self.nuisance_names)))
+        self._require_shape("labels", composition, (n, len(self.elements)))
         flux = np.empty((stop - start, each, len(self.wavelength)), np.float32)
         for block in range(first, stop, BLOCK_PAIRS):
             rows = slice(block - first, block - first + BLOCK_PAIRS)
@@ -92,6 +96,7 @@ class DrawnTask(Task):
                 nuisance[rows].reshape(each * BLOCK_PAIRS, -1),
                 np.repeat(composition[rows], each, axis=0),
             )
+            self._require_shape("spectra", made, (each * BLOCK_PAIRS, len(self.wavelength)))
             low, high = max(block, start), min(block + BLOCK_PAIRS, stop)
             flux[low - start : high - start] = made.reshape(BLOCK_PAIRS, each, -1)[
                 low - block : high - block
@@ -103,6 +108,14 @@ class DrawnTask(Task):
             composition[asked].astype(np.float32),
             noiseless_flux=flux,
         )
+
+    def _require_shape(self, function: str, array: Labels, shape: tuple[int, ...]) -> None:
+        """Refuse an array of another shape, which NumPy may broadcast or refuse without a name."""
+        if np.shape(array) != shape:
+            raise TaskFault(
+                f"Task {self.name}: {function} must return {list(shape)} where it returns "
+                f"{list(np.shape(array))}; correct it."
+            )
 
     @cached_property
     def _fingerprints(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The error of data that cannot be used."""
+"""The errors of data that cannot be used, and of the code that makes them."""
 
 from starbench.common.text import escaped
 
@@ -14,3 +14,7 @@ class DataError(ValueError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(escaped(sentence))
+
+
+class TaskFault(DataError):
+    """Fault of the code of a task that is not starbench's own: one sentence that names the task."""

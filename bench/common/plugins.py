@@ -5,7 +5,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -168,6 +169,28 @@ def _module_name(path: Path) -> str:
 
 def _package(point: EntryPoint) -> str:
     return f"package {point.dist.name}" if point.dist else "a package without a name"
+
+
+def place_of(error: BaseException, files: Collection[Path]) -> str:
+    """Return where third-party code raised an error: its own line, and the line of what it called.
+
+    The error of a library says little without the line that called it.
+
+    Parameters
+    ----------
+    error : BaseException
+    files : collection of pathlib.Path
+        Of that code.
+
+    Returns
+    -------
+    str
+        Such as ``"my_method.py:12, raised at linalg.py:90"``.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename) in files]
+    shown = own[-1:] if own[-1:] == frames[-1:] else [*own[-1:], frames[-1]]
+    return ", raised at ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
 
 
 def in_one_line(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from starbench.evaluation.siblings import sibling_decoder, sibling_errors
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
+from starbench.tasks.faults import read_noiseless_flux
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _errors(
     advance: Callable[[int], object] | None,
 ) -> Errors:
     """Return the errors of reconstructions, of pairs or of the siblings of a survey."""
-    flux, n_pixels = task.noiseless_flux(split, scale), len(task.wavelength)
+    flux, n_pixels = read_noiseless_flux(task, split, scale), len(task.wavelength)
     if labels.group is not None:
         decode = sibling_decoder(method, latent[:, 0], labels.nuisance[:, 0], n_pixels)
         return sibling_errors(flux, labels.group, decode, advance)

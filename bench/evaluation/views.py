@@ -16,6 +16,7 @@ from starbench.common.progress import stage
 from starbench.methods.base import Method, View, unmasked_mean
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.faults import read_chunks
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.streams import inverse, permutation
 
@@ -215,7 +216,7 @@ def _read(
     flux, error = _empty(*shape, task.cache), None
     known = {"nuisance": np.empty((n_pairs, each, len(task.nuisance_names)), np.float32)}
     with stage(f"read {split}", total=n_pairs, unit="pair") as read:
-        for pairs, piece in task.chunks(split, scale):
+        for pairs, piece in read_chunks(task, split, scale):
             _scatter(piece.flux, rows_of_pair[pairs], flux)
             if piece.error is not None:
                 if error is None:

@@ -20,6 +20,7 @@ import torch
 from starbench.common import checkpoint
 from starbench.common.files import write_hdf5, write_json
 from starbench.common.hdf5_guards import OpenElsewhere
+from starbench.common.plugins import place_of
 from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError
@@ -66,6 +67,7 @@ from starbench.runs.origin import Declared, Given, method_code, source_file, sou
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
+from starbench.tasks.faults import check_beginning, named_faults
 
 FILLING = "mean training spectrum"
 """What masked pixels hold for a method that takes no errors."""
@@ -149,10 +151,11 @@ def run(
     device = resolved_device(device)
     threads = configure_torch(seed, threads)
     began = time.perf_counter()
-    task.prepare(scale, progress=not quiet)
-    identity = Identity.of(
-        task, method_class, hyperparameters, scale=scale, seed=seed, device=device
-    )
+    with named_faults(task):
+        task.prepare(scale, progress=not quiet)
+        identity = Identity.of(
+            task, method_class, hyperparameters, scale=scale, seed=seed, device=device
+        )
     declared = (declared or Declared()).of_method(method_class)
     folder = RunFolder(identity.folder(Path(out)))
 
@@ -180,6 +183,7 @@ def run(
             f"{method_class.__module__}.{method_class.__qualname__}",
             recorded_names(method_class.diagnostics),
         )
+        check_beginning(task, scale, "test")  # the other splits are read before the fit
         write_json(folder.settings, identity.settings())
         job = _Job(
             task, method_class, hyperparameters, seed, scale, device, quiet, folder,
@@ -366,7 +370,8 @@ class _Job:
             decode = sibling_decoder(method, latent[:, 0], nuisance[:, 0], n_pixels)
             at = np.array([star, star])
             plain, swapped = decode(np.array([star, twin[0]]), at)
-        observed = self.task.make("test", star, star + 1)
+        with named_faults(self.task):
+            observed = self.task.make("test", star, star + 1)
         truth = observed.noiseless_flux[0, half]
         if observed.error is not None:
             truth = np.where(np.isfinite(observed.error[0, half]), truth, np.nan)
@@ -471,17 +476,11 @@ def _printable(text: str) -> str:
 
 
 def _one_line(error: BaseException, method_class: type[Method]) -> str:
-    """Return an error as one printable line; an unexpected one with the method's line and its own.
-
-    The error of a library says little without the line of the method that called it.
-    """
+    """Return an error as one printable line; an unexpected one with the place that raised it."""
     text = _printable(str(error))
     if isinstance(error, Diverged | OutputError | ReportError):
         return text or type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
     source = source_file(method_class)
-    own = [frame for frame in frames if Path(frame.filename) == source]
-    shown = own[-1:] if own[-1:] == frames[-1:] else [*own[-1:], frames[-1]]
-    place = ", raised at ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in shown)
+    place = place_of(error, () if source is None else (source,))
     name = type(error).__name__
     return f"{name}: {text} ({place})" if text else f"{name} ({place})"
