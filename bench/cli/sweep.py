@@ -253,7 +253,10 @@ def _work(
     from starbench.sweeps.locate import command_of
     from starbench.sweeps.work import work_off
 
-    commands = [command_of(run, options) for run in runs]
+    for located in runs:
+        if located.fault is not None:
+            click.echo(f"{located.run} is not started: {located.fault}", err=True)
+    commands = [command_of(located, options) for located in runs if located.fault is None]
     left = [command for command in commands if command.code_without_start() != 0]
     if not left:
         return True

@@ -48,14 +48,14 @@ def _seed(name: str) -> int:
 def summary_table(runs: Iterable[LocatedRun]) -> str:
     """Return a table of the main metrics, one line per run."""
     lines = []
-    for run, folder in runs:
-        row = row_of(folder)
+    for located in runs:
+        run, row = located.run, row_of(located.folder)
         line = {
             "method": run.method if row is None else row.method,
             "task": run.data or run.task if row is None else row.task,
             "settings": " ".join(run.settings) or run.preset or "defaults",
             "seed": run.seed,
-            "status": state_of(folder).value,
+            "status": _state_of(located).value,
         }
         for name, form in _COLUMNS.items():
             estimate = None if row is None else row.metrics.get(name)
@@ -68,9 +68,14 @@ def summary_table(runs: Iterable[LocatedRun]) -> str:
 def faults_table(runs: Iterable[LocatedRun], faulty: Collection[State] = FAULTY) -> str:
     """Return a table of the runs in faulty states, and why; empty without any."""
     lines = [
-        {"run": str(run), "status": state.value, "why": reason_of(folder), "folder": folder.path}
-        for run, folder in runs
-        if (state := state_of(folder)) in faulty
+        {
+            "run": str(located.run),
+            "status": state.value,
+            "why": located.fault or reason_of(located.folder),
+            "folder": "" if located.fault else located.folder.path,
+        }
+        for located in runs
+        if (state := _state_of(located)) in faulty
     ]
     widths = [None, None, _WIDTH_OF_REASONS, None]
     return tabulate(lines, headers="keys", disable_numparse=True, maxcolwidths=widths)
@@ -78,5 +83,10 @@ def faults_table(runs: Iterable[LocatedRun], faulty: Collection[State] = FAULTY)
 
 def counts(runs: Sequence[LocatedRun]) -> str:
     """Return how many runs are in which state, in words."""
-    found = Counter(state_of(folder) for _, folder in runs)
+    found = Counter(map(_state_of, runs))
     return ", ".join(f"{found[state]} {state.value}" for state in State if found[state])
+
+
+def _state_of(located: LocatedRun) -> State:
+    """Return how far a run is; one that cannot be started has failed."""
+    return state_of(located.folder) if located.fault is None else State.FAILED

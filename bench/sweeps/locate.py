@@ -13,6 +13,8 @@ from starbench.runs.run_folder import RunFolder
 from starbench.sweeps.plan import PlannedRun
 from starbench.sweeps.process import Command
 from starbench.tasks.base import Task
+from starbench.tasks.errors import TaskFault
+from starbench.tasks.faults import named_faults
 from starbench.tasks.registry import get_task
 
 
@@ -52,10 +54,15 @@ class RunOptions:
 
 
 class LocatedRun(NamedTuple):
-    """A planned run and its folder, which may not exist yet."""
+    """A planned run and its folder, which may not exist yet.
+
+    `fault` says why the run cannot be started: its task does not tell which data it has, and these
+    are part of the name of the folder, which stands for none then.
+    """
 
     run: PlannedRun
     folder: RunFolder
+    fault: str | None = None
 
 
 def command_of(located: LocatedRun, options: RunOptions) -> Command:
@@ -74,6 +81,8 @@ def command_of(located: LocatedRun, options: RunOptions) -> Command:
 def locate(plan: Iterable[PlannedRun], options: RunOptions) -> list[LocatedRun]:
     """Return each run of a plan with its folder; runs of equal settings count once.
 
+    A task whose code fails stops none of the runs on others.
+
     Raises
     ------
     SettingError, DataError
@@ -88,18 +97,25 @@ def locate(plan: Iterable[PlannedRun], options: RunOptions) -> list[LocatedRun]:
     @cache
     def identity_of(run: PlannedRun) -> Identity:
         task, method_class = task_of(run.task, run.data, run.snr), get_method(run.method)
-        return Identity.of(
-            task,
-            method_class,
-            make_hyperparameters(method_class, run.preset, run.settings),
-            scale=run.scale or task.default_scale,
-            seed=run.seed,
-            device=options.device,
-        )
+        hyperparameters = make_hyperparameters(method_class, run.preset, run.settings)
+        with named_faults(task):
+            return Identity.of(
+                task,
+                method_class,
+                hyperparameters,
+                scale=run.scale or task.default_scale,
+                seed=run.seed,
+                device=options.device,
+            )
 
-    located: dict[Path, LocatedRun] = {}
+    located: dict[Path | PlannedRun, LocatedRun] = {}
     for run in plan:
-        identity = identity_of(replace(run, seed=0)).with_seed(run.seed)
-        folder = RunFolder(identity.folder(options.out))
-        located.setdefault(folder.path, LocatedRun(run, folder))
+        try:
+            identity = identity_of(replace(run, seed=0)).with_seed(run.seed)
+        except TaskFault as fault:
+            folder = RunFolder(options.out / "not-located" / f"{run.seed}")
+            located[run] = LocatedRun(run, folder, str(fault))
+        else:
+            folder = RunFolder(identity.folder(options.out))
+            located.setdefault(folder.path, LocatedRun(run, folder))
     return list(located.values())

@@ -100,3 +100,30 @@ def test_a_sweep_without_a_method_or_with_an_unknown_task_is_refused(tmp_path):
     assert "Give --method, or a plan with --from-plan." in invoke("sweep").stderr
     result = invoke("sweep", "--method", "pca", "--task", "nosuch", "--out", tmp_path / "runs")
     assert result.exit_code == 2 and "no task 'nosuch'" in result.stderr
+
+
+def test_a_task_whose_labels_fail_stops_no_other_run(toy_file, tmp_path):
+    file = tmp_path / "two_tasks.py"
+    file.write_text(
+        "from starbench.tasks.example import MyTask\n\n\n"
+        "class Sound(MyTask):\n    pass\n\n\n"
+        "class Faulty(MyTask):\n"
+        "    card = MyTask.card.derive(name='faulty')\n\n"
+        "    def labels(self, split, start, stop):\n"
+        "        raise ZeroDivisionError('no stars')\n"
+    )
+    out = tmp_path / "runs"
+    sweep = ["sweep", "--method", f"{toy_file}:Blind", "--scale", "tiny", "--device", "cpu",
+             "--out", out, "--threads", "1", "--quiet"]  # fmt: skip
+    for name in ("Faulty", "Sound"):
+        sweep += ["--task", f"{file}:{name}"]
+    sentence = "Task faulty: its code raised ZeroDivisionError('no stars') (two_tasks.py:12)."
+    plan = tmp_path / "plan.jsonl"
+    assert "4 runs; 0 are finished" in invoke(*sweep, "--seeds", "0-1", "--plan", plan).stdout
+    result = invoke(*sweep, "--seeds", "0")
+    assert result.exit_code == 1
+    assert f"{file}:Faulty seed 0 is not started: {sentence}" in result.stderr
+    assert result.stderr.endswith("Not all of the 2 runs ended well: 1 ok, 1 failed.\n")
+    assert "ZeroDivisionError" in result.stdout
+    assert [(row.task, row.status) for row in rows(tmp_path)] == [("my-task", "ok")]
+    assert {path.name for path in out.iterdir()} == {"my-task"}
