@@ -332,7 +332,7 @@ def load_task(
     ----------
     task : str or Task, optional
         A name listed by ``starbench tasks``, or ``"PATH.py:CLASS"``; ``"apogee-giants"`` by
-        default. A task is returned unchanged.
+        default. A task is returned unchanged; no other argument applies to it.
     data : str or pathlib.Path, optional
         Your own pairs, or a survey, in place of a task: an HDF5 file, a folder written by
         ``starbench data export`` or ``DatasetDict.save_to_disk``, or a Hugging Face data set
@@ -366,15 +366,24 @@ def load_task(
     """
     from starbench.tasks.base import Task
     from starbench.tasks.errors import DataError
-    from starbench.tasks.registry import get_task
+    from starbench.tasks.registry import get_task, require_card
 
     if task is not None and not isinstance(task, str):
         if not isinstance(task, Task):
             raise DataError(
                 f"task is {task!r}; give a name, 'PATH.py:CLASS' or a Task, not a class."
             )
+        require_card(task, f"The task {type(task).__name__}")
         if data is not None:
             raise DataError(f"Give either task {task.name} or data {data}, not both.")
+        for name, value in (("snr", snr), ("max_dropped", max_dropped)):
+            if value is not None:
+                raise DataError(f"{name} is for data; the task {task.name} states its own.")
+        if cache is not None:
+            raise DataError(
+                f"cache is for a task by name; make the task {task.name} with its cache, and leave "
+                "cache out here."
+            )
         return task
     return get_task(
         task,

@@ -106,11 +106,21 @@ def get_task(
     return checked
 
 
+def require_card(task: Task, name: str) -> None:
+    """Refuse a task without a card; the sentence begins with `name`.
+
+    Raises
+    ------
+    DataError
+    """
+    if not isinstance(getattr(task, "card", None), Card):
+        raise DataError(f"{name} does not set `card` to a starbench.tasks.card.Card.")
+
+
 def _checked(task: object, spec: str) -> Task:
     if not isinstance(task, Task):
         raise DataError(f"{spec} is not a subclass of starbench.tasks.base.Task.")
-    if not isinstance(getattr(task, "card", None), Card):
-        raise DataError(f"{spec} does not set `card` to a starbench.tasks.card.Card.")
+    require_card(task, spec)
     if task.name in BUILT_IN and spec != task.name:
         raise DataError(f"{spec} has the name of starbench's own task {task.name}; rename it.")
     if ".py:" not in spec and spec != task.name:
