@@ -22,6 +22,7 @@ from starbench.common.threads import most_threads, too_many
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from matplotlib.figure import Figure
 
     from starbench.evaluation.scoring import Errors, Probes
@@ -138,7 +139,7 @@ def run(
     data: str | Path | None = None,
     snr: float | None = None,
     max_dropped: float | None = None,
-    device: str = "auto",
+    device: "str | torch.device" = "auto",
     threads: int | None = None,
     outside_data: str | None = None,
     pretraining: str | None = None,
@@ -175,8 +176,8 @@ def run(
         Signal-to-noise ratio per pixel of the noise in `data`; see `load_task`.
     max_dropped : float, optional
         Largest share of `data` that may be left out; see `load_task`.
-    device : str
-        A torch device; ``"auto"`` is a CUDA device if there is one.
+    device : str or torch.device
+        ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Number of CPU threads; by default OMP_NUM_THREADS, SLURM_CPUS_PER_TASK or all available
         cores, whichever is the smallest. Import starbench before torch: on a busy machine, torch's
@@ -220,20 +221,18 @@ def run(
     True
     """
     from starbench.common.progress import shown
-    from starbench.common.settings import SettingError
+    from starbench.common.settings import SettingError, checked_seed
 
     if not isinstance(settings, Mapping | None):
         raise SettingError(f'settings is {settings!r}; give a dictionary such as {{"epochs": 8}}.')
-    if not isinstance(seed, Integral):
-        raise SettingError(f"seed is {seed!r}; give an integer.")
-    if not isinstance(threads, Integral | None):
+    if not isinstance(threads, Integral | None) or isinstance(threads, bool):
         raise SettingError(f"threads is {threads!r}; give an integer of at least 1.")
     with shown(quiet=quiet):
         result = run_named(
             method,
             task=task,
             scale=scale,
-            seed=int(seed),  # numpy's are no JSON
+            seed=checked_seed(seed),
             settings=[f"{key}={value}" for key, value in (settings or {}).items()],
             preset=preset,
             data=data,
@@ -267,7 +266,7 @@ def run_named(
     data: str | Path | None = None,
     snr: float | None = None,
     max_dropped: float | None = None,
-    device: str = "auto",
+    device: "str | torch.device" = "auto",
     threads: int | None = None,
     outside_data: str | None = None,
     pretraining: str | None = None,
@@ -429,7 +428,7 @@ def twin_ranks(
     latent: npt.ArrayLike,
     *,
     n_threads: int | None = None,
-    device: str = "cpu",
+    device: "str | torch.device" = "cpu",
     checkpoint: str | Path | None = None,
     quiet: bool = False,
 ) -> "TwinRanks":
@@ -443,8 +442,8 @@ def twin_ranks(
         In the second shape the spectra of a pair are consecutive: 0 and 1, 2 and 3, ...
     n_threads : int, optional
         Number of threads; one for each available core by default.
-    device : str
-        A torch device, such as ``"cuda"``; the ranks are the same on all.
+    device : str or torch.device
+        Such as ``"cuda"``; the ranks are the same on all.
     checkpoint : str or path-like, optional
         File in which a ranking that takes long, or is interrupted, is kept, so that the same call
         continues it; removed at the end. One of other latents is replaced, any other file refused.
@@ -472,7 +471,7 @@ def twin_ranks(
     from starbench.metrics import Ranking
 
     _check_threads(n_threads)
-    ranking = Ranking(_pairs(latent), n_threads=n_threads, device=device)
+    ranking = Ranking(_pairs(latent), n_threads=n_threads, device=_ranking_device(device))
     return _ranks_of(ranking, checkpoint, quiet)
 
 
@@ -682,6 +681,15 @@ def _metrics_frame(estimates: Mapping[str, Any]) -> "pd.DataFrame":
         index=pd.Index(names, name="metric"),
         columns=["value", "low", "high"],
     )
+
+
+def _ranking_device(device: "str | torch.device") -> str:
+    """Return the checked name of a device; the processor needs no torch."""
+    if str(device) == "cpu":
+        return "cpu"
+    from starbench.runs.runner import resolved_device
+
+    return resolved_device(device)
 
 
 def _check_threads(n_threads: int | None) -> None:

@@ -177,7 +177,7 @@ def sweep(
         out,
         cache,
         # The machine that submits may lack the device of those that run.
-        device if cluster is not None and device != "auto" else resolved_device(device),
+        resolved_device(device, here=cluster is None or device == "auto"),
         threads or cores,
         force,
         quiet or cluster is not None or jobs not in (None, 1),

@@ -1,10 +1,27 @@
 """Settings given as ``key=value``."""
 
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class SettingError(ValueError):
     """A method or setting cannot be used; the message names what to change."""
+
+
+def checked_seed(seed: object) -> int:
+    """Return a seed as Python's integer, which JSON holds; those of NumPy are converted.
+
+    Raises
+    ------
+    SettingError
+        If it is no integer, or one that random generators or rows do not take.
+    """
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
+        raise SettingError(f"seed is {seed!r}; give an integer.")
+    number = int(seed)
+    if not 0 <= number < 2**63:
+        raise SettingError(f"seed is {number}; give an integer from 0 to 2^63 - 1.")
+    return number
 
 
 def split_setting(setting: str) -> tuple[str, str]:

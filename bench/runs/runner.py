@@ -23,7 +23,7 @@ from starbench.common.hdf5_guards import OpenElsewhere
 from starbench.common.plugins import place_of
 from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
-from starbench.common.settings import SettingError
+from starbench.common.settings import SettingError, checked_seed
 from starbench.common.signals import Terminated, signals_raised
 from starbench.common.text import one_line
 from starbench.common.threads import available_cores, limit_threads, most_threads, too_many
@@ -100,7 +100,7 @@ def run(
     *,
     seed: int = 0,
     scale: str = "full",
-    device: str = "auto",
+    device: str | torch.device = "auto",
     threads: int | None = None,
     out: Path = Path("runs"),
     preset: str | None = None,
@@ -121,8 +121,8 @@ def run(
     seed : int
     scale : str
         One of the task's scales.
-    device : str
-        A torch device; ``"auto"`` is a CUDA device if there is one.
+    device : str or torch.device
+        ``"auto"`` is a CUDA device if there is one.
     threads : int, optional
         Threads of the array libraries; by default one for each available core.
     out : pathlib.Path
@@ -148,7 +148,7 @@ def run(
         If SIGTERM or SIGUSR1 arrives; the fit has written a checkpoint then.
     """
     hyperparameters = method_class.Hyperparameters() if hyperparameters is None else hyperparameters
-    device = resolved_device(device)
+    seed, device = checked_seed(seed), resolved_device(device)
     threads = configure_torch(seed, threads)
     began = time.perf_counter()
     with named_faults(task):
@@ -394,24 +394,53 @@ class _Job:
         )
 
 
-def resolved_device(device: str) -> str:
+def resolved_device(device: str | torch.device, *, here: bool = True) -> str:
     """Return a torch device, the one that this machine has for ``"auto"``.
+
+    Parameters
+    ----------
+    device : str or torch.device
+    here : bool
+        Whether this machine must have it; others may run what this one submits.
 
     Raises
     ------
     SettingError
-        If this machine lacks the device.
+        If this machine lacks the device, or it can hold no numbers.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=torch.device(device))
-    except (RuntimeError, AssertionError):  # torch raises either for a device that is missing
+    if not _is_usable(str(device), here):
+        found = ", ".join(_accelerators()) or "none"
         raise SettingError(
-            f"--device {device} is not available; choose auto, cpu, or an accelerator of this "
-            "machine."
-        ) from None
-    return device
+            f"--device {str(device)[:40]!s} is not available; choose auto, cpu, or an accelerator "
+            f"of this machine (it has {found})."
+        )
+    return str(device)
+
+
+def _is_usable(name: str, here: bool) -> bool:
+    """Return whether there is a device that computes; torch raises much for one that is missing."""
+    try:
+        device = torch.device(name)
+        if here:
+            torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError):
+        return False
+    # torch takes any number for the one processor, and computes nothing on "meta".
+    return device.type != "meta" and (device.type != "cpu" or not device.index)
+
+
+def _accelerators() -> list[str]:
+    """Return the names of this machine's accelerators, such as ``cuda:0``."""
+    if not torch.accelerator.is_available():
+        return []
+    kind = torch.accelerator.current_accelerator()
+    return (
+        []
+        if kind is None
+        else [f"{kind.type}:{number}" for number in range(torch.accelerator.device_count())]
+    )
 
 
 def configure_torch(seed: int, threads: int | None) -> int:

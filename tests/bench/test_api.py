@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from support.surveys import write_survey
 
 import starbench as sb
@@ -112,8 +113,16 @@ class MyMethod(RandomLatent):
 
 for _ in range(2):
     print(sb.run(MyMethod, scale="tiny", out={str(tmp_path)!r}, quiet=True).fresh)
+
+from starbench.tasks import example
+
+class MyTask(example.MyTask):
+    pass
+
+for _ in range(2):
+    print(sb.run("random-latent", MyTask(), "tiny", out={str(tmp_path)!r}, quiet=True).fresh)
 """
-    assert python(script).split() == ["True", "True"]
+    assert python(script).split() == ["True"] * 4
 
 
 def test_a_class_that_is_no_method_is_refused():
@@ -151,6 +160,47 @@ def test_arguments_of_another_kind_are_refused_in_one_sentence(toy_task):
         sb.twin_ranks(np.zeros((4, 2, 3)), n_threads=100_000)
     with pytest.raises(ValueError, match="n_threads is 0; give at least 1"):
         sb.twin_ranks([[0.0], [1.0]], n_threads=0)
+
+
+@pytest.mark.parametrize("seed", [2**70, None, 1.5, True])
+def test_seeds_that_are_none_are_refused(toy_task, seed):
+    with pytest.raises(SettingError, match=r"^seed is .*; give an integer"):
+        sb.run("pca", toy_task, seed=seed)
+
+
+@pytest.mark.parametrize("device", ["meta", "hpu", "cpu:99"])
+def test_devices_that_cannot_rank_are_refused(device):
+    with pytest.raises(SettingError, match=f"--device {device} is not available; choose auto, cpu"):
+        sb.twin_ranks([[0.0], [1.0], [4.0], [6.0]], device=device)
+
+
+def test_a_device_may_be_one_of_torch(toy_task, tmp_path):
+    device = torch.device("cpu")
+    result = sb.run("pca", toy_task, out=tmp_path, device=device, threads=1, quiet=True)
+    assert (result.row.status, result.row.hardware.device) == ("ok", "cpu")
+    assert sb.twin_ranks([[0.0], [1.0]], device=device).rank.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ({"snr": 50}, "snr is for data; the task toy states its own."),
+        ({"max_dropped": 0.2}, "max_dropped is for data; the task toy states its own."),
+        ({"cache": "here"}, "cache is for a task by name; make the task toy with its cache, and"),
+        ({"data": "my.h5"}, "Give either task toy or data my.h5, not both."),
+    ],
+)
+def test_what_does_not_apply_to_a_task_is_refused(toy_task, option, sentence):
+    for function in (sb.load_task, lambda task, **options: sb.run("pca", task, **options)):
+        with pytest.raises(DataError) as caught:
+            function(toy_task, **option)
+        assert str(caught.value).startswith(sentence)
+
+
+def test_a_task_without_a_card_is_refused(toy_task):
+    del toy_task.card
+    with pytest.raises(DataError, match="does not set `card` to a starbench"):
+        sb.load_task(toy_task)
 
 
 def test_a_seed_of_numpy_is_a_seed(toy_task, tmp_path):

@@ -1,4 +1,3 @@
-import functools
 import os
 import re
 import signal
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from starbench.common import checkpoint, provenance
 from starbench.common.signals import Terminated
@@ -386,12 +386,26 @@ def test_a_method_that_does_not_fit_into_a_row_is_refused_before_the_fit(run, li
         run(method=Shouting)
 
 
-def test_an_unavailable_device_is_refused(toy_task, linear, tmp_path):
-    go = functools.partial(runner.run, toy_task, linear, scale="tiny", out=tmp_path)
-    with pytest.raises(
-        SettingError, match="--device warp-drive is not available; choose auto, cpu"
-    ):
-        go(device="warp-drive")
+@pytest.mark.parametrize("device", ["warp-drive", "meta", "hpu", "cpu:99", "cuda:99", "", None])
+@pytest.mark.parametrize("here", [True, False])
+def test_an_unavailable_device_is_refused(device, here):
+    if not here and device in ("hpu", "cuda:99"):  # which another machine may have
+        assert runner.resolved_device(device, here=False) == device
+        return
+    words = rf"^--device {device} is not available; choose auto, cpu, or an .* \(it has .*\)\.$"
+    with pytest.raises(SettingError, match=words):
+        runner.resolved_device(device, here=here)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_a_device_is_given_by_name_or_as_torch_has_it(device):
+    assert runner.resolved_device(device) == runner.resolved_device(torch.device(device)) == device
+
+
+@pytest.mark.parametrize("seed", [2**70, 2**63, -1, None, 1.5, "1", True])
+def test_a_seed_that_no_row_can_hold_is_refused(toy_task, linear, tmp_path, seed):
+    with pytest.raises(SettingError, match=rf"^seed is {seed!r}; give an integer"):
+        runner.run(toy_task, linear, scale="tiny", out=tmp_path, seed=seed)
 
 
 def test_the_history_holds_the_measured_shares(run):
