@@ -539,6 +539,15 @@ def _read(
         ) from None
 
 
+def _was_edited(task: Task, run: RunFolder) -> bool:
+    """Return whether the code of a task of others has changed since a run."""
+    try:
+        settings = json.loads(run.settings.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # the file is no part of what a run is restored from
+        return False
+    return isinstance(settings, dict) and settings.get("task_sha256") != task.code_sha256
+
+
 def write_predictions(
     run: RunFolder,
     task: Task,
@@ -571,7 +580,7 @@ def write_predictions(
     if row.control:
         raise SettingError(f"{row.method} is a control; only latents ranked by L1 can be exported.")
     task.prepare(row.scale, progress=not quiet)
-    if task.fingerprint(row.scale) != row.data_fingerprint:
+    if task.fingerprint(row.scale) != row.data_fingerprint or _was_edited(task, run):
         raise SettingError(
             f"{run.path} was run on other data than {task.name} now has; run it again."
         )

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from starbench.common.settings import SettingError
 from starbench.methods.registry import get_method
 from starbench.metrics import network
 from starbench.runs import runner
 from starbench.runs.draft import Identity
+from starbench.runs.predictions import write_predictions
 from starbench.tasks import example
 from starbench.tasks.base import Task
 from starbench.tasks.fresh import FreshTest
@@ -68,6 +70,14 @@ def test_a_finished_run_is_not_that_of_an_edited_task(file, run):
     edited = run(load(file))
     assert edited.fresh and edited.row.ranks_sha256 != first.row.ranks_sha256
     assert edited.row.data_fingerprint == first.row.data_fingerprint
+
+
+def test_predictions_of_a_run_are_not_made_for_an_edited_task(file, run, tmp_path):
+    finished = run(load(file))
+    write_predictions(finished.folder, load(file), tmp_path / "own.h5", quiet=True)
+    edit(file)
+    with pytest.raises(SettingError, match="was run on other data than my-task now has; run it"):
+        write_predictions(finished.folder, load(file), tmp_path / "other.h5", quiet=True)
 
 
 STOPPED = """
