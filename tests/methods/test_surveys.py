@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from support.small_settings import TINY, hyperparameters
 from support.spectra import draw, view
 
@@ -143,6 +144,20 @@ def test_a_method_that_takes_errors_without_such_an_argument_is_refused():
         get_method(Forgetful)
 
 
+@pytest.fixture
+def fixed_signs(monkeypatch):
+    """Turn eigenvectors to one side: their signs are LAPACK's choice, which rounding can change."""
+    real = torch.linalg.eigh
+
+    def eigh(matrix):
+        values, vectors = real(matrix)
+        side = torch.randn(len(matrix), generator=torch.Generator().manual_seed(0)).double()
+        return values, vectors * torch.sign(side @ vectors)
+
+    monkeypatch.setattr(torch.linalg, "eigh", eigh)
+
+
+@pytest.mark.usefixtures("fixed_signs")
 def test_spectra_on_disk_give_the_latents_of_those_in_memory(tmp_path):
     train = noisy("nuisance", 300)
     error = np.full_like(train.flux, 0.03)
