@@ -39,7 +39,7 @@ def file(tmp_path, monkeypatch):
     return path
 
 
-def edit(path, old=LINES, new="depth = 0.2"):
+def edit(path, old=LINES, new="depth = 0.25"):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
