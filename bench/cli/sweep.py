@@ -156,7 +156,7 @@ def sweep(
     from starbench.runs.runner import resolved_device
     from starbench.sweeps.collect import runs_in
     from starbench.sweeps.locate import RunOptions, locate
-    from starbench.sweeps.plan import read_plan, write_plan
+    from starbench.sweeps.plan import holds_a_plan, read_plan, write_plan
     from starbench.sweeps.shard import parse_shard
     from starbench.sweeps.state import FINISHED, state_of
 
@@ -168,6 +168,9 @@ def sweep(
         raise click.UsageError("Give --wait only with --backend submitit; others wait anyway.")
     if jobs is not None and backend == "dask":
         raise click.UsageError("Give the number of workers in --config in place of --jobs.")
+    if plan_file is not None and collect:
+        raise click.UsageError("Give either --plan or --collect, not both.")
+    planned_before = plan_file is not None and holds_a_plan(plan_file)
     if collect and from_plan is None and not methods:
         report(runs_in(out), ended=False)
         return
@@ -191,8 +194,12 @@ def sweep(
         runs = parse_shard(shard).of(runs)
     if plan_file is not None:
         left = [each.run for each in runs if force or state_of(each.folder) not in FINISHED]
-        write_plan(plan_file, left)
-        click.echo(f"{plan_file}: {len(left)} runs; {len(runs) - len(left)} are finished.")
+        if left:
+            write_plan(plan_file, left)
+            click.echo(f"{plan_file}: {len(left)} runs; {len(runs) - len(left)} are finished.")
+        else:
+            kept = "the plan that is there stays" if planned_before else "no file is written"
+            click.echo(f"{plan_file}: none of {len(runs)} runs is left, so {kept}.")
         return
     if collect or _work(runs, options, jobs, cluster, wait, quiet):
         report(runs, ended=not collect)

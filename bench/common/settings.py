@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from numbers import Integral
 
+MAX_INT = 2**63  # whole numbers are smaller, as those of rows and of array libraries are
+_MAX_DIGITS = 100  # Python refuses to read numbers of thousands of digits
+
 
 class SettingError(ValueError):
     """A method or setting cannot be used; the message names what to change."""
@@ -63,3 +66,16 @@ def split_settings(settings: Iterable[str]) -> dict[str, str]:
             raise SettingError(f"--set {key} is given twice; give it once.")
         values[key] = value
     return values
+
+
+def bounded_int(digits: str) -> int | None:
+    """Return the number of decimal digits, or None if it is not less than `MAX_INT`.
+
+    Examples
+    --------
+    >>> bounded_int("12"), bounded_int("9" * 5000)
+    (12, None)
+    """
+    if len(digits) > _MAX_DIGITS or (number := int(digits)) >= MAX_INT:
+        return None
+    return number

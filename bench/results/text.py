@@ -1,5 +1,6 @@
 """Untrusted text: checked, and escaped and shortened before it is printed."""
 
+import re
 import unicodedata
 from typing import Any
 
@@ -54,5 +55,5 @@ def validation_sentence(error: ValidationError, whole: str = "row") -> str:
             return f"{named}is missing; add it"
         case "value_error":
             return named + shorten(first["msg"].removeprefix("Value error, "), 400)
-    expected = first["msg"].replace("Input should", "should", 1)
+    expected = re.sub(r"^\w+ should", "should", first["msg"])  # an input, a string, a dictionary
     return f"{named}{shorten(expected)}, not {shorten(repr(first['input']), 60)}"

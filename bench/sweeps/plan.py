@@ -6,7 +6,7 @@ Plans can therefore be written by other programs, joined and cut.
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +15,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from starbench.common.files import atomic_path
-from starbench.common.settings import SettingError, split_setting
-from starbench.results.text import validation_sentence
+from starbench.common.settings import MAX_INT, SettingError, bounded_int, split_setting
+from starbench.results.text import shorten, validation_sentence
 from starbench.tasks.registry import DEFAULT
+from starbench.tasks.storage.about import declared_snr
 
 MAX_SEEDS = 1000  # of one range
 
@@ -48,8 +49,8 @@ class PlannedRun:
     task: str = DEFAULT
     data: str | None = None
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    scale: str | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    scale: Annotated[str, Field(min_length=1)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=MAX_INT)] = 0
     preset: str | None = None
     settings: tuple[str, ...] = ()
 
@@ -87,13 +88,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         low, dash, high = part.strip().partition("-")
         if not low.isdecimal() or (dash and not high.isdecimal()):
-            raise SettingError(f"--seeds must be a list such as 0-4 or 0,3,7, but got '{text}'.")
-        last = int(high) if dash else int(low)
-        if not 0 <= last - int(low) < MAX_SEEDS:
+            raise SettingError(
+                f"--seeds must be a list such as 0-4 or 0,3,7, but got '{shorten(text)}'."
+            )
+        first, last = bounded_int(low), bounded_int(high or low)
+        if first is None or last is None:
+            raise SettingError(f"--seeds must be less than {MAX_INT}, not '{shorten(part)}'.")
+        if not 0 <= last - first < MAX_SEEDS:
             raise SettingError(
                 f"--seeds must list increasing ranges of at most {MAX_SEEDS} seeds, not '{part}'."
             )
-        seeds |= dict.fromkeys(range(int(low), last + 1))
+        seeds |= dict.fromkeys(range(first, last + 1))
     return tuple(seeds)
 
 
@@ -144,11 +149,17 @@ def make_plan(
 ) -> list[PlannedRun]:
     """Return a run for each task, method, combination of settings and seed, without repetitions.
 
+    Raises
+    ------
+    SettingError, DataError
+        If a setting is not ``key=value`` or is given twice, or `snr` is not positive.
+
     Examples
     --------
     >>> [str(run) for run in make_plan(["pca", "pca"], ["a", "b"], [0])]
     ['pca on a seed 0', 'pca on b seed 0']
     """
+    snr = None if snr is None else declared_snr(snr, "--snr")
     base = PlannedRun("", data=data, snr=snr, scale=scale, preset=preset)
     runs = (
         replace(base, task=task, method=method, settings=chosen, seed=seed)
@@ -185,21 +196,47 @@ def read_plan(path: Path) -> list[PlannedRun]:
     SettingError
         If the file cannot be read, is empty, or a line is no run; the sentence names the line.
     """
-    adapter = TypeAdapter(PlannedRun)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        runs = list(dict.fromkeys(_runs_of(path)))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text"
         raise SettingError(f"--from-plan {path} cannot be read: {reason}.") from None
-    runs: dict[PlannedRun, None] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            runs[adapter.validate_json(line)] = None
-        except ValidationError as error:
-            sentence = validation_sentence(error, "plan")
-            raise SettingError(f"{path}, line {number}: {sentence}.") from None
     if not runs:
         raise SettingError(f"--from-plan {path} holds no run.")
-    return list(runs)
+    return runs
+
+
+def holds_a_plan(path: Path) -> bool:
+    """Return whether a plan lies at the path of --plan, which a new one may replace.
+
+    Raises
+    ------
+    SettingError
+        If something else lies there.
+    """
+    if not path.exists():
+        return False
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise SettingError("not a file")
+        for _ in _runs_of(path):
+            pass
+    except (OSError, UnicodeDecodeError, SettingError):
+        raise SettingError(
+            f"--plan {path} exists and is no plan; give another file, or remove it."
+        ) from None
+    return True
+
+
+def _runs_of(path: Path) -> Iterator[PlannedRun]:
+    """Yield the run of each line of a plan, so that another large file is not read to its end."""
+    adapter = TypeAdapter(PlannedRun)
+    with path.open(encoding="utf-8-sig") as file:  # some editors begin a text with a mark
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                yield adapter.validate_json(line)
+            except ValidationError as error:
+                sentence = validation_sentence(error, "plan")
+                raise SettingError(f"{path}, line {number}: {sentence}.") from None

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from starbench.common.settings import SettingError
+from starbench.common.settings import SettingError, bounded_int
+from starbench.results.text import shorten
 
 AUTO = "auto"
 _TASK, _COUNT = "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"
@@ -52,12 +53,13 @@ def parse_shard(text: str, environment: Mapping[str, str] = os.environ) -> Shard
     """
     if text == AUTO:
         return _of_job_array(environment)
-    number, slash, count = text.partition("/")
-    if not (slash and number.isdecimal() and count.isdecimal()) or not (
-        1 <= int(number) <= int(count)
-    ):
-        raise SettingError(f"--shard must be i/n with i from 1 to n, or auto, but got '{text}'.")
-    return Shard(int(number), int(count))
+    parts = [bounded_int(part) if part.isdecimal() else None for part in text.split("/")]
+    match parts:
+        case [int(number), int(count)] if 1 <= number <= count:
+            return Shard(number, count)
+    raise SettingError(
+        f"--shard must be i/n with i from 1 to n, or auto, but got '{shorten(text)}'."
+    )
 
 
 def _of_job_array(environment: Mapping[str, str]) -> Shard:

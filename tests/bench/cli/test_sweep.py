@@ -69,6 +69,26 @@ def test_shards_of_a_sweep_are_its_parts(arguments, tmp_path):
     assert found == [[0, 2], [1]]
 
 
+def test_a_plan_is_written_only_over_a_plan_and_only_with_runs(arguments, tmp_path):
+    notes, plan = tmp_path / "notes.txt", tmp_path / "plan.jsonl"
+    notes.write_text("notes")
+    refused = invoke(*arguments, "--seeds", "0", "--plan", notes)
+    assert refused.exit_code == 2 and "is no plan; give another file" in refused.stderr
+    assert notes.read_text() == "notes"
+
+    none = [*arguments, "--seeds", "0", "--shard", "2/2", "--plan", plan]
+    result = invoke(*none)
+    assert result.exit_code == 0
+    assert result.stdout == f"{plan}: none of 0 runs is left, so no file is written.\n"
+    assert not plan.exists()
+    for seeds in ("0", "0-1"):
+        assert invoke(*arguments, "--seeds", seeds, "--plan", plan).exit_code == 0
+    before = plan.read_text()
+    assert len(before.splitlines()) == 2
+    assert invoke(*none).stdout.endswith("so the plan that is there stays.\n")
+    assert plan.read_text() == before
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -80,6 +100,9 @@ def test_shards_of_a_sweep_are_its_parts(arguments, tmp_path):
         (["--from-plan", "plan.jsonl"], "Give either --from-plan or the options of a plan"),
         (["--shard", "3/2"], "--shard must be i/n"),
         (["--config", "cluster.yml"], "Give --backend submitit or --backend dask with --config."),
+        (["--plan", "plan.jsonl", "--collect"], "Give either --plan or --collect, not both."),
+        (["--scale", ""], "--scale is empty; give it a value, or leave it out."),
+        (["--snr", "-5"], "--snr: snr is -5.0; give one number above 0"),
         (["--wait"], "Give --wait only with --backend submitit"),
         (["--jobs", "100000"], "'--jobs': 100000 is too many for the"),
         (["--threads", "100000"], "'--threads': 100000 is too many for the"),

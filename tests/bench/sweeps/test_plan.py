@@ -1,11 +1,23 @@
 """Plans: expansion, groups, JSON lines."""
 
+import os
+
 import pytest
 
 from starbench.common.settings import SettingError
 from starbench.methods.registry import get_method, method_names
 from starbench.sweeps.groups import expand_methods, expand_tasks
-from starbench.sweeps.plan import PlannedRun, combinations, make_plan, read_plan, write_plan
+from starbench.sweeps.plan import (
+    PlannedRun,
+    combinations,
+    holds_a_plan,
+    make_plan,
+    parse_seeds,
+    read_plan,
+    write_plan,
+)
+from starbench.sweeps.shard import parse_shard
+from starbench.tasks.errors import DataError
 from starbench.tasks.registry import task_names
 from starbench.tasks.suites import get_suite
 
@@ -47,6 +59,7 @@ def test_the_words_of_a_run_ask_for_that_run():
         ('{"method": "pca", "seed": -1}', "field `seed` should be greater than or equal to 0"),
         ('{"method": "pca", "seed": "1"}', "field `seed` should be a valid integer"),
         ('{"method": "pca", "settings": "epochs=2"}', "field `settings` should be a valid array"),
+        ('{"method": "pca", "scale": ""}', "field `scale` should have at least 1 character"),
     ],
 )
 def test_a_plan_that_is_none_is_refused_with_its_line(tmp_path, text, sentence):
@@ -55,6 +68,48 @@ def test_a_plan_that_is_none_is_refused_with_its_line(tmp_path, text, sentence):
     with pytest.raises(SettingError) as caught:
         read_plan(path)
     assert sentence in str(caught.value)
+
+
+def test_a_plan_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "plan.jsonl"
+    path.write_text('{"method": "pca"}\n', encoding="utf-8-sig")
+    assert read_plan(path) == [PlannedRun("pca")]
+    assert holds_a_plan(path)
+
+
+@pytest.mark.parametrize("content", [b"notes", b'{"method": "pca"}\nnotes\n', b"\x89HDF"])
+def test_a_plan_replaces_no_other_file(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    assert not holds_a_plan(path)
+    path.write_bytes(content)
+    with pytest.raises(SettingError, match=r"--plan .* exists and is no plan; give another file"):
+        holds_a_plan(path)
+
+
+def test_a_plan_does_not_wait_for_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(SettingError, match="exists and is no plan"):
+        holds_a_plan(path)
+
+
+@pytest.mark.parametrize("seeds", ["99999999999999999999", str(2**63), "0-" + "9" * 5000])
+def test_seeds_that_no_row_can_hold_are_refused(seeds):
+    with pytest.raises(SettingError, match="--seeds must be less than 9223372036854775808, not"):
+        parse_seeds(seeds)
+    assert parse_seeds(f"{2**63 - 1}") == (2**63 - 1,)
+
+
+@pytest.mark.parametrize("shard", ["1/" + "9" * 5000, "1/2/3", "1", "0/2", "3/2", "a/2"])
+def test_a_shard_that_is_none_is_refused(shard):
+    with pytest.raises(SettingError, match="--shard must be i/n with i from 1 to n"):
+        parse_shard(shard)
+
+
+@pytest.mark.parametrize("snr", [-5.0, 0.0, float("nan"), float("inf")])
+def test_an_snr_that_is_none_is_refused(snr):
+    with pytest.raises(DataError, match=r"--snr: snr is .*; give one number above 0"):
+        make_plan(["pca"], ["a"], [0], data="pairs.h5", snr=snr)
 
 
 def test_a_plan_that_cannot_be_read_is_named(tmp_path):
