@@ -43,7 +43,7 @@ def option(*names: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 class Command(click.Command):
-    """A command whose help ends in an example and that refuses an option given twice.
+    """A command whose help ends in an example and that refuses options given twice or empty.
 
     Parameters
     ----------
@@ -58,14 +58,24 @@ class Command(click.Command):
         self.example, self._loads = example, loads
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; refuse an option given twice, of which click would use the last."""
+        """Parse the arguments; refuse an option given twice, of which click would use the last.
+
+        An empty value, as of a variable of the shell that is not set, is refused too: as a path it
+        would be the current folder, and other options would take their defaults.
+        """
         given = list(args)
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
-            order = self.make_parser(ctx).parse_args(given)[2]
+            values, _, order = self.make_parser(ctx).parse_args(given)
             for parameter in order:
                 if _takes_one_value(parameter) and order.count(parameter) > 1:
                     raise click.UsageError(f"{parameter.opts[-1]} is given twice; give it once.")
+                if _is_empty(values[parameter.name or ""]):
+                    name = parameter.human_readable_name
+                    if isinstance(parameter, click.Option):
+                        name = parameter.opts[-1]
+                    leave = "" if parameter.required else ", or leave it out"
+                    raise click.UsageError(f"{name} is empty; give it a value{leave}.")
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -85,6 +95,11 @@ class Command(click.Command):
 
 def _takes_one_value(parameter: click.Parameter) -> bool:
     return isinstance(parameter, click.Option) and not parameter.multiple and not parameter.is_flag
+
+
+def _is_empty(value: Any) -> bool:
+    """Return whether a value, or one of several, is an empty text."""
+    return "" in value if isinstance(value, list | tuple) else value == ""
 
 
 def write_lines(title: str, lines: str, formatter: click.HelpFormatter) -> None:

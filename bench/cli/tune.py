@@ -13,7 +13,7 @@ from starbench.cli.options import (
     seed_option,
     threads_option,
 )
-from starbench.tuning import LEAST_TRIALS
+from starbench.tuning import LEAST_TRIALS, MOST_TRIALS
 
 TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
 
@@ -43,7 +43,7 @@ TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
 )
 @option(
     "--trials",
-    type=click.IntRange(min=LEAST_TRIALS),
+    type=click.IntRange(LEAST_TRIALS, MOST_TRIALS),
     default=8,
     show_default=True,
     metavar="N",

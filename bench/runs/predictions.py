@@ -483,7 +483,7 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     Raises
     ------
     SettingError
-        If a setting is not ``key=value``.
+        If a setting is not ``key=value``, or its number is not finite or has thousands of digits.
 
     Examples
     --------
@@ -494,8 +494,14 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     for key, text in split_settings(settings).items():
         try:
             parsed[key] = json.loads(text)
+            json.dumps(parsed[key], allow_nan=False)
         except json.JSONDecodeError:
             parsed[key] = text
+        except (ValueError, RecursionError):
+            raise SettingError(
+                f"--set {key} must be a text, a finite number of at most 63 bits or a list of such "
+                f"numbers, but got '{shorten(text, 60)}'."
+            ) from None
     return parsed
 
 

@@ -57,6 +57,24 @@ def test_options_of_one_name_look_alike(path):
             assert parameter.help.endswith("."), parameter.help
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("run --method pca --out ''", "--out is empty; give it a value, or leave it out."),
+        ("run --method ''", "--method is empty; give it a value."),
+        ("sweep --method pca --method ''", "--method is empty; give it a value, or leave it out."),
+        ("leaderboard add ''", "RUN... is empty; give it a value."),
+        ("tune --method pca --trials 9999999999", "9999999999 is not in the range"),
+    ],
+)
+def test_an_empty_value_is_not_taken_for_the_default(words, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, shlex.split(words))
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_help_says_how_to_turn_on_shell_completion():
     assert "_STARBENCH_COMPLETE=bash_source" in CliRunner().invoke(main, ["--help"]).output
 

@@ -251,6 +251,12 @@ def test_a_setting_that_is_not_json_is_a_text():
         predictions.parse_settings(("deep",))
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "1e999", "NaN", "[1, -1e999]", "[" * 100_000])
+def test_a_setting_that_no_row_can_hold_is_named(value):
+    with pytest.raises(SettingError, match="--set depth must be a text, a finite number"):
+        predictions.parse_settings((f"depth={value}",))
+
+
 def test_predictions_are_written_only_with_the_method_and_data_of_the_run(
     finished, toy_task, blind, linear, tmp_path
 ):
