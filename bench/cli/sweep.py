@@ -105,7 +105,12 @@ PLANNING = ("methods", "tasks", "data", "snr", "scale", "seeds", "settings", "pr
 @backend_option
 @config_option
 @option("--wait", is_flag=True, help="Wait for the jobs of --backend submitit to end.")
-@option("--collect", is_flag=True, help="Run nothing; show what the runs have left in --out.")
+@option(
+    "--collect",
+    is_flag=True,
+    help="Run nothing; show what the runs have left in --out: those of --method or --from-plan, "
+    "otherwise all, or those of --task, --seeds and --scale.",
+)
 @device_option
 @option(
     "--threads",
@@ -154,13 +159,12 @@ def sweep(
     """
     from starbench.common.threads import available_cores
     from starbench.runs.runner import resolved_device
-    from starbench.sweeps.collect import runs_in
     from starbench.sweeps.locate import RunOptions, locate
     from starbench.sweeps.plan import holds_a_plan, read_plan, write_plan
     from starbench.sweeps.shard import parse_shard
     from starbench.sweeps.state import FINISHED, state_of
 
-    if from_plan is not None and any(context.params[name] for name in PLANNING):
+    if from_plan is not None and _given(context, PLANNING):
         raise click.UsageError("Give either --from-plan or the options of a plan, not both.")
     if backend is None and config is not None:
         raise click.UsageError("Give --backend submitit or --backend dask with --config.")
@@ -172,7 +176,9 @@ def sweep(
         raise click.UsageError("Give either --plan or --collect, not both.")
     planned_before = plan_file is not None and holds_a_plan(plan_file)
     if collect and from_plan is None and not methods:
-        report(runs_in(out), ended=False)
+        for name in _given(context, ("data", "snr", "settings", "preset", "shard")):
+            raise click.UsageError(f"Give {name} with --collect only where --method is given, too.")
+        report(_found(out, tasks, seeds, scale, cache), ended=False)
         return
     cluster = None if backend is None else configuration(backend, config)
     cores = max(1, available_cores() // (jobs or 1)) if cluster is None else cluster.cores
@@ -203,6 +209,54 @@ def sweep(
         return
     if collect or _work(runs, options, jobs, cluster, wait, quiet):
         report(runs, ended=not collect)
+
+
+def _given(context: click.Context, names: tuple[str, ...]) -> list[str]:
+    """Return those of some options that are given, as they are written."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.params[parameter.name] not in (None, ())
+    ]
+
+
+def _found(
+    out: Path,
+    tasks: tuple[str, ...],
+    seeds: str | None,
+    scale: str | None,
+    cache: Path | None,
+) -> list["LocatedRun"]:
+    """Return the runs in a folder, of some tasks, seeds and a scale.
+
+    Raises
+    ------
+    SettingError
+        If there are none.
+    """
+    from starbench.common.settings import SettingError
+    from starbench.sweeps.collect import chosen, runs_in
+    from starbench.sweeps.groups import expand_tasks
+    from starbench.sweeps.plan import parse_seeds
+    from starbench.tasks.registry import get_task
+
+    # Runs may be of tasks that are not installed here, so only files are loaded.
+    names = [
+        get_task(task, cache=cache).name if ".py:" in task else task for task in expand_tasks(tasks)
+    ]
+    everything = runs_in(out)
+    if not everything:
+        found = "holds no runs" if out.exists() else "does not exist"
+        raise SettingError(f"--out {out} {found}; give the folder of the runs.")
+    runs = chosen(
+        everything, tasks=names, seeds=() if seeds is None else parse_seeds(seeds), scale=scale
+    )
+    if not runs:
+        raise SettingError(
+            f"None of the {len(everything)} runs in {out} is of the given --task, --seeds and "
+            "--scale; change or leave out one of them."
+        )
+    return runs
 
 
 def configuration(backend: str, path: Path | None) -> "SubmititConfig | DaskConfig":

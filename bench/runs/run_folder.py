@@ -1,5 +1,6 @@
 """The folder of a run: its path, its files, and a lock that gives it to one process at a time."""
 
+import errno
 import hashlib
 import json
 import os
@@ -79,12 +80,19 @@ class RunFolder:
         )
 
     def is_locked(self) -> bool:
-        """Return whether another process is working on the run."""
-        try:
-            with self.lock.open("a+") as file:
-                return not try_lock(file)
-        except FileNotFoundError:
-            return False
+        """Return whether another process is working on the run.
+
+        The lock of a run that cannot be written, such as another user's, is asked by reading; one
+        that cannot be read either counts as not locked.
+        """
+        for mode in ("a+", "r"):
+            try:
+                with self.lock.open(mode) as file:
+                    return not try_lock(file)
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    break
+        return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,7 +1,9 @@
 """How far a run is, as the files of its folder tell, whichever process or machine worked on it."""
 
+import json
 import re
 from enum import Enum
+from typing import Any
 
 from starbench.results.schema import Row, read_row
 from starbench.results.text import RowError, printable
@@ -27,10 +29,24 @@ FAULTY = (State.DIVERGED, State.FAILED, State.STOPPED)
 
 def row_of(folder: RunFolder) -> Row | None:
     """Return the row of a run; None without one that can be read."""
+    return _row_and_fault(folder)[0]
+
+
+def _row_and_fault(folder: RunFolder) -> tuple[Row | None, str]:
+    """Return the row of a run, and why one that is there cannot be read."""
     try:
-        return read_row(folder.row) if folder.row.exists() else None
-    except RowError:
-        return None
+        return (read_row(folder.row), "") if folder.row.exists() else (None, "")
+    except RowError as error:
+        return None, str(error)
+
+
+def settings_of(folder: RunFolder) -> dict[str, Any]:
+    """Return the settings with which a run began; empty without any that can be read."""
+    try:
+        settings = json.loads(folder.settings.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def state_of(folder: RunFolder) -> State:
@@ -40,7 +56,7 @@ def state_of(folder: RunFolder) -> State:
         return State(row.status)
     if folder.is_locked():
         return State.RUNNING
-    if not folder.settings.exists() and not last_line(folder):
+    if not (folder.row.exists() or folder.settings.exists() or last_line(folder)):
         return State.ABSENT
     # Between the two looks another process may have ended the run.
     row = row_of(folder)
@@ -49,9 +65,11 @@ def state_of(folder: RunFolder) -> State:
 
 def reason_of(folder: RunFolder) -> str:
     """Return why a run has no figures: its row's message, or the last line that it said."""
-    row = row_of(folder)
+    row, fault = _row_and_fault(folder)
     if row is not None:
         return row.message or ""
+    if fault:
+        return f"{fault}; the same command runs it again"
     return last_line(folder) or "it ended without a word; the same command continues it"
 
 

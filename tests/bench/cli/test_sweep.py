@@ -51,6 +51,13 @@ def test_a_sweep_runs_what_is_not_finished_and_shows_what_failed_and_why(argumen
     everything = invoke("sweep", "--collect", "--out", tmp_path / "runs")
     assert everything.exit_code == 1 and "SystemExit" in everything.stdout
 
+    collect = ["sweep", "--collect", "--out", tmp_path / "runs"]
+    assert invoke(*collect, "--seeds", "0").stdout == everything.stdout
+    for absent in (["--seeds", "1-3"], ["--task", "apogee-giants"], ["--scale", "mini"]):
+        none = invoke(*collect, *absent)
+        assert none.exit_code == 2 and none.stdout == ""
+        assert none.stderr.startswith(f"Error: None of the 2 runs in {tmp_path / 'runs'} is of")
+
     plan = tmp_path / "plan.jsonl"
     planned = invoke(*sweep, "--plan", plan)
     assert planned.exit_code == 0 and "1 runs; 1 are finished" in planned.stdout
@@ -58,6 +65,33 @@ def test_a_sweep_runs_what_is_not_finished_and_shows_what_failed_and_why(argumen
     assert json.loads(line)["settings"] == ["mishap=exit"]  # a failed run is run again
     again = invoke("sweep", "--from-plan", plan, *arguments[5:], "--collect")
     assert again.exit_code == 1 and "SystemExit" in again.stdout and "none" not in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "runs does not exist; give the folder of the runs."),
+        (["--data", "pairs.h5"], "Give --data with --collect only where --method is given, too."),
+        (["--snr", "50"], "Give --snr with --collect only where --method is given, too."),
+        (["--snr", "0"], "Give --snr with --collect only where --method is given, too."),
+        (["--set", "a=1"], "Give --set with --collect only where --method is given, too."),
+        (["--preset", "a"], "Give --preset with --collect only where --method is given, too."),
+        (["--shard", "1/2"], "Give --shard with --collect only where --method is given, too."),
+        (["--plan", "a"], "Give either --plan or --collect, not both."),
+        (["--from-plan", "a", "--seeds", "0"], "Give either --from-plan or the options of a plan"),
+        (["--from-plan", "a", "--snr", "0"], "Give either --from-plan or the options of a plan"),
+    ],
+)
+def test_no_option_of_collect_is_passed_over(tmp_path, options, sentence):
+    result = invoke("sweep", "--collect", "--out", tmp_path / "runs", *options)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert sentence in result.stderr
+
+
+def test_a_folder_without_runs_is_said_to_hold_none(tmp_path):
+    result = invoke("sweep", "--collect", "--out", tmp_path)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert f"--out {tmp_path} holds no runs; give the folder of the runs." in result.stderr
 
 
 def test_shards_of_a_sweep_are_its_parts(arguments, tmp_path):

@@ -2,7 +2,6 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -406,19 +405,6 @@ def test_a_full_disk_is_reported_and_leaves_nothing(script, tmp_path, limit):
     assert last.startswith("OSError: [Errno 28] no room left on the disk for 6 MB; free some space")
     assert "--cache" in last and "apogee-giants-1-mini.h5" in last
     assert {file.name for file in cache.iterdir()} <= {"apogee-giants-1-mini.h5.lock"}
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 2 MB, where the machine lets one be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    options = ["-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if mount is None or subprocess.run([mount, *options], capture_output=True).returncode:
-        pytest.skip("mounting a file system needs rights that this process lacks")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_file_system_is_reported(small_disk, emulator, manifest):
