@@ -11,7 +11,7 @@ from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, compa
 from starbench.leaderboard.store.task import BoardTask
 
 
-def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -> str:
+def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask | None) -> str:
     """Return the difference of two methods with its interval, and a table of it by label.
 
     Parameters
@@ -20,20 +20,26 @@ def comparison_text(chosen: tuple[Group, Group], metric: str, task: BoardTask) -
         The rows of the two methods, as `choose` returns them.
     metric : str
         One of `starbench.metrics.SHARES`.
-    task : BoardTask
-        The task of the rows as this version of starbench has it. The table is left out if its data
-        are not those of the rows.
+    task : BoardTask or None
+        The task of the rows as it is installed here, None where it is not. The table is left out
+        unless its data are those of the rows.
     """
     a, b = (group.row.method for group in chosen)
     row = chosen[0].row
     rank_a, rank_b = ranks_of(chosen)
     compared = compare_ranks(rank_a, rank_b, metric)
     lines = [
-        f"{metric} on {row.task}",
+        f"{metric} on {row.task}, version {row.task_version}",
         f"A, {a}: {100 * compared.share_a:.2f} % ({_seeds(compared.seeds_a)})",
         f"B, {b}: {100 * compared.share_b:.2f} % ({_seeds(compared.seeds_b)})",
         _difference(compared),
     ]
+    if task is None:
+        lines.append(
+            f"The task {row.task} is not installed here, so the table by label is omitted; install "
+            "the package that registers it to see the table."
+        )
+        return "\n".join(lines)
     if (row.task_version, row.data_fingerprint) != (task.version, task.fingerprint(row.scale)):
         lines.append(
             "The rows were made on other data than this version of starbench has, so the table by "

@@ -156,6 +156,8 @@ def ranks_of(groups: Sequence[Group]) -> list[OfSeeds]:
 def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, Group]:
     """Return the groups of two methods, which must have been scored on the same stars.
 
+    Of several versions of the task, it is the newest of which both methods have rows.
+
     Parameters
     ----------
     entries : sequence of Entry
@@ -171,6 +173,13 @@ def choose(entries: Sequence[Entry], a: str, b: str, task: str) -> tuple[Group, 
     """
     groups = [group for section in sections(entries) if section.task == task
               for group in section.groups if group.entries]  # fmt: skip
+    by_stars: dict[tuple[int, str], list[Group]] = {}
+    for group in groups:  # the newest first, as sections are sorted
+        by_stars.setdefault(_stars(group), []).append(group)
+    for of_stars in by_stars.values():
+        if all(_fitting(of_stars, name) for name in (a, b)):
+            groups = of_stars
+            break
     first, second = (_pick(groups, name, task) for name in (a, b))
     for field in ("task_version", "data_fingerprint"):
         if getattr(first.row, field) != getattr(second.row, field):
@@ -186,13 +195,24 @@ def compare_ranks(ranks_a: OfSeeds, ranks_b: OfSeeds, metric: str) -> Comparison
     return compare_shares(found_shares(ranks_a, metric), found_shares(ranks_b, metric))
 
 
-def _pick(groups: list[Group], name: str, task: str) -> Group:
+def _stars(group: Group) -> tuple[int, str]:
+    """Return what tells the stars on which a group was scored from those of other versions."""
+    return group.row.task_version, group.row.data_fingerprint
+
+
+def _fitting(groups: list[Group], name: str) -> list[Group]:
+    """Return the groups of a method's name, which may be followed by a digest of settings."""
     method, _, digest = name.partition("@")
-    fitting = [
+    return [
         group
         for group in groups
         if group.row.method == method and group.row.settings_digest.startswith(digest)
     ]
+
+
+def _pick(groups: list[Group], name: str, task: str) -> Group:
+    method, _, digest = name.partition("@")
+    fitting = _fitting(groups, name)
     if not fitting:
         methods = sorted({group.row.method for group in groups})
         raise RowError(
@@ -200,6 +220,7 @@ def _pick(groups: list[Group], name: str, task: str) -> Group:
             if methods
             else f"the leaderboard has no rows on {task}; choose another --task"
         )
+    fitting = [group for group in fitting if _stars(group) == _stars(fitting[0])]
     if not digest:  # a name alone is that of the newest version
         newest = max(group.row.method_version for group in fitting)
         fitting = [group for group in fitting if group.row.method_version == newest]

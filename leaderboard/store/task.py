@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from starbench.tasks import registry
+from starbench.tasks.base import Task
 from starbench.tasks.card import Card
 from starbench.tasks.errors import DataError
 from starbench.tasks.registry import get_task
@@ -35,6 +37,33 @@ class BoardTask(Protocol):
 
     def drawn_labels(self, split: str, scale: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Draw nuisance [n_pairs, 2, n_nuisance] and composition [n_pairs, n_elements]."""
+
+
+def task_of_rows(name: str, **options: Any) -> Task:
+    """Return the task that rows name, with the options of `starbench.tasks.registry.get_task`.
+
+    Raises
+    ------
+    DataError
+        If it is not installed here, or cannot be loaded.
+    """
+    try:
+        return registry.get_task(name, **options)
+    except DataError as error:
+        if name in registry.task_names():
+            raise
+        raise DataError(
+            f"The row is on the task {name}, which is not installed here; install the package that "
+            "registers it, or leave out the row."
+        ) from error
+
+
+def installed_task(name: str) -> Task | None:
+    """Return the task that rows name, None where it is not installed here."""
+    try:
+        return registry.get_task(name)
+    except DataError:
+        return None
 
 
 class TaskFacts(NamedTuple):

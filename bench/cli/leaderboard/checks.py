@@ -157,9 +157,9 @@ def _reproduce(
     from starbench.leaderboard.store.checks import check_rank_metrics
     from starbench.leaderboard.store.repeat import repeat_run
     from starbench.leaderboard.store.reproductions import write_reproduction
+    from starbench.leaderboard.store.task import task_of_rows
     from starbench.methods.registry import get_method
     from starbench.results.text import printable
-    from starbench.tasks.registry import get_task
 
     path = board.row_file(row)
     name = printable(path)
@@ -174,7 +174,7 @@ def _reproduce(
         original,
         name,
         get_method(method or original.method),
-        get_task(original.task, cache=cache),
+        task_of_rows(original.task, cache=cache),
         device=device,
         threads=threads,
         out=out,
@@ -318,9 +318,9 @@ def _confirm(
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store import confirm as store
     from starbench.leaderboard.store.confirmations import confirmation_beside
+    from starbench.leaderboard.store.task import task_of_rows
     from starbench.methods.registry import get_method
     from starbench.results.text import printable
-    from starbench.tasks.registry import get_task
     from starbench.tasks.storage.fresh_spectra import read_key
 
     path = board.row_file(row)
@@ -336,7 +336,7 @@ def _confirm(
         raise UserError("The row is of predictions; give --predictions and --key, not --state.")
     if method is None and subject.row.given.method is not None:  # a row may not choose what runs
         raise UserError(_missing_method(subject.row))
-    task = get_task(subject.row.task, cache=cache)
+    task = task_of_rows(subject.row.task, cache=cache)
     if predictions is not None and key_file is not None:
         confirmation = store.confirm_predictions(
             subject, predictions, read_key(key_file), witness, task, quiet=quiet

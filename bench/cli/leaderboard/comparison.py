@@ -52,7 +52,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     from starbench.leaderboard.statistics.compare import choose
     from starbench.leaderboard.statistics.suite import choose_lines
     from starbench.leaderboard.store import board
-    from starbench.tasks.registry import get_task
+    from starbench.leaderboard.store.task import installed_task
     from starbench.tasks.suites import SUITES
 
     folder = directory or board.readable_directory(Path.cwd())
@@ -62,7 +62,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
             scores = _scores(entries, task)
             text = suite_comparison_text(choose_lines(scores, a, b), scores)
         else:
-            text = comparison_text(choose(entries, a, b, task), metric, get_task(task))
+            text = comparison_text(choose(entries, a, b, task), metric, installed_task(task))
     click.echo(text)
 
 

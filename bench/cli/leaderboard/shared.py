@@ -32,9 +32,9 @@ def cached_tasks() -> "Callable[[str], Task]":
 
     Not cached between commands, which may be given other tasks by one name.
     """
-    from starbench.tasks.registry import get_task
+    from starbench.leaderboard.store.task import task_of_rows
 
-    return cache(get_task)
+    return cache(task_of_rows)
 
 
 def installed_method(name: str) -> "type[Method] | None":

@@ -126,6 +126,31 @@ def test_rows_of_other_data_have_no_table_by_label(checkout, make_run, monkeypat
     assert "so the table by label is omitted." in output
 
 
+def test_rows_of_a_task_that_is_not_installed_are_compared_but_not_added(
+    checkout, add, make_run, monkeypatch
+):
+    monkeypatch.undo()
+    monkeypatch.chdir(checkout)
+    elsewhere = {"task": "someones-giants", "task_version": 3}
+    for method, nearest in (("fader", 0.9), ("baseline", 0.1)):
+        add(make_run(method=method, nearest=nearest, **elsewhere),
+            task=FakeTask(name="someones-giants", version=3))  # fmt: skip
+    compare = ["compare", "fader", "baseline", "--directory", checkout]
+    code, output = starbench(*compare, "--task", "someones-giants")
+    assert code == 0
+    assert "doppelganger_free on someones-giants, version 3" in output
+    assert "difference: +" in output
+    assert "The task someones-giants is not installed here, so the table by label" in output
+    code, output = starbench(*compare, "--task", "nobodys-giants")
+    assert code == 2 and "no rows on nobodys-giants; choose another --task" in output
+
+    refused = "The row is on the task someones-giants, which is not installed here; install the"
+    code, output = starbench("add", make_run(seed=1, **elsewhere), "--directory", checkout)
+    assert code == 2 and refused in output and "There is no task" not in output
+    code, output = starbench("verify", "--directory", checkout)
+    assert code == 1 and output.count(refused) == 2
+
+
 def test_verify_refuses_rows_of_other_data_put_there_by_hand(checkout, make_run, monkeypatch):
     starbench("add", make_run())
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(data="new"))

@@ -158,3 +158,22 @@ def test_rows_that_cannot_be_compared_are_refused(rows, add, make_run):
     add(make_run(method="later", data_fingerprint="new-full"), task=FakeTask(data="new"))
     with pytest.raises(RowError, match="differ in `data_fingerprint`"):
         compared(rows(), "later", "baseline", "apogee-giants")
+
+
+def test_of_several_versions_of_a_task_the_newest_common_one_is_compared(rows, add, make_run):
+    newer = {"task_version": 2, "data_fingerprint": "new-full"}
+    task = FakeTask(version=2, data="new")
+    add(*(make_run(seed=seed, nearest=0.6, **newer) for seed in range(2)), task=task)
+    first, second = choose(rows(), "fader", "baseline", "apogee-giants")  # which has no such rows
+    assert (first.row.task_version, second.row.task_version) == (1, 1)
+    assert len(first.entries) == 3
+
+    add(make_run(nearest=0.3, method="baseline", **newer), task=task)
+    first, second = choose(rows(), "fader", "baseline", "apogee-giants")
+    assert (first.row.task_version, second.row.task_version) == (2, 2)
+    assert (len(first.entries), len(second.entries)) == (2, 1)
+
+    add(make_run(method="later", task_version=3, data_fingerprint="last-full"),
+        task=FakeTask(version=3, data="last"))  # fmt: skip
+    with pytest.raises(RowError, match="fader and later differ in `task_version`"):
+        choose(rows(), "fader", "later", "apogee-giants")
