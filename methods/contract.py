@@ -52,7 +52,7 @@ class _InterruptAfter(Silent):
 
     def epoch(self, method: Method, epoch: int, values: dict[str, float]) -> None:
         if epoch == self.epochs:
-            self.state = {name: tensor.clone() for name, tensor in method.state().items()}
+            self.state = {name: tensor.clone() for name, tensor in _state_of(method).items()}
             raise _Interrupted
 
 
@@ -208,6 +208,13 @@ def _require_close(
     _require(bool(near.all()), f"{what_to_change} (they differ by {worst:.2g})")
 
 
+def _state_of(method: Method) -> dict[str, torch.Tensor]:
+    state = method.state()
+    fault = checkpoint.state_fault(state)
+    _require(not fault, f"state() {fault}")
+    return state
+
+
 def latents_have_shape_and_type(subject: Subject, fitted: Method) -> None:
     """Check that encode returns a float32 vector for each spectrum."""
     latent = subject.encode(fitted)
@@ -238,7 +245,7 @@ def saving_keeps_latents(subject: Subject, fitted: Method) -> None:
     """Check that a new instance that loads the state from a file gives the same latents."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
-        checkpoint.save(path, fitted.state(), {})
+        checkpoint.save(path, _state_of(fitted), {})
         restored = subject.new()
         restored.load_state(checkpoint.load(path)[0])
     message = "state() must hold everything that encode needs, and load_state restore it"

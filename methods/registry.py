@@ -4,15 +4,18 @@ import ast
 import dataclasses
 import difflib
 import inspect
-import math
 import re
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from starbench.common.plugins import Plugins
-from starbench.common.settings import split_settings
+import numpy as np
+
+from starbench.common.plugins import Plugins, in_one_line
+from starbench.common.settings import MAX_INT, split_settings
 from starbench.methods.base import LABEL_ACCESS, Diagnostic, Method, OracleControl, SettingError
 from starbench.results.schema import METHOD_NAME
+from starbench.results.text import shorten
 from starbench.tasks.base import Task
 
 # Where the class of each name is defined; as text, so that listing the names imports nothing.
@@ -110,6 +113,7 @@ def _checked(candidate: Any, spec: str) -> type[Method]:
         raise SettingError(
             f"Hyperparameters of {spec} must be a dataclass whose fields all have defaults."
         )
+    _check_hyperparameters(candidate, spec)
     if candidate.label_access not in LABEL_ACCESS:
         raise SettingError(f"label_access of {spec} must be one of {', '.join(LABEL_ACCESS)}.")
     diagnostics = candidate.diagnostics
@@ -183,7 +187,7 @@ def make_hyperparameters(
         type or range.
     """
     fields = {field.name: field for field in dataclasses.fields(method.Hyperparameters)}
-    types = get_type_hints(method.Hyperparameters)
+    types = _types(method.Hyperparameters)
     values = {}
     if preset is not None:
         if preset not in method.presets:
@@ -200,7 +204,7 @@ def make_hyperparameters(
         values[key] = _parsed(text, types[key], f"--set {key}")
     for key, value in values.items():
         _check_range(value, fields[key], f"--set {key}")
-    return method.Hyperparameters(**values)
+    return _built(method, values)
 
 
 def hyperparameters_of(method: type[Method], values: Mapping[str, Any]) -> Any:
@@ -219,7 +223,7 @@ def hyperparameters_of(method: type[Method], values: Mapping[str, Any]) -> Any:
         range.
     """
     fields = {field.name: field for field in dataclasses.fields(method.Hyperparameters)}
-    types = get_type_hints(method.Hyperparameters)
+    types = _types(method.Hyperparameters)
     defaults = method.Hyperparameters()
     changed = {}
     for key in sorted({*fields, *values}):
@@ -232,7 +236,70 @@ def hyperparameters_of(method: type[Method], values: Mapping[str, Any]) -> Any:
         if value != (list(default) if isinstance(default, tuple) else default):
             changed[key] = _fitted(value, types[key], label)
             _check_range(changed[key], fields[key], label)
-    return method.Hyperparameters(**changed)
+    return _built(method, changed)
+
+
+def _built(method: type[Method], values: Mapping[str, Any]) -> Any:
+    """Build hyperparameters; the code of their own may refuse them."""
+    try:
+        return method.Hyperparameters(**values)
+    except SettingError:
+        raise
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
+        given = ", ".join(f"{key} = {shorten(repr(value), 60)}" for key, value in values.items())
+        raise SettingError(
+            f"{method.name} refuses {given or 'the defaults of its hyperparameters'}: "
+            f"{in_one_line(error)}."
+        ) from error
+
+
+def _types(kind: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields, also where they are written as texts."""
+    try:
+        return get_type_hints(kind)
+    except Exception as error:  # third-party code may name anything
+        raise SettingError(
+            f"The types of {kind.__qualname__} cannot be resolved: {in_one_line(error)}."
+        ) from error
+
+
+def _check_hyperparameters(method: type[Method], spec: str) -> None:
+    """Check that defaults and presets are what their fields say, and can be used."""
+    kind = method.Hyperparameters
+    fields, types = {field.name: field for field in dataclasses.fields(kind)}, _types(kind)
+    defaults = _built(method, {})
+    values = {
+        f"The default of {name} in {spec}": (name, getattr(defaults, name)) for name in fields
+    }
+    if not isinstance(method.presets, Mapping) or not all(
+        isinstance(preset, Mapping) for preset in method.presets.values()
+    ):
+        raise SettingError(f"presets of {spec} must map names to hyperparameters by their names.")
+    for preset, settings in method.presets.items():
+        for name, value in settings.items():
+            if name not in fields:
+                raise SettingError(
+                    f"Preset {preset!a} of {spec} sets {name!a}, which is no hyperparameter; "
+                    f"choose from {', '.join(fields)}."
+                )
+            values[f"{name} in preset {preset!a} of {spec}"] = name, value
+    for label, (name, value) in values.items():
+        if _is_settable(types[name]):
+            _fitted(value, types[name], label)
+        _check_range(value, fields[name], label)
+    for settings in method.presets.values():
+        _built(method, settings)
+
+
+_NUMBERS_AND_TEXTS = (int, float, bool, str)
+
+
+def _is_settable(kind: Any) -> bool:
+    """Return whether a value of a type can be written after --set."""
+    if get_origin(kind) in (Union, UnionType):
+        return all(each is NoneType or _is_settable(each) for each in get_args(kind))
+    items = get_args(kind)[:1] if get_origin(kind) is tuple else (kind,)
+    return any(each in _NUMBERS_AND_TEXTS for each in items)
 
 
 def _parsed(text: str, kind: Any, label: str) -> Any:
@@ -240,35 +307,84 @@ def _parsed(text: str, kind: Any, label: str) -> Any:
         return text
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # of deep brackets
         lowered = {"true": True, "false": False, "none": None}
         value = lowered.get(text.lower(), text)
-    return _fitted(value, kind, label, text)
+    try:
+        return _fitted(value, kind, label, text)
+    except SettingError:
+        if get_origin(kind) in (Union, UnionType) and str in get_args(kind):
+            return text  # such as 5 for a text or None
+        raise
 
 
 def _fitted(value: Any, kind: Any, label: str, text: str | None = None) -> Any:
     """Return a value as a type: numbers as float, one or a list of them as tuple."""
-    if get_origin(kind) is tuple and isinstance(value, int | float | tuple | list):
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for member in sorted(members, key=lambda each: each is not type(value)):  # 3 stays an int
+        found = _of_type(value, member)
+        if found is not _UNFIT:
+            return found
+    allowed = " or ".join(map(_type_name, members))
+    items = value if isinstance(value, tuple | list) else (value,)
+    if not all(map(_in_bounds, items)):
+        allowed += f", with integers of at most 63 bits and other numbers up to {_LARGEST:.2g}"
+    given = _text_of(value) if text is None else text
+    raise SettingError(f"{label} must be of type {allowed}, but got '{shorten(given, 60)}'.")
+
+
+_UNFIT = object()
+_LARGEST = float(np.finfo(np.float32).max)  # methods compute in float32
+
+
+def _of_type(value: Any, kind: Any) -> Any:
+    """Return a value as one type, `_UNFIT` where it is none."""
+    if get_origin(kind) is tuple and _is_settable(kind):
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
-        if all(isinstance(item, get_args(kind)[0]) for item in items):
-            return items
-    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
-    elif kind in (int, bool, str) and type(value) is kind:
+        # A network may have no hidden layers; of other numbers there is at least one.
+        if items or get_args(kind)[0] is not float:
+            fitted = tuple(_of_type(item, get_args(kind)[0]) for item in items)
+            return _UNFIT if _UNFIT in fitted else fitted
+    elif kind is float and type(value) in (int, float):
+        return float(value) if _in_bounds(value) else _UNFIT
+    elif kind is NoneType:
+        return None if value is None else _UNFIT
+    elif kind in _NUMBERS_AND_TEXTS and type(value) is kind and _in_bounds(value):
         return value
-    name = getattr(kind, "__name__", "") if get_origin(kind) is None else str(kind)
-    given = str(value) if text is None else text
-    raise SettingError(f"{label} must be of type {name}, but got '{given}'.")
+    return _UNFIT
+
+
+def _in_bounds(number: Any) -> bool:
+    """Return whether a number is one that rows and arrays can hold; true of other values."""
+    if isinstance(number, int):
+        return abs(number) < MAX_INT
+    return not isinstance(number, float) or abs(number) <= _LARGEST
+
+
+def _text_of(value: Any) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python refuses to write numbers of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _type_name(kind: Any) -> str:
+    if kind is NoneType:
+        return "None"
+    if get_origin(kind) is tuple and get_args(kind)[:1] == (float,):
+        return f"{kind} with at least one number"
+    return kind.__name__ if isinstance(kind, type) and get_origin(kind) is None else str(kind)
 
 
 def _check_range(value: Any, field: dataclasses.Field[Any], label: str) -> None:
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:
-        allowed = ", ".join(choices)
+        allowed = ", ".join(map(str, choices))
         raise SettingError(f"{label} must be one of {allowed}, but got '{value}'.")
     for item in value if isinstance(value, tuple) else (value,):
+        if not isinstance(item, int | float):
+            continue
         if (low is not None and item < low) or (high is not None and item > high):
             bounds = f"at least {low}" if high is None else f"between {low} and {high}"
             raise SettingError(f"{label} must be {bounds}, but got {value}.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -50,6 +51,32 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if "sha256" in header and header["sha256"] != _digest(tensors, header["starbench"]):
         raise CheckpointError(f"{path} is damaged: its content does not match its checksum")
     return tensors, metadata
+
+
+def state_fault(state: object) -> str:
+    """Return what the ``state()`` of a method must return to be saved; empty where it does.
+
+    Examples
+    --------
+    >>> state_fault({"weight": torch.zeros(3)})
+    ''
+    >>> state_fault({"weight": 3})
+    "must map names to torch tensors, but its entry 'weight' is of type int"
+    """
+    if not isinstance(state, Mapping):
+        return f"must return a dict of names to torch tensors, not {_kind(state)}"
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            convert = "; give torch.from_numpy of it" if isinstance(value, np.ndarray) else ""
+            return (
+                f"must map names to torch tensors, but its entry {name!a} is "
+                f"of type {_kind(value)}{convert}"
+            )
+    return ""
+
+
+def _kind(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 def state_sha256(tensors: Mapping[str, torch.Tensor]) -> str:

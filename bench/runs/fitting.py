@@ -30,7 +30,7 @@ from starbench.common.generators import generator_states, restore_generators
 from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
-from starbench.evaluation.scoring import encode_rows, rank_stars
+from starbench.evaluation.scoring import OutputError, encode_rows, rank_stars
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Diverged, Method
 from starbench.metrics import TwinRanks
@@ -249,7 +249,7 @@ class Fit:
             self._write(method, is_best)
         else:
             # Between two epochs a method's state cannot be continued from, so this one is kept.
-            state = {name: tensor.detach().clone() for name, tensor in method.state().items()}
+            state = {name: tensor.detach().clone() for name, tensor in _state_of(method).items()}
             self._unwritten = state, self._metadata()
 
     def run(self, make: Callable[[], Method], train: SplitView) -> Method:
@@ -322,7 +322,7 @@ class Fit:
 
     def _write(self, method: Method, is_best: bool) -> None:
         began = time.perf_counter()
-        self._unwritten = method.state(), self._metadata()
+        self._unwritten = _state_of(method), self._metadata()
         self._write_newest()
         if is_best:
             _copy(self._folder.checkpoint, self._folder.best)
@@ -400,6 +400,14 @@ class Fit:
             _copy(folder.checkpoint, folder.best)  # a process may have been killed before it did
         if "generators" in metadata:  # checkpoints of the first releases lack them
             restore_generators(metadata["generators"])
+
+
+def _state_of(method: Method) -> dict[str, torch.Tensor]:
+    """Return a method's state, or say why it cannot be saved."""
+    state = method.state()
+    if fault := checkpoint.state_fault(state):
+        raise OutputError(f"state() of {method.name} {fault}.")
+    return state
 
 
 def _copy(source: Path, target: Path) -> None:

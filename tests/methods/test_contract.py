@@ -178,6 +178,11 @@ class CountsFromZero(Projection):
         monitor.epoch(self, 0, {"loss": 0.0})
 
 
+class SavesArrays(ForgetsProgress):
+    def state(self):
+        return {"matrix": self.matrix, "mean": self.mean}
+
+
 class WrongType(Projection):
     def encode(self, flux, nuisance):
         return super().encode(flux, nuisance).astype(np.float64)
@@ -211,6 +216,15 @@ def test_a_broken_method_fails_the_clause_meant_for_it(method, clause):
     breaches = {name: breach for name, breach in check_method(subject(method)) if breach}
     assert clause in breaches
     assert len(breaches[clause]) > 10
+
+
+def test_a_state_that_cannot_be_saved_is_named():
+    results = dict(check_method(subject(SavesArrays)))
+    for clause in ("saving_keeps_latents", "interrupted_fit_resumes"):
+        assert results[clause] == (
+            "state() must map names to torch tensors, but its entry 'matrix' is of type "
+            "numpy.ndarray; give torch.from_numpy of it"
+        )
 
 
 def test_the_example_keeps_the_contract_within_forty_lines_of_code():

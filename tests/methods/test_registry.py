@@ -168,3 +168,98 @@ def test_the_error_for_an_unknown_choice_lists_the_choices():
     with pytest.raises(SettingError, match=r"activation must be one of .*silu.*, but got 'tanh'"):
         make_hyperparameters(Fader, None, ["activation=tanh"])
     assert make_hyperparameters(Fader, None, ["activation=selu"]).activation == "selu"
+
+
+@dataclass(frozen=True)
+class Wide(Settings):
+    scales: tuple[float, ...] = option((0.5, 1.0), "scales", low=1e-3)
+    most: int | None = option(None, "a limit", low=1)
+    label: str | None = option(None, "a text")
+
+
+class WideToy(Toy):
+    Hyperparameters = Wide
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("width=" + "9" * 400, "width must be of type int, with integers of at most 63 bits"),
+        ("width=" + "9" * 5000, "width must be of type int, but got '999"),
+        ("width=" + "[" * 5000, "width must be of type int, but got"),
+        ("rate=" + "9" * 400, "rate must be of type float, with .* numbers up to 3.4e"),
+        ("rate=1e300", "rate must be of type float, with .* numbers up to 3.4e"),
+        ("scales=()", "scales must be of type .* with at least one number, but got '()'"),
+        ("scales=1,1e300", "scales must be of type .*numbers up to 3.4e"),
+        ("widths=" + "9" * 400, "widths must be of type tuple.*integers of at most 63 bits"),
+        ("most=many", "most must be of type int or None, but got 'many'"),
+        ("most=0", "most must be at least 1, but got 0"),
+    ],
+)
+def test_a_value_that_no_method_can_use_is_refused_with_what_is_allowed(setting, message):
+    with pytest.raises(SettingError) as caught:
+        make_hyperparameters(WideToy, None, [setting])
+    said = str(caught.value)
+    assert said.startswith("--set ") and len(said) < 300
+    assert all(part in said for part in message.split(".*"))
+
+
+def test_a_network_may_have_no_hidden_layers_and_a_value_may_be_none():
+    made = make_hyperparameters(
+        WideToy, None, ["widths=()", "scales=1,2.5", "most=5", "label=7", "rate=1"]
+    )
+    assert (made.widths, made.scales, made.most, made.label) == ((), (1.0, 2.5), 5, "7")
+    again = make_hyperparameters(WideToy, None, ["most=none", "label=none"])
+    assert (again.most, again.label) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("width: int = 'many'", "The default of width in .* must be of type int, but got 'many'"),
+        ("width: int = None", "The default of width in .* must be of type int, but got 'None'"),
+        ("width: int | None = 0.5", "width in .* must be of type int or None, but got '0.5'"),
+        ("width: int = 10**5000", "width in .* must be of type int, with integers of at most 63"),
+        ("width: int = option(0, 'w', low=1)", "The default of width in .* must be at least 1"),
+        ("width: 'Widths' = 3", "The types of .* cannot be resolved: NameError"),
+        ("width: int = 3\n        def __post_init__(self): 1 / 0",
+         "mine refuses the defaults of its hyperparameters: ZeroDivisionError"),
+        ("width: int = 3\n    presets = {'big': {'widht': 9}}",
+         "Preset 'big' of .* sets 'widht', which is no hyperparameter; choose from width"),
+        ("width: int = 3\n    presets = {'big': {'width': 'many'}}",
+         "width in preset 'big' of .* must be of type int, but got 'many'"),
+        ("width: int = 3\n    presets = {'big': 3}", "presets of .* must map names to"),
+        ("width: int = 3\n    presets = ['big']", "presets of .* must map names to"),
+    ],
+)  # fmt: skip
+def test_the_hyperparameters_of_a_method_are_checked_when_it_is_found(tmp_path, body, sentence):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from dataclasses import dataclass\n"
+        "from starbench.methods.base import option\n"
+        "from starbench.methods.example import MyMethod\n"
+        "class Mine(MyMethod):\n"
+        "    name = 'mine'\n"
+        "    @dataclass(frozen=True)\n"
+        "    class Hyperparameters:\n"
+        f"        {body}\n"
+    )
+    with pytest.raises(SettingError, match=sentence):
+        get_method(f"{path}:Mine")
+
+
+def test_hyperparameters_that_a_method_refuses_are_named(tmp_path):
+    @dataclass(frozen=True)
+    class Even:
+        width: int = 2
+
+        def __post_init__(self):
+            if self.width % 2:
+                raise ValueError("give an even width")
+
+    class EvenToy(Toy):
+        Hyperparameters, presets = Even, {}
+
+    assert get_method(EvenToy) is EvenToy
+    with pytest.raises(SettingError, match=r"toy refuses width = 3: .*give an even width"):
+        make_hyperparameters(EvenToy, None, ["width=3"])

@@ -29,7 +29,8 @@ class Linear(Method):
         epochs: int = option(12, "iterations", low=1)
         pause: float = option(0.0, "seconds each epoch takes at least", low=0)
         mishap: str = option(
-            "none", "what goes wrong: none, diverge, nan, error, library, exit, shape, decline"
+            "none",
+            "what goes wrong: none, diverge, nan, error, library, exit, shape, decline, arrays",
         )
 
     presets: ClassVar = {"short": {"epochs": 2}}
@@ -85,6 +86,8 @@ class Linear(Method):
         return latent @ self._components + design(nuisance) @ self._of_nuisance
 
     def state(self):
+        if self.hyperparameters.mishap == "arrays":
+            return {"done": torch.tensor(self._done), "components": self._components}
         return {
             "components": torch.from_numpy(self._components),
             "of_nuisance": torch.from_numpy(self._of_nuisance),

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from starbench.common.checkpoint import CheckpointError, load, save, state_sha256
+from starbench.common.checkpoint import CheckpointError, load, save, state_fault, state_sha256
 
 TENSORS = {"weights": torch.arange(64.0), "steps": torch.tensor(3), "none": torch.zeros(0, 2)}
 
@@ -12,6 +13,21 @@ def test_tensors_and_metadata_come_back(tmp_path):
     tensors, metadata = load(path)
     assert metadata == {"epoch": 3}
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [
+        (None, "must return a dict of names to torch tensors, not NoneType"),
+        ([torch.zeros(1)], "must return a dict of names to torch tensors, not list"),
+        ({0: torch.zeros(1)}, "its entry 0 is of type torch.Tensor"),
+        ({"epoch": 3}, "its entry 'epoch' is of type int"),
+        ({"mean": np.zeros(3)}, "its entry 'mean' is of type numpy.ndarray; give torch.from_numpy"),
+    ],
+)
+def test_a_state_that_cannot_be_saved_is_described(state, fault):
+    assert fault in state_fault(state)
+    assert state_fault(TENSORS) == ""
 
 
 def test_the_digest_of_tensors_never_changes():

@@ -122,6 +122,12 @@ def test_other_settings_go_to_other_folders(run, toy_task):
             "failed",
             r"encode of toy-linear must return \[60, n_latent\], but returned \[60\]\.",
         ),
+        (
+            "arrays",
+            "failed",
+            r"state\(\) of toy-linear must map names to torch tensors, but its entry 'components' "
+            r"is of type numpy\.ndarray; give torch\.from_numpy of it\.",
+        ),
     ],
 )
 def test_a_failed_fit_makes_a_row_with_its_message(run, mishap, status, message):
