@@ -334,7 +334,7 @@ def splits_share_nothing(subject: Subject) -> None:
             shared = len(drawn[first] & drawn[second])
             _require(
                 not shared,
-                f"{first} and {second} share {shared} {kind}s: include the split in the "
+                f"{first} and {second} share {shared} of their {kind}: include the split in the "
                 "name of the random stream",
             )
 

@@ -1,6 +1,7 @@
 """Atomic writing of files and folders."""
 
 import ctypes
+import errno
 import hashlib
 import io
 import json
@@ -22,6 +23,9 @@ import numpy as np
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, or for the user
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path; what the caller writes there replaces `path` if no error occurs.
@@ -41,6 +45,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     pathlib.Path
         Nothing exists there yet.
 
+    Raises
+    ------
+    OSError
+        If there is no room on the disk; it names `path`.
+
     Examples
     --------
     >>> folder = getfixture("tmp_path")
@@ -57,6 +66,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         _put_in_place(temporary, path)
+    except OSError as error:
+        if error.filename is None and error.errno in _FULL:  # Python names no file here
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         _remove(temporary)
 

@@ -22,7 +22,7 @@ def checked_seed(seed: object) -> int:
     if not isinstance(seed, Integral) or isinstance(seed, bool):
         raise SettingError(f"seed is {seed!r}; give an integer.")
     number = int(seed)
-    if not 0 <= number < 2**63:
+    if not 0 <= number < MAX_INT:
         raise SettingError(f"seed is {number}; give an integer from 0 to 2^63 - 1.")
     return number
 

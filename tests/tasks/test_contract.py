@@ -1,6 +1,7 @@
 """Every registered task keeps the contract; tasks that break one clause fail that clause alone."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -205,6 +206,11 @@ BROKEN = {
     "forward_model_makes_the_spectra": WithForwardModel,
     "stored_data_are_sound": Faulty,
 }
+
+
+def test_what_two_splits_share_is_counted_in_words():
+    said = breaches(OverlappingSplits())["splits_share_nothing"]
+    assert re.match(r"train and \w+ share \d+ of their pairs: include the split in the name", said)
 
 
 def test_every_clause_has_a_task_that_breaks_it():

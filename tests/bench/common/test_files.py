@@ -50,6 +50,14 @@ def test_an_error_keeps_the_old_content_and_removes_the_new(tmp_path, fill, kind
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_is_reported_with_the_name_of_the_file(small_disk):
+    path = small_disk / "notes.txt"
+    with pytest.raises(OSError, match=r"No space left on device: .*notes\.txt"):  # noqa: SIM117
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(bytes(3_000_000))
+    assert not list(small_disk.iterdir())
+
+
 def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, fill, monkeypatch):
     monkeypatch.setattr(files, "_exchange", lambda *_: False)  # as on systems other than Linux
     path = tmp_path / "result"

@@ -319,6 +319,26 @@ def test_a_task_that_is_not_installed_has_no_label_figures(add, make_run, direct
     assert "apogee-giants-shift-1" not in drawn
 
 
+def test_a_full_disk_is_said_in_one_sentence_and_holds_no_site(
+    small_disk, add, make_run, directory
+):
+    add(make_run())
+    (small_disk / "full").write_bytes(bytes(1_950_000))
+    words = [
+        "leaderboard",
+        "site",
+        "--quiet",
+        "--directory",
+        directory,
+        "--out",
+        small_disk / "site",
+    ]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == 1
+    assert result.output == f"Error: {small_disk / 'site'}: No space left on device.\n"
+    assert [file.name for file in small_disk.iterdir()] == ["full"]
+
+
 def test_a_curve_is_the_mean_of_the_seeds_within_its_interval():
     ranks = np.stack([draw_ranks(seed, 0.5)[0] for seed in range(3)])
     curve = recovery_curve(ranks)
