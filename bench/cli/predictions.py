@@ -25,7 +25,7 @@ from starbench.cli.outcome import say_outcome
 
 @click.command(
     cls=Command,
-    loads="starbench.runs.predictions",
+    loads="starbench.runs.predictions_writing",
     example="starbench predict runs/apogee-giants/fader/0-ced64dfee2 predictions.h5",
 )
 @click.argument("run_folder", metavar="RUN", type=UserPath(path_type=Path))
@@ -57,7 +57,7 @@ def predict(
     if out.exists() and not force:
         raise UserError(f"{out} already exists; choose another name, or give --force.")
     from starbench.methods.registry import get_method
-    from starbench.runs.predictions import write_predictions
+    from starbench.runs.predictions_writing import write_predictions
     from starbench.runs.restore import finished_row
     from starbench.runs.run_folder import RunFolder
     from starbench.tasks.registry import get_task
@@ -80,7 +80,7 @@ def predict(
 
 @click.command(
     cls=Command,
-    loads="starbench.runs.predictions",
+    loads="starbench.runs.predictions_scoring",
     example="starbench score predictions.h5 --method-name my-method \\\n"
     '    --label-access nuisance --reference "You et al. (2026)"',
 )
@@ -148,7 +148,7 @@ def score(
     was stopped continues when the same command is given again.
     """
     from starbench.runs.origin import Declared, given
-    from starbench.runs.predictions import parse_settings, score_predictions
+    from starbench.runs.predictions_scoring import parse_settings, score_predictions
     from starbench.tasks.registry import get_task
 
     loaded = get_task(task, data=data, cache=cache, snr=snr, progress=not options["quiet"])

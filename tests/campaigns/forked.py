@@ -16,7 +16,7 @@ import torch._dynamo  # noqa: F401 - optimizers import it
 import starbench.api
 import starbench.leaderboard.pages.terminal
 import starbench.leaderboard.store.board
-import starbench.runs.predictions
+import starbench.runs.predictions_scoring
 import starbench.tasks.own.hugging_face  # noqa: F401 - imported once for all children
 from starbench.cli.main import main
 from starbench.metrics.ranking import twin_ranks

@@ -10,8 +10,10 @@ import pytest
 from starbench.methods.base import SettingError
 from starbench.metrics import network
 from starbench.results.schema import read_row, write_row
-from starbench.runs import predictions, runner
-from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
+from starbench.runs import runner
+from starbench.runs.predictions import Predictions, PredictionsError
+from starbench.runs.predictions_scoring import parse_settings, score_predictions
+from starbench.runs.predictions_writing import write_predictions
 from starbench.tasks.registry import get_task
 from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name
 
@@ -104,7 +106,7 @@ def test_any_damage_is_named_in_one_sentence(written, toy_task, tmp_path):
             changed[at] = rng.integers(256)
         damaged.write_bytes(changed)
         try:
-            with predictions.Predictions(damaged, toy_task, "tiny") as file:
+            with Predictions(damaged, toy_task, "tiny") as file:
                 for split in ("train", "validation", "test"):
                     if file.has(split):
                         file.latent(split)
@@ -244,17 +246,17 @@ def test_the_name_of_a_built_in_method_is_refused(written, toy_task, tmp_path):
 
 
 def test_a_setting_that_is_not_json_is_a_text():
-    assert predictions.parse_settings(("a=3", "b=0.5", "c=deep", "d=true", "e=x=y")) == {
+    assert parse_settings(("a=3", "b=0.5", "c=deep", "d=true", "e=x=y")) == {
         "a": 3, "b": 0.5, "c": "deep", "d": True, "e": "x=y",
     }  # fmt: skip
     with pytest.raises(SettingError, match="--set needs key=value"):
-        predictions.parse_settings(("deep",))
+        parse_settings(("deep",))
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "1e999", "NaN", "[1, -1e999]", "[" * 100_000])
 def test_a_setting_that_no_row_can_hold_is_named(value):
     with pytest.raises(SettingError, match="--set depth must be a text, a finite number"):
-        predictions.parse_settings((f"depth={value}",))
+        parse_settings((f"depth={value}",))
 
 
 def test_predictions_are_written_only_with_the_method_and_data_of_the_run(

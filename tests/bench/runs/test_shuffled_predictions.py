@@ -6,7 +6,8 @@ import pytest
 
 from starbench.metrics import twin_ranks
 from starbench.results.ranks import read_ranks
-from starbench.runs.predictions import PredictionsError, score_predictions
+from starbench.runs.predictions import PredictionsError
+from starbench.runs.predictions_scoring import score_predictions
 from starbench.tasks.errors import DataError
 from starbench.tasks.export import export
 from starbench.tasks.own.hdf5 import OwnData

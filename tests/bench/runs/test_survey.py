@@ -15,7 +15,9 @@ from starbench.results.text import RowError
 from starbench.runs import fitting, plots, runner
 from starbench.runs.fitting import SURVEY_RULE, selection_stars
 from starbench.runs.panels import rms_residuals
-from starbench.runs.predictions import PredictionsError, score_predictions, write_predictions
+from starbench.runs.predictions import PredictionsError
+from starbench.runs.predictions_scoring import score_predictions
+from starbench.runs.predictions_writing import write_predictions
 from starbench.runs.restore import restore
 
 

@@ -12,7 +12,7 @@ from starbench.methods.registry import get_method
 from starbench.metrics import network
 from starbench.runs import runner
 from starbench.runs.draft import Identity
-from starbench.runs.predictions import write_predictions
+from starbench.runs.predictions_writing import write_predictions
 from starbench.tasks import example
 from starbench.tasks.base import Task
 from starbench.tasks.fresh import FreshTest

@@ -23,7 +23,8 @@ from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks
 from starbench.results.schema import read_row
 from starbench.runs import runner
 from starbench.runs.origin import given
-from starbench.runs.predictions import score_predictions, write_predictions
+from starbench.runs.predictions_scoring import score_predictions
+from starbench.runs.predictions_writing import write_predictions
 from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks import registry
