@@ -39,7 +39,7 @@ def test_the_gap_of_a_run_is_split_into_its_causes(tmp_path):
     from starbench.runs.runner import run
     from starbench.tasks.registry import get_task
 
-    settings = Fader.Hyperparameters(epochs=3)
+    settings = Fader.Hyperparameters(epochs=30)
     outcome = run(
         get_task("apogee-giants-snr100"), Fader, settings, scale="tiny", out=tmp_path, quiet=True
     )

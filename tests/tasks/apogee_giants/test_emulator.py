@@ -35,7 +35,8 @@ def test_flux_is_float32_on_the_aspcap_pixels(emulator, stars):
     assert flux.dtype == np.float32
     assert (flux > 0).all()
     assert (flux < 1.01).all()
-    assert np.array_equal(emulator.wavelength, aspcap_wavelengths())
+    # Powers of ten differ by rounding between processors.
+    assert emulator.wavelength == pytest.approx(aspcap_wavelengths(), rel=1e-14)
     assert emulator.label_names == LABEL_NAMES
 
 
