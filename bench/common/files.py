@@ -23,7 +23,8 @@ import numpy as np
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, or for the user
+# A quota or a limit on the size of files ends a write as a full disk does, with the same remedy.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _flush(temporary)
         _put_in_place(temporary, path)
     except OSError as error:
-        if error.filename is None and error.errno in _FULL:  # Python names no file here
+        if error.filename is None and error.errno in NO_ROOM:  # Python names no file here
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from starbench.common.files import atomic_path
+from starbench.common.files import NO_ROOM, atomic_path
 
-# A quota or a limit on the size of files ends a write as a full disk does, with the same remedy.
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ANOTHER_CACHE = "choose another folder with --cache or STARBENCH_CACHE"
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def report_full_disk(
     path: Path,
     n_bytes: int,
     remove: Path | None,
-    alternative: str = "choose another folder with --cache or STARBENCH_CACHE",
+    alternative: str = _ANOTHER_CACHE,
 ) -> Iterator[None]:
     """Report a full disk in one sentence, and leave nothing half-written behind.
 
@@ -57,7 +56,7 @@ def report_full_disk(
 
 @contextmanager
 def large_file(
-    path: Path, n_bytes: int, alternative: str | None = None, *, copies: int = 1
+    path: Path, n_bytes: int, alternative: str = _ANOTHER_CACHE, *, copies: int = 1
 ) -> Iterator[Path]:
     """Yield a temporary path that replaces `path`, once it is known that the disk has room.
 
@@ -67,7 +66,7 @@ def large_file(
         File or folder; see `starbench.common.files.atomic_path`.
     n_bytes : int
         Its size.
-    alternative : str, optional
+    alternative : str
         See `report_full_disk`.
     copies : int
         How many of that size lie on the disk while it is written.
@@ -77,8 +76,7 @@ def large_file(
     OSError
         See `report_full_disk`.
     """
-    words = {} if alternative is None else {"alternative": alternative}
-    with report_full_disk(path, n_bytes, None, **words), atomic_path(path) as new:
+    with report_full_disk(path, n_bytes, None, alternative), atomic_path(path) as new:
         require_disk_space(new, n_bytes * copies)
         yield new
 
@@ -108,10 +106,10 @@ def require_disk_space(path: Path, n_bytes: int) -> None:
 
 
 def _is_full_disk(error: OSError | RuntimeError) -> bool:
-    if getattr(error, "errno", None) in _NO_ROOM:
+    if getattr(error, "errno", None) in NO_ROOM:
         return True
     # HDF5 reports the system's error only in the text of its own error.
-    return any(os.strerror(number) in str(error) for number in _NO_ROOM)
+    return any(os.strerror(number) in str(error) for number in NO_ROOM)
 
 
 def text_list(value: Any) -> tuple[str, ...]:
