@@ -1,6 +1,5 @@
 """Write the predictions of a run's method as a file."""
 
-import json
 from pathlib import Path
 
 import h5py
@@ -24,11 +23,8 @@ from starbench.tasks.storage.files import large_file
 
 def _was_edited(task: Task, run: RunFolder) -> bool:
     """Return whether the code of a task of others has changed since a run."""
-    try:
-        settings = json.loads(run.settings.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # the file is no part of what a run is restored from
-        return False
-    return isinstance(settings, dict) and settings.get("task_sha256") != task.code_sha256
+    settings = run.read_settings()  # of which a run is not restored, so that they may be missing
+    return bool(settings) and settings.get("task_sha256") != task.code_sha256
 
 
 def write_predictions(

@@ -53,6 +53,14 @@ class RunFolder:
         self.spectra_figure = self.figures / "spectra.png"
         self.history_figure = self.figures / "history.png"
 
+    def read_settings(self) -> dict[str, Any]:
+        """Return the settings with which the run began; empty without any that can be read."""
+        try:
+            settings = json.loads(self.settings.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return settings if isinstance(settings, dict) else {}
+
     def ranking(self, split: str) -> Path:
         """Return the checkpoint of a ranking of a split, which exists while it is not finished."""
         return self.path / f"ranking-{split}.safetensors"

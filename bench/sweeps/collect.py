@@ -14,7 +14,7 @@ from starbench.results.text import printable
 from starbench.runs.run_folder import RunFolder
 from starbench.sweeps.locate import LocatedRun
 from starbench.sweeps.plan import PlannedRun
-from starbench.sweeps.state import FAULTY, State, reason_of, row_of, settings_of, state_of
+from starbench.sweeps.state import FAULTY, State, reason_of, row_of, state_of
 
 # Metrics of the table, and how each is formatted.
 _COLUMNS = {
@@ -35,7 +35,7 @@ def runs_in(out: Path) -> list[LocatedRun]:
         row = row_of(folder)
         if row is None:
             task, method, name = folder.path.parts[-3:]
-            scale = settings_of(folder).get("scale")
+            scale = folder.read_settings().get("scale")
             scale = scale if isinstance(scale, str) and scale else None
             run = PlannedRun(method, task, scale=scale, seed=_seed(name))
         else:
@@ -81,11 +81,9 @@ def summary_table(runs: Iterable[LocatedRun]) -> str:
     for located in runs:
         run, folder = located.run, located.folder
         row = row_of(folder)
-        method = run.method if row is None else row.method
-        task = run.data or run.task if row is None else row.task
         line = {
-            "method": method,
-            "task": task,
+            "method": run.method if row is None else row.method,
+            "task": run.data or run.task if row is None else row.task,
             "settings": " ".join(run.settings) or run.preset or "defaults",
             "seed": run.seed,
             **_conditions(run, folder, row),
@@ -107,7 +105,7 @@ def summary_table(runs: Iterable[LocatedRun]) -> str:
 def _conditions(run: PlannedRun, folder: RunFolder, row: Row | None) -> dict[str, Any]:
     """Return what a run was made under; empty texts where that is not known."""
     if row is None:
-        settings = settings_of(folder)
+        settings = folder.read_settings()
         found = [run.scale or settings.get("scale"), settings.get("device_type"),
                  settings.get("task_version"), settings.get("method_version")]  # fmt: skip
     else:

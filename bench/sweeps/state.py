@@ -1,9 +1,7 @@
 """How far a run is, as the files of its folder tell, whichever process or machine worked on it."""
 
-import json
 import re
 from enum import Enum
-from typing import Any
 
 from starbench.results.schema import Row, read_row
 from starbench.results.text import RowError, printable
@@ -38,15 +36,6 @@ def _row_and_fault(folder: RunFolder) -> tuple[Row | None, str]:
         return (read_row(folder.row), "") if folder.row.exists() else (None, "")
     except RowError as error:
         return None, str(error)
-
-
-def settings_of(folder: RunFolder) -> dict[str, Any]:
-    """Return the settings with which a run began; empty without any that can be read."""
-    try:
-        settings = json.loads(folder.settings.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
 
 
 def state_of(folder: RunFolder) -> State:
