@@ -338,7 +338,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # methods compute in float32
 
 
 def _of_type(value: Any, kind: Any) -> Any:
-    """Return a value as one type, `_UNFIT` where it is none."""
+    """Return a value converted to a type, or `_UNFIT` if it is not of that type."""
     if get_origin(kind) is tuple and _is_settable(kind):
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
         # A network may have no hidden layers; of other numbers there is at least one.

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from starbench.cli.commands import UserPath, option
+from starbench.common.settings import MAX_INT
 from starbench.common.threads import most_threads, too_many
 
 method_option = option(
@@ -63,7 +64,7 @@ scale_option = option(
 )
 seed_option = option(
     "--seed",
-    type=click.IntRange(0, 2**63 - 1),
+    type=click.IntRange(0, MAX_INT - 1),
     default=0,
     show_default=True,
     metavar="N",

@@ -21,6 +21,7 @@ from starbench.cli.options import (
     task_option,
 )
 from starbench.cli.outcome import say_outcome
+from starbench.common.settings import MAX_INT
 
 
 @click.command(
@@ -105,7 +106,7 @@ def predict(
 @scale_option
 @option(
     "--seed",
-    type=click.IntRange(0, 2**63 - 1),
+    type=click.IntRange(0, MAX_INT - 1),
     default=0,
     show_default=True,
     metavar="N",

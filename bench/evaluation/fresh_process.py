@@ -26,7 +26,7 @@ import numpy as np
 
 from starbench.common import checkpoint
 from starbench.common.files import write_json
-from starbench.common.sources import package_folder
+from starbench.common.sources import is_own, package_folder
 from starbench.common.spread import spread
 from starbench.common.text import one_line
 from starbench.evaluation.consistency import CHANGED
@@ -155,7 +155,7 @@ def _address(method_class: type[Method]) -> dict[str, str] | None:
     module, name = method_class.__module__, method_class.__qualname__
     file = getattr(sys.modules.get(module), "__file__", None)
     if (
-        module.startswith("starbench.")
+        is_own(module)
         or module == "__main__"
         or "<locals>" in name
         or file is None

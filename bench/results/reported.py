@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterable
 from numbers import Integral
 
+from starbench.common.settings import MAX_INT
 from starbench.results.history import MEASURE
 
 LARGEST = 1e150
 """Largest size of a number in a row: squares and sums in aggregates of rows do not overflow."""
 
 _RESERVED = ("epoch", MEASURE)
-_MAX_COUNT = 2**63
 
 
 class ReportError(RuntimeError):
@@ -33,7 +33,7 @@ def count_of(value: object, what: str, least: int = 0) -> int:
     """
     if isinstance(value, Integral) and not isinstance(value, bool):
         count = int(value)
-        if least <= count < _MAX_COUNT:
+        if least <= count < MAX_INT:
             return count
     raise ReportError(f"{what} is {str(value)[:40]}; give an integer of at least {least}.")
 

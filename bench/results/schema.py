@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from starbench.common.files import atomic_path
+from starbench.common.settings import MAX_INT
 from starbench.metrics import SHARES, metric
 from starbench.results.ranks import check_file_size
 from starbench.results.reported import LARGEST
@@ -65,7 +66,7 @@ def _setting(value: Any) -> Any:
         if not np.isfinite(value):
             raise ValueError("should be finite")
     elif isinstance(value, int):  # bool is a subclass
-        if abs(value) >= 2**63:
+        if abs(value) >= MAX_INT:
             raise ValueError("should be an integer of at most 63 bits")
     elif value is not None:
         raise ValueError("should be true, false, a number, a string, a list of numbers, or null")
@@ -96,7 +97,7 @@ Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(require
 Place = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(require_printable)]
 Setting = Annotated[Any, AfterValidator(_setting)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=MAX_INT)]
 Amount = Annotated[float, Field(ge=0, le=1e15)]
 Number = Annotated[float, AfterValidator(_bounded)]
 

@@ -200,7 +200,7 @@ class Fit:
         Raises
         ------
         ReportError
-            If the number of epochs is none.
+            If the number of epochs is not an integer of at least 0.
         """
         self.epochs = epochs = count_of(epochs, "the number of epochs that fit starts with")
         if self._bar is not None:

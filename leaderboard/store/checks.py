@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from starbench.common.hdf5_guards import UNREADABLE, open_hdf5, read_numbers
+from starbench.common.sources import is_own
 from starbench.leaderboard.store.task import BoardTask, card_of
 from starbench.methods.base import Method, SettingError
 from starbench.methods.registry import hyperparameters_of
@@ -286,7 +287,7 @@ def check_declared(row: Row, name: str, method: type[Method] | None) -> None:
             f"{name}: field `method_version` is {row.method_version}, but the installed "
             f"{row.method} has version {method.version}; restore the row, or update starbench"
         )
-    if method.__module__.startswith("starbench.") and row.predictions_sha256 is not None:
+    if is_own(method.__module__) and row.predictions_sha256 is not None:
         raise RowError(
             f"{name}: predictions may not take the name of a method that ships with starbench; "
             "score them under another name"
