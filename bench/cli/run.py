@@ -73,7 +73,7 @@ def run(
     The epoch is chosen on the validation split and scored once on the test split. Repeating the
     command continues a stopped run from its last checkpoint.
     """
-    from starbench.api import run_named
+    from starbench.api.running import run_named
     from starbench.common.signals import end_with_standard_input
 
     if end_with_stdin:

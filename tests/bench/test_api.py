@@ -210,7 +210,10 @@ def test_a_seed_of_numpy_is_a_seed(toy_task, tmp_path):
 
 def test_figures_are_drawn_whatever_backend_the_environment_names(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "nonsense")
-    script = "from starbench import api; api._import_matplotlib(); import starbench.runs.plots"
+    script = (
+        "from starbench.common.drawing import import_matplotlib; import_matplotlib(); "
+        "import starbench.runs.plots"
+    )
     python(script)
     monkeypatch.setenv("MPLBACKEND", "svg")
     assert python(f"{script}, matplotlib; print(matplotlib.get_backend())") == "svg"
