@@ -7,7 +7,8 @@ from starbench.leaderboard.statistics.aggregate import Group
 from starbench.leaderboard.statistics.compare import Comparison, compare_ranks, ranks_of
 from starbench.leaderboard.statistics.resampling import found_stars
 from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
-from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, compare_lines
+from starbench.leaderboard.statistics.suite_order import compare_lines
+from starbench.leaderboard.statistics.suite_scores import SuiteLine, SuiteScores
 from starbench.leaderboard.store.task import BoardTask
 
 

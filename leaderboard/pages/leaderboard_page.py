@@ -18,7 +18,7 @@ from starbench.leaderboard.pages.verdict_text import verdict_section
 from starbench.leaderboard.statistics.aggregate import Group, Section, sections
 from starbench.leaderboard.statistics.columns import COLUMNS, Column
 from starbench.leaderboard.statistics.judgement import Judgement
-from starbench.leaderboard.statistics.suite import SuiteScores
+from starbench.leaderboard.statistics.suite_scores import SuiteScores
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.levels import LEVELS as LEVEL_NAMES
 from starbench.leaderboard.store.names import ROWS

@@ -7,7 +7,7 @@ from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.verdict_text import points
 from starbench.leaderboard.statistics.aggregate import Group
 from starbench.leaderboard.statistics.columns import percent
-from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores
+from starbench.leaderboard.statistics.suite_scores import SuiteLine, SuiteScores
 from starbench.leaderboard.statistics.turnovers import TrackOrder, Turnover, track_orders
 
 TITLE = "### Which methods win on each track, and where their order turns over"

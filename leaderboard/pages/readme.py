@@ -13,7 +13,8 @@ from starbench.leaderboard.pages.suite_table import (
 from starbench.leaderboard.pages.tables import published_name, table
 from starbench.leaderboard.statistics.aggregate import ACCESS_ORDER, RANKED_BY
 from starbench.leaderboard.statistics.columns import percent
-from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, missing_tracks
+from starbench.leaderboard.statistics.suite_remarks import missing_tracks
+from starbench.leaderboard.statistics.suite_scores import SuiteLine, SuiteScores
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.published import published_results
 from starbench.methods.approaches import ADVERSARY, MEANINGS, TWINS, approach

@@ -19,7 +19,7 @@ from starbench.leaderboard.statistics.facts import (
     suite_facts,
 )
 from starbench.leaderboard.statistics.judgement import Judgement
-from starbench.leaderboard.statistics.suite import SuiteScores
+from starbench.leaderboard.statistics.suite_scores import SuiteScores
 from starbench.leaderboard.store.names import ROWS
 
 # A spreadsheet that separates cells by semicolons starts a new cell at one. Quotes and blanks

@@ -11,13 +11,13 @@ from starbench.leaderboard.pages.survival_text import survival_section
 from starbench.leaderboard.pages.tables import table
 from starbench.leaderboard.pages.verdict_text import points
 from starbench.leaderboard.statistics.columns import percent
-from starbench.leaderboard.statistics.suite import (
+from starbench.leaderboard.statistics.suite_order import suite_verdicts
+from starbench.leaderboard.statistics.suite_remarks import missing_tracks
+from starbench.leaderboard.statistics.suite_scores import (
     SuiteLine,
     SuiteScore,
     SuiteScores,
     TrackScore,
-    missing_tracks,
-    suite_verdicts,
 )
 from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
 from starbench.leaderboard.store.levels import lowest

@@ -8,7 +8,7 @@ from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.tables import table
 from starbench.leaderboard.statistics.aggregate import Group
 from starbench.leaderboard.statistics.columns import percent
-from starbench.leaderboard.statistics.suite import SuiteScores
+from starbench.leaderboard.statistics.suite_scores import SuiteScores
 from starbench.leaderboard.statistics.survival import Best, Outcome, Survival, survival
 from starbench.methods.approaches import MEANINGS
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from starbench.leaderboard.statistics.suite import SuiteScores, TrackScore
+from starbench.leaderboard.statistics.suite_scores import SuiteScores, TrackScore
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.metrics import METRICS, family
 from starbench.results.schema import Row

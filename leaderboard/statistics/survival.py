@@ -15,7 +15,8 @@ half. The methods are those that compete, as in `starbench.leaderboard.statistic
 from dataclasses import dataclass
 from typing import Literal
 
-from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores, drawn_gap
+from starbench.leaderboard.statistics.suite import drawn_gap
+from starbench.leaderboard.statistics.suite_scores import SuiteLine, SuiteScores
 from starbench.leaderboard.statistics.turnovers import competing
 from starbench.methods.approaches import MEANINGS, approach
 from starbench.metrics.bootstrap import interval

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 from starbench.leaderboard.statistics.compare import Comparison, compare_resampled
-from starbench.leaderboard.statistics.suite import SuiteLine, SuiteScores
+from starbench.leaderboard.statistics.suite_scores import SuiteLine, SuiteScores
 from starbench.leaderboard.statistics.verdict import MIN_SEEDS
 
 

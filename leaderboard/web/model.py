@@ -11,7 +11,8 @@ from starbench.leaderboard.statistics.aggregate import Group, Section, sections
 from starbench.leaderboard.statistics.compare import ranks_of
 from starbench.leaderboard.statistics.judgement import Judgement, judge
 from starbench.leaderboard.statistics.resampling import OfSeeds
-from starbench.leaderboard.statistics.suite import SuiteScores, score_suite
+from starbench.leaderboard.statistics.suite import score_suite
+from starbench.leaderboard.statistics.suite_scores import SuiteScores
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.task import BoardTask, card_of, task_order

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from starbench.leaderboard.pages.names import ACCESS_TITLES
 from starbench.leaderboard.pages.verdict_text import points
 from starbench.leaderboard.statistics.columns import one_decimal, percent
-from starbench.leaderboard.statistics.suite import (
-    SuiteLine,
-    SuiteScores,
-    TrackScore,
-    suite_verdicts,
-)
+from starbench.leaderboard.statistics.suite_order import suite_verdicts
+from starbench.leaderboard.statistics.suite_scores import SuiteLine, SuiteScores, TrackScore
 from starbench.leaderboard.statistics.verdict import MIN_SEEDS
 from starbench.leaderboard.store.levels import Level
 from starbench.leaderboard.web.heat import level

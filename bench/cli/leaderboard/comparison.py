@@ -11,7 +11,7 @@ from starbench.cli.leaderboard.shared import read_directory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starbench.leaderboard.statistics.suite import SuiteScores
+    from starbench.leaderboard.statistics.suite_scores import SuiteScores
     from starbench.leaderboard.store.board import Entry
 
 
@@ -50,7 +50,7 @@ def compare(a: str, b: str, task: str, metric: str, directory: Path | None) -> N
     from starbench.common.progress import stage
     from starbench.leaderboard.pages.comparison import comparison_text, suite_comparison_text
     from starbench.leaderboard.statistics.compare import choose
-    from starbench.leaderboard.statistics.suite import choose_lines
+    from starbench.leaderboard.statistics.suite_remarks import choose_lines
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store.task import installed_task
     from starbench.tasks.suites import SUITES

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.boards import ALL, CHANCE, N_PAIRS, SUITE, Board, ranks_of_share
 
-from starbench.leaderboard.statistics.suite import compare_lines
+from starbench.leaderboard.statistics.suite_order import compare_lines
 from starbench.tasks.registry import get_task
 from starbench.tasks.suites import SUITES, Suite, SuiteTrack, get_suite
 
