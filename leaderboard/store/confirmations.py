@@ -215,35 +215,9 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
     name = printable(file)
     if ranks is None:
         raise RowError(f"{name}: the row's status is {row.status}, so nothing can confirm it")
-    expected = {
-        "row_sha256": row_digest(path),
-        "task": row.task,
-        "task_version": row.task_version,
-        "scale": row.scale,
-    }
-    if row.predictions_sha256 is None:
-        expected["state_sha256"] = row.state_sha256 or "missing"
-    for field, value in expected.items():
-        if getattr(confirmation, field) != value:
-            raise RowError(
-                f"{name}: field `{field}` is {getattr(confirmation, field)}, but that of the row "
-                f"is {value}; confirm the row again"
-            )
-    if row.predictions_sha256 is not None and confirmation.predictions_sha256 is None:
-        raise RowError(f"{name}: the row is of predictions, and a state cannot confirm it")
+    _require_same_run(confirmation, row, row_digest(path), name)
     fresh = read_ranks(ranks_of(file))
-    if fresh.rank.shape != ranks.rank.shape:
-        raise RowError(
-            f"{name}: the fresh ranks are of {len(fresh.rank):,} pairs, but those of the row of "
-            f"{len(ranks.rank):,}; confirm the row again"
-        )
-    if _layout(fresh) != _layout(ranks):
-        raise RowError(
-            f"{name}: the fresh stars are in other groups than those of the row; confirm the row "
-            "again"
-        )
-    if np.array_equal(fresh.rank, ranks.rank) and not (ranks.rank == 1).all():
-        raise RowError(f"{name}: the fresh ranks are those of the row; confirm the row again")
+    _require_fresh(fresh, ranks, name)
     if not BEACON.fullmatch(confirmation.beacon):
         raise RowError(f"{name}: field `beacon` is no beacon that `confirm` takes; confirm again")
     check_metrics(confirmation.metrics, name)
@@ -259,7 +233,50 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
             "files as `confirm` wrote them"
         )
     check_rank_values(confirmation.metrics, fresh, name, intervals=True)
-    recomputed = differences(ranks, fresh)
+    _require_recomputed(confirmation, differences(ranks, fresh), name)
+    return confirmation
+
+
+def _require_same_run(confirmation: Confirmation, row: Row, digest: str, name: str) -> None:
+    """Refuse a confirmation of another row, or of another state or kind of run."""
+    expected = {
+        "row_sha256": digest,
+        "task": row.task,
+        "task_version": row.task_version,
+        "scale": row.scale,
+    }
+    if row.predictions_sha256 is None:
+        expected["state_sha256"] = row.state_sha256 or "missing"
+    for field, value in expected.items():
+        if getattr(confirmation, field) != value:
+            raise RowError(
+                f"{name}: field `{field}` is {getattr(confirmation, field)}, but that of the row "
+                f"is {value}; confirm the row again"
+            )
+    if row.predictions_sha256 is not None and confirmation.predictions_sha256 is None:
+        raise RowError(f"{name}: the row is of predictions, and a state cannot confirm it")
+
+
+def _require_fresh(fresh: Ranks, ranks: Ranks, name: str) -> None:
+    """Refuse ranks of stars of another number or other groups, and those of the row itself."""
+    if fresh.rank.shape != ranks.rank.shape:
+        raise RowError(
+            f"{name}: the fresh ranks are of {len(fresh.rank):,} pairs, but those of the row of "
+            f"{len(ranks.rank):,}; confirm the row again"
+        )
+    if _layout(fresh) != _layout(ranks):
+        raise RowError(
+            f"{name}: the fresh stars are in other groups than those of the row; confirm the row "
+            "again"
+        )
+    if np.array_equal(fresh.rank, ranks.rank) and not (ranks.rank == 1).all():
+        raise RowError(f"{name}: the fresh ranks are those of the row; confirm the row again")
+
+
+def _require_recomputed(
+    confirmation: Confirmation, recomputed: Mapping[str, Difference], name: str
+) -> None:
+    """Refuse a verdict or differences that do not follow from the ranks."""
     decisive = recomputed[DECISIVE]
     margin = min(abs(decisive.low), abs(decisive.high))
     if confirmation.confirmed != is_confirmed(recomputed) and (
@@ -279,4 +296,3 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
                     f"{name}: field `differences.{key}.{field}` is {stated:.6g}, but the ranks "
                     f"give {computed:.6g}; restore the file as `confirm` wrote it"
                 )
-    return confirmation
