@@ -28,8 +28,8 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import ABOUT, About
 from starbench.tasks.storage.description import CARD, CROISSANT, Field, describe
 from starbench.tasks.storage.files import large_file
-from starbench.tasks.storage.layout import Chunks, counted, write_hdf5
 from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, shuffled_test
+from starbench.tasks.storage.write_pairs import Chunks, counted, write_pairs
 from starbench.tasks.survey.exporting import export_survey
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -127,7 +127,7 @@ def export(
                 "pairs."
             )
         elif form == "hdf5":
-            write_hdf5(new, about, sizes, with_composition, chunks)
+            write_pairs(new, about, sizes, with_composition, chunks)
         else:
             errors = _errors(task)
             schema = _schema(about, errors)

@@ -27,7 +27,7 @@ from starbench.tasks.own.checks import (
 )
 from starbench.tasks.storage.about import declared_snr
 from starbench.tasks.storage.cache import cache_folder
-from starbench.tasks.storage.layout import PairsFile
+from starbench.tasks.storage.pairs_file import PairsFile
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class OwnData(Task):
         self._file = PairsFile(self.path, str(self._source))
         self._content: Content | None = None
         self._is_stamped = False
-        about = self._file.about
-        if self._file.with_errors and snr is not None:
+        about = self._file.structure.about
+        if self._file.structure.with_errors and snr is not None:
             raise DataError(
                 f"{self._source} holds errors, which say how large the noise is; remove --snr."
             )
@@ -113,7 +113,7 @@ class OwnData(Task):
             nuisance_names=about.nuisance_names,
             nuisance_units=about.nuisance_units,
             elements=about.elements,
-            sizes={SCALE: self._file.sizes},
+            sizes={SCALE: self._file.structure.sizes},
             snr=about.snr if snr is None else declared_snr(snr, "--snr"),
             survey=about.survey,
             medium=about.wavelength_medium,
@@ -142,7 +142,7 @@ class OwnData(Task):
             content = self._read_all(progress)
             _write_stamp(stamp, content)
         self._leave_out(content.dropped)
-        if self._file.survey and not self._has_siblings():
+        if self._file.structure.survey and not self._has_siblings():
             raise DataError(
                 f"{self._source}: no star of test has a sibling, so that nothing can be ranked; "
                 "give at least one group of two stars in test."
@@ -164,16 +164,16 @@ class OwnData(Task):
     @property
     def has_errors(self) -> bool:
         """Whether the file holds an error for each pixel."""
-        return self._file.with_errors
+        return self._file.structure.with_errors
 
     @property
     def _items(self) -> str:
-        return "stars" if self._file.survey else "pairs"
+        return "stars" if self._file.structure.survey else "pairs"
 
     def _leave_out(self, dropped: dict[str, list[int]]) -> None:
         """Leave out what cannot be used, unless it is too much."""
         for split, rows in dropped.items():
-            n = self._file.sizes[split]
+            n = self._file.structure.sizes[split]
             names = self._file.identifiers(split)
             first = f"{self._items[:-1]} {rows[0]}"
             first += "" if names is None else f" ({listed([names[rows[0]]])})"
@@ -191,7 +191,8 @@ class OwnData(Task):
             self._kept[split] = np.flatnonzero(kept)
             self.dropped[split] = len(rows)
         sizes: Sizes = {
-            split: n - len(dropped.get(split, ())) for split, n in self._file.sizes.items()
+            split: n - len(dropped.get(split, ()))
+            for split, n in self._file.structure.sizes.items()
         }
         self.card = self.card.model_copy(update={"sizes": {SCALE: sizes}})
 
@@ -202,7 +203,7 @@ class OwnData(Task):
     def groups(self, split: str, scale: str) -> Rows | None:
         """Read the sibling groups of a survey's split."""
         self.sizes(scale)
-        if not self._file.survey:
+        if not self._file.structure.survey:
             return None
         group = self._file.groups(split)
         return group[self._kept[split]] if split in self._kept else group
@@ -217,18 +218,18 @@ class OwnData(Task):
 
     def _read_all(self, progress: bool) -> Content:
         """Check all numbers and return what there is to remember of them."""
-        sizes = self._file.sizes
+        sizes = self._file.structure.sizes
         header = [self.wavelength.tolist(), self.nuisance_names, self.nuisance_units, self.elements]
         digest = hashlib.sha256(json.dumps([header, sizes]).encode())
         read = {split: self._file.identifiers(split) for split in sizes}
         identifiers = {split: names for split, names in read.items() if names is not None}
-        groups = {split: self._file.groups(split) for split in sizes if self._file.survey}
+        groups = {split: self._file.groups(split) for split in sizes if self._file.structure.survey}
         check_identifiers(str(self._source), identifiers, groups)
         check = NumberCheck(
             str(self._source),
             self.nuisance_names,
             self.elements,
-            survey=self._file.survey,
+            survey=self._file.structure.survey,
             identifiers=identifiers,
         )
         with bar(
@@ -250,8 +251,8 @@ class OwnData(Task):
         return Content(digest.hexdigest()[:16], level, spread, check.dropped)
 
     def _warn_of_unread(self) -> None:
-        if self._file.unread:
-            log.warning("%s: nothing reads %s.", self._source, listed(self._file.unread))
+        if self._file.structure.unread:
+            log.warning("%s: nothing reads %s.", self._source, listed(self._file.structure.unread))
 
     def _stamp(self) -> Path:
         """Return the file that remembers the check of this file as it is now."""

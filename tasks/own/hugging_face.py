@@ -23,7 +23,7 @@ from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.about import ABOUT, About, check_names
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.files import large_file
-from starbench.tasks.storage.layout import counted, write_hdf5
+from starbench.tasks.storage.write_pairs import counted, write_pairs
 
 log = logging.getLogger(__name__)
 
@@ -359,7 +359,7 @@ def _copy(
         large_file(path, n_bytes) as new,
         bar(label=f"copy {source}", total=total, unit="pair", quiet=not progress) as pairs,
     ):
-        write_hdf5(new, about, rows.sizes, with_composition, counted(chunks, pairs))
+        write_pairs(new, about, rows.sizes, with_composition, counted(chunks, pairs))
         OwnData(new, source=Path(source))  # checks the structure; a wrong file is not kept
 
 

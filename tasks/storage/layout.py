@@ -24,34 +24,30 @@ star in one group may share it. The root attribute ``provenance``, a text, says 
 from.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from starbench.common.hdf5_guards import (
     UNREADABLE,
     has_name,
     local_object,
     mostly_unwritten,
-    open_hdf5,
     oversized,
     read_attribute,
     read_number,
     read_numbers,
-    require_end,
 )
 from starbench.common.text import one_line
-from starbench.tasks.base import SPLITS, STARS, Split
+from starbench.tasks.base import SPLITS, STARS
 from starbench.tasks.card import MAX_NUISANCES, Medium
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import (
     MAX_PIXELS,
-    NAMES,
     About,
     check_names,
     declared_snr,
@@ -60,279 +56,117 @@ from starbench.tasks.storage.about import (
 )
 from starbench.tasks.storage.files import text_list
 
-_ERRORS = ("error", "nuisance_error")
+ERRORS = ("error", "nuisance_error")
 _NOT_READ = ("mask", "ivar", "flux_error", "flux_err", "flux_ivar", "error_flux", "err", "sigma")
 """Names under which masks and errors are often stored; ignoring them would mislead."""
 MAX_IDENTIFIER = 200  # characters
 
-Chunks = Callable[[str], Iterable[tuple[slice, Split]]]
 
-
-class PairsFile:
-    """A file of this layout; opening it checks its structure, but not its numbers.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    source : str
-        How errors refer to the file.
+@dataclass(frozen=True)
+class Structure:
+    """What a file of this layout holds, but for its numbers.
 
     Attributes
     ----------
     about : About
     sizes : dict of str to int
         Number of pairs of each split, and of `stars` if the file has them.
-    with_composition : tuple of str
-        Splits that have a composition.
-    survey : bool
-        Whether the file holds stars in sibling groups in place of pairs.
+    with_composition, with_identifiers : tuple of str
+        Splits that have a composition, and identifiers.
     with_errors, with_nuisance_errors : bool
-        Whether it holds errors of the flux, and of the nuisance.
+        Whether the file holds errors of the flux, and of the nuisance.
     unread : list of str
         Names in the file, at its root and in its splits, that nothing reads.
+    """
+
+    about: About
+    sizes: dict[str, int]
+    with_composition: tuple[str, ...]
+    with_identifiers: tuple[str, ...]
+    with_errors: bool
+    with_nuisance_errors: bool
+    unread: list[str]
+
+    @property
+    def survey(self) -> bool:
+        """Whether the file holds stars in sibling groups in place of pairs."""
+        return self.about.survey
+
+    @property
+    def items(self) -> str:
+        """What a split holds, in words."""
+        return items(self.about)
+
+
+def items(about: About) -> str:
+    """Return what splits hold, in words."""
+    return "stars" if about.survey else "pairs"
+
+
+def read_structure(file: h5py.File, source: str) -> Structure:
+    """Read and check the structure of a file, but not its numbers.
+
+    Parameters
+    ----------
+    file : h5py.File
+    source : str
+        How errors refer to the file.
 
     Raises
     ------
     DataError
-        If the file cannot be opened or its structure is wrong: one sentence that names the file,
-        the field and what to change.
+        If the structure is wrong: one sentence that names the file, the field and what to change.
     """
-
-    def __init__(self, path: Path, source: str):
-        self.path, self.source = path, source
-        if not path.is_file():
-            raise DataError(f"{path} is not a file; give --data an HDF5 file of pairs.")
-        try:
-            require_end(self._open)
-            self._open()
-        except DataError:
-            raise
-        except UNREADABLE as error:
-            raise DataError(
-                f"{source} cannot be read as HDF5 ({one_line(error)}); "
-                "give --data an HDF5 file of pairs."
-            ) from error
-        self._state = self._stat()
-
-    def _open(self) -> None:
-        with open_hdf5(self.path) as file:
-            self._read_structure(file)
-
-    @property
-    def changed(self) -> bool:
-        """Whether the file on disk has changed since it was opened."""
-        return self._stat() != self._state
-
-    def read(self, split: str, rows: slice) -> Split:
-        """Read a range of pairs as float32.
-
-        Raises
-        ------
-        DataError
-            If the file is damaged there, or has changed since it was opened.
-        """
-        if self.changed:
-            raise DataError(f"{self.source} changed after it was opened; start the command again.")
-        with open_hdf5(self.path) as file:
-            flux = self._spectra(file, split, "flux", rows)
-            nuisance = self._spectra(file, split, "nuisance", rows)
-            composition = self._read_composition(file, split, rows)
-            error = nuisance_error = group = None
-            if self.with_errors:
-                error = self._spectra(file, split, "error", rows)
-                flux[np.isinf(error)] = 1
-            if self.with_nuisance_errors:
-                nuisance_error = self._spectra(file, split, "nuisance_error", rows)
-            if self.survey:
-                group = self._read_stored(file, split, "group", rows).astype(np.int64)
-        return Split(
-            flux, nuisance, composition, flux,
-            error=error, group=group, nuisance_error=nuisance_error,
-        )  # fmt: skip
-
-    def groups(self, split: str) -> npt.NDArray[np.int64]:
-        """Read the sibling groups of a survey's split [n_stars]."""
-        with open_hdf5(self.path) as file:
-            stored = self._read_stored(file, split, "group", slice(0, self.sizes[split]))
-        group: npt.NDArray[np.int64] = stored.astype(np.int64)
-        return group
-
-    def identifiers(self, split: str) -> list[str] | None:
-        """Read the identifiers of the stars or pairs of a split; None if it has none."""
-        if split not in self._with_identifiers:
-            return None
-        with open_hdf5(self.path) as file:
-            values = self._read_stored(file, split, "identifier", slice(0, self.sizes[split]))
-        return list(text_list(values))
-
-    def labels(self, split: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-        """Read nuisance and composition of a split without its flux."""
-        rows = slice(0, self.sizes[split])
-        with open_hdf5(self.path) as file:
-            nuisance = self._spectra(file, split, "nuisance", rows)
-            return nuisance, self._read_composition(file, split, rows)
-
-    def _read_composition(
-        self, file: h5py.File, split: str, rows: slice
-    ) -> npt.NDArray[np.float32] | None:
-        return (
-            self._read(file, split, "composition", rows) if split in self.with_composition else None
+    refuse_shuffled(file.attrs, source)
+    reader = _StructureReader(file, source)
+    wavelength = reader.wavelength()
+    names, units = reader.nuisances()
+    splits = (*SPLITS, STARS) if has_name(file, STARS) else SPLITS
+    survey = reader.is_survey(splits)
+    reader.refuse_other_names(splits)
+    with_composition = reader.with_composition(splits)
+    elements = reader.names("elements") if with_composition else ()
+    snr = reader.snr()
+    about = About(
+        wavelength, reader.unit(), reader.medium(), names, units, elements, snr, survey=survey
+    )
+    check_names(about, source)
+    with_errors, with_nuisance_errors = (reader.in_all(splits, name) for name in ERRORS)
+    if with_errors and snr is not None:
+        raise DataError(
+            f"{source} holds errors and the attribute snr; remove snr, as the errors say how large "
+            "the noise is."
         )
+    sizes = {}
+    for split in splits:
+        fields = {"nuisance": "nuisance_names"}
+        fields |= {"composition": "elements"} if split in with_composition else {}
+        fields |= {"error": "wavelength"} if with_errors else {}
+        fields |= {"nuisance_error": "nuisance_names"} if with_nuisance_errors else {}
+        sizes[split] = reader.check_split(split, about, fields)
+    with_identifiers = tuple(
+        split for split in splits if reader.has_identifiers(split, sizes[split], items(about))
+    )
+    read = {"flux", "nuisance", "identifier", *ERRORS}
+    read |= {"composition"} if with_composition else set()
+    read |= {"group"} if survey else set()
+    unread = sorted(set(file) - {"wavelength", *splits})
+    for split in splits:
+        unread += [f"{split}/{name}" for name in sorted(set(file[split]) - read)]
+    return Structure(
+        about, sizes, with_composition, with_identifiers, with_errors, with_nuisance_errors, unread
+    )
 
-    def _spectra(
-        self, file: h5py.File, split: str, field: str, rows: slice
-    ) -> npt.NDArray[np.float32]:
-        """Read values of each spectrum, with the axis of the pairs also in a survey."""
-        values = self._read(file, split, field, rows)
-        return values[:, None] if self.survey else values
 
-    def _read(
-        self, file: h5py.File, split: str, field: str, rows: slice
-    ) -> npt.NDArray[np.float32]:
-        values = self._read_stored(file, split, field, rows)
-        with np.errstate(over="ignore"):  # an overflow becomes infinite, which is detected
-            return np.ascontiguousarray(values, np.float32)
+class _StructureReader:
+    """Reads and checks the parts of an open file's structure."""
 
-    def _read_stored(self, file: h5py.File, split: str, field: str, rows: slice) -> Any:
-        try:
-            return read_numbers(file[split][field], rows)
-        except UNREADABLE as error:
-            raise DataError(
-                f"{self.source}: {split}/{field} cannot be read in {self._items} "
-                f"{rows.start}-{rows.stop - 1} ({one_line(error)}); copy or write the file again."
-            ) from error
+    def __init__(self, file: h5py.File, source: str):
+        self.file, self.source = file, source
 
-    @property
-    def _items(self) -> str:
-        return "stars" if self.survey else "pairs"
-
-    def _read_structure(self, file: h5py.File) -> None:
-        refuse_shuffled(file.attrs, self.source)
-        wavelength = self._read_wavelength(file)
-        names, units = self._names(file, "nuisance_names"), self._names(file, "nuisance_units")
-        if not 1 <= len(names) <= MAX_NUISANCES:
-            raise DataError(
-                f"{self.source}: nuisance_names has {len(names)} names; "
-                f"give 1 to {MAX_NUISANCES} nuisances."
-            )
-        if len(units) != len(names):
-            raise DataError(
-                f"{self.source}: nuisance_units has {len(units)} units "
-                f"for {len(names)} nuisance_names; give one for each."
-            )
-        splits = (*SPLITS, STARS) if has_name(file, STARS) else SPLITS
-        self.survey = self._is_survey(file)
-        if self.survey and STARS in splits:
-            raise DataError(
-                f"{self.source} is a survey, whose splits all hold stars; move those of {STARS} to "
-                "train."
-            )
-        self._refuse_other_names(file, splits)
-        self.with_composition = tuple(
-            split for split in splits if has_name(self._group(file, split), "composition")
-        )
-        of_pairs = tuple(split for split in self.with_composition if split != STARS)
-        if of_pairs not in (SPLITS, SPLITS[:2], ()) or (not of_pairs and self.with_composition):
-            lacking = next(s for s in SPLITS if s not in self.with_composition)
-            raise DataError(
-                f"{self.source}: {lacking} has no composition, but {self.with_composition[0]} has; "
-                "give it in all splits or in none, or omit it from test alone."
-            )
-        elements = self._names(file, "elements") if self.with_composition else ()
-        snr = None
-        if "snr" in file.attrs:
-            snr = declared_snr(self._attribute(file, "snr", read_number), self.source)
-        dataset = file["wavelength"]
-        self.about = About(
-            wavelength, self._unit(dataset), self._medium(dataset), names, units, elements, snr,
-            survey=self.survey,
-        )  # fmt: skip
-        check_names(self.about, self.source)
-        self.with_errors, self.with_nuisance_errors = (
-            self._in_all(file, splits, name) for name in _ERRORS
-        )
-        if self.with_errors and snr is not None:
-            raise DataError(
-                f"{self.source} holds errors and the attribute snr; remove snr, as the errors say "
-                "how large the noise is."
-            )
-        self.sizes = {split: self._check_split(file, split) for split in splits}
-        self._with_identifiers = tuple(
-            split for split in splits if self._check_identifiers(file, split)
-        )
-        fields = {"flux", "nuisance", "identifier", *_ERRORS}
-        fields |= {"composition"} if self.with_composition else set()
-        fields |= {"group"} if self.survey else set()
-        self.unread = sorted(set(file) - {"wavelength", *splits})
-        for split in splits:
-            self.unread += [f"{split}/{name}" for name in sorted(set(file[split]) - fields)]
-
-    def _is_survey(self, file: h5py.File) -> bool:
-        """Return whether the flux is that of stars [n, n_pixels], in all splits or in none."""
-        flux = {split: local_object(self._group(file, split), "flux") for split in SPLITS}
-        flat = [split for split, each in flux.items() if getattr(each, "ndim", 0) == 2]
-        if flat and len(flat) < len(SPLITS):
-            other = next(split for split in SPLITS if split not in flat)
-            raise DataError(
-                f"{self.source}: {flat[0]}/flux is that of stars, [stars, pixels], but "
-                f"{other}/flux is not; give stars in all splits, or pairs in all."
-            )
-        return bool(flat)
-
-    def _refuse_other_names(self, file: h5py.File, splits: tuple[str, ...]) -> None:
-        """Refuse masks and errors under names that nothing reads."""
-        places = [name for name in _NOT_READ if has_name(file, name)]
-        for split in splits:
-            group = self._group(file, split)
-            places += [f"{split}/{name}" for name in _NOT_READ if has_name(group, name)]
-        if places:
-            split = places[0].rpartition("/")[0] or "train"
-            raise DataError(
-                f"{self.source}: nothing reads {places[0]}; give {split}/error, the standard "
-                "deviation of the flux in each pixel, infinite where the pixel is masked, and "
-                f"remove {places[0]}."
-            )
-
-    def _in_all(self, file: h5py.File, splits: tuple[str, ...], field: str) -> bool:
-        """Return whether all splits have a field; refuse a file in which only some have it."""
-        having = [split for split in splits if has_name(self._group(file, split), field)]
-        if having and len(having) < len(splits):
-            lacking = next(split for split in splits if split not in having)
-            raise DataError(
-                f"{self.source}: {having[0]} has {field}, but {lacking} has not; give it in all "
-                "splits or in none."
-            )
-        return bool(having)
-
-    def _check_groups(self, file: h5py.File, split: str, n_stars: int) -> None:
-        if not has_name(file[split], "group"):
-            raise DataError(
-                f"{self.source} has no {split}/group; add one integer for each star, equal for "
-                "siblings."
-            )
-        dataset = self._local(file[split], "group", f"{split}/group")
-        if dataset.dtype.kind not in "iu" or dataset.shape != (n_stars,):
-            raise DataError(
-                f"{self.source}: {split}/group is {dataset.dtype} {dataset.shape}; give one "
-                f"integer for each of the {n_stars} stars of its flux."
-            )
-
-    def _check_identifiers(self, file: h5py.File, split: str) -> bool:
-        if not has_name(file[split], "identifier"):
-            return False
-        dataset = self._local(file[split], "identifier", f"{split}/identifier")
-        text = h5py.check_string_dtype(dataset.dtype)
-        too_long = text is not None and text.length is not None and text.length > MAX_IDENTIFIER
-        if text is None or too_long or dataset.shape != (self.sizes[split],):
-            raise DataError(
-                f"{self.source}: {split}/identifier is {dataset.dtype} {dataset.shape}; give one "
-                f"text of at most {MAX_IDENTIFIER} characters for each of the {self.sizes[split]} "
-                f"{self._items} of its flux."
-            )
-        return True
-
-    def _read_wavelength(self, file: h5py.File) -> npt.NDArray[np.float64]:
-        dataset = self._dataset(file, "wavelength", "wavelength")
+    def wavelength(self) -> npt.NDArray[np.float64]:
+        """Return the wavelengths; refuse those that do not increase."""
+        dataset = self.dataset(self.file, "wavelength", "wavelength")
         if dataset.ndim != 1 or not dataset.size:
             raise DataError(
                 f"{self.source}: wavelength has shape {dataset.shape}; "
@@ -356,11 +190,95 @@ class PairsFile:
             )
         return wavelength
 
-    def _check_split(self, file: h5py.File, split: str) -> int:
-        """Check the shapes of a split and return its number of pairs."""
-        flux = self._dataset(file[split], "flux", f"{split}/flux")
-        n_pixels = len(self.about.wavelength)
-        expected = self.about.shape("flux", split)
+    def nuisances(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names and the units of the nuisances."""
+        names, units = self.names("nuisance_names"), self.names("nuisance_units")
+        if not 1 <= len(names) <= MAX_NUISANCES:
+            raise DataError(
+                f"{self.source}: nuisance_names has {len(names)} names; "
+                f"give 1 to {MAX_NUISANCES} nuisances."
+            )
+        if len(units) != len(names):
+            raise DataError(
+                f"{self.source}: nuisance_units has {len(units)} units "
+                f"for {len(names)} nuisance_names; give one for each."
+            )
+        return names, units
+
+    def is_survey(self, splits: tuple[str, ...]) -> bool:
+        """Return whether the flux is that of stars [n, n_pixels], in all splits or in none."""
+        flux = {split: local_object(self.group(split), "flux") for split in SPLITS}
+        flat = [split for split, each in flux.items() if getattr(each, "ndim", 0) == 2]
+        if flat and len(flat) < len(SPLITS):
+            other = next(split for split in SPLITS if split not in flat)
+            raise DataError(
+                f"{self.source}: {flat[0]}/flux is that of stars, [stars, pixels], but "
+                f"{other}/flux is not; give stars in all splits, or pairs in all."
+            )
+        if flat and STARS in splits:
+            raise DataError(
+                f"{self.source} is a survey, whose splits all hold stars; move those of {STARS} to "
+                "train."
+            )
+        return bool(flat)
+
+    def refuse_other_names(self, splits: tuple[str, ...]) -> None:
+        """Refuse masks and errors under names that nothing reads."""
+        places = [name for name in _NOT_READ if has_name(self.file, name)]
+        for split in splits:
+            group = self.group(split)
+            places += [f"{split}/{name}" for name in _NOT_READ if has_name(group, name)]
+        if places:
+            split = places[0].rpartition("/")[0] or "train"
+            raise DataError(
+                f"{self.source}: nothing reads {places[0]}; give {split}/error, the standard "
+                "deviation of the flux in each pixel, infinite where the pixel is masked, and "
+                f"remove {places[0]}."
+            )
+
+    def with_composition(self, splits: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the splits that have a composition; refuse a file in which others lack it."""
+        having = tuple(split for split in splits if has_name(self.group(split), "composition"))
+        of_pairs = tuple(split for split in having if split != STARS)
+        if of_pairs not in (SPLITS, SPLITS[:2], ()) or (not of_pairs and having):
+            lacking = next(s for s in SPLITS if s not in having)
+            raise DataError(
+                f"{self.source}: {lacking} has no composition, but {having[0]} has; "
+                "give it in all splits or in none, or omit it from test alone."
+            )
+        return having
+
+    def snr(self) -> float | None:
+        """Return the declared signal-to-noise ratio; None where there is none."""
+        if "snr" not in self.file.attrs:
+            return None
+        return declared_snr(self.attribute(self.file, "snr", read_number), self.source)
+
+    def in_all(self, splits: tuple[str, ...], field: str) -> bool:
+        """Return whether all splits have a field; refuse a file in which only some have it."""
+        having = [split for split in splits if has_name(self.group(split), field)]
+        if having and len(having) < len(splits):
+            lacking = next(split for split in splits if split not in having)
+            raise DataError(
+                f"{self.source}: {having[0]} has {field}, but {lacking} has not; give it in all "
+                "splits or in none."
+            )
+        return bool(having)
+
+    def check_split(self, split: str, about: About, fields: Mapping[str, str]) -> int:
+        """Check the shapes of a split and return its number of pairs.
+
+        Parameters
+        ----------
+        split : str
+        about : About
+        fields : mapping
+            From the fields of the split besides its flux to the attribute or dataset that says how
+            many columns they have.
+        """
+        flux = self.dataset(self.file[split], "flux", f"{split}/flux")
+        n_pixels = len(about.wavelength)
+        expected = about.shape("flux", split)
         if flux.ndim != 1 + len(expected) or flux.shape[1:-1] != expected[:-1]:
             axes = {(): "[stars, pixels]", (1,): "[stars, 1, pixels]", (2,): "[pairs, 2, pixels]"}
             raise DataError(
@@ -373,39 +291,64 @@ class PairsFile:
             )
         n_pairs = len(flux)
         if not n_pairs:
-            raise DataError(f"{self.source}: {split} holds no {self._items}; give at least one.")
-        self._check_shape(file, split, "nuisance", n_pairs, "nuisance_names")
-        if split in self.with_composition:
-            self._check_shape(file, split, "composition", n_pairs, "elements")
-        if self.with_errors:
-            self._check_shape(file, split, "error", n_pairs, "wavelength")
-        if self.with_nuisance_errors:
-            self._check_shape(file, split, "nuisance_error", n_pairs, "nuisance_names")
-        if self.survey:
-            self._check_groups(file, split, n_pairs)
+            raise DataError(f"{self.source}: {split} holds no {items(about)}; give at least one.")
+        for field, implied_by in fields.items():
+            self.check_shape(split, field, (n_pairs, *about.shape(field, split)), implied_by)
+        if about.survey:
+            self.check_groups(split, n_pairs)
         return n_pairs
 
-    def _check_shape(
-        self, file: h5py.File, split: str, field: str, n_pairs: int, names: str
+    def check_shape(
+        self, split: str, field: str, expected: tuple[int, ...], implied_by: str
     ) -> None:
-        shape = self._dataset(file[split], field, f"{split}/{field}").shape
-        expected = (n_pairs, *self.about.shape(field, split))
+        """Refuse a field whose shape is not what the flux and the number of columns imply."""
+        shape = self.dataset(self.file[split], field, f"{split}/{field}").shape
         if shape != expected:
             raise DataError(
                 f"{self.source}: {split}/{field} has shape {shape}, but the flux and the "
-                f"{'dataset' if names == 'wavelength' else 'attribute'} {names} imply {expected}; "
-                "correct the one that is wrong."
+                f"{'dataset' if implied_by == 'wavelength' else 'attribute'} {implied_by} imply "
+                f"{expected}; correct the one that is wrong."
             )
 
-    def _group(self, file: h5py.File, split: str) -> h5py.Group:
-        group = local_object(file, split)
+    def check_groups(self, split: str, n_stars: int) -> None:
+        """Refuse sibling groups that are not one integer for each star."""
+        if not has_name(self.file[split], "group"):
+            raise DataError(
+                f"{self.source} has no {split}/group; add one integer for each star, equal for "
+                "siblings."
+            )
+        dataset = self.local(self.file[split], "group", f"{split}/group")
+        if dataset.dtype.kind not in "iu" or dataset.shape != (n_stars,):
+            raise DataError(
+                f"{self.source}: {split}/group is {dataset.dtype} {dataset.shape}; give one "
+                f"integer for each of the {n_stars} stars of its flux."
+            )
+
+    def has_identifiers(self, split: str, n: int, kind: str) -> bool:
+        """Return whether a split has identifiers; refuse those that are not short texts."""
+        if not has_name(self.file[split], "identifier"):
+            return False
+        dataset = self.local(self.file[split], "identifier", f"{split}/identifier")
+        text = h5py.check_string_dtype(dataset.dtype)
+        too_long = text is not None and text.length is not None and text.length > MAX_IDENTIFIER
+        if text is None or too_long or dataset.shape != (n,):
+            raise DataError(
+                f"{self.source}: {split}/identifier is {dataset.dtype} {dataset.shape}; give one "
+                f"text of at most {MAX_IDENTIFIER} characters for each of the {n} "
+                f"{kind} of its flux."
+            )
+        return True
+
+    def group(self, split: str) -> h5py.Group:
+        """Return the group of a split."""
+        group = local_object(self.file, split)
         if not isinstance(group, h5py.Group):
             raise DataError(f"{self.source} has no group {split}; it needs {', '.join(SPLITS)}.")
         return group
 
-    def _dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
+    def dataset(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
         """Return a dataset of floating-point numbers that can be read."""
-        dataset = self._local(group, field, place)
+        dataset = self.local(group, field, place)
         if dataset.dtype.kind != "f":
             raise DataError(
                 f"{self.source}: {place} is of type {dataset.dtype}; "
@@ -413,7 +356,7 @@ class PairsFile:
             )
         return dataset
 
-    def _local(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
+    def local(self, group: h5py.Group, field: str, place: str) -> h5py.Dataset:
         """Return a dataset of any type that can be read."""
         dataset = local_object(group, field)
         if not isinstance(dataset, h5py.Dataset):
@@ -430,13 +373,14 @@ class PairsFile:
             )
         return dataset
 
-    def _names(self, file: h5py.File, attribute: str) -> tuple[str, ...]:
-        if attribute not in file.attrs:
+    def names(self, attribute: str) -> tuple[str, ...]:
+        """Return the texts of an attribute of the root, one for each column."""
+        if attribute not in self.file.attrs:
             raise DataError(
                 f"{self.source} has no attribute {attribute} at its root; "
                 "add one string for each column."
             )
-        names = text_list(self._attribute(file, attribute))
+        names = text_list(self.attribute(self.file, attribute))
         if attribute == "nuisance_units":
             return names
         if len(set(names)) != len(names) or not all(name.strip() for name in names):
@@ -445,23 +389,28 @@ class PairsFile:
             )
         return names
 
-    def _unit(self, dataset: h5py.Dataset) -> str:
+    def unit(self) -> str:
+        """Return the unit of the wavelengths."""
+        dataset = self.file["wavelength"]
         if "unit" not in dataset.attrs:
             return "Angstrom"
-        return next(iter(text_list(self._attribute(dataset, "unit"))), "")
+        return next(iter(text_list(self.attribute(dataset, "unit"))), "")
 
-    def _medium(self, dataset: h5py.Dataset) -> Medium:
+    def medium(self) -> Medium:
+        """Return the medium of the wavelengths."""
+        dataset = self.file["wavelength"]
         if "medium" not in dataset.attrs:
             return "unknown"
-        text = next(iter(text_list(self._attribute(dataset, "medium"))), "")
+        text = next(iter(text_list(self.attribute(dataset, "medium"))), "")
         return medium(text, "the attribute medium of wavelength", self.source)
 
-    def _attribute(
+    def attribute(
         self,
         owner: h5py.Group | h5py.Dataset,
         name: str,
         read: Callable[[h5py.Group | h5py.Dataset, str], Any] = read_attribute,
     ) -> Any:
+        """Read an attribute of a group or a dataset."""
         try:
             return read(owner, name)
         except UNREADABLE as error:
@@ -469,80 +418,3 @@ class PairsFile:
                 f"{self.source}: the attribute {name} cannot be read ({one_line(error)}); "
                 "write it again."
             ) from error
-
-    def _stat(self) -> tuple[int, int]:
-        stat = self.path.stat()
-        return stat.st_size, stat.st_mtime_ns
-
-
-def write_hdf5(
-    path: Path,
-    about: About,
-    sizes: dict[str, int],
-    with_composition: tuple[str, ...],
-    chunks: Chunks,
-) -> None:
-    """Write a set of pairs as HDF5, one piece at a time.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Written in place: the caller moves it once it is complete.
-    about : About
-    sizes : dict of str to int
-        Number of pairs of each split.
-    with_composition : tuple of str
-        Splits whose composition is written.
-    chunks : callable
-        Takes a split and yields its pieces in order, each with the range of pairs it covers.
-    """
-    with h5py.File(path, "w", locking=False) as file:
-        file["wavelength"] = about.wavelength
-        file["wavelength"].attrs["unit"] = about.wavelength_unit
-        file["wavelength"].attrs["medium"] = about.wavelength_medium
-        for name in NAMES if about.elements else NAMES[:-1]:
-            file.attrs[name] = list(getattr(about, name))
-        file.attrs.update(about.facts)
-        if about.snr is not None:
-            file.attrs["snr"] = about.snr
-        for split in sizes:
-            places: dict[str, h5py.Dataset] = {}
-            for rows, piece in chunks(split):
-                if not places:
-                    places = _places(file, split, sizes[split], about, piece, with_composition)
-                for name, place in places.items():
-                    values = getattr(piece, name)
-                    place[rows] = values.reshape(len(piece), *about.shape(name, split))
-
-
-def _places(
-    file: h5py.File,
-    split: str,
-    n: int,
-    about: About,
-    piece: Split,
-    with_composition: tuple[str, ...],
-) -> dict[str, h5py.Dataset]:
-    """Create the datasets of a split for the fields that its first piece has."""
-    names = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
-    names += [name for name in (*_ERRORS, "group") if getattr(piece, name) is not None]
-    return {
-        name: file.create_dataset(
-            f"{split}/{name}",
-            (n, *about.shape(name, split)),
-            "<i8" if name == "group" else "<f4",
-            track_times=False,
-        )
-        for name in names
-    }
-
-
-def counted(chunks: Chunks, bar: "tqdm[Any]") -> Chunks:
-    """Return `chunks`, advancing a progress bar by the pairs of each piece once it is used."""
-
-    def count(split: str) -> Iterator[tuple[slice, Split]]:
-        for rows, piece in chunks(split):
-            yield rows, piece
-            bar.update(len(piece))
-
-    return count

@@ -10,7 +10,7 @@ import pandas as pd
 from starbench.common.hdf5_guards import open_hdf5, read_numbers
 from starbench.tasks.arrays import Floats
 from starbench.tasks.card import SPLITS
-from starbench.tasks.storage.layout import PairsFile
+from starbench.tasks.storage.pairs_file import PairsFile
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO
 from starbench.tasks.survey.spectra import CHUNK_BYTES, Piece
 from starbench.tasks.survey.tables import unique
@@ -42,7 +42,7 @@ class OwnFile:
         self.name = source or str(path)
         self.label = ""
         self._file = PairsFile(path, self.name)
-        about = self._file.about
+        about = self._file.structure.about
         self.nuisances: tuple[str, ...] | None = about.nuisance_names
         self.units = dict(zip(about.nuisance_names, about.nuisance_units, strict=True))
         self._wavelength: Floats = vacuum_angstrom(
@@ -53,7 +53,7 @@ class OwnFile:
             "correct the attribute unit of its dataset wavelength to Angstrom, nm, um or log10",
         )
         self.pixels: Floats | None = self._wavelength
-        self._each = 1 if self._file.survey else 2  # spectra in a row
+        self._each = 1 if self._file.structure.survey else 2  # spectra in a row
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Read the labels, groups and identifiers of all splits."""
@@ -67,8 +67,8 @@ class OwnFile:
         for split in SPLITS:
             each = self._each
             step = max(1, CHUNK_BYTES // (4 * each * len(self._wavelength)))
-            for first in range(0, self._file.sizes[split], step):
-                rows = slice(first, min(first + step, self._file.sizes[split]))
+            for first in range(0, self._file.structure.sizes[split], step):
+                rows = slice(first, min(first + step, self._file.structure.sizes[split]))
                 places = np.arange(start + each * rows.start, start + each * rows.stop)
                 keep = wanted[places]
                 if keep.any():
@@ -78,17 +78,17 @@ class OwnFile:
                     if error is not None:
                         error = error.reshape(-1, len(self._wavelength))[keep]
                     yield Piece(places[keep], self._wavelength, flux, error, is_normalised=True)
-            start += each * self._file.sizes[split]
+            start += each * self._file.structure.sizes[split]
 
     def _of_split(self, split: str, nuisances: tuple[str, ...]) -> pd.DataFrame:
-        about, n = self._file.about, self._file.sizes[split]
+        about, n = self._file.structure.about, self._file.structure.sizes[split]
         each = self._each
         names = self._file.identifiers(split)
         if names is None:
             width = len(str(n - 1))
             start = f"{self.label}/" if self.label else ""
             names = [f"{start}{split}-{row:0{width}d}" for row in range(n)]
-        group = self._file.groups(split) if self._file.survey else np.arange(n)
+        group = self._file.groups(split) if self._file.structure.survey else np.arange(n)
         nuisance, composition = self._file.labels(split)
         halves = ("",) if each == 1 else ("a", "b")
         start = f"{self.label} {split}" if self.label else split
@@ -107,7 +107,7 @@ class OwnFile:
         for column, name in enumerate(about.nuisance_names):
             if name in nuisances:
                 table[NUISANCE + name] = nuisance[..., column].ravel()
-                if self._file.with_nuisance_errors:
+                if self._file.structure.with_nuisance_errors:
                     table[ERROR + name] = self._nuisance_error(split)[..., column].ravel()
         if composition is not None:
             for column, name in enumerate(about.elements):

@@ -242,7 +242,7 @@ def test_a_stopped_export_says_that_nothing_changed(run, pairs_file, tmp_path, m
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("starbench.tasks.export.write_hdf5", stop)
+    monkeypatch.setattr("starbench.tasks.export.write_pairs", stop)
     result = run("export", tmp_path / "out.h5", "--data", pairs_file())
     assert result.exit_code == 130 and "out.h5 is unchanged." in result.stderr
     assert not (tmp_path / "out.h5").exists()
