@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from starbench.evaluation.scoring import encode_split
+from starbench.evaluation.encoding import encode_split
 from starbench.evaluation.views import view_split
 from starbench.methods.base import Silent, View
 from starbench.methods.found_twins import FoundTwins

@@ -34,7 +34,7 @@ from tabulate import tabulate
 from starbench import metrics
 from starbench.common.provenance import peak_memory_bytes
 from starbench.evaluation import views
-from starbench.evaluation.scoring import encode_split
+from starbench.evaluation.encoding import encode_split
 from starbench.methods.base import Silent, View
 from starbench.methods.registry import get_method, make_hyperparameters
 from starbench.tasks.base import SPLITS, Split, Task

@@ -13,7 +13,8 @@ from starbench.common.arrays import real_numbers
 if TYPE_CHECKING:
     import pandas as pd
 
-    from starbench.evaluation.scoring import Errors, Probes
+    from starbench.evaluation.reconstruction import Errors
+    from starbench.evaluation.scoring import Probes
     from starbench.tasks.base import Task
 
 
@@ -120,7 +121,7 @@ def _errors(
     swapped_reconstruction: npt.ArrayLike | None,
 ) -> "Errors | None":
     """Return the mean squared error of each star's two reconstructions, None without any."""
-    from starbench.evaluation.scoring import reconstruction_errors
+    from starbench.evaluation.reconstruction import reconstruction_errors
 
     if reconstruction is None and swapped_reconstruction is None:
         return None

@@ -7,7 +7,7 @@ suite (`starbench.methods.contract`) asks more, of a small fit; this asks the sc
 import numpy as np
 
 from starbench.common.spread import spread
-from starbench.evaluation.scoring import OutputError, encode_rows
+from starbench.evaluation.encoding import OutputError, encode_rows
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Method
 

@@ -30,7 +30,7 @@ from starbench.common.sources import is_own, package_folder
 from starbench.common.spread import spread
 from starbench.common.text import one_line
 from starbench.evaluation.consistency import CHANGED
-from starbench.evaluation.scoring import OutputError, checked_output
+from starbench.evaluation.encoding import OutputError, checked_output
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Method, encode_spectra
 from starbench.methods.registry import get_method

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from starbench import metrics
-from starbench.evaluation.scoring import BATCH, Errors, checked_output, require_finite
+from starbench.evaluation.encoding import BATCH, checked_output
+from starbench.evaluation.reconstruction import Errors, require_finite
 from starbench.methods.base import Method
 
 Decode = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -6,17 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from starbench.evaluation.scoring import (
-    Errors,
-    Probes,
-    Scores,
-    decoder,
-    encode_split,
-    rank_stars,
-    reconstruction_errors,
-    score,
-)
+from starbench.evaluation.encoding import encode_split
+from starbench.evaluation.reconstruction import Errors, decoder, reconstruction_errors
+from starbench.evaluation.scoring import Probes, Scores, score
 from starbench.evaluation.siblings import sibling_decoder, sibling_errors
+from starbench.evaluation.star_ranks import rank_stars
 from starbench.evaluation.views import Labels, SplitView, unshuffle
 from starbench.methods.base import Method
 from starbench.tasks.base import Task

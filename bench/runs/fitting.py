@@ -30,7 +30,8 @@ from starbench.common.generators import generator_states, restore_generators
 from starbench.common.progress import bar, say, stage
 from starbench.common.provenance import peak_memory_bytes
 from starbench.common.signals import Terminated, signals_held
-from starbench.evaluation.scoring import OutputError, encode_rows, rank_stars
+from starbench.evaluation.encoding import OutputError, encode_rows
+from starbench.evaluation.star_ranks import rank_stars
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Diverged, Method
 from starbench.metrics import TwinRanks

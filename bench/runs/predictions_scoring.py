@@ -15,14 +15,9 @@ from starbench.common.files import write_hdf5, write_json
 from starbench.common.progress import stage
 from starbench.common.provenance import current_provenance, peak_memory_bytes
 from starbench.common.settings import SettingError, split_settings
-from starbench.evaluation.scoring import (
-    Errors,
-    Probes,
-    Scores,
-    rank_latents,
-    reconstruction_errors,
-    score,
-)
+from starbench.evaluation.reconstruction import Errors, reconstruction_errors
+from starbench.evaluation.scoring import Probes, Scores, score
+from starbench.evaluation.star_ranks import rank_latents
 from starbench.evaluation.views import Labels
 from starbench.methods.base import Diverged
 from starbench.methods.registry import BUILT_IN

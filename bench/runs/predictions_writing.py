@@ -7,11 +7,8 @@ import numpy as np
 
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
-from starbench.evaluation.scoring import (
-    BATCH,
-    decoder,
-    encode_split,
-)
+from starbench.evaluation.encoding import BATCH, encode_split
+from starbench.evaluation.reconstruction import decoder
 from starbench.evaluation.views import Views
 from starbench.methods.base import Method
 from starbench.runs.predictions import RECONSTRUCTIONS, place_of

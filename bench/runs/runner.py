@@ -28,14 +28,10 @@ from starbench.common.signals import Terminated, signals_raised
 from starbench.common.text import one_line
 from starbench.common.threads import available_cores, limit_threads, most_threads, too_many
 from starbench.evaluation.consistency import require_own_latents
+from starbench.evaluation.encoding import OutputError, encode_split
 from starbench.evaluation.fresh_process import require_state
-from starbench.evaluation.scoring import (
-    Errors,
-    OutputError,
-    Probes,
-    decoder,
-    encode_split,
-)
+from starbench.evaluation.reconstruction import Errors, decoder
+from starbench.evaluation.scoring import Probes
 from starbench.evaluation.siblings import sibling_decoder
 from starbench.evaluation.splits import ScoredSplit, score_split
 from starbench.evaluation.views import (

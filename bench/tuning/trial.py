@@ -20,13 +20,9 @@ from starbench import metrics
 from starbench.common.files import write_json
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
-from starbench.evaluation.scoring import (
-    BATCH,
-    checked_output,
-    encode_split,
-    rank_stars,
-    require_finite,
-)
+from starbench.evaluation.encoding import BATCH, checked_output, encode_split
+from starbench.evaluation.reconstruction import require_finite
+from starbench.evaluation.star_ranks import rank_stars
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Diverged, Method
 from starbench.tasks.errors import DataError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starbench.evaluation.consistency import require_own_latents
-from starbench.evaluation.scoring import OutputError, encode_split
+from starbench.evaluation.encoding import OutputError, encode_split
 from starbench.evaluation.views import view_split
 
 

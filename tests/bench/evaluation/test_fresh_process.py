@@ -7,7 +7,7 @@ import pytest
 
 from starbench.common import checkpoint
 from starbench.evaluation import fresh_process
-from starbench.evaluation.scoring import OutputError
+from starbench.evaluation.encoding import OutputError
 from starbench.methods.registry import get_method
 from starbench.runs import runner
 

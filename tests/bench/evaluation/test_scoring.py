@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from starbench.evaluation import scoring as evaluation
-from starbench.evaluation.scoring import (
-    OutputError,
-    Probes,
-    checked_output,
-    decoder,
-    encode_split,
-    large_shift,
-    rank_stars,
-    reconstruction_errors,
-    score,
-)
+from starbench.evaluation import encoding, reconstruction
+from starbench.evaluation.encoding import OutputError, checked_output, encode_split
+from starbench.evaluation.reconstruction import decoder, reconstruction_errors
+from starbench.evaluation.scoring import Probes, large_shift, score
+from starbench.evaluation.star_ranks import rank_stars
 from starbench.evaluation.views import Labels, view_split
 from starbench.methods.base import Diverged, OracleControl
 from starbench.metrics.probes import LEAST_PAIRS_OF_NETWORK
@@ -73,7 +66,7 @@ def errors_of(task, method, latent, split_view):
 
 
 def test_latents_come_back_in_the_order_of_the_data(toy_task, split_view, monkeypatch):
-    monkeypatch.setattr(evaluation, "BATCH", 7)  # several batches, the last one short
+    monkeypatch.setattr(encoding, "BATCH", 7)  # several batches, the last one short
     latent = encode_split(Perfect(toy_task), split_view)
     truth = toy_task.load("test", "tiny").composition
     assert latent.shape == (20, 2, 4)
@@ -105,7 +98,7 @@ def test_a_single_pair_can_be_decoded_with_torch(toy_task, split_view):
 
 
 def test_errors_in_pieces_equal_those_of_the_full_arrays(toy_task, split_view, monkeypatch):
-    monkeypatch.setattr(evaluation, "BATCH", 6)
+    monkeypatch.setattr(reconstruction, "BATCH", 6)
     method = Perfect(toy_task)
     latent = np.random.default_rng(0).normal(size=(20, 2, 4)).astype(np.float32)
     errors = errors_of(toy_task, method, latent, split_view)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from starbench.evaluation.scoring import encode_split, rank_stars
+from starbench.evaluation.encoding import encode_split
+from starbench.evaluation.star_ranks import rank_stars
 from starbench.evaluation.views import view_split
 from starbench.methods.base import Silent
 from starbench.methods.registry import BUILT_IN, get_method

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from support.toy_task import ToySurvey
 
-from starbench.evaluation.scoring import encode_split
+from starbench.evaluation.encoding import encode_split
 from starbench.evaluation.views import view_split
 from starbench.metrics import network, ordered_pairs, recovery_estimates, sibling_ranks
 from starbench.results.example import read_example, write_example
