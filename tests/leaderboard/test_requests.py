@@ -6,11 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from support.commands import leaderboard
 from support.rows import FakeTask, draw_ranks, row_content
 
 from starbench.cli.leaderboard import requests as cli
-from starbench.cli.main import main
 from starbench.leaderboard.pages import generate, readme
 from starbench.leaderboard.requests import review
 from starbench.leaderboard.store import board
@@ -57,12 +56,6 @@ def checkout(add, make_run, directory):
     return root
 
 
-def starbench(*arguments):
-    outcome = CliRunner().invoke(main, ["leaderboard", *map(str, arguments)])
-    assert "Traceback" not in outcome.output
-    return outcome.exit_code, outcome.output
-
-
 def third_party(make_run, **fields):
     code = {"sha256": "0" * 64}
     declared = {"code": "github.com/me/theirs at 1a2b3c"}
@@ -77,11 +70,11 @@ def test_a_row_is_submitted_to_a_bare_repository_and_passes_review(checkout, mak
     git(tmp_path, "clone", "--quiet", "--bare", str(checkout), str(bare))
     before = git(checkout, "rev-parse", "HEAD"), git(checkout, "status", "--porcelain")
 
-    code, output = starbench("submit", third_party(make_run, declared={}), "--repository", bare)
+    code, output = leaderboard("submit", third_party(make_run, declared={}), "--repository", bare)
     assert code == 2 and "give the same `starbench run` again with --code-from" in output
     assert git(bare, "branch", "--list", "rows/*") == ""
 
-    code, output = starbench("submit", third_party(make_run), "--repository", bare)
+    code, output = leaderboard("submit", third_party(make_run), "--repository", bare)
     assert code == 0, output
     branch = git(bare, "branch", "--list", "rows/*").strip()
     assert f"Pushed {branch} to {bare}" in output
@@ -95,11 +88,11 @@ def test_a_row_is_submitted_to_a_bare_repository_and_passes_review(checkout, mak
     assert [name for name in changed if name.startswith(NEW) and name.endswith(".json")]
 
     git(checkout, "fetch", "--quiet", str(bare), f"{branch}:refs/pull-request")
-    code, output = starbench("review", "main", "refs/pull-request", "--repository", checkout)
+    code, output = leaderboard("review", "main", "refs/pull-request", "--repository", checkout)
     assert (code, output.partition(";")[0]) == (0, "1 row to add"), output
-    code, output = starbench("reproduce", third_party(make_run))
+    code, output = leaderboard("reproduce", third_party(make_run))
     assert code == 2 and "give that file with --method. Its code: github.com/me/theirs" in output
-    code, output = starbench("submit", third_party(make_run), "--repository", tmp_path)
+    code, output = leaderboard("submit", third_party(make_run), "--repository", tmp_path)
     assert code == 2 and "git clone: " in output
 
 
@@ -113,7 +106,7 @@ def request_of(checkout):
         git(checkout, "add", "--all")
         git(checkout, "commit", "--quiet", "--message", "Hostile")
         git(checkout, "switch", "--quiet", "main")
-        return starbench("review", "main", "theirs", "--repository", checkout)
+        return leaderboard("review", "main", "theirs", "--repository", checkout)
 
     return of
 
@@ -238,7 +231,7 @@ def test_paths_that_lead_elsewhere_are_refused(checkout):
         rows = tree(f"040000 tree {inner}\trows\n")
         root = tree(f"040000 tree {rows}\tleaderboard\n")
         commit = git(checkout, "commit-tree", root, "-p", "HEAD", "-m", "x").strip()
-        code, output = starbench("review", "main", commit, "--repository", checkout)
+        code, output = leaderboard("review", "main", commit, "--repository", checkout)
         assert code == 1 and f"{name}.json: a pull request with rows holds only" in output
 
 
@@ -282,7 +275,7 @@ def test_a_row_that_the_leaderboard_has_is_not_submitted(checkout, tmp_path):
     bare = tmp_path / "bare.git"
     git(tmp_path, "clone", "--quiet", "--bare", str(checkout), str(bare))
     (path,) = (checkout / "leaderboard" / "rows").glob("*fader*.json")
-    code, output = starbench("submit", path, "--repository", bare)
+    code, output = leaderboard("submit", path, "--repository", bare)
     assert code == 2 and "rows are never edited, so leave it out" in " ".join(output.split())
 
 

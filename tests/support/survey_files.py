@@ -7,8 +7,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import fits
 
+from starbench.tasks.survey.choices import Choices
+from starbench.tasks.survey.importing import Imported, import_survey
+
 WAVELENGTH = 10 ** (4.179 + 6e-6 * np.arange(8575))
 DETECTORS = ((246, 3274), (3585, 6080), (6344, 8335))
+
+
+def bring(places: object, out: Path, **choices: object) -> Imported:
+    """Import files or folders, with choices that differ from the defaults."""
+    given = places if isinstance(places, list) else [places]
+    return import_survey(given, out, Choices(**choices), progress=False)
 
 
 def normalised_flux(seed: int, n: int = 1) -> np.ndarray:

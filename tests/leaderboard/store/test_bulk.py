@@ -3,11 +3,10 @@
 import sys
 
 import pytest
-from click.testing import CliRunner
+from support.commands import leaderboard
 from support.rows import FakeMethod, FakeTask
 
 from starbench.cli.leaderboard import checks as cli
-from starbench.cli.main import main
 from starbench.leaderboard.store import bulk
 from starbench.leaderboard.store.rank_changes import rank_changes
 from starbench.leaderboard.store.reproduce import Reproduction
@@ -29,12 +28,6 @@ def rows(add, make_run):
     return made
 
 
-def starbench(*arguments):
-    outcome = CliRunner().invoke(main, ["leaderboard", *map(str, arguments)])
-    assert "Traceback" not in outcome.output
-    return outcome.exit_code, outcome.output
-
-
 def test_rows_that_are_done_are_left_out_and_the_quickest_come_first(rows):
     assert bulk.unchecked(rows, "reproduction") == [rows[1], rows[0]]
     assert bulk.unchecked(rows, "confirmation") == [rows[1], rows[2], rows[0]]
@@ -49,7 +42,7 @@ def test_each_row_is_checked_by_a_process_and_what_it_says_is_shown(rows, monkey
     program.write_text('#!/bin/sh\necho all of "$*"; case "$*" in *seed1*) exit 1;; esac\n')
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    code, output = starbench("reproduce", *rows, "--jobs", 2, "--by", "me", "--quiet")
+    code, output = leaderboard("reproduce", *rows, "--jobs", 2, "--by", "me", "--quiet")
     assert code == 1 and "2 of 3 rows to do" in output and "1 of 2 rows are not as they" in output
     said = [line for line in output.splitlines() if line.startswith(("agrees", "fails"))]
     assert sorted(line[:6] for line in said) == ["agrees", "fails "]
@@ -58,14 +51,14 @@ def test_each_row_is_checked_by_a_process_and_what_it_says_is_shown(rows, monkey
 
 def test_rows_that_cannot_be_repeated_here_are_left_out(rows, monkeypatch):
     monkeypatch.setattr(cli, "installed_method", lambda name: FakeMethod(version=2))
-    code, output = starbench("reproduce", *rows)
+    code, output = leaderboard("reproduce", *rows)
     assert code == 0 and "0 of 3 rows to do" in output
     assert output.count("of version 1 of fader, but 2 is installed; check out the row's com") == 2
     monkeypatch.setattr(cli, "installed_method", lambda name: FakeMethod())
     monkeypatch.setattr(registry, "get_task", lambda name: FakeTask(version=3))
-    assert "of version 1 of apogee-giants, but 3 is" in starbench("reproduce", *rows)[1]
+    assert "of version 1 of apogee-giants, but 3 is" in leaderboard("reproduce", *rows)[1]
     monkeypatch.setattr(cli, "installed_method", lambda name: None)
-    assert "fader is not installed; give it with --method" in starbench("reproduce", *rows)[1]
+    assert "fader is not installed; give it with --method" in leaderboard("reproduce", *rows)[1]
 
 
 def test_states_are_found_among_many_runs(rows, make_run, monkeypatch, tmp_path):
@@ -76,8 +69,8 @@ def test_states_are_found_among_many_runs(rows, make_run, monkeypatch, tmp_path)
     asked = {}
     monkeypatch.setattr(bulk, "run_each", lambda commands, jobs: asked.update(commands) or [])
     options = ("--beacon", "b" * 40, "--beacon-source", "a commit")
-    code, output = starbench("confirm", *rows, "--runs", tmp_path / "runs", *options)
+    code, output = leaderboard("confirm", *rows, "--runs", tmp_path / "runs", *options)
     assert code == 0 and "3 of 3 rows to do" in output
     assert asked[rows[1]][:3] == ["confirm", str(rows[1]), "--state"]
     assert asked[rows[1]][4:] == ["--quiet", *options]
-    assert starbench("confirm", *rows, *options)[1].count("Give --runs with several rows") == 1
+    assert leaderboard("confirm", *rows, *options)[1].count("Give --runs with several rows") == 1

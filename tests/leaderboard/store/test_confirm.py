@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from support.commands import starbench
 from support.toy_task import DrawnToyTask, ToySurvey
 
-from starbench.cli.main import main
 from starbench.common import checkpoint
 from starbench.leaderboard.pages.confirmations_table import confirmations_section
 from starbench.leaderboard.store import confirmations
@@ -33,12 +32,6 @@ from starbench.tasks.forward import ForwardModel
 METHOD = "polynomial-residual"
 BEACON = "b" * 40
 SOURCE = ("--beacon-source", "the first commit after the row's")
-
-
-def starbench(*arguments):
-    outcome = CliRunner().invoke(main, [*map(str, arguments)])
-    assert "Traceback" not in outcome.output
-    return outcome.exit_code, outcome.output
 
 
 @pytest.fixture(autouse=True)

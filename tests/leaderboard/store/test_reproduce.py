@@ -7,12 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from support.commands import starbench
 from support.rows import FakeTask, draw_ranks, row_content
 
-from starbench.cli.main import main
 from starbench.leaderboard.store.checks import settings_of
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS, rank_changes
 from starbench.leaderboard.store.reproduce import (
@@ -30,12 +29,6 @@ from starbench.results.schema import RecordedEstimate, parse_row
 from starbench.results.text import RowError
 
 SIGNIFICANT = "doppelganger_free"
-
-
-def starbench(*arguments):
-    outcome = CliRunner().invoke(main, [*map(str, arguments)])
-    assert "Traceback" not in outcome.output
-    return outcome.exit_code, outcome.output
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,9 @@ def test_unusual_but_sound_labels_are_accepted(pairs_file):
                 rng.integers(0, 2, shape),
             ]
             file[split]["nuisance"][...] = np.stack(columns, axis=-1)
-    OwnData(path).prepare("own", progress=False)
+    task = OwnData(path)
+    task.prepare("own", progress=False)
+    assert (task.load("test", "own").nuisance[..., 0] < -97).all()
 
 
 def test_an_attribute_of_gigabytes_is_refused_without_taking_them(pairs_file):

@@ -209,7 +209,10 @@ def test_visits_of_one_star_share_identifier_and_group(survey_file):
     path = survey_file()
     with h5py.File(path, "r+") as file:
         put("test/identifier", 1, "test star 0")(file)
-    OwnData(path).prepare("own", progress=False)
+    task = OwnData(path)
+    task.prepare("own", progress=False)
+    group = task.load("test", "own").group
+    assert group[0] == group[1]
 
 
 def test_a_survey_with_errors_takes_no_snr(survey_file):

@@ -8,18 +8,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from support import survey_files as made
+from support.survey_files import bring
 
 from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.export import export
 from starbench.tasks.registry import get_task
-from starbench.tasks.survey.choices import Choices
-from starbench.tasks.survey.importing import Imported, import_survey
-
-
-def bring(places: object, out: Path, **choices: object) -> Imported:
-    given = places if isinstance(places, list) else [places]
-    return import_survey(given, out, Choices(**choices), progress=False)
 
 
 def ap_stars(folder: Path, n: int = 12) -> Path:

@@ -10,19 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from support import survey_files as made
+from support.survey_files import bring
 from support.surveys import write_survey
 
 from starbench.tasks.errors import DataError
 from starbench.tasks.survey.choices import Choices, WavelengthScale
-from starbench.tasks.survey.importing import Imported, import_survey
+from starbench.tasks.survey.importing import import_survey
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths, vacuum_to_air
 
 REAL = Path(os.environ.get("APOGEE_FILES", Path(__file__).parents[4] / "shared/data/apogee"))
-
-
-def bring(places: object, out: Path, **choices: object) -> Imported:
-    given = places if isinstance(places, list) else [places]
-    return import_survey(given, out, Choices(**choices), progress=False)
 
 
 def test_visits_of_a_star_are_siblings_and_a_combined_spectrum_gives_its_labels(tmp_path):
