@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import About
-from starbench.tasks.survey.apogee import (
+from starbench.tasks.survey.apogee_formats import (
     GROUP,
     MARK,
     MASKED,
