@@ -14,7 +14,7 @@ import numpy as np
 from starbench.common.plugins import Plugins, in_one_line
 from starbench.common.settings import MAX_INT, split_settings
 from starbench.methods.base import LABEL_ACCESS, Diagnostic, Method, OracleControl, SettingError
-from starbench.results.schema import METHOD_NAME
+from starbench.results.fields import METHOD_NAME
 from starbench.results.text import shorten
 from starbench.tasks.base import Task
 

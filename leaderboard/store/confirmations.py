@@ -23,18 +23,9 @@ from starbench.leaderboard.store.names import RANKS, beside, record_beside
 from starbench.leaderboard.store.records import Record, read_record, row_digest
 from starbench.metrics import SHARES, resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums, sign_test
+from starbench.results.fields import Key, Label, Number, Sha256, TaskName
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks
-from starbench.results.schema import (
-    Key,
-    Label,
-    Number,
-    Part,
-    RecordedEstimate,
-    Row,
-    Sha256,
-    TaskName,
-    possible_metrics,
-)
+from starbench.results.schema import Part, RecordedEstimate, Row, possible_metrics
 from starbench.results.text import RowError, printable
 from starbench.tasks.fresh import BEACON
 

@@ -12,7 +12,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field
 
 from starbench.leaderboard.store.names import record_beside
-from starbench.results.schema import Hardware, Key, Label, Part, Sha256, read_part
+from starbench.results.fields import Key, Label, Sha256
+from starbench.results.schema import Hardware, Part, read_part
 
 
 def _a_time(text: str) -> str:

@@ -12,8 +12,9 @@ from starbench.leaderboard.store.names import record_beside
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS
 from starbench.leaderboard.store.records import Record, read_record, row_digest
 from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.results.fields import Count, Label, Number, Sha256
 from starbench.results.ranks import Ranks
-from starbench.results.schema import Count, Label, Number, Row, Sha256, parse_part
+from starbench.results.schema import Row, parse_part
 from starbench.results.schema import write_row as write_part
 from starbench.results.text import RowError, printable, shorten
 
