@@ -74,9 +74,11 @@ class OwnFile:
                 if keep.any():
                     piece = self._file.read(split, rows)
                     flux = piece.flux.reshape(-1, len(self._wavelength))[keep]
-                    error = piece.error
+                    error, snr = piece.error, self._file.about.snr
                     if error is not None:
                         error = error.reshape(-1, len(self._wavelength))[keep]
+                    elif snr is not None:  # else the noise that the file declares would be lost
+                        error = np.full_like(flux, 1 / snr)
                     yield Piece(places[keep], self._wavelength, flux, error, is_normalised=True)
             start += each * self._file.structure.sizes[split]
 

@@ -52,6 +52,19 @@ def test_the_halves_of_pairs_become_siblings(tmp_path, form):
         assert len(set(group)) == 3 and "error" not in file["test"]
 
 
+def test_the_noise_that_pairs_declare_becomes_errors(tmp_path):
+    export(ToyTask(), "tiny", tmp_path / "pairs.h5", twins=True, progress=False)
+    with h5py.File(tmp_path / "pairs.h5", "a") as file:
+        file.attrs["snr"] = 50.0
+    imported = import_survey(
+        [tmp_path / "pairs.h5"], tmp_path / "stars.h5", Choices(), progress=False
+    )
+    np.testing.assert_allclose(imported.stars["snr"], 50, rtol=0.2)
+    with h5py.File(tmp_path / "stars.h5") as file:
+        for split in SIZES:
+            assert (file[split]["error"][:] == np.float32(1 / 50)).all()
+
+
 def test_an_exported_survey_is_not_read_without_import(tmp_path):
     export(ToySurvey(), "tiny", tmp_path / "out", "parquet", progress=False)
     with pytest.raises(DataError, match="single stars; bring them into one file with `starbench "):
