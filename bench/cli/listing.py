@@ -262,14 +262,14 @@ def import_table(stars: pd.DataFrame) -> str:
     lines = []
     for split in SPLITS:
         its = stars[stars["split"] == split]
-        sizes = its["group"].value_counts()
+        sizes, snr = its["group"].value_counts(), its["snr"].dropna()
         lines.append(
             {
                 "split": split,
                 "spectra": len(its),
                 "stars": its["star"].nunique(),
                 "groups of siblings": int((sizes > 1).sum()),
-                "median SNR": f"{its['snr'].median():.1f}",
+                "median SNR": f"{snr.median():.1f}" if len(snr) else "",
                 "masked": f"{its['masked'].mean():.1%}",
             }
         )

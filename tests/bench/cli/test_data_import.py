@@ -2,8 +2,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from support import survey_files as made
+from support.toy_task import ToyTask
 
 from starbench.cli.main import main
+from starbench.tasks.export import export
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -25,6 +27,16 @@ def test_an_import_says_what_it_read_and_left_out(tmp_path):
     table = pd.read_csv(report)
     assert len(table) == 9 and table["left_out"].notna().sum() == 1
     assert table.set_index("identifier").loc["star7#2", "star"] == "star7"
+
+
+def test_spectra_without_errors_have_no_median_snr(tmp_path, recwarn):
+    export(ToyTask(), "tiny", tmp_path / "pairs.h5", twins=True, progress=False)
+    code, output = run(tmp_path / "pairs.h5", "--out", tmp_path / "s.h5")
+    assert code == 0, output
+    assert "nan" not in output and ["test", "40", "20", "20", "0.0%"] in [
+        line.split() for line in output.splitlines()
+    ]
+    assert not [each for each in recwarn if issubclass(each.category, RuntimeWarning)]
 
 
 def test_the_report_is_written_where_too_much_is_bad(tmp_path):
