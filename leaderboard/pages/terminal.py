@@ -61,7 +61,7 @@ def table_for_run(row: Row, directory: Path | None = None) -> str:
         parts.append(
             fill(
                 "Leakage and recovery are those of ridge regression; the network probe gave none "
-                f"(it needs {LEAST_PAIRS_OF_NETWORK} training pairs).",
+                f"(it needs {2 * LEAST_PAIRS_OF_NETWORK} training spectra).",
                 WIDTH,
             )
         )

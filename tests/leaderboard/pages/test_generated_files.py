@@ -560,6 +560,15 @@ def test_a_run_on_own_data_ends_with_its_figures_alone(make_run, directory):
     assert "published" not in text and "scale" not in text
 
 
+def test_what_the_network_probe_needs_is_counted_in_spectra(make_run, directory):
+    """A survey has stars of one spectrum, so that a number of pairs would mislead."""
+    row, _ = board.read_row_and_ranks(make_run(task="survey", scale="own") / "row.json")
+    probed = {"nuisance_leakage.ridge.Teff": row.metrics["doppelganger_free"]}
+    row = row.model_copy(update={"metrics": probed})
+    text = " ".join(table_for_run(row, directory).split())
+    assert "the network probe gave none (it needs 640 training spectra)." in text
+
+
 def test_an_invalid_leaderboard_does_not_hide_the_row(add, make_run, directory):
     (path,) = add(make_run())
     path.write_text("{}")
