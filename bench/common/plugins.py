@@ -83,8 +83,9 @@ class Plugins:
         points = [point for point in entry_points(group=self.group) if point.name == spec]
         if not points:
             near = difflib.get_close_matches(spec, self.names(), n=3, cutoff=0.4) or self.names()
+            names = "name is" if len(near) == 1 else "names are"
             raise self.error(
-                f"There is no {self.kind} {spec!r}; the nearest names are {', '.join(near)}."
+                f"There is no {self.kind} {spec!r}; the nearest {names} {', '.join(near)}."
             )
         if len({point.value for point in points}) > 1:
             packages = " and ".join(sorted(map(_package, points)))

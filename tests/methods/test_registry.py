@@ -37,6 +37,8 @@ def test_a_built_in_name_returns_its_class():
 def test_an_unknown_name_suggests_the_nearest_names():
     with pytest.raises(SettingError, match="'fadr'; the nearest names are fader"):
         get_method("fadr")
+    with pytest.raises(SettingError, match="'my-method'; the nearest name is mmd"):
+        get_method("my-method")
 
 
 def test_a_method_from_a_file(tmp_path):
