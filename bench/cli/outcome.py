@@ -19,7 +19,7 @@ def say_outcome(row: "Row", folder: Path) -> None:
     if row.message:
         click.echo(f"\nRemark       {row.message}")
     if said := remarks(row):
-        click.echo(f"\nSaid by row  {'; '.join(said)}")
+        click.echo(f"\nIn the row   {'; '.join(said)}")
     click.echo(f"\nFiles        {folder}")
     if row.seconds:  # none of predictions, whose fit was elsewhere
         click.echo(f"Wall time    {_wall_time(row)}")

@@ -43,7 +43,7 @@ def remarks(row: Row) -> list[str]:
     ]
     if row.looks_before:
         other = "other setting" if row.looks_before == 1 else "other settings"
-        phrases.append(f"after {row.looks_before} {other} on this test split")
+        phrases.append(f"scored after {row.looks_before} {other} on this test split")
     return phrases
 
 

@@ -240,7 +240,7 @@ def test_settings_and_presets_reach_the_row(arguments, tmp_path, short_probes):
     said = ("--outside-data", "APOGEE", "--pretraining", "none", "--code-from", "here")
     result = invoke(*arguments, "--preset", "short", "--set", "latent=3", "--seed", 7, *said)
     assert result.exit_code == 0, result.output
-    assert "Said by row  outside data: APOGEE; pretraining: none; code: here" in result.output
+    assert "In the row   outside data: APOGEE; pretraining: none; code: here" in result.output
     row = read_row(only_run(tmp_path).row)
     assert row.hyperparameters["latent"] == 3 and row.hyperparameters["epochs"] == 2
     assert (row.preset, row.overrides, row.seed) == ("short", {"latent": 3}, 7)

@@ -58,7 +58,7 @@ def test_submitted_rows_have_no_rank_and_stand_below(built):
         "its code is not named: unnamed",
         "it holds predictions alone: byhand",
     }
-    assert "outside data: APOGEE; after 2 other settings on this test split" in page
+    assert "outside data: APOGEE; scored after 2 other settings on this test split" in page
     verdict = page.partition("## The best methods")[2].partition("\n## ")[0]
     assert "**fader** is significantly better than the other method" in verdict
 
@@ -79,7 +79,7 @@ def test_csv_site_and_terminal_show_levels(built):
         pages.index(()), pages.results(), pages.track(track, (), ()), pages.method("worse", ()),
     ):  # fmt: skip
         assert "confirmed</td>" in text or "<small>confirmed</small>" in text
-    assert "after 1 other setting" in pages.method("byhand", ())
+    assert "scored after 1 other setting" in pages.method("byhand", ())
     shown = table_for_run(entries[0].row, directory)
     assert "worse, confirmed" in shown and "perfect, submitted" in shown
     assert shown.index("worse, confirmed") < shown.index("perfect, submitted")
