@@ -361,7 +361,7 @@ def noise_matches_the_card(subject: Subject) -> None:
             _require(
                 not np.nan_to_num(noise).any(),
                 f"flux of {split} differs from noiseless_flux: state the noise's SNR on the card, "
-                "or the error of each pixel",
+                "or the error of each pixel, or change both alike",
             )
             continue
         mean, deviation = float(np.nanmean(noise)), float(np.nanstd(noise))
@@ -422,7 +422,7 @@ def forward_model_makes_the_spectra(subject: Subject) -> None:
     flux = np.concatenate(pairs.noiseless_flux[each])
     _require(
         made.shape == flux.shape and bool(np.allclose(made, flux, rtol=0, atol=_ROUNDING)),
-        "forward_model must make the noiseless_flux of the task's stars",
+        "forward_model must make the noiseless_flux of the task's stars, or return None",
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,28 @@ def test_example_and_own_pairs_keep_the_contract(pairs_file):
     assert breaches(NoiseTrack(MyTask(), 20)) == {}
     assert breaches(OwnData(pairs_file())) == {}
     assert breaches(OwnData(pairs_file(**{"test/composition": None}))) == {}
+
+
+def test_the_changed_task_of_the_page_keeps_the_contract(cache, tmp_path):
+    page = (Path(__file__).parents[2] / "tasks/README.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for name, source, problems in (
+        ("whole", code, {}),
+        (
+            "half",
+            code.replace(", noiseless_flux=flux", ""),
+            {"noise_matches_the_card": "or the error of each pixel, or change both alike"},
+        ),
+        (
+            "base",
+            code.partition("    def forward_model")[0],
+            {"forward_model_makes_the_spectra": "stars, or return None"},
+        ),
+    ):
+        (tmp_path / f"{name}.py").write_text(source)
+        found = breaches(get_task(f"{tmp_path}/{name}.py:Sloped", cache=cache))
+        assert found.keys() == problems.keys()
+        assert all(found[clause].endswith(end) for clause, end in problems.items())
 
 
 class Sound(ToyTask):
