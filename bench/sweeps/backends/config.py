@@ -7,7 +7,7 @@ from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -18,9 +18,9 @@ from starbench.results.text import validation_sentence
 
 _CHECKED = ConfigDict(extra="forbid", strict=True)
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Gigabytes = Annotated[float, Field(gt=0)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Gigabytes = Annotated[float, Field(gt=0, le=1e9)]
 Options = dict[str, str | int | float | bool | list[str]]
 
 
@@ -83,7 +83,7 @@ class DaskConfig:
     """
 
     cluster: Literal["local", "slurm", "pbs", "lsf", "sge", "oar", "moab", "htcondor"] = "local"
-    address: str | None = None
+    address: Annotated[str, Field(min_length=1)] | None = None
     workers: Positive = 2
     minutes: Positive = 60
     cores: Positive = 1
@@ -107,18 +107,42 @@ def read_config(path: Path | None, kind: type[Config]) -> Config:
         return kind()
     yaml = required("yaml")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_repeated(yaml.compose(text, yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
+        as_json = json.dumps({} if content is None else content, default=str)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text"
         raise SettingError(f"--config {path} cannot be read: {reason}.") from None
     except yaml.YAMLError as error:
         raise SettingError(f"--config {path} is not YAML: {one_line(error)}.") from None
+    except SettingError:
+        raise
+    # Dates as keys, aliases of what holds them, brackets without end.
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingError(
+            f"--config {path} holds more than fields with texts, numbers and lists: "
+            f"{one_line(error)}."
+        ) from None
     try:
-        text = json.dumps({} if content is None else content, default=str)
-        return TypeAdapter(kind).validate_json(text)
+        return TypeAdapter(kind).validate_json(as_json)
     except ValidationError as error:
         sentence = validation_sentence(error, "configuration")
         raise SettingError(f"--config {path}: {sentence}.") from None
+
+
+def _refuse_repeated(node: Any, path: Path) -> None:
+    """Refuse a field that is given twice, of which YAML's reader would use the last."""
+    if getattr(node, "id", None) != "mapping":
+        return
+    seen = set()
+    for key, value in node.value:
+        if key.id == "scalar" and key.value in seen:
+            raise SettingError(
+                f"--config {path}: field `{key.value}` is given twice; give it once."
+            )
+        seen.add(str(key.value))
+        _refuse_repeated(value, path)
 
 
 def required(module: str) -> ModuleType:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starbench.common.progress import bar, say
 from starbench.common.settings import SettingError
 from starbench.common.text import one_line
+from starbench.common.threads import most_processes, too_many
 from starbench.sweeps.backends.config import DaskConfig, required
 from starbench.sweeps.process import INTERRUPTED, Command, execute
 from starbench.sweeps.work import Endings, Launch
@@ -36,9 +37,22 @@ def dask_cluster(config: DaskConfig, *, quiet: bool) -> Iterator[Launch]:
         If the extra ``cluster`` is not installed, or dask-jobqueue does not take the
         configuration.
     """
-    distributed = required("distributed")
-    with cluster_of(config) as cluster, distributed.Client(config.address or cluster) as client:
+    with cluster_of(config) as cluster, _client_of(config, cluster) as client:
         yield lambda commands: run_on(client, commands, config.retries, quiet=quiet)
+
+
+def _client_of(config: DaskConfig, cluster: object) -> "Client":
+    """Connect to the scheduler of a configuration, or of a cluster that was started for it."""
+    connect = required("distributed").Client
+    try:
+        client: Client = connect(cluster if config.address is None else config.address)
+    except (OSError, ValueError) as error:
+        if config.address is None:
+            raise
+        raise SettingError(
+            f"--config: no scheduler is reached at address {config.address}: {one_line(error)}."
+        ) from None
+    return client
 
 
 @contextmanager
@@ -50,15 +64,42 @@ def cluster_of(config: DaskConfig) -> Iterator[object]:
     options = cluster_options(config)
     try:
         if config.cluster == "local":
+            if fault := too_many(config.workers, most_processes()):
+                raise SettingError(f"--config: field `workers`: {fault}")
             cluster = required("distributed").LocalCluster(**options)
         else:
             cluster = getattr(required("dask_jobqueue"), CLASSES[config.cluster])(**options)
+    except SettingError:
+        raise
     except (TypeError, ValueError) as error:
         raise SettingError(f"--config, options: {one_line(error)}.") from None
     with cluster:
         if config.cluster != "local":
-            cluster.scale(jobs=config.workers)
+            _submit_workers(cluster, config.workers)
         yield cluster
+
+
+def _submit_workers(cluster: Any, workers: int) -> None:
+    """Submit the jobs of workers.
+
+    `cluster.scale` only logs it when the batch system takes none, and the runs would wait for ever.
+
+    Raises
+    ------
+    SettingError
+    """
+    for _ in range(workers):
+        cluster.worker_spec.update(cluster.new_worker_spec())
+    try:
+        cluster.sync(cluster._correct_state)
+    except (OSError, RuntimeError) as error:
+        from distributed import Status
+
+        for job in cluster.workers.values():
+            job.status = Status.failed  # else the cluster, which cancels those taken, would not end
+        raise SettingError(
+            f"--config: the batch system does not take the workers' jobs: {one_line(error)}"
+        ) from None
 
 
 def cluster_options(config: DaskConfig) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def executor_of(config: SubmititConfig, out: Path) -> Any:
             gpus_per_node=config.gpus,
             **{f"slurm_{key}": value for key, value in config.slurm.items()},
         )
-    except (NameError, RuntimeError, ValueError) as error:
+    except (NameError, RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise SettingError(f"--config: {one_line(error)}") from None
     return executor
 
@@ -142,7 +142,14 @@ def submit(
     executor = executor_of(config, out)
     count = min(jobs or len(commands), len(commands))
     shares = [Shard(number, count).of(commands) for number in range(1, count + 1)]
-    submitted: list[Job[None]] = executor.submit_array([RunsOfJob(share) for share in shares])
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    # A batch system says no, or submitit joins parameters of other types than it expects.
+    refusals = (FailedJobError, FailedSubmissionError, TypeError, ValueError, AssertionError)
+    try:
+        submitted: list[Job[None]] = executor.submit_array([RunsOfJob(share) for share in shares])
+    except refusals as error:
+        raise SettingError(f"--config: the jobs are not taken: {one_line(error)}") from None
     return submitted
 
 

@@ -1,5 +1,6 @@
 """Clusters: configurations, submitit's own local executor, and Dask's cluster of threads."""
 
+import os
 import pickle
 import signal
 import subprocess
@@ -51,6 +52,14 @@ def test_a_configuration_is_read_and_has_defaults(tmp_path):
         ("minutes: [30", "is not YAML"),
         ("- 30", "should be an object"),
         ("slurm: {partition: [[1]]}", "field `slurm.partition"),
+        ("minutes: 99999999999", "field `minutes` should be less than 2147483648"),
+        ("memory_gb: .inf", "field `memory_gb` should be less than or equal to"),
+        ("minutes: 30\nminutes: 60", "field `minutes` is given twice; give it once"),
+        ("slurm: {qos: a, qos: b}", "field `qos` is given twice; give it once"),
+        ("2026-01-01: 3", "holds more than fields with texts, numbers and lists: keys must be"),
+        ("slurm: &all [*all]", "holds more than fields with texts, numbers and lists: Circular"),
+        ("slurm: &all {a: *all}", "holds more than fields with texts, numbers and lists"),
+        ("slurm: " + "[ " * 3000, "holds more than fields with texts, numbers and lists"),
     ],
 )
 def test_a_wrong_configuration_is_one_sentence_that_names_the_field(tmp_path, text, sentence):
@@ -74,6 +83,36 @@ def test_a_configuration_that_slurm_does_not_take_is_refused(tmp_path):
     config = SubmititConfig(executor="local", slurm={"partitoin": "short"})
     with pytest.raises(SettingError, match="--config: Unknown argument 'partitoin'"):
         submit([], None, config, tmp_path)
+
+
+@pytest.fixture
+def batch_system(monkeypatch, tmp_path):
+    """Return a function that puts SLURM's commands, as scripts, first on the path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def install(**commands):
+        for name, lines in commands.items():
+            (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
+            (folder / name).chmod(0o755)
+
+    return install
+
+
+REFUSES = "echo 'sbatch: error: invalid partition' >&2; exit 1"
+
+
+def test_jobs_that_slurm_does_not_take_are_refused_in_its_words(
+    batch_system, make_command, tmp_path
+):
+    batch_system(srun="exit 0", sbatch=REFUSES)
+    for slurm, sentence in (
+        ({"partition": "none"}, "--config: the jobs are not taken: sbatch: error: invalid part"),
+        ({"setup": "module load x"}, "--config: .*list"),
+    ):
+        with pytest.raises(SettingError, match=sentence):
+            submit([make_command("run")], None, SubmititConfig(slurm=slurm), tmp_path / "runs")
 
 
 def tasks_of(job):
@@ -131,6 +170,43 @@ def test_every_batch_system_gets_workers_that_have_one_run_at_a_time(cluster, li
     job = kind(scheduler="tcp://127.0.0.1:1", **dask_backend.cluster_options(config))
     assert limit in job.job_script()
     assert "--nthreads 1" in job.job_script().rpartition("--nthreads 3")[2]  # the last counts
+
+
+ONE_JOB = "mkdir {0}/taken 2>&- || {{ echo 'error: too many' >&2; exit 1; }}; echo Job 42"
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "fault"),
+    [
+        (REFUSES, "sbatch: error: invalid partition"),
+        (ONE_JOB, "error: too many"),
+    ],
+)
+def test_workers_that_slurm_does_not_take_are_not_waited_for(batch_system, tmp_path, sbatch, fault):
+    """Dask only logs it; the jobs that were taken are cancelled."""
+    batch_system(sbatch=sbatch.format(tmp_path), scancel=f"echo $@ >> {tmp_path}/cancelled")
+    config = DaskConfig(cluster="slurm", workers=2)
+    with (
+        pytest.raises(SettingError, match=f"does not take the workers' jobs: .*{fault}"),
+        dask_backend.dask_cluster(config, quiet=True),
+    ):
+        pass
+    taken, cancelled = tmp_path / "taken", tmp_path / "cancelled"
+    assert taken.exists() == cancelled.exists()
+    assert not taken.exists() or cancelled.read_text() == "42\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (DaskConfig(address="nowhere"), "no scheduler is reached at address nowhere: missing port"),
+        (DaskConfig(address="foo://x:1"), "no scheduler is reached at address foo"),
+        (DaskConfig(workers=100_000), "field `workers`: 100000 is too many for the"),
+    ],
+)
+def test_clusters_that_cannot_be_are_refused(config, sentence):
+    with pytest.raises(SettingError, match=sentence), dask_backend.dask_cluster(config, quiet=True):
+        pass
 
 
 @pytest.fixture(scope="module")
