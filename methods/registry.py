@@ -198,9 +198,8 @@ def make_hyperparameters(
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=3, cutoff=0.4)
             names = " or ".join(near) if near else ", ".join(fields)
-            raise SettingError(
-                f"{method.name} has no hyperparameter '{key}'; did you mean {names}?"
-            )
+            meant = f"did you mean {names}?" if names else "it has none, so leave out --set."
+            raise SettingError(f"{method.name} has no hyperparameter '{key}'; {meant}")
         values[key] = _parsed(text, types[key], f"--set {key}")
     for key, value in values.items():
         _check_range(value, fields[key], f"--set {key}")

@@ -195,7 +195,7 @@ def sweep(
         plan = read_plan(from_plan)
     else:
         plan = _plan(methods, tasks, data, snr, scale, seeds, settings, preset)
-    runs = locate(plan, options)
+    runs = locate(plan, options, named=from_plan is not None)
     if shard is not None:
         runs = parse_shard(shard).of(runs)
     if plan_file is not None:

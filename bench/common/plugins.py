@@ -100,9 +100,13 @@ class Plugins:
 
     def _from_file(self, filename: str, attribute: str) -> Any:
         path = user_path(filename)
-        name = _module_name(path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        if not path.is_file() or spec is None or spec.loader is None:
+        try:
+            exists = path.is_file()
+        except OSError as error:  # a name that no file can have
+            raise self.error(f"--{self.kind} {filename}: {error.strerror}.") from None
+        name = _module_name(path) if exists else ""
+        spec = importlib.util.spec_from_file_location(name, path) if exists else None
+        if spec is None or spec.loader is None:
             raise self.error(f"There is no file {filename}; give --{self.kind} as PATH.py:CLASS.")
         allow_neighbours(path)
         module = importlib.util.module_from_spec(spec)

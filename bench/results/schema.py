@@ -50,6 +50,7 @@ from starbench.results.text import (
     printable,
     require_printable,
     shorten,
+    unique_keys,
     validation_sentence,
 )
 
@@ -524,7 +525,7 @@ def parse_part(part: type[PartOf], text: str | bytes, name: str, kind: str) -> P
         )
     try:
         # Parsers differ in which of two equal keys they keep.
-        content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
     except RecursionError:
         raise RowError(f"{name}: nested too deeply for a {kind}") from None
     except ValueError as error:
@@ -571,16 +572,6 @@ def write_row(row: Part, path: Path) -> None:
 def _canonical(content: Any, indent: int | None = None) -> str:
     """Return JSON with sorted keys and no NaN."""
     return json.dumps(content, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object, refusing a key given twice."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for place, (key, _) in enumerate(pairs) if key in keys[:place])
-        raise ValueError(f"key {twice!a} occurs twice; remove one")
-    return content
 
 
 def _no_constant(name: str) -> float:

@@ -43,6 +43,28 @@ def json_kind(value: Any) -> str:
     )
 
 
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object, refusing a key given twice: an ``object_pairs_hook``.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> unique_keys([("a", 1), ("a", 2)])
+    Traceback (most recent call last):
+        ...
+    ValueError: key 'a' occurs twice; remove one
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for place, (key, _) in enumerate(pairs) if key in keys[:place])
+        raise ValueError(f"key {twice!a} occurs twice; remove one")
+    return content
+
+
 def validation_sentence(error: ValidationError, whole: str = "row") -> str:
     """Return the first error of a row, or another whole, as a sentence that names the field."""
     first = error.errors(include_url=False, include_context=False)[0]

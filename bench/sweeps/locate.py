@@ -7,13 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from starbench.common.settings import SettingError
 from starbench.methods.registry import get_method, make_hyperparameters
 from starbench.runs.draft import Identity
 from starbench.runs.run_folder import RunFolder
 from starbench.sweeps.plan import PlannedRun
 from starbench.sweeps.process import Command
 from starbench.tasks.base import Task
-from starbench.tasks.errors import TaskFault
+from starbench.tasks.errors import DataError, TaskFault
 from starbench.tasks.faults import named_faults
 from starbench.tasks.registry import get_task
 
@@ -78,10 +79,19 @@ def command_of(located: LocatedRun, options: RunOptions) -> Command:
     )
 
 
-def locate(plan: Iterable[PlannedRun], options: RunOptions) -> list[LocatedRun]:
+def locate(
+    plan: Iterable[PlannedRun], options: RunOptions, *, named: bool = False
+) -> list[LocatedRun]:
     """Return each run of a plan with its folder; runs of equal settings count once.
 
     A task whose code fails stops none of the runs on others.
+
+    Parameters
+    ----------
+    plan : iterable of PlannedRun
+    options : RunOptions
+    named : bool
+        Whether errors name the run, as where its options are those of a line in a file.
 
     Raises
     ------
@@ -115,6 +125,10 @@ def locate(plan: Iterable[PlannedRun], options: RunOptions) -> list[LocatedRun]:
         except TaskFault as fault:
             folder = RunFolder(options.out / "not-located" / f"{run.seed}")
             located[run] = LocatedRun(run, folder, str(fault))
+        except (SettingError, DataError) as error:
+            if not named:
+                raise
+            raise SettingError(f"{str(run)[:200]}: {error}") from None
         else:
             folder = RunFolder(identity.folder(options.out))
             located.setdefault(folder.path, LocatedRun(run, folder))

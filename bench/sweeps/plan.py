@@ -16,11 +16,13 @@ from pydantic.dataclasses import dataclass
 
 from starbench.common.files import atomic_path
 from starbench.common.settings import MAX_INT, SettingError, bounded_int, split_setting
-from starbench.results.text import shorten, validation_sentence
+from starbench.results.text import shorten, unique_keys, validation_sentence
 from starbench.tasks.registry import DEFAULT
 from starbench.tasks.storage.about import declared_snr
 
 MAX_SEEDS = 1000  # of one range
+
+Word = Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -45,13 +47,13 @@ class PlannedRun:
         Hyperparameters as ``key=value``.
     """
 
-    method: str
-    task: str = DEFAULT
-    data: str | None = None
+    method: Word
+    task: Word = DEFAULT
+    data: Word | None = None
     snr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    scale: Annotated[str, Field(min_length=1)] | None = None
+    scale: Word | None = None
     seed: Annotated[int, Field(ge=0, lt=MAX_INT)] = 0
-    preset: str | None = None
+    preset: Word | None = None
     settings: tuple[str, ...] = ()
 
     def words(self) -> list[str]:
@@ -160,7 +162,7 @@ def make_plan(
     ['pca on a seed 0', 'pca on b seed 0']
     """
     snr = None if snr is None else declared_snr(snr, "--snr")
-    base = PlannedRun("", data=data, snr=snr, scale=scale, preset=preset)
+    base = PlannedRun("none", data=data, snr=snr, scale=scale, preset=preset)
     runs = (
         replace(base, task=task, method=method, settings=chosen, seed=seed)
         for task, method, chosen, seed in itertools.product(
@@ -232,11 +234,16 @@ def _runs_of(path: Path) -> Iterator[PlannedRun]:
     """Yield the run of each line of a plan, so that another large file is not read to its end."""
     adapter = TypeAdapter(PlannedRun)
     with path.open(encoding="utf-8-sig") as file:  # some editors begin a text with a mark
-        for number, line in enumerate(file, 1):
-            if not line.strip():
+        for number, line in enumerate(map(str.strip, file), 1):
+            if not line:
                 continue
             try:
-                yield adapter.validate_json(line)
+                run = adapter.validate_json(line)
+                json.loads(line, object_pairs_hook=unique_keys)
             except ValidationError as error:
                 sentence = validation_sentence(error, "plan")
+                sentence = sentence.replace(" at line 1 column", " at column")  # of this line
                 raise SettingError(f"{path}, line {number}: {sentence}.") from None
+            except ValueError as error:  # of two equal keys the last would count
+                raise SettingError(f"{path}, line {number}: {error}.") from None
+            yield run

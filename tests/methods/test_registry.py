@@ -265,3 +265,8 @@ def test_hyperparameters_that_a_method_refuses_are_named(tmp_path):
     assert get_method(EvenToy) is EvenToy
     with pytest.raises(SettingError, match=r"toy refuses width = 3: .*give an even width"):
         make_hyperparameters(EvenToy, None, ["width=3"])
+
+
+def test_a_method_without_hyperparameters_is_said_to_have_none():
+    with pytest.raises(SettingError, match="no hyperparameter 'latent'; it has none, so leave out"):
+        make_hyperparameters(get_method("constant-latent"), None, ["latent=3"])

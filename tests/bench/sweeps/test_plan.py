@@ -7,6 +7,7 @@ import pytest
 from starbench.common.settings import SettingError
 from starbench.methods.registry import get_method, method_names
 from starbench.sweeps.groups import expand_methods, expand_tasks
+from starbench.sweeps.locate import RunOptions, locate
 from starbench.sweeps.plan import (
     PlannedRun,
     combinations,
@@ -60,6 +61,12 @@ def test_the_words_of_a_run_ask_for_that_run():
         ('{"method": "pca", "seed": "1"}', "field `seed` should be a valid integer"),
         ('{"method": "pca", "settings": "epochs=2"}', "field `settings` should be a valid array"),
         ('{"method": "pca", "scale": ""}', "field `scale` should have at least 1 character"),
+        ('{"method": "pca", "data": ""}', "field `data` should have at least 1 character"),
+        ('{"method": "pca", "method": "fader"}', "line 1: key 'method' occurs twice; remove one."),
+        (
+            '{"method": "pca"}\n\n{"method": ',
+            "line 3: Invalid JSON: EOF while parsing a value at col",
+        ),
     ],
 )
 def test_a_plan_that_is_none_is_refused_with_its_line(tmp_path, text, sentence):
@@ -120,6 +127,29 @@ def test_a_plan_that_cannot_be_read_is_named(tmp_path):
 def test_a_setting_given_twice_is_refused():
     with pytest.raises(SettingError, match="--set epochs is given twice; list its values"):
         combinations(["epochs=2", "epochs=3"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"settings": ("latent=3,4",)},
+            "pca on apogee-giants latent=3,4 seed 1: --set latent",
+        ),
+        ({"preset": "nope"}, "pca on apogee-giants seed 1: pca has no preset 'nope'"),
+        ({"scale": "huge"}, "pca on apogee-giants seed 1: --scale huge does not exist"),
+        ({"data": "none.h5"}, "pca on none.h5 seed 1: none.h5 is not a file"),
+        ({"method": "a\0b.py:Mine"}, "a\0b.py:Mine on apogee-giants seed 1: There is no file a"),
+        (
+            {"method": "a" * 300 + ".py:Mine"},
+            "aaa: --method aaa.* too long",
+        ),
+    ],
+)
+def test_a_line_that_asks_for_what_does_not_exist_is_told_from_others(fields, sentence, tmp_path):
+    plan = [PlannedRun("pca", seed=0), PlannedRun(**{"method": "pca", "seed": 1} | fields)]
+    with pytest.raises(SettingError, match=sentence):
+        locate(plan, RunOptions(tmp_path, None, "cpu", 1, quiet=True), named=True)
 
 
 def test_groups_hold_every_method_once():
