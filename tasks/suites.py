@@ -113,6 +113,6 @@ def get_suite(name: str = DEFAULT) -> Suite:
     >>> get_suite("giants-v1").families["noise"][0].task
     'apogee-giants-snr100'
     """
-    if name not in SUITES:
+    if not isinstance(name, str) or name not in SUITES:
         raise DataError(f"There is no suite {name!a}; choose one of {', '.join(SUITES)}.")
     return SUITES[name]

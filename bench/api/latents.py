@@ -24,7 +24,7 @@ def latent_of_split(
         If there is no such split, or `latent` does not have its shape.
     """
     sizes = task.sizes(scale)
-    if split not in sizes:
+    if not isinstance(split, str) or split not in sizes:
         raise ValueError(f"there is no split {split!r}; choose one of {', '.join(sizes)}")
     n = sizes[split]
     if task.card.survey:

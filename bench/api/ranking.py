@@ -1,5 +1,6 @@
 """Rank twins and siblings by the distance of their latents."""
 
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -54,7 +55,8 @@ def twin_ranks(
     ------
     ValueError
         If `latent` has another shape, is empty, masked or not of real numbers, `n_threads` is
-        below 1 or far above the number of cores, or `checkpoint` is a file of another kind.
+        no integer, below 1 or far above the number of cores, or `checkpoint` is a file of another
+        kind.
 
     Examples
     --------
@@ -100,8 +102,8 @@ def sibling_ranks(
     ------
     ValueError
         If the shapes do not match, an array is masked or not of real numbers, no star has a
-        sibling, `n_threads` is below 1 or far above the number of cores, or `checkpoint` is a file
-        of another kind.
+        sibling, `n_threads` is no integer, below 1 or far above the number of cores, or
+        `checkpoint` is a file of another kind.
 
     Examples
     --------
@@ -142,7 +144,7 @@ def _ranking_device(device: "str | torch.device") -> str:
 def _check_threads(n_threads: int | None) -> None:
     if n_threads is None:
         return
-    if n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}; give at least 1")
+    if not isinstance(n_threads, Integral) or isinstance(n_threads, bool) or n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads!r}; give an integer of at least 1")
     if fault := too_many(n_threads, most_threads()):
         raise ValueError(f"n_threads: {fault}")

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.text import one_line
+
 _REAL = "biuf"  # kinds of dtype
 
 
@@ -19,7 +21,8 @@ def real_numbers(values: npt.ArrayLike, name: str) -> np.ndarray:
     ------
     ValueError
         If they are masked, whose masks NumPy drops, or not real numbers: it drops imaginary parts,
-        and takes texts and objects for numbers.
+        and takes texts and objects for numbers. Also if NumPy makes no array of them: of lists of
+        different lengths, or of tensors with gradients.
 
     Examples
     --------
@@ -33,7 +36,10 @@ def real_numbers(values: npt.ArrayLike, name: str) -> np.ndarray:
     parts = values if isinstance(values, list | tuple) else [values]
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
         raise ValueError(f"{name} is a masked array; fill it, with NaN where nothing is known")
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} is no array of real numbers: {one_line(error)}") from None
     if array.dtype.kind not in _REAL:
         raise ValueError(f"{name} holds {array.dtype}; give real numbers")
     return array

@@ -140,8 +140,8 @@ class SiblingRanking(Counting[SiblingRanks]):
         latent, group = real_numbers(latent, "latent"), real_numbers(group, "group")
         if latent.ndim != 2 or 0 in latent.shape or group.shape != latent.shape[:1]:
             raise ValueError(
-                "latents must be shaped [n_stars, d] and groups [n_stars], "
-                f"not {list(latent.shape)} and {list(group.shape)}"
+                "latents must be shaped [n_stars, d] and groups [n_stars], with n_stars and d at "
+                f"least 1, not {list(latent.shape)} and {list(group.shape)}"
             )
         self._pairs = pairs = ordered_pairs(group)
         if not len(pairs):

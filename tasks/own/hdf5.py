@@ -85,8 +85,12 @@ class OwnData(Task):
         max_dropped: float = MAX_DROPPED,
     ):
         super().__init__(cache)
-        if not 0 <= max_dropped <= 1:
-            raise DataError(f"--max-dropped is {max_dropped:g}; give a share from 0 to 1.")
+        try:
+            is_share = 0 <= max_dropped <= 1
+        except TypeError:  # a text
+            is_share = False
+        if not is_share:
+            raise DataError(f"--max-dropped is {max_dropped!r}; give a share from 0 to 1.")
         self._max_dropped = max_dropped
         self.path = Path(path)
         self._source = self.path if source is None else source

@@ -158,8 +158,31 @@ def test_arguments_of_another_kind_are_refused_in_one_sentence(toy_task):
         sb.run("pca", toy_task, threads=100_000)
     with pytest.raises(ValueError, match="n_threads: 100000 is too many for the"):
         sb.twin_ranks(np.zeros((4, 2, 3)), n_threads=100_000)
-    with pytest.raises(ValueError, match="n_threads is 0; give at least 1"):
-        sb.twin_ranks([[0.0], [1.0]], n_threads=0)
+    for threads in (0, -1, 1.5, "2", True, float("nan")):
+        with pytest.raises(ValueError, match=f"n_threads is {threads!r}; give an integer of at"):
+            sb.twin_ranks([[0.0], [1.0]], n_threads=threads)
+    with pytest.raises(ValueError, match=r"there is no split \['test'\]; choose one of"):
+        sb.score(np.zeros((20, 2, 3)), toy_task, ["test"])
+    with pytest.raises(DataError, match=r"There is no suite \['giants-v1'\]; choose one of"):
+        sb.suite(["giants-v1"])
+
+
+def test_what_is_no_array_is_refused_by_its_name(toy_task):
+    tensor = torch.zeros(40, 3)
+    for values, fault in (
+        ([[1.0, 2.0], [3.0]], "setting an array element"),
+        (tensor.requires_grad_(), "Can't call numpy"),
+        (tensor.detach().bfloat16(), "Got unsupported ScalarType BFloat16"),
+    ):
+        for call in (
+            lambda values=values: sb.twin_ranks(values),
+            lambda values=values: sb.score(values, toy_task),
+            lambda values=values: sb.sibling_ranks(values, np.arange(40) // 2),
+        ):
+            with pytest.raises(ValueError, match=f"^latent is no array of real numbers: {fault}"):
+                call()
+    with pytest.raises(ValueError, match="with n_stars and d at least 1, not"):
+        sb.sibling_ranks(np.zeros((4, 0)), [1, 1, 2, 2])
 
 
 @pytest.mark.parametrize("seed", [2**70, None, 1.5, True])
