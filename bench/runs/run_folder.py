@@ -56,7 +56,8 @@ class RunFolder:
     def read_settings(self) -> dict[str, Any]:
         """Return the settings with which the run began; empty without any that can be read."""
         try:
-            settings = json.loads(self.settings.read_bytes())
+            # A pipe would be waited for.
+            settings = json.loads(self.settings.read_bytes()) if self.settings.is_file() else {}
         except (OSError, ValueError, RecursionError):
             return {}
         return settings if isinstance(settings, dict) else {}

@@ -28,10 +28,14 @@ _CONDITIONS = {"scale": None, "device": None, "task version": "task", "method ve
 
 
 def runs_in(out: Path) -> list[LocatedRun]:
-    """Return the runs that have a folder below `out`, as their rows and paths describe them."""
+    """Return the runs that have a folder below `out`, as their rows and paths describe them.
+
+    Copies may lack the hidden lock, which many programs leave out; a row tells them.
+    """
     runs = []
-    for lock in sorted(out.glob("*/*/*/.lock")):
-        folder = RunFolder(lock.parent)
+    files = (file for name in (".lock", "row.json") for file in out.glob(f"*/*/*/{name}"))
+    for path in sorted({file.parent for file in files}):
+        folder = RunFolder(path)
         row = row_of(folder)
         if row is None:
             task, method, name = folder.path.parts[-3:]

@@ -63,12 +63,19 @@ def reason_of(folder: RunFolder) -> str:
 
 
 def last_line(folder: RunFolder) -> str:
-    """Return the last line of a run's log, without what progress bars drew; empty without a log."""
+    """Return the last line of a run's log, without what progress bars drew; empty without a log.
+
+    Of a log that cannot be read, return why: one such run must not hide the others.
+    """
+    if folder.log.exists() and not folder.log.is_file():  # a pipe would be waited for
+        return f"{folder.log} is not a file"
     try:
         with folder.log.open("rb") as file:
             file.seek(max(0, folder.log.stat().st_size - _LOG_END))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        return f"{folder.log} cannot be read: {error.strerror}"
     lines = [line.strip() for line in re.split(r"[\r\n]", text)]
     return printable(next((line for line in reversed(lines) if line), "")).removeprefix("Error: ")

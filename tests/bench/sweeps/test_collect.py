@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -108,3 +109,22 @@ def test_runs_on_a_disk_that_cannot_be_written_are_listed(leave, small_disk, tmp
     with held.lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert state_of(held) is State.RUNNING
+
+
+def test_a_run_whose_files_are_none_hides_no_other(leave, tmp_path):
+    leave("0-aaaa")
+    for name in ("1-aaaa", "2-aaaa", "3-aaaa"):
+        leave(name).row.unlink()
+    _, folder, piped, unset = (each.folder for each in runs_in(tmp_path / "runs"))
+    folder.log.mkdir()
+    os.mkfifo(piped.log)
+    os.mkfifo(unset.settings)
+    table = faults_table(runs_in(tmp_path / "runs"))
+    assert columns(tmp_path / "runs")["status"] == ["ok", "stopped", "stopped", "stopped"]
+    assert "log.txt is not a file" in " ".join(table.split())
+
+
+def test_a_run_that_was_copied_without_its_hidden_file_is_listed(leave, tmp_path):
+    leave("0-aaaa")
+    leave("1-aaaa").lock.unlink()
+    assert columns(tmp_path / "runs")["status"] == ["ok", "ok"]
