@@ -396,6 +396,11 @@ class Row(Part):
             )
         elif not self.message:
             raise ValueError(f"`message` should say why the status is {self.status}")
+        if self.selection.epoch is not None and not 1 <= self.selection.epoch <= (self.epochs or 0):
+            raise ValueError(
+                f"`selection.epoch` should be one of the {self.epochs or 0} in `epochs`, not "
+                f"{self.selection.epoch}"
+            )
         for key, value in self.overrides.items():
             if key not in self.hyperparameters or self.hyperparameters[key] != value:
                 raise ValueError(f"`overrides.{key}` should equal `hyperparameters.{key}`")
@@ -524,6 +529,8 @@ def parse_part(part: type[PartOf], text: str | bytes, name: str, kind: str) -> P
             f"{name}: has {len(text):,} bytes; a {kind} may have at most {MAX_ROW_BYTES:,}"
         )
     try:
+        # Python's parser takes other encodings, too, which other readers of rows do not expect.
+        text = text if isinstance(text, str) else text.decode("utf-8")
         # Parsers differ in which of two equal keys they keep.
         content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
     except RecursionError:

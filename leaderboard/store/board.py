@@ -99,6 +99,19 @@ def file_name(row: Row) -> str:
     )
 
 
+def check_file_name(path: Path, row: Row) -> None:
+    """Refuse a row of the leaderboard whose file is not named after it.
+
+    Raises
+    ------
+    RowError
+    """
+    if path.name != file_name(row):
+        raise RowError(
+            f"{printable(path)}: the file of this row must be named {file_name(row)}; rename it"
+        )
+
+
 def ranks_beside(path: Path) -> Path:
     """Return the path of a row's ranks, on the leaderboard or in the folder of a run."""
     return beside(path, RANKS)
@@ -152,10 +165,7 @@ def load(directory: Path, *, checked: bool = True, task: str | None = None) -> l
         else:
             row, ranks = read_row(path), None
         name = printable(path)
-        if path.name != file_name(row):
-            raise RowError(
-                f"{name}: the file of this row must be named {file_name(row)}; rename it"
-            )
+        check_file_name(path, row)
         check_eligible(row, name)
         check_metrics(row.metrics, name)
         if ranks is not None:

@@ -24,8 +24,16 @@ from starbench.results.text import RowError, printable
 _ROUNDING = 1e-9
 
 
-def check_metrics(metrics: Mapping[str, RecordedEstimate], name: str) -> None:
+def check_metrics(
+    metrics: Mapping[str, RecordedEstimate], name: str, field: str = "metrics"
+) -> None:
     """Refuse metrics, or metric versions, that this version of starbench does not have.
+
+    Parameters
+    ----------
+    metrics : mapping of str to RecordedEstimate
+    name, field : str
+        How errors refer to the row, and to the metrics in it.
 
     Raises
     ------
@@ -36,12 +44,12 @@ def check_metrics(metrics: Mapping[str, RecordedEstimate], name: str) -> None:
             newest = metric(key).version
         except KeyError:
             raise RowError(
-                f"{name}: field `metrics.{key}` is not a metric of this version of starbench; "
+                f"{name}: field `{field}.{key}` is not a metric of this version of starbench; "
                 "remove it"
             ) from None
         if estimate.version > newest:
             raise RowError(
-                f"{name}: field `metrics.{key}.version` is {estimate.version}, but this starbench "
+                f"{name}: field `{field}.{key}.version` is {estimate.version}, but this starbench "
                 f"has versions up to {newest}; update starbench"
             )
 
@@ -239,6 +247,7 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: BoardTask) -> Non
         f"the installed {row.task} has",
         "run again on its data",
     )
+    _check_names(row, name, task)
     n_pairs = task.sizes(row.scale)["test"]
     if ranks is None:
         return
@@ -256,6 +265,23 @@ def check_data(row: Row, ranks: Ranks | None, name: str, task: BoardTask) -> Non
             f"{name}: the ranks are of {n_ranked:,} {what}, but the test split of "
             f"{row.task} has {n_pairs:,}; run with --scale {row.scale}"
         )
+
+
+def _check_names(row: Row, name: str, task: BoardTask) -> None:
+    """Refuse metrics of elements or nuisance factors that a task does not have."""
+    names = {
+        "composition_recovery": task.elements,
+        "nuisance_leakage": task.nuisance_names,
+        "conditional_leakage": task.nuisance_names,
+    }
+    for field in ("metrics", "validation_metrics"):
+        for key in getattr(row, field):
+            family, _, rest = key.partition(".")  # FAMILY.PROBE.NAME
+            if family in names and rest.partition(".")[2] not in names[family]:
+                raise RowError(
+                    f"{name}: field `{field}.{key}` is of nothing that {row.task} has; restore the "
+                    "row as the run wrote it"
+                )
 
 
 def check_declared(row: Row, name: str, method: type[Method] | None) -> None:
@@ -355,6 +381,7 @@ def check_entry(
     """
     check_acceptable(row, name, allow_dirty=allow_dirty)
     check_metrics(row.metrics, name)
+    check_metrics(row.validation_metrics, name, "validation_metrics")
     check_data(row, ranks, name, task)
     check_declared(row, name, installed_method(row.method))
     if ranks is not None:

@@ -12,7 +12,7 @@ from starbench.leaderboard.store.checks import (
     check_rank_metrics,
 )
 from starbench.leaderboard.store.confirmations import check_confirmation
-from starbench.leaderboard.store.names import CONFIRMATIONS, REPRODUCTIONS, ROWS, main_file
+from starbench.leaderboard.store.names import FOLDERS, ROWS, main_file
 from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method, OracleControl
@@ -55,6 +55,7 @@ def verify_row(
     row, ranks = read_row_and_ranks(path)
     method = installed_method(row.method)
     check_metrics(row.metrics, name)
+    check_metrics(row.validation_metrics, name, "validation_metrics")
     check_declared(row, name, method)
     if row.scale != "own":
         task = get_task(row.task)
@@ -112,8 +113,8 @@ def equal_ranks(rows: Iterable[tuple[Path, Row]]) -> Iterator[str]:
 
 
 def strays(directory: Path) -> Iterator[str]:
-    """Yield a sentence for each record of a leaderboard whose row does not exist."""
-    for folder in (REPRODUCTIONS, CONFIRMATIONS):
+    """Yield a sentence for each file of a leaderboard whose row does not exist."""
+    for folder in FOLDERS:
         for file in sorted((directory / folder).glob("*")):
             if not (directory / ROWS / main_file(file).name).is_file():
                 yield f"{printable(file)}: there is no row of this name; remove it"

@@ -54,6 +54,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     """
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board
+    from starbench.leaderboard.store.names import ROWS
     from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
@@ -66,24 +67,27 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
         folder = directory or board.readable_directory(Path.cwd())
         paths = board.row_paths(folder)
     verified, refused = [], 0
-    if not rows:
-        for sentence in strays(folder):
-            refused += 1
-            say(f"refused  {sentence}")
+    stray = [] if rows else list(strays(folder))
+    for sentence in stray:
+        say(f"refused  {sentence}")
     for path in bar(paths, label="verify", unit="rows", quiet=quiet):
         try:
             row = verify_row(path, get_task=task_of, installed_method=installed_method, run=run)
+            if path.parent.name == ROWS:
+                board.check_file_name(path, row)
         except (RowError, DataError) as error:
             refused += 1
             say(f"refused  {error}")
         else:
             verified.append((path, row))
             say(f"{row.status:8} {printable(path)}")
-    if not rows and not refused:
+    if not rows and not refused and not stray:
         for sentence in equal_ranks(verified):
             say(f"flagged  {sentence}")
-    if refused:
-        raise Failure(f"{refused} of {len(paths)} rows are refused; see above.")
+    if refused or stray:
+        files = "1 file" if len(stray) == 1 else f"{len(stray)} files"
+        others = f" and {files} without a row" if stray else ""
+        raise Failure(f"{refused} of {len(paths)} rows{others} are refused; see above.")
 
 
 @click.command(

@@ -53,6 +53,7 @@ def test_a_row_is_added_by_its_file_as_well(add, make_run, directory, tmp_path):
 def _fake_task():
     class Task:
         version = 1
+        nuisance_names = elements = ()
 
         def fingerprint(self, scale):
             return "abc123-full"

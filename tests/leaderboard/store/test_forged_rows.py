@@ -45,6 +45,27 @@ def with_setting(fields, **settings):
         (lambda f: {**f, "control": True}, "field `control` is True"),
         (lambda f: {**f, "task_version": 7}, "field `task_version` is 7"),
         (lambda f: {**f, "predictions_sha256": "0" * 64}, "may not take the name of a method"),
+        (
+            lambda f: {**f, "selection": {"rule": "best", "epoch": 999}, "epochs": 30},
+            "`selection.epoch` should be one of the 30 in `epochs`, not 999",
+        ),
+        (
+            lambda f: {**f, "selection": {"rule": "best", "epoch": 1}, "epochs": None},
+            "`selection.epoch` should be one of the 0 in `epochs`, not 1",
+        ),
+        (
+            lambda f: {**f, "validation_metrics": {"won": {"value": 1.0, "version": 1}}},
+            "`validation_metrics.won` is not a metric of this",
+        ),
+        (
+            lambda f: {
+                **f,
+                "validation_metrics": {
+                    "composition_recovery.mlp.Xx/Fe": {"value": 0.5, "version": 1}
+                },
+            },
+            "`validation_metrics.composition_recovery.mlp.Xx/Fe` is of nothing that",
+        ),
     ],
 )
 def test_a_row_that_the_method_could_not_have_made_is_refused(add, make_run, pca, forge, sentence):
@@ -100,3 +121,28 @@ def test_a_copy_under_another_name_is_flagged(make_run, directory, monkeypatch):
     assert "flagged" not in starbench("add", make_run(method="mine", code=code, task="toys"))
     assert sentence in starbench("verify")
     assert all("stolen" in each and "theirs" in each for each in equal_ranks(rows_of(directory)))
+
+
+def test_files_that_belong_to_no_row_by_name_are_refused(add, make_run, directory, monkeypatch):
+    """A row under the name of another seed, or of other settings, and files beside no row."""
+    monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
+    (path,) = add(make_run())
+    verify = ["leaderboard", "verify", "--quiet", "--directory", str(directory)]
+    assert CliRunner().invoke(main, verify).exit_code == 0
+    for file in sorted(path.parent.glob("*")):
+        file.rename(file.with_name(file.name.replace("seed0", "seed7")))
+    outcome = CliRunner().invoke(main, verify)
+    assert outcome.exit_code == 1 and f"must be named {path.name}; rename it" in outcome.output
+    board.ranks_beside(path).write_bytes(b"")
+    outcome = CliRunner().invoke(main, verify)
+    assert f"{board.ranks_beside(path).name}: there is no row of this name" in outcome.output
+    assert "1 of 1 rows and 1 file without a row are refused" in outcome.output
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_row_in_another_encoding_is_refused(add, make_run, encoding):
+    """Python's parser guesses encodings; other readers of rows do not."""
+    (path,) = add(make_run())
+    path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+    with pytest.raises(RowError, match="not valid JSON"):
+        read_row(path)
