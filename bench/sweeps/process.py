@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from starbench.common.progress import say
 from starbench.runs.run_folder import BUSY_EXIT_CODE, RunFolder
 from starbench.sweeps.state import FINISHED, State, last_line, row_of, state_of
 
@@ -99,8 +100,12 @@ class RunProcess:
             self.folder.log.unlink(missing_ok=True)
         elif code < 0 or (code != BUSY_EXIT_CODE and not last_line(self.folder)):
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            with self.folder.log.open("a") as log:
-                log.write(f"\nEnded {how}.\n")
+            try:
+                with self.folder.log.open("a") as log:
+                    log.write(f"\nEnded {how}.\n")
+            except OSError as error:  # as on a full disk, which need not end the other runs
+                reason = f"{self.folder.log}: {error.strerror}"
+                say(f"{self.command.name} ended {how}; {reason}", error=True)
         return code
 
 

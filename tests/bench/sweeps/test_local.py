@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -129,3 +130,15 @@ def test_what_a_run_says_is_copied_as_it_says_it(make_command, capsys):
     assert [line for line in lines if not line.startswith("sweep:")] == [
         "[1 of 1] run", "epoch 1", "epoch 2",
     ]  # fmt: skip
+
+
+def test_a_full_disk_under_one_run_stops_no_other(make_command, starts, small_disk, capfd):
+    lost, good = make_command("lost", "sys.exit(1)"), make_command("good")
+    lost.folder.parent.mkdir(parents=True)
+    lost.folder.symlink_to(small_disk, target_is_directory=True)
+    (small_disk / "starts.txt").write_text("")
+    with suppress(OSError):
+        (small_disk / "filling").write_bytes(bytes(3_000_000))
+    codes = {command.name: code for command, code in run_here([lost, good])}
+    assert codes == {"lost": 1, "good": 0}
+    assert "log.txt: No space left on device" in capfd.readouterr().err
