@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from starbench import metrics
@@ -55,12 +55,12 @@ class Trial:
     """
 
     settings: dict[str, int | float]
-    twin_share: float | None
-    squared_error: float | None
-    leakage: float | None
-    seconds: float
+    twin_share: Annotated[float, Field(ge=0, le=1)] | None
+    squared_error: Annotated[float, Field(ge=0)] | None
+    leakage: Annotated[float, Field(le=1)] | None
+    seconds: Annotated[float, Field(ge=0)]
     message: str | None = None
-    attempts: int = 1
+    attempts: Annotated[int, Field(ge=1)] = 1
 
 
 @dataclass(frozen=True)

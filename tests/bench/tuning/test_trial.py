@@ -72,10 +72,20 @@ def test_a_perfect_decoder_has_an_error_of_zero(linear, data):
     assert trial.squared_error == 0
 
 
-def test_a_file_with_nan_is_not_a_trial(tmp_path):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"squared_error": float("nan")},
+        {"squared_error": -1.0},
+        {"twin_share": 1e300},
+        {"leakage": 7.0},
+        {"attempts": -1},
+    ],
+)
+def test_a_file_with_impossible_figures_is_not_a_trial(tmp_path, damage):
     path = tmp_path / "trial.json"
     trial = Trial({"weight": 2}, 0.5, 0.0, None, 1.0)
     write_trial(path, trial)
     assert read_trial(path) == trial
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"squared_error": float("nan")}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
     assert read_trial(path) is None
