@@ -74,7 +74,7 @@ class OwnFile:
                 if keep.any():
                     piece = self._file.read(split, rows)
                     flux = piece.flux.reshape(-1, len(self._wavelength))[keep]
-                    error, snr = piece.error, self._file.about.snr
+                    error, snr = piece.error, self._file.structure.about.snr
                     if error is not None:
                         error = error.reshape(-1, len(self._wavelength))[keep]
                     elif snr is not None:  # else the noise that the file declares would be lost
