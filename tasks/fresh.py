@@ -29,6 +29,9 @@ class FreshTest(Task):
         One whose `draws_any_split` is true.
     value : str
         16 to 256 letters, digits and ``.:_+=-``; equal values give equal stars.
+    keep : bool
+        Whether the fresh stars of a scale stay in memory once they are drawn, for several methods
+        to be scored on: 1 to 2 GB at full scale.
 
     Raises
     ------
@@ -36,7 +39,7 @@ class FreshTest(Task):
         If the value is of another form, or the task cannot draw other stars.
     """
 
-    def __init__(self, base: Task, value: str):
+    def __init__(self, base: Task, value: str, *, keep: bool = False):
         super().__init__(base.cache)
         if not BEACON.fullmatch(value):
             raise DataError(
@@ -50,6 +53,8 @@ class FreshTest(Task):
             )
         self.base, self.card, self.value = base, base.card, value
         self.split = f"test@{value}"
+        self._keep = keep
+        self._kept: dict[str, list[tuple[slice, Split]]] = {}
 
     @cached_property
     def wavelength(self) -> Floats:
@@ -74,7 +79,15 @@ class FreshTest(Task):
 
     def chunks(self, split: str, scale: str) -> Iterator[tuple[slice, Split]]:
         """Yield a split in pieces, in order."""
-        return super().chunks(split, scale) if split == "test" else self.base.chunks(split, scale)
+        if split != "test":
+            return self.base.chunks(split, scale)
+        if not self._keep:
+            return super().chunks(split, scale)
+        if scale not in self._kept:
+            self._kept[scale] = list(super().chunks(split, scale))
+            for _, piece in self._kept[scale]:
+                _protect(piece)
+        return iter(self._kept[scale])
 
     def prepare(self, scale: str, *, progress: bool = True) -> None:
         """Check what the stars are made from, and that they are not the standard ones.
@@ -97,3 +110,10 @@ class FreshTest(Task):
                 f"{self.base.name} draws the same stars whatever the split is called; put the "
                 "split into the names of its random streams."
             )
+
+
+def _protect(piece: Split) -> None:
+    """Let nobody write to the arrays of a piece that others will read."""
+    for array in vars(piece).values():
+        if array is not None:
+            array.flags.writeable = False

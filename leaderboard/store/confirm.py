@@ -114,10 +114,9 @@ def read_subject(path: Path, ranks: Path, *, replace: bool = False) -> Subject:
 def confirm_state(
     subject: Subject,
     state: Path,
-    beacon: str,
+    fresh: FreshTest,
     witness: Witness,
     method_class: type[Method],
-    task: Task,
     *,
     device: str | None = None,
     threads: int | None = None,
@@ -130,12 +129,10 @@ def confirm_state(
     subject : Subject
     state : pathlib.Path
         The run's folder, or its ``best.safetensors``.
-    beacon : str
-        The public value in the name of the fresh stars' streams.
+    fresh : FreshTest
+        The fresh stars of the row's task.
     witness : Witness
     method_class : type of Method
-    task : Task
-        The row's.
     device, threads : optional
         By default those of the row, but no more threads than there are cores.
     quiet : bool
@@ -157,11 +154,11 @@ def confirm_state(
             f"{name}: field `state_sha256` is missing, so the method's state was not fixed; run it "
             "again with this starbench"
         )
-    if beacon == row.commit:
+    if fresh.value == row.commit:
         raise RowError(
             f"{name}: the beacon is the row's own commit, which existed before it; give a later one"
         )
-    check_reproducible(row, name, method_class, task)
+    check_reproducible(row, name, method_class, fresh.base)
     settings_of(row, name, method_class)
     file = RunFolder(state).best if state.is_dir() else state
     if not file.is_file():
@@ -172,7 +169,6 @@ def confirm_state(
             f"{printable(file)}: is not the state that made the row, whose `state_sha256` is "
             f"{row.state_sha256[:12]}...; give the folder of the row's run"
         )
-    fresh = FreshTest(task, beacon)
     device = resolved_device(device or row.hardware.device)
     threads = configure_torch(
         row.seed, threads or max(1, min(row.hardware.threads, available_cores()))
@@ -188,7 +184,7 @@ def confirm_state(
         subject,
         scores,
         witness,
-        {"state_sha256": row.state_sha256, "beacon": beacon},
+        {"state_sha256": row.state_sha256, "beacon": fresh.value},
         device,
         threads,
         source_sha256(method_class),

@@ -25,6 +25,7 @@ from starbench.leaderboard.store.checks import (
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS, RankChanges, rank_changes
 from starbench.leaderboard.store.task import BoardTask
 from starbench.methods.base import Method
+from starbench.methods.registry import get_method
 from starbench.metrics import METRICS, family, metric, recovery_estimates
 from starbench.results.ranks import Ranks
 from starbench.results.schema import Hardware, RecordedEstimate, Row
@@ -205,6 +206,31 @@ def agreements(
             allowed = _EQUAL * abs(estimate.value) if equal else tolerance(name, estimate)
         compared.append(Agreement(name, row.metrics.get(name), estimate, allowed))
     return compared
+
+
+def method_to_run(row: Row, method: str | None) -> type[Method]:
+    """Return the class with which a row is checked.
+
+    Parameters
+    ----------
+    row : Row
+    method : str or None
+        What the user names, such as ``PATH.py:CLASS``; None for the installed method of the row.
+
+    Raises
+    ------
+    RowError
+        If the row's method was given as a file: a row may not choose what code runs.
+    SettingError
+        If there is no such method.
+    """
+    if method is None and row.given.method is not None:
+        fetch = "" if row.declared.code is None else f" Its code: {printable(row.declared.code)}."
+        raise RowError(
+            f"The row's method was given as {printable(row.given.method)}; give that file with "
+            f"--method.{fetch}"
+        )
+    return get_method(method or row.method)
 
 
 def check_reproducible(row: Row, name: str, method: type[Method], task: BoardTask) -> None:

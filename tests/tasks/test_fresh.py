@@ -64,6 +64,16 @@ def test_only_test_is_fresh(task):
     assert np.array_equal(np.concatenate([flux for _, flux in pieces]), drawn.noiseless_flux)
 
 
+def test_kept_stars_are_drawn_once_and_nobody_can_change_them(task):
+    fresh = FreshTest(NoiseTrack(task, 50), VALUE, keep=True)
+    first, again = (list(fresh.chunks("test", "tiny")) for _ in range(2))
+    assert all(one is other for (_, one), (_, other) in zip(first, again, strict=True))
+    drawn = FreshTest(NoiseTrack(task, 50), VALUE).load("test", "tiny")
+    assert np.array_equal(fresh.load("test", "tiny").flux, drawn.flux)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0][1].flux[:] = 1
+
+
 @pytest.mark.parametrize("value", ["", "short", "a/b" * 10, "with blanks in between", "x" * 300])
 def test_a_value_that_anyone_could_guess_or_that_ends_a_name_is_refused(task, value):
     with pytest.raises(DataError, match="must have 16 to 256 characters"):

@@ -19,7 +19,6 @@ from starbench.common.threads import most_processes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from starbench.results.schema import Row
 
 jobs_option = option(
     "--jobs",
@@ -162,7 +161,6 @@ def _reproduce(
     from starbench.leaderboard.store.repeat import repeat_run
     from starbench.leaderboard.store.reproductions import write_reproduction
     from starbench.leaderboard.store.task import task_of_rows
-    from starbench.methods.registry import get_method
     from starbench.results.text import printable
 
     path = board.row_file(row)
@@ -171,13 +169,12 @@ def _reproduce(
     reproduce.check_source(original, name)
     if original_ranks is not None:
         check_rank_metrics(original, original_ranks, name)
-    if method is None and original.given.method is not None:  # a row may not choose what is run
-        raise UserError(_missing_method(original))
+    method_class = reproduce.method_to_run(original, method)
     click.echo(f"Running again: {printable(original.command)}")
     again, ranks = repeat_run(
         original,
         name,
-        get_method(method or original.method),
+        method_class,
         task_of_rows(original.task, cache=cache),
         device=device,
         threads=threads,
@@ -277,30 +274,49 @@ def confirm(rows: tuple[Path, ...], runs: Path | None, jobs: int, **options: Any
     leaderboard/confirmations, or confirmation.json in the folder of a run. Exits with 1 if the
     difference from ROW lies outside its 95 % interval.
 
-    With --runs, several rows are confirmed one after another, without those that have an outcome
-    already and those whose state is not found, so the same command continues after it was stopped.
+    With --runs, several rows are confirmed, without those that have an outcome already and those
+    whose state is not found, so the same command continues after it was stopped. Rows of one task
+    share the new stars, which are drawn once; --jobs confirms the rows of several tasks at once.
     """
     if runs is None:
         if len(rows) > 1:
             raise click.UsageError("Give --runs with several rows, or one ROW.")
         _confirm(rows[0], **options)
         return
+    from starbench.common.progress import bar, say
     from starbench.leaderboard.store.board import row_file
     from starbench.leaderboard.store.bulk import states, unchecked
+    from starbench.leaderboard.store.confirm import Witness
+    from starbench.leaderboard.store.confirm_many import Order, confirm_many
+    from starbench.results.text import printable
 
     if options["beacon"] is None or options["state"] or options["predictions"]:
         raise click.UsageError("Give --runs with --beacon, without --state or --predictions.")
-    paths = [row_file(row) for row in rows]
-    left = paths if options["replace"] else unchecked(paths, "confirmation")
+    left = [row_file(row) for row in rows]
+    if not options["replace"]:
+        left = unchecked(left, "confirmation")
     found = states(left, runs)
     for row in left:
         if row not in found:
-            click.echo(f"no state  {row}")
-    commands = {
-        row: ["confirm", str(row), "--state", str(folder), *_arguments(options)]
-        for row, folder in found.items()
-    }
-    _each(len(rows), commands, jobs)
+            click.echo(f"no state  {printable(row)}")
+    order = Order(
+        options["beacon"],
+        Witness(options["beacon_source"], options["by"]),
+        **{name: options[name] for name in ("method", "replace", "device", "threads", "cache")},
+    )
+    click.echo(f"{len(found)} of {len(rows)} rows to do")
+    failed = 0
+    for outcome in bar(
+        confirm_many(found, order, jobs),
+        label="confirm",
+        total=len(found),
+        unit="row",
+        quiet=options["quiet"],
+    ):
+        failed += not outcome.confirmed
+        verdict = "agrees" if outcome.confirmed else "fails"
+        say(f"{verdict:9} {printable(outcome.row)}: {printable(outcome.said)}")
+    _refuse(failed, len(found))
 
 
 def _confirm(
@@ -322,9 +338,10 @@ def _confirm(
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store import confirm as store
     from starbench.leaderboard.store.confirmations import confirmation_beside
+    from starbench.leaderboard.store.reproduce import method_to_run
     from starbench.leaderboard.store.task import task_of_rows
-    from starbench.methods.registry import get_method
     from starbench.results.text import printable
+    from starbench.tasks.fresh import FreshTest
     from starbench.tasks.storage.fresh_spectra import read_key
 
     path = board.row_file(row)
@@ -338,8 +355,6 @@ def _confirm(
     witness = store.Witness(beacon_source, by)
     if state is not None and subject.row.predictions_sha256 is not None:
         raise UserError("The row is of predictions; give --predictions and --key, not --state.")
-    if method is None and subject.row.given.method is not None:  # a row may not choose what runs
-        raise UserError(_missing_method(subject.row))
     task = task_of_rows(subject.row.task, cache=cache)
     if predictions is not None and key_file is not None:
         confirmation = store.confirm_predictions(
@@ -350,10 +365,9 @@ def _confirm(
         confirmation = store.confirm_state(
             subject,
             state,
-            beacon,
+            FreshTest(task, beacon),
             witness,
-            get_method(method or subject.row.method),
-            task,
+            method_to_run(subject.row, method),
             device=device,
             threads=threads,
             quiet=quiet,
@@ -364,24 +378,12 @@ def _confirm(
         raise Failure("The row is not confirmed: the difference lies outside its 95 % interval.")
 
 
-def _missing_method(row: "Row") -> str:
-    """Say which file a row's method is in, and where others can fetch it."""
-    from starbench.results.text import printable
-
-    fetch = "" if row.declared.code is None else f" Its code: {printable(row.declared.code)}."
-    return (
-        f"The row's method was given as {printable(row.given.method or '')}; give that file with "
-        f"--method.{fetch}"
-    )
-
-
 def _arguments(options: "Mapping[str, Any]") -> list[str]:
     """Return options of a command for another process; `None` and `False` are left out."""
-    names = {"key_file": "key"}
     arguments = ["--quiet"]
     for name, value in options.items():
         if name != "quiet" and value not in (None, False):
-            arguments.append(f"--{names.get(name, name).replace('_', '-')}")
+            arguments.append(f"--{name.replace('_', '-')}")
             arguments += [] if value is True else [str(value)]
     return arguments
 
@@ -396,5 +398,9 @@ def _each(n_rows: int, commands: "Mapping[Path, Sequence[str]]", jobs: int) -> N
     for row, code, said in run_each(commands, jobs):
         failed += code != 0
         click.echo(f"{'agrees' if code == 0 else 'fails':9} {printable(row)}: {printable(said)}")
+    _refuse(failed, len(commands))
+
+
+def _refuse(failed: int, n_rows: int) -> None:
     if failed:
-        raise Failure(f"{failed} of {len(commands)} rows are not as they say; see above.")
+        raise Failure(f"{failed} of {n_rows} rows are not as they say; see above.")

@@ -66,11 +66,5 @@ def test_states_are_found_among_many_runs(rows, make_run, monkeypatch, tmp_path)
     (folder.parent / "other").mkdir()
     (folder.parent / "other" / "row.json").write_text("{}")
     assert bulk.states(rows, folder.parent)[rows[1]].parent == folder.parent
-    asked = {}
-    monkeypatch.setattr(bulk, "run_each", lambda commands, jobs: asked.update(commands) or [])
     options = ("--beacon", "b" * 40, "--beacon-source", "a commit")
-    code, output = leaderboard("confirm", *rows, "--runs", tmp_path / "runs", *options)
-    assert code == 0 and "3 of 3 rows to do" in output
-    assert asked[rows[1]][:3] == ["confirm", str(rows[1]), "--state"]
-    assert asked[rows[1]][4:] == ["--quiet", *options]
     assert leaderboard("confirm", *rows, *options)[1].count("Give --runs with several rows") == 1

@@ -28,6 +28,7 @@ from starbench.runs.restore import restore
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks import registry
 from starbench.tasks.forward import ForwardModel
+from starbench.tasks.registry import get_task
 
 METHOD = "polynomial-residual"
 BEACON = "b" * 40
@@ -232,6 +233,78 @@ def test_a_third_partys_class_is_confirmed_with_its_own_file_alone(toy_file, tmp
     mine.write_text(mine.read_text() + "\n# edited\n")
     code, output = confirm(folder, "--replace", "--method", f"{mine}:Linear")
     assert code == 2 and "restore the code that made the row" in output
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Finish four runs, of two tasks."""
+    out = tmp_path_factory.mktemp("several")
+    other = DrawnToyTask(name="toy-other")
+    return [
+        fitted(out, METHOD, task, latent=4, degree=degree)
+        for task in (None, other)
+        for degree in (1, 2)
+    ]
+
+
+def confirm_several(runs, *options):
+    return starbench(
+        "leaderboard", "confirm", *runs, "--runs", runs[0].parents[2], "--beacon", BEACON, *SOURCE,
+        "--quiet", *options,
+    )  # fmt: skip
+
+
+def test_rows_of_one_task_are_confirmed_on_the_same_stars_which_are_drawn_once(
+    several, monkeypatch
+):
+    alone = []
+    for folder in several:
+        assert confirm(folder, "--replace")[0] == 0
+        alone.append((folder / "confirmation.ranks.h5").read_bytes())
+        (folder / "confirmation.json").unlink()
+    drawn = []
+    make = DrawnToyTask.make
+
+    def counted(self, split, start, stop):
+        drawn.append((self.name, split, start, stop))
+        return make(self, split, start, stop)
+
+    monkeypatch.setattr(DrawnToyTask, "make", counted)
+    code, output = confirm_several(several)
+    assert code == 0 and "4 of 4 rows to do" in output and output.count("agrees") == 4, output
+    assert [(folder / "confirmation.ranks.h5").read_bytes() for folder in several] == alone
+    # What `prepare` compares, one pair, is drawn for each row.
+    fresh = [each for each in drawn if "@" in each[1] and each[3] - each[2] > 1]
+    assert len(fresh) == len(set(fresh)) > 0
+    code, output = confirm_several(several)
+    assert code == 0 and "0 of 4 rows to do" in output
+
+
+def test_a_row_that_cannot_be_scored_stops_no_other(several, tmp_path):
+    runs = [Path(shutil.copytree(each, tmp_path / f"runs/t/m/{each.name}")) for each in several[:3]]
+    for folder in runs:
+        (folder / "confirmation.json").unlink(missing_ok=True)
+    edit(runs[1] / "row.json", method_version=99)
+    code, output = confirm_several(runs)
+    assert code == 1 and "1 of 3 rows are not as they say" in output
+    assert output.count("agrees") == 2 and "field `method_version` is 99" in output
+    assert not (runs[1] / "confirmation.json").exists()
+
+
+def test_the_rows_of_several_tasks_are_confirmed_at_once(tmp_path):
+    runs = [  # tasks of starbench, as no other process knows the toy task
+        fitted(
+            tmp_path / "runs", "pca", get_task(f"apogee-giants-{name}", cache=tmp_path), latent=4
+        )
+        for name in ("snr100", "snr50")
+    ]
+    code, output = confirm_several(runs, "--jobs", 2, "--cache", tmp_path)
+    assert code == 0 and output.count("agrees") == 2, output
+    alone = [(folder / "confirmation.ranks.h5").read_bytes() for folder in runs]
+    edit(runs[0] / "row.json", given={"method": "mine.py:Mine", "task": None, "data": None})
+    code, output = confirm_several(runs, "--jobs", 2, "--cache", tmp_path, "--replace")
+    assert code == 1 and output.count("agrees") == 1 and "give that file with --method" in output
+    assert [(folder / "confirmation.ranks.h5").read_bytes() for folder in runs] == alone
 
 
 @pytest.mark.parametrize(
