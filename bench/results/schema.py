@@ -44,6 +44,7 @@ from starbench.results.fields import (
     TaskName,
 )
 from starbench.results.ranks import check_file_size
+from starbench.results.selection_rule import WITHOUT_EPOCHS, as_setting
 from starbench.results.text import (
     RowError,
     json_kind,
@@ -240,13 +241,6 @@ class Declared(Part):
 _ADVERSARY = {"cross_entropy": "adversary_cross_entropy", "chance": "chance_cross_entropy"}
 """Names of the diagnostics in the field `adversary`, which rows had before `diagnostics`."""
 
-_RULE_WITHOUT_EPOCHS = (
-    "latest epoch within one standard error of the highest doppelganger-free share of the first "
-    "2,500 validation pairs, measured some seven times in the second half and at the end"
-)
-"""Stands in the digest of settings for the rule of a method without epochs, to which no rule
-applies: that of the first rows, so that their names stay."""
-
 
 class Row(Part):
     """One run of one method on one task, with everything that the leaderboard needs of it.
@@ -408,14 +402,17 @@ class Row(Part):
 
     @property
     def settings_digest(self) -> str:
-        """Digest of method and settings, equal for runs that differ only in seed, data or code."""
+        """Digest of method and settings, equal for runs that differ only in seed, data or code.
+
+        It is also equal on pairs and on a survey.
+        """
         nothing_selected = self.status == "ok" and self.selection.epoch is None
         settings = {
             "hyperparameters": self.hyperparameters,
             "method": self.method,
             "method_version": self.method_version,
             "label_access": self.label_access,
-            "rule": _RULE_WITHOUT_EPOCHS if nothing_selected else self.selection.rule,
+            "rule": WITHOUT_EPOCHS if nothing_selected else as_setting(self.selection.rule),
         }
         return hashlib.sha256(_canonical(settings).encode()).hexdigest()
 

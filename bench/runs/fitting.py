@@ -38,22 +38,12 @@ from starbench.metrics import TwinRanks
 from starbench.metrics.bootstrap import group_means
 from starbench.results.history import MEASURE, Epoch, read_history, write_history
 from starbench.results.reported import check_names, count_of, is_bounded
+from starbench.results.selection_rule import SELECTION_PAIRS
 from starbench.runs.diagnostics import summary
 from starbench.runs.draft import Worker
 from starbench.runs.load import MachineLoad
 from starbench.runs.run_folder import RunFolder
 from starbench.tasks.streams import inverse
-
-SELECTION_PAIRS = 2500
-SELECTION_RULE = (
-    "latest epoch within one standard error of the highest doppelganger-free share of the first "
-    f"{SELECTION_PAIRS:,} validation pairs, measured some fifteen times over the fit and at the end"
-)
-SURVEY_RULE = (
-    "latest epoch within one standard error of the highest doppelganger-free share of the sibling "
-    f"groups among {2 * SELECTION_PAIRS:,} validation stars at most, measured some fifteen times "
-    "over the fit and at the end"
-)
 
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
 _CHECKPOINT_SHARE = 0.02  # of the time, at most, goes into writing checkpoints

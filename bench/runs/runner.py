@@ -46,6 +46,7 @@ from starbench.results.example import Example, write_example
 from starbench.results.ranks import Ranks, ranks_digest, write_ranks
 from starbench.results.reported import ReportError, count_of
 from starbench.results.schema import Row, parse_row, read_row, row_text, write_row
+from starbench.results.selection_rule import SELECTION_RULE, SURVEY_RULE
 from starbench.results.text import RowError
 from starbench.runs.diagnostics import recorded_diagnostics, recorded_names, remark
 from starbench.runs.draft import (
@@ -56,7 +57,7 @@ from starbench.runs.draft import (
     Worker,
     parts_message,
 )
-from starbench.runs.fitting import SELECTION_RULE, SURVEY_RULE, Fit
+from starbench.runs.fitting import Fit
 from starbench.runs.load import MachineLoad
 from starbench.runs.looks import look
 from starbench.runs.origin import Declared, Given, method_code, source_file, source_sha256

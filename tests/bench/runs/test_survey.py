@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from support.toy_task import ToySurvey
+from support.toy_task import ToySurvey, ToyTask
 
 from starbench.evaluation.encoding import encode_split
 from starbench.evaluation.views import view_split
@@ -11,9 +11,10 @@ from starbench.metrics import network, ordered_pairs, recovery_estimates, siblin
 from starbench.results.example import read_example, write_example
 from starbench.results.ranks import Ranks, ranks_digest, read_ranks, write_ranks
 from starbench.results.schema import read_row
+from starbench.results.selection_rule import SELECTION_RULE, SURVEY_RULE
 from starbench.results.text import RowError
 from starbench.runs import fitting, plots, runner
-from starbench.runs.fitting import SURVEY_RULE, selection_stars
+from starbench.runs.fitting import selection_stars
 from starbench.runs.panels import rms_residuals
 from starbench.runs.predictions import PredictionsError
 from starbench.runs.predictions_scoring import score_predictions
@@ -33,6 +34,14 @@ def run(linear, tmp_path, monkeypatch):
         )  # fmt: skip
 
     return run
+
+
+def test_a_method_has_the_same_settings_on_pairs_and_on_a_survey(run):
+    on_survey, on_pairs = (run(task, epochs=2).row for task in (ToySurvey(), ToyTask()))
+    assert on_survey.selection.epoch is not None and on_pairs.selection.rule == SELECTION_RULE
+    assert on_survey.selection.rule != on_pairs.selection.rule
+    assert on_survey.settings_digest == on_pairs.settings_digest
+    assert on_survey.settings_digest != run(ToySurvey(), epochs=3).row.settings_digest
 
 
 def test_a_run_on_a_survey_leaves_a_row_and_its_files(run, linear):
