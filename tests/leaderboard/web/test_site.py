@@ -37,6 +37,7 @@ PROBES = {
     "composition_recovery.mlp.Fe/H": 0.9,
     "composition_recovery.mlp.C/Fe": 0.5,
 }
+TASK = FakeTask(elements=("Fe/H", "C/Fe"))
 
 
 def tags(text):
@@ -77,6 +78,7 @@ def rows(add, make_run):
             method="hostile", nearest=0.1, reference=SCRIPT, message=SCRIPT,
             hyperparameters={"<b>": SCRIPT}, overrides={"<b>": SCRIPT}, figures=MSE,
         ),
+        task=TASK,
     )  # fmt: skip
 
 
@@ -239,6 +241,7 @@ def test_the_site_is_reproducible_to_the_byte(add, make_run, directory, get_task
     add(
         make_run(seed=0, nearest=0.9, figures=MSE | PROBES),
         make_run(seed=1, nearest=0.8, task="apogee-giants-snr50", figures=MSE | PROBES),
+        task=TASK,
     )
 
     def contents(out):
