@@ -12,7 +12,7 @@ from starbench.leaderboard.statistics.aggregate import Group, sections
 from starbench.leaderboard.statistics.compare import compare_resampled, ranks_of
 from starbench.leaderboard.statistics.resampling import found_share, resample
 from starbench.leaderboard.store.board import load, ranks_beside
-from starbench.metrics import SHARES
+from starbench.metrics import SHARES, SiblingRanks
 from starbench.metrics.bootstrap import group_means
 from starbench.results.ranks import read_ranks
 
@@ -99,35 +99,31 @@ def test_no_method_exceeds_the_information_bound(place, group):
 
 
 def by_groups(entry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ranks, group of each, and number of candidates of each; a pair is a group of two."""
-    ranks = read_ranks(ranks_beside(entry.path))
-    if ranks.group is None:
-        n_pairs = len(ranks.rank)
-        candidates = np.full(2 * n_pairs, 2 * n_pairs - 1)
-        return ranks.rank.ravel(), np.repeat(np.arange(n_pairs), 2), candidates
-    ordered = np.bincount(ranks.group)  # g (g - 1) ordered pairs in a group of g
-    members = ((1 + np.sqrt(1 + 4 * ordered)) / 2).astype(int)
-    assert np.array_equal(members * (members - 1), ordered)
-    return ranks.rank, ranks.group, ranks.n_stars - members[ranks.group] + 1
+    """Return ranks, group of each, and number of strangers of each; a pair is a group of two."""
+    ranks = read_ranks(ranks_beside(entry.path)).measured()
+    if isinstance(ranks, SiblingRanks):
+        return ranks.rank, ranks.group, ranks.n_strangers
+    n_stars = ranks.rank.size
+    return ranks.rank.ravel(), np.arange(n_stars) // 2, np.full(n_stars, n_stars - 2)
 
 
 @pytest.mark.parametrize(("place", "group"), named(*CHANCE))
 def test_controls_without_information_are_at_chance_or_below(place, group):
     for entry in group.entries:
-        rank, of_group, candidates = by_groups(entry)
+        rank, of_group, strangers = by_groups(entry)
         # Stars that are closest to each other are both found, so groups are counted.
         found = len(np.unique(of_group[rank == 1]))
-        assert found <= poisson.ppf(1 - 1e-5, (1 / candidates).sum())
+        assert found <= poisson.ppf(1 - 1e-5, (1 / (1 + strangers)).sum())
         # Uniform ranks have a mean of half the gallery; five standard errors over groups.
-        normalised = group_means((rank - 1) / (candidates - 1), of_group)
+        normalised = group_means((rank - 1) / strangers, of_group)
         assert normalised.mean() >= 0.5 - 5 * (12 * len(normalised)) ** -0.5
 
 
 @pytest.mark.parametrize(("place", "group"), named("constant-latent"))
 def test_a_constant_latent_finds_none(place, group):
     for entry in group.entries:
-        rank, _, candidates = by_groups(entry)
-        assert np.array_equal(rank, candidates)
+        rank, _, strangers = by_groups(entry)
+        assert np.array_equal(rank, 1 + strangers)
 
 
 @pytest.mark.parametrize(("place", "group"), named("raw-flux"))
