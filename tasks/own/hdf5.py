@@ -112,7 +112,7 @@ class OwnData(Task):
             name="own-data-" + (words[:_NAME_LENGTH].strip("-") or "set"),
             version=1,
             family="own",
-            reference=reference or f"{self._items} in {self._source.name}",
+            reference=reference or f"{self._file.structure.items} in {self._source.name}",
             licence="that of the file",
             nuisance_names=about.nuisance_names,
             nuisance_units=about.nuisance_units,
@@ -170,19 +170,16 @@ class OwnData(Task):
         """Whether the file holds an error for each pixel."""
         return self._file.structure.with_errors
 
-    @property
-    def _items(self) -> str:
-        return "stars" if self._file.structure.survey else "pairs"
-
     def _leave_out(self, dropped: dict[str, list[int]]) -> None:
         """Leave out what cannot be used, unless it is too much."""
+        items = self._file.structure.items
         for split, rows in dropped.items():
             n = self._file.structure.sizes[split]
             names = self._file.identifiers(split)
-            first = f"{self._items[:-1]} {rows[0]}"
+            first = f"{items[:-1]} {rows[0]}"
             first += "" if names is None else f" ({listed([names[rows[0]]])})"
             found = (
-                f"{self._source}: all pixels are masked of {len(rows)} of the {n} {self._items} of "
+                f"{self._source}: all pixels are masked of {len(rows)} of the {n} {items} of "
                 f"{split}, the first of which is {first}"
             )
             if len(rows) > self._max_dropped * n or len(rows) == n:
@@ -239,7 +236,7 @@ class OwnData(Task):
         with bar(
             label="check data",
             total=sum(sizes.values()),
-            unit=self._items[:-1],
+            unit=self._file.structure.items[:-1],
             quiet=not progress,
         ) as counted:
             for split, n in sizes.items():

@@ -249,7 +249,7 @@ class _StructureReader:
         return having
 
     def snr(self) -> float | None:
-        """Return the declared signal-to-noise ratio; None where there is none."""
+        """Return the signal-to-noise ratio that the file declares; None if it declares none."""
         if "snr" not in self.file.attrs:
             return None
         return declared_snr(self.attribute(self.file, "snr", read_number), self.source)
