@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from starbench.common.checkpoint import CheckpointError
+from starbench.common.plugins import in_one_line
 from starbench.common.settings import SettingError
 from starbench.leaderboard.store.board import ranks_beside
 from starbench.leaderboard.store.confirm import Witness, confirm_state, read_subject
@@ -127,7 +128,7 @@ def _confirm_group(states: Mapping[Path, Path], order: Order) -> Iterator[Outcom
             continue
         except Exception as error:  # whatever stops one row, the others are confirmed
             log.exception("%s cannot be confirmed", path)
-            yield Outcome(path, False, f"{type(error).__name__}: {error}")
+            yield Outcome(path, False, in_one_line(error))
             continue
         apart = made.differences["doppelganger_free"]
         said = f"{100 * apart.value:+.2f} points [{100 * apart.low:+.2f}, {100 * apart.high:+.2f}]"

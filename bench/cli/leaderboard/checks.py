@@ -17,8 +17,7 @@ from starbench.cli.options import cache_option, few_enough, quiet_option, thread
 from starbench.common.threads import most_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+    from collections.abc import Iterable, Mapping
 
 jobs_option = option(
     "--jobs",
@@ -134,7 +133,7 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
         _reproduce(rows[0], **options)
         return
     from starbench.leaderboard.store.board import row_file
-    from starbench.leaderboard.store.bulk import of_other_versions, unchecked
+    from starbench.leaderboard.store.bulk import of_other_versions, run_each, unchecked
     from starbench.results.text import printable
 
     left = unchecked([row_file(row) for row in rows], "reproduction")
@@ -143,7 +142,9 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
         for row, reason in others.items():
             click.echo(f"skipped   {printable(row)}: {reason}")
         left = [row for row in left if row not in others]
-    _each(len(rows), {row: ["reproduce", str(row), *_arguments(options)] for row in left}, jobs)
+    commands = {row: ["reproduce", str(row), *_arguments(options)] for row in left}
+    ended = ((row, code == 0, said) for row, code, said in run_each(commands, jobs))
+    _report(len(rows), len(commands), ended)
 
 
 def _reproduce(
@@ -283,7 +284,7 @@ def confirm(rows: tuple[Path, ...], runs: Path | None, jobs: int, **options: Any
             raise click.UsageError("Give --runs with several rows, or one ROW.")
         _confirm(rows[0], **options)
         return
-    from starbench.common.progress import bar, say
+    from starbench.common.progress import bar
     from starbench.leaderboard.store.board import row_file
     from starbench.leaderboard.store.bulk import states, unchecked
     from starbench.leaderboard.store.confirm import Witness
@@ -304,19 +305,14 @@ def confirm(rows: tuple[Path, ...], runs: Path | None, jobs: int, **options: Any
         Witness(options["beacon_source"], options["by"]),
         **{name: options[name] for name in ("method", "replace", "device", "threads", "cache")},
     )
-    click.echo(f"{len(found)} of {len(rows)} rows to do")
-    failed = 0
-    for outcome in bar(
+    outcomes = bar(
         confirm_many(found, order, jobs),
         label="confirm",
         total=len(found),
         unit="row",
         quiet=options["quiet"],
-    ):
-        failed += not outcome.confirmed
-        verdict = "agrees" if outcome.confirmed else "fails"
-        say(f"{verdict:9} {printable(outcome.row)}: {printable(outcome.said)}")
-    _refuse(failed, len(found))
+    )
+    _report(len(rows), len(found), outcomes)
 
 
 def _confirm(
@@ -388,19 +384,15 @@ def _arguments(options: "Mapping[str, Any]") -> list[str]:
     return arguments
 
 
-def _each(n_rows: int, commands: "Mapping[Path, Sequence[str]]", jobs: int) -> None:
-    """Run a command for each row, and say what came of it."""
-    from starbench.leaderboard.store.bulk import run_each
+def _report(n_rows: int, n_to_do: int, outcomes: "Iterable[tuple[Path, bool, str]]") -> None:
+    """Say what came of each row: whether it agrees, and what was found."""
+    from starbench.common.progress import say
     from starbench.results.text import printable
 
-    click.echo(f"{len(commands)} of {n_rows} rows to do")
+    say(f"{n_to_do} of {n_rows} rows to do")
     failed = 0
-    for row, code, said in run_each(commands, jobs):
-        failed += code != 0
-        click.echo(f"{'agrees' if code == 0 else 'fails':9} {printable(row)}: {printable(said)}")
-    _refuse(failed, len(commands))
-
-
-def _refuse(failed: int, n_rows: int) -> None:
+    for row, agrees, said in outcomes:
+        failed += not agrees
+        say(f"{'agrees' if agrees else 'fails':9} {printable(row)}: {printable(said)}")
     if failed:
-        raise Failure(f"{failed} of {n_rows} rows are not as they say; see above.")
+        raise Failure(f"{failed} of {n_to_do} rows are not as they say; see above.")
