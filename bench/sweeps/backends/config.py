@@ -108,22 +108,20 @@ def read_config(path: Path | None, kind: type[Config]) -> Config:
     yaml = required("yaml")
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_repeated(yaml.compose(text, yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
+        fields, content = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
         as_json = json.dumps({} if content is None else content, default=str)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text"
         raise SettingError(f"--config {path} cannot be read: {reason}.") from None
     except yaml.YAMLError as error:
         raise SettingError(f"--config {path} is not YAML: {one_line(error)}.") from None
-    except SettingError:
-        raise
     # Dates as keys, aliases of what holds them, brackets without end.
     except (TypeError, ValueError, RecursionError) as error:
         raise SettingError(
             f"--config {path} holds more than fields with texts, numbers and lists: "
             f"{one_line(error)}."
         ) from None
+    _refuse_repeated(fields, path)
     try:
         return TypeAdapter(kind).validate_json(as_json)
     except ValidationError as error:
