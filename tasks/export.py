@@ -15,7 +15,7 @@ Tracks with noise export only the noisy flux.
 
 import re
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,6 @@ def export(
         large_file(out, n_bytes, "choose another OUT", copies=copies) as new,
         bar(label="export", total=sum(sizes.values()), unit="pair", quiet=not progress) as pairs,
     ):
-        _check_folder(out)
         chunks = counted(
             lambda split: (
                 shuffled_test(task, scale)
@@ -163,16 +162,6 @@ def _check_out(out: Path, form: str, force: bool) -> None:
     )
     if out.is_dir() != (form != "hdf5") or (out.is_dir() and not is_export):
         raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
-
-
-def _check_folder(out: Path) -> None:
-    """Raise an error that names `out` if its folder takes no files, as /proc; HDF5 hides which."""
-    try:
-        with TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        reason = f"{error.strerror}; choose another OUT"
-        raise OSError(error.errno, reason, str(out)) from error
 
 
 def _schema(about: About, errors: tuple[str, ...]) -> pa.Schema:

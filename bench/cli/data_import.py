@@ -1,5 +1,7 @@
 """`starbench data import`: spectra of stars, in the formats of surveys, to one file."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -7,6 +9,7 @@ import click
 from starbench.cli.commands import Command, UserPath, option
 from starbench.cli.errors import Stopped
 from starbench.cli.options import cache_option, quiet_option
+from starbench.common.text import escaped
 
 
 def _shares(
@@ -18,12 +21,30 @@ def _shares(
         parts = [float(part) for part in value.split(",")]
     except ValueError:
         parts = []
-    if len(parts) != 3 or not all(part > 0 for part in parts):
+    if len(parts) != 3 or not all(part > 0 for part in parts) or not math.isfinite(sum(parts)):
         raise click.BadParameter(
             f"{value} is not three shares; give those of train, validation and test, as 80,10,10."
         )
     train, validation, test = (part / sum(parts) for part in parts)
     return train, validation, test
+
+
+def _share(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which click takes to lie in any range
+        raise click.BadParameter("nan is not a share; give a number from 0 to 1.")
+    return value
+
+
+def _check_report(report_file: Path, out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a report in place of a file that is read or written, or in a missing folder."""
+    from starbench.tasks.survey.sources import is_among
+
+    if report_file.resolve() == out.resolve():
+        raise click.UsageError("--report and --out are the same file; give two.")
+    if not report_file.parent.is_dir():
+        raise click.UsageError(f"The folder of --report {report_file} does not exist; make it.")
+    if is_among(report_file, inputs):
+        raise click.UsageError(f"--report {report_file} is a file to read; give another name.")
 
 
 @click.command(
@@ -96,6 +117,7 @@ def _shares(
 @option(
     "--max-dropped",
     type=click.FloatRange(0, 1),
+    callback=_share,
     default=0.1,
     show_default=True,
     metavar="SHARE",
@@ -169,10 +191,7 @@ def import_command(
         wavelengths=WavelengthScale(wavelength_unit, medium),
     )
     if report_file is not None:
-        if report_file.resolve() == out.resolve():
-            raise click.UsageError("--report and --out are the same file; give two.")
-        if not report_file.parent.is_dir():
-            raise click.UsageError(f"The folder of --report {report_file} does not exist; make it.")
+        _check_report(report_file, out, [*places, *filter(None, (groups, labels))])
     report = Report()
     try:
         imported = import_survey(
@@ -189,7 +208,7 @@ def import_command(
     if report.dropped:
         click.echo("\n" + dropped_table(report))
     for note in report.notes:
-        click.echo(f"\n{note}")
+        click.echo(f"\n{escaped(note)}")
     if report_file is not None:
         report.to_csv(report_file, imported.stars)
         click.echo(f"\nWrote {report_file}")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from starbench.common.text import escaped
 from starbench.methods.base import Method
 from starbench.tasks.base import Task
 from starbench.tasks.card import SPLITS, STARS, Card
@@ -279,7 +280,7 @@ def import_table(stars: pd.DataFrame) -> str:
 def dropped_table(report: Report) -> str:
     """Return what was left out of an import as a table: a line for each reason."""
     lines = [
-        {"left out": number, "because it": reason, "first": first.identifier or first.source}
+        {"left out": number, "because it": escaped(reason), "first": escaped(first.named)}
         for bad in (True, False)
         for reason, number in report.counts(bad=bad).items()
         for first in [next(each for each in report.dropped if each.reason == reason)]

@@ -98,6 +98,74 @@ def write_hdf5(
         temporary.write_bytes(image.getbuffer())
 
 
+class NewHdf5(h5py.File):  # type: ignore[misc]  # h5py has no types
+    """An HDF5 file in the making; see `new_hdf5`."""
+
+    output: "_Output"
+
+    def check(self) -> None:
+        """Raise the error of a write that failed, which HDF5 knows nothing of."""
+        if self.output.failed is not None:
+            raise self.output.failed
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[NewHdf5]:
+    """Create an HDF5 file that is written piece by piece; the caller moves it to its place.
+
+    When a write fails, as on a full disk, the HDF5 library itself prints tracebacks and may crash
+    the process when it exits. It therefore never learns of one: the error is raised here at the
+    end, and by `NewHdf5.check`, which the caller calls after each large piece.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Replaced if it exists.
+
+    Raises
+    ------
+    OSError
+        If a write failed.
+    """
+    with _Output(path, "wb+") as output:
+        try:
+            with NewHdf5(output, "w") as file:
+                file.output = output
+                yield file
+        except (OSError, RuntimeError) as error:  # of what could not be read again
+            if output.failed is None or error is output.failed:
+                raise
+            raise output.failed from error
+        if output.failed is not None:
+            raise output.failed
+
+
+class _Output(io.FileIO):
+    """A file of which writes after one that failed do nothing."""
+
+    failed: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it; a disk that is almost full takes a part at first."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while self.failed is None and len(left):
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.failed = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size of the file."""
+        try:
+            if self.failed is None:
+                return super().truncate(size)
+        except OSError as error:
+            self.failed = error
+        return size or 0
+
+
 def _beside(path: Path) -> Path:
     """Return an unused hidden name in the folder of `path`."""
     return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")

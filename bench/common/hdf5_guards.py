@@ -38,6 +38,8 @@ def open_hdf5(path: Path) -> h5py.File:
     OSError
         If it is not a readable HDF5 file.
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise OSError("not a file")
     try:
         return h5py.File(path, "r")
     except OSError as error:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from starbench.common.files import new_hdf5
 from starbench.common.progress import bar
 from starbench.common.settings import SettingError
 from starbench.evaluation.encoding import BATCH, encode_split
@@ -75,7 +75,7 @@ def write_predictions(
     )
     with (
         large_file(path, n_bytes, "choose another PREDICTIONS") as new,
-        h5py.File(new, "w", locking=False) as file,
+        new_hdf5(new) as file,
         progress,
     ):
         for split in SPLITS:
@@ -97,4 +97,5 @@ def write_predictions(
                 pairs = slice(start, min(start + BATCH // 2, n))
                 for place, flux in zip(places, reconstruct(pairs), strict=True):
                     place[pairs] = flux
+                file.check()
                 progress.update(2 * (pairs.stop - pairs.start))

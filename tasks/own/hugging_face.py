@@ -157,6 +157,8 @@ def _parquet_files(folder: Path, split: str) -> list[Path]:
     layouts: dict[str, list[Path]] = {}
     for place in (folder, folder / "data"):
         for path in sorted(place.glob(f"{split}*.parquet")):
+            if not path.is_file():  # a pipe would be waited for
+                raise DataError(f"{path} is not a file; give a Parquet file of {split}.")
             if path.stem == split:
                 layouts[str(path)] = [path]
             elif match := re.fullmatch(rf"{split}-(\d+)-of-(\d+)", path.stem):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,17 @@ def large_file(
     """
     with report_full_disk(path, n_bytes, None, alternative), atomic_path(path) as new:
         require_disk_space(new, n_bytes * copies)
+        _check_folder(path, alternative)
         yield new
+
+
+def _check_folder(path: Path, alternative: str) -> None:
+    """Raise an error that names `path` if its folder takes no files, as /proc; HDF5 hides which."""
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}; {alternative}", str(path)) from error
 
 
 def reserve_space(path: Path, n_bytes: int) -> None:

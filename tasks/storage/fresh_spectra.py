@@ -25,12 +25,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from starbench.common.files import write_json
+from starbench.common.files import new_hdf5, write_json
 from starbench.common.progress import bar
 from starbench.tasks.base import Spectra, Task
 from starbench.tasks.errors import DataError
@@ -139,7 +138,7 @@ def write_fresh(
 
 
 def _write(path: Path, task: Task, key: Key, values: Mapping[str, Spectra]) -> None:
-    with h5py.File(path, "w", locking=False) as file:
+    with new_hdf5(path) as file:
         for name, data in {**values, "wavelength": task.wavelength}.items():
             file.create_dataset(name, data=data, track_times=False)
         file.attrs.update(

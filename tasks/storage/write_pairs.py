@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 from tqdm import tqdm
 
+from starbench.common.files import new_hdf5
 from starbench.tasks.base import Split
 from starbench.tasks.storage.about import NAMES, About
 from starbench.tasks.storage.layout import ERRORS
@@ -35,7 +36,7 @@ def write_pairs(
     chunks : callable
         Takes a split and yields its pieces in order, each with the range of pairs it covers.
     """
-    with h5py.File(path, "w", locking=False) as file:
+    with new_hdf5(path) as file:
         file["wavelength"] = about.wavelength
         file["wavelength"].attrs["unit"] = about.wavelength_unit
         file["wavelength"].attrs["medium"] = about.wavelength_medium
@@ -52,6 +53,7 @@ def write_pairs(
                 for name, place in places.items():
                     values = getattr(piece, name)
                     place[rows] = values.reshape(len(piece), *about.shape(name, split))
+                file.check()
 
 
 def _places(

@@ -66,6 +66,8 @@ class Plan:
         """
         named = next((source.nuisances for source in sources if source.nuisances), None)
         nuisances = choices.nuisances or named or DEFAULT_NUISANCES
+        if twice := [name for name in set(nuisances) if nuisances.count(name) > 1]:
+            raise DataError(f"--nuisance {min(twice)} is given twice; give it once.")
         catalogues = []
         for number, source in enumerate(sources):
             catalogue = source.catalogue(nuisances)

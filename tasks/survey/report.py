@@ -38,6 +38,11 @@ class Dropped(NamedTuple):
     is_bad: bool
 
     @property
+    def named(self) -> str:
+        """The star, or the file if it is not known."""
+        return self.identifier or self.source
+
+    @property
     def sentence(self) -> str:
         """All of it in one sentence."""
         star = f": star {self.identifier}" if self.identifier else ""

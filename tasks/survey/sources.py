@@ -117,14 +117,26 @@ def _files(place: Path) -> list[Path]:
             f"SOURCE {place} is of an unknown kind; give a file .fits, .parquet or .h5, or a "
             "folder."
         )
+    if not place.is_file():  # a pipe would be waited for
+        raise DataError(f"SOURCE {place} is not a file; give files or folders of spectra.")
     return [place]
+
+
+def is_among(path: Path, places: Sequence[Path]) -> bool:
+    """Return whether a file is one of some places, or of the files of spectra in a folder."""
+    real = path.resolve()
+    is_kind = real.name.lower().endswith((*FITS, *_PARQUET, *_HDF5))
+    return any(
+        real == place.resolve() or (is_kind and real.is_relative_to(place.resolve()))
+        for place in places
+    )
 
 
 def _is_pairs(folder: Path) -> bool:
     """Return whether a folder holds pairs in Parquet or of `datasets`, not spectra of stars."""
     if (folder / "dataset_dict.json").is_file():
         return True
-    for path in sorted(folder.rglob("*.parquet"))[:1]:
+    for path in [each for each in sorted(folder.rglob("*.parquet")) if each.is_file()][:1]:
         try:
             with open_parquet(path) as file:
                 names = file.schema_arrow.names

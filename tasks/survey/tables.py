@@ -27,6 +27,8 @@ _AS_TEXT = frozenset((*STAR_NAMES, *GROUP_NAMES))
 MISSING = -9990.0
 """Numbers at or below it stand for missing ones: APOGEE writes -9999."""
 
+_LARGEST = float(np.finfo(np.float32).max)  # surveys are written in float32
+
 
 @contextmanager
 def open_fits(path: Path) -> Iterator["HDUList"]:
@@ -125,7 +127,12 @@ def _csv_table(path: Path) -> pd.DataFrame:
     names = pd.read_csv(path, nrows=0).columns
     # A converter gets what the file has; pandas would make 1 of 0001, and nothing of NA.
     as_text = {name: _csv_text for name in names if str(name).strip().lower() in _AS_TEXT}
-    return pd.read_csv(path, converters=as_text)
+    table = pd.read_csv(path, converters=as_text)
+    if not isinstance(table.index, pd.RangeIndex):  # pandas shifts the columns to the right
+        raise DataError(
+            f"{path} has rows with more cells than its header has columns; make them as many."
+        )
+    return table
 
 
 def _csv_text(value: str) -> str:
@@ -197,9 +204,9 @@ def star_column(table: pd.DataFrame, place: str) -> pd.Series:
 
 
 def numbers(values: Any) -> np.ndarray:
-    """Return values as float64, NaN where they are missing."""
+    """Return values as float64, NaN where they are missing or too large for float32."""
     array = np.array(pd.to_numeric(pd.Series(values), errors="coerce"), np.float64)
-    array[~(array > MISSING) | np.isinf(array)] = np.nan
+    array[~(array > MISSING) | (array > _LARGEST)] = np.nan
     return array
 
 

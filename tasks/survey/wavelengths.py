@@ -72,7 +72,8 @@ def vacuum_angstrom(
     values = np.asarray(values, np.float64)
     name = unicodedata.normalize("NFKC", unit).strip().lower()
     if name == LOG:
-        values = 10**values
+        with np.errstate(over="ignore"):  # of wavelengths in another unit; refused below
+            values = 10**values
     elif name in UNITS:
         values = values * UNITS[name]
     else:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from starbench.common.files import new_hdf5
 from starbench.tasks.arrays import Floats, Spectra
 from starbench.tasks.card import SPLITS
 from starbench.tasks.storage.about import About
@@ -67,7 +68,8 @@ class SurveyFile:
 
     def __enter__(self) -> Self:
         """Create the file."""
-        self._file = h5py.File(self.path, "w", locking=False)
+        self._closing = new_hdf5(self.path)
+        self._file = self._closing.__enter__()
         self._file["wavelength"] = self.wavelength
         unit, medium = ("Angstrom", "vacuum")
         if self.about is not None:
@@ -92,7 +94,7 @@ class SurveyFile:
         trace: TracebackType | None,
     ) -> None:
         """Close the file."""
-        self._file.close()
+        self._closing.__exit__(kind, error, trace)
 
     def append(self, split: str, stars: Stars) -> None:
         """Add stars at the end of a split."""
@@ -112,6 +114,7 @@ class SurveyFile:
                 place = self._place(split, name, rows)
                 place.resize(stop, axis=0)
                 place[start:stop] = rows
+                self._file.check()
         self.sizes[split] = stop
 
     def describe(self, provenance: dict[str, Any]) -> None:

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -64,3 +67,69 @@ def test_what_is_wrong_is_named(tmp_path, words, sentence):
     code, output = run(tmp_path / "notes.txt", "--out", tmp_path / "s.h5", *words)
     assert code == 2
     assert sentence in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--split", "inf,1,1"], "inf,1,1 is not three shares"),
+        (["--split", "1e308,1e308,1e308"], "is not three shares"),
+        (["--max-dropped", "nan"], "nan is not a share; give a number from 0 to 1."),
+        (["--nuisance", "Teff", "--nuisance", "Teff"], "--nuisance Teff is given twice; give it"),
+        (["--report", "{rows}"], "is a file to read; give another name."),
+        (["--groups", "{groups}", "--report", "{groups}"], "is a file to read; give another name."),
+        (["--out", "/proc/s.h5"], "/proc/s.h5: No such file or directory; choose another --out."),
+    ],
+)
+def test_choices_that_make_no_survey_or_destroy_a_file_are_refused(tmp_path, words, sentence):
+    rows = made.write_rows(tmp_path / "rows.parquet", made.rows(8))
+    groups = tmp_path / "groups.csv"
+    groups.write_text("star,group\nstar1,A\nstar2,A\n")
+    before = rows.read_bytes(), groups.read_bytes()
+    out = [] if "--out" in words else ["--out", tmp_path / "s.h5"]
+    code, output = run(rows, *out, *(word.format(rows=rows, groups=groups) for word in words))
+    assert code in (1, 2) and sentence in " ".join(output.split())
+    assert (rows.read_bytes(), groups.read_bytes()) == before
+    assert not (tmp_path / "s.h5").exists()
+
+
+def test_a_report_may_not_replace_a_file_of_a_folder_that_is_read(tmp_path):
+    rows = made.write_rows(tmp_path / "rows.parquet", made.rows(8))
+    code, output = run(tmp_path, "--out", tmp_path / "s.h5", "--report", rows)
+    assert code == 2 and "is a file to read" in " ".join(output.split())
+    for _ in range(2):  # an earlier report is replaced
+        words = "--out", tmp_path / "s.h5", "--report", tmp_path / "report.csv", "--force"
+        assert run(tmp_path, *words)[0] == 0
+
+
+def test_control_characters_of_names_are_not_printed(tmp_path):
+    content = made.rows(8)
+    content["object_id"] = [f"s\u202e\x1b[2J{number}" for number in range(8)]
+    content["logg"][4] = -9999.0
+    rows = made.write_rows(tmp_path / "rows.parquet", content)
+    groups = tmp_path / "groups.csv"
+    groups.write_text("star,group\nno\u202ebody,A\n" + f"{content['object_id'][1]},A\n")
+    code, output = run(rows, "--out", tmp_path / "s.h5", "--groups", groups, "--max-dropped", 0.2)
+    assert code == 0 and r"no\u202ebody" in output and r"s\u202e\x1b[2J4" in output
+    assert output.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("limit", [1000, 100_000, 2_500_000])
+def test_a_disk_that_fills_up_is_one_sentence(tmp_path, limit):
+    """The limit on the size of files stands for the disk; HDF5 alone would crash the process."""
+    rows = made.write_rows(tmp_path / "rows.parquet", made.rows(8))
+    code = (
+        "import resource, signal, sys\n"
+        "from starbench.cli.main import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "main()\n"
+    )
+    words = "data", "import", rows, "--out", tmp_path / "s.h5", "--quiet"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "s.h5: no room left on the disk for" in line and line.endswith("choose another --out.")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]

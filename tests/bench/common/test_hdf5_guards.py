@@ -8,7 +8,13 @@ import pytest
 from campaigns.damage import packed_zeros
 
 from starbench.common import hdf5_guards
-from starbench.common.hdf5_guards import UNREADABLE, mostly_unwritten, read_numbers, require_end
+from starbench.common.hdf5_guards import (
+    UNREADABLE,
+    mostly_unwritten,
+    open_hdf5,
+    read_numbers,
+    require_end,
+)
 
 
 @pytest.fixture
@@ -62,3 +68,10 @@ def test_reading_that_ends_in_any_way_is_left_to_the_parent(capfd):
     require_end(fail)
     require_end(lambda: None)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "file.h5")
+    with pytest.raises(UNREADABLE, match="not a file"):
+        open_hdf5(tmp_path / "file.h5")

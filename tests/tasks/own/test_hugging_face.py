@@ -1,6 +1,7 @@
 """Pairs as rows: what is wrong with them is said in one sentence, before anything is kept."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -257,3 +258,10 @@ def test_an_interrupted_copy_leaves_nothing(load, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         load(data_set())
     assert kept(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"train\.parquet is not a file"):
+        get_task(None, data=tmp_path)

@@ -440,3 +440,41 @@ def test_units_of_nuisances_pass_through_an_import(tmp_path):
     bring(path, tmp_path / "again.h5")
     with h5py.File(tmp_path / "again.h5") as file:
         assert file.attrs["nuisance_units"].tolist() == ["K", "mag"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["rows.parquet", "apStar.fits", "survey.h5"])
+def test_a_pipe_as_a_source_is_refused_rather_than_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name} is not a file"):
+        bring(tmp_path / name, tmp_path / "new.h5")
+    with pytest.raises(DataError, match="holds no spectra"):
+        bring(tmp_path, tmp_path / "new.h5")
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39, np.inf])
+def test_a_label_too_large_for_the_file_is_missing(tmp_path, value, recwarn):
+    content = made.rows(8)
+    content["teff"][3] = value
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    imported = bring(path, tmp_path / "survey.h5", max_dropped=0.2)
+    (dropped,) = imported.report.dropped
+    assert dropped.sentence == "rows.parquet: star star3 has no label Teff; add it with --labels."
+    assert not [each for each in recwarn if issubclass(each.category, RuntimeWarning)]
+
+
+def test_wavelengths_too_large_for_their_unit_are_refused_without_a_warning(tmp_path, recwarn):
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(4))
+    scale = WavelengthScale("log10", "vacuum")
+    with pytest.raises(DataError, match="has wavelengths that do not increase"):
+        bring(path, tmp_path / "survey.h5", wavelengths=scale)
+    assert not [each for each in recwarn if issubclass(each.category, RuntimeWarning)]
+
+
+def test_a_table_with_more_cells_than_columns_is_refused(tmp_path):
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(8))
+    table = tmp_path / "labels.csv"
+    # pandas alone would take the second column for the first, and read star1 as the star.
+    table.write_text("star,teff,logg\n" + "".join(f"x,star{k},4000,2\n" for k in range(8)))
+    with pytest.raises(DataError, match="more cells than its header has columns; make them as man"):
+        bring(path, tmp_path / "survey.h5", labels=table)
