@@ -29,7 +29,14 @@ from starbench.tasks.base import Task
 from starbench.tuning.choice import Choice, choose
 from starbench.tuning.design import knobs, planned_settings
 from starbench.tuning.part import first_pairs
-from starbench.tuning.trial import Trial, TrialData, read_trial, run_trial, write_trial
+from starbench.tuning.trial import (
+    Trial,
+    TrialData,
+    read_trial,
+    require_file,
+    run_trial,
+    write_trial,
+)
 
 PART = 4  # trials use one of so many parts of each split
 _SECONDS_BETWEEN_LOOKS = 2.0
@@ -212,8 +219,10 @@ def run_studies(studies: Sequence[Study], *, quiet: bool) -> list[Choice]:
 def _locked(path: Path) -> Iterator[bool]:
     """Yield whether this process holds the lock of a trial."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("a") as lock:
-        yield try_lock(lock)
+    lock = path.with_suffix(".lock")
+    require_file(lock)
+    with lock.open("a") as file:
+        yield try_lock(file)
 
 
 def _words(settings: dict[str, int | float]) -> str:

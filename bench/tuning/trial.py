@@ -181,8 +181,26 @@ def _squared_error(method: Method, split_view: SplitView, latent: np.ndarray) ->
     return total / len(rows)
 
 
+def require_file(path: Path) -> None:
+    """Refuse what is there but no file: a pipe would be waited for.
+
+    Raises
+    ------
+    SettingError
+    """
+    if path.exists() and not path.is_file():
+        raise SettingError(f"{path} is not a file; remove it, or choose another --out.")
+
+
 def read_trial(path: Path) -> Trial | None:
-    """Read a trial; None if the file does not exist or cannot be read, so that it is run again."""
+    """Read a trial; None if the file does not exist or cannot be read, so that it is run again.
+
+    Raises
+    ------
+    SettingError
+        If it is no file.
+    """
+    require_file(path)
     try:
         return TypeAdapter(Trial).validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):

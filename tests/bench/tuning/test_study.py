@@ -1,6 +1,7 @@
 """A study does each trial once, whichever process does it, and keeps its budget and trials."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from starbench.cli.main import main
 from starbench.common.locks import try_lock
+from starbench.common.settings import SettingError
 from starbench.methods.linear_erasure import LinearErasure
 from starbench.methods.polynomial_residual import PolynomialResidual
 from starbench.methods.registry import get_method
@@ -90,6 +92,17 @@ def test_a_trial_that_another_process_holds_is_left_to_it(make_study, monkeypatc
         choice = held.run(quiet=True)
     assert waits == [2]  # the others were done meanwhile
     assert choice.twin_shares[1] == 0.123
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("suffix", [".json", ".lock"])
+def test_a_pipe_in_place_of_a_file_is_refused_rather_than_waited_for(make_study, suffix):
+    piped = make_study()
+    path = piped._path(piped.tasks[0], {}).with_suffix(suffix)
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(SettingError, match=f"{suffix} is not a file; remove it, or choose another"):
+        piped.run(quiet=True)
 
 
 def test_a_fit_that_fails_is_a_trial_without_figures(make_study, monkeypatch):
