@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -68,8 +69,8 @@ class SurveyFile:
 
     def __enter__(self) -> Self:
         """Create the file."""
-        self._closing = new_hdf5(self.path)
-        self._file = self._closing.__enter__()
+        self._opened = ExitStack()
+        self._file = self._opened.enter_context(new_hdf5(self.path))
         self._file["wavelength"] = self.wavelength
         unit, medium = ("Angstrom", "vacuum")
         if self.about is not None:
@@ -94,7 +95,7 @@ class SurveyFile:
         trace: TracebackType | None,
     ) -> None:
         """Close the file."""
-        self._closing.__exit__(kind, error, trace)
+        self._opened.__exit__(kind, error, trace)
 
     def append(self, split: str, stars: Stars) -> None:
         """Add stars at the end of a split."""
