@@ -18,6 +18,8 @@ from starbench.results.ranks import read_ranks
 
 LEADERBOARD = Path(__file__).parents[3] / "leaderboard"
 CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order")
+# [Fe/H], a nuisance there, follows the sequence of high or low [alpha/Fe], which twins share.
+TELLS_A_LITTLE = ("apogee-giants-metallicity", "nuisance-latent")
 RAW_FLUX = 0.024  # its share on the mini scale's 2,500 noiseless stars; more stars lower it
 
 
@@ -116,7 +118,11 @@ def test_controls_without_information_are_at_chance_or_below(place, group):
         assert found <= poisson.ppf(1 - 1e-5, (1 / (1 + strangers)).sum())
         # Uniform ranks have a mean of half the gallery; five standard errors over groups.
         normalised = group_means((rank - 1) / strangers, of_group)
-        assert normalised.mean() >= 0.5 - 5 * (12 * len(normalised)) ** -0.5
+        at_chance = 0.5 - 5 * (12 * len(normalised)) ** -0.5
+        if (entry.row.task, entry.row.method) == TELLS_A_LITTLE:
+            assert 0.45 <= normalised.mean() < at_chance
+        else:
+            assert normalised.mean() >= at_chance
 
 
 @pytest.mark.parametrize(("place", "group"), named("constant-latent"))
