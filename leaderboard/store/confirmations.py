@@ -260,7 +260,9 @@ def _require_fresh(fresh: Ranks, ranks: Ranks, name: str) -> None:
             f"{name}: the fresh stars are in other groups than those of the row; confirm the row "
             "again"
         )
-    if np.array_equal(fresh.rank, ranks.rank) and not (ranks.rank == 1).all():
+    # Where no stranger is closer, as of true compositions or a constant latent, all stars rank so.
+    some_closer = (ranks.rank > 1 + ranks.tied).any()
+    if some_closer and np.array_equal(fresh.rank, ranks.rank):
         raise RowError(f"{name}: the fresh ranks are those of the row; confirm the row again")
 
 

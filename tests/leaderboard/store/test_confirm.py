@@ -121,6 +121,15 @@ def test_fresh_ranks_that_are_those_of_the_row_are_refused(folder):
     assert code == 1 and "the fresh ranks are those of the row; confirm the row again" in output
 
 
+@pytest.mark.parametrize("method", ["composition", "constant-latent"])
+def test_ranks_that_any_stars_have_may_be_those_of_the_row(tmp_path, method):
+    folder = fitted(tmp_path, method)
+    assert confirm(folder)[0] == 0
+    ranks, fresh = (read_ranks(folder / f"{name}ranks.h5") for name in ("", "confirmation."))
+    assert np.array_equal(ranks.rank, fresh.rank)
+    assert starbench("leaderboard", "verify", folder, "--quiet")[0] == 0
+
+
 def test_what_a_record_cannot_hold_is_refused_before_anything_is_scored(folder, monkeypatch):
     monkeypatch.setattr("starbench.leaderboard.store.confirm.score_fresh", None)
     code, output = confirm(folder, "--by", "x" * 301)
