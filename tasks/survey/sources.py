@@ -127,8 +127,8 @@ def is_among(path: Path, places: Sequence[Path]) -> bool:
     real = path.resolve()
     is_kind = real.name.lower().endswith((*FITS, *_PARQUET, *_HDF5))
     return any(
-        real == place.resolve() or (is_kind and real.is_relative_to(place.resolve()))
-        for place in places
+        real == place or (is_kind and real.is_relative_to(place))
+        for place in map(Path.resolve, places)
     )
 
 
@@ -136,13 +136,14 @@ def _is_pairs(folder: Path) -> bool:
     """Return whether a folder holds pairs in Parquet or of `datasets`, not spectra of stars."""
     if (folder / "dataset_dict.json").is_file():
         return True
-    for path in [each for each in sorted(folder.rglob("*.parquet")) if each.is_file()][:1]:
-        try:
-            with open_parquet(path) as file:
-                names = file.schema_arrow.names
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path} cannot be read as Parquet ({one_line(error)[:150]}); download it again."
-            ) from error
-        return SPECTRUM not in names and "flux" in names
-    return False
+    path = next((each for each in _files(folder) if each.name.endswith(".parquet")), None)
+    if path is None:
+        return False
+    try:
+        with open_parquet(path) as file:
+            names = file.schema_arrow.names
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read as Parquet ({one_line(error)[:150]}); download it again."
+        ) from error
+    return SPECTRUM not in names and "flux" in names
