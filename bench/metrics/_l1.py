@@ -10,7 +10,9 @@ Four things make the kernel fast without changing a bit of a distance:
   unit in the last place.
 - |a - b| = |b - a| exactly, so one distance serves both stars, and only tiles on and above the
   diagonal are visited.
-- A tile stays in the first-level cache while all stars of another pass over it.
+- A tile, or the dimensions of it that a pass adds, stays in a cache while all stars of another, or
+  a block of them, pass over it. Spectra as latents have 7,214 dimensions: a tile of them is 15 MB,
+  and to read it once for each star takes four times as long.
 - The compiler knows the number of dimensions that a pass adds, so that the running sum stays in a
   register, and so do the comparisons that follow.
 """
@@ -23,9 +25,10 @@ import numpy.typing as npt
 from starbench.common.compilation import compiled, with_widest_vectors
 
 TILE = 512  # stars; 40 kB of 20 dimensions
-QUERIES = 64  # stars with siblings in a band
+QUERIES = 64  # stars that pass over a tile together; of those with siblings, a band
 
-_WIDEST = 24  # dimensions that a pass adds; LLVM does not unroll, nor vectorise, many more
+_WIDEST = 24  # dimensions of a single pass; LLVM does not unroll, nor vectorise, many more
+_NARROW = 12  # of each pass where there are several; so many of a query stay in registers
 _STEP = 4  # widths are multiples of it, so that fewer are compiled
 
 Floats = npt.NDArray[np.float32]
@@ -140,7 +143,7 @@ def tiled(rows: Floats) -> tuple[Floats, tuple[int, ...]]:
     distance, at the end of the sum.
     """
     n_stars, d = rows.shape
-    n_tiles, n_passes = -(-n_stars // TILE), -(-d // _WIDEST)
+    n_tiles, n_passes = -(-n_stars // TILE), 1 if d <= _WIDEST else -(-d // _NARROW)
     width = -(-d // (n_passes * _STEP)) * _STEP
     tiles = np.zeros((n_tiles, n_passes * width, TILE), np.float32)
     for tile, start in zip(tiles, range(0, n_stars, TILE), strict=True):
@@ -150,14 +153,31 @@ def tiled(rows: Floats) -> tuple[Floats, tuple[int, ...]]:
 
 
 @compiled
-def _add(query: Floats, tile: Floats, n: int, width: tuple[int, ...], distance: Floats) -> None:
-    """Add the terms of `len(width)` dimensions to distances from one star to those of a tile."""
+def _add(
+    queries: Floats, tile: Floats, n: int, n_dimensions: int, width: tuple[int, ...], out: Floats
+) -> None:
+    """Set distances from stars to the first `n` of a tile, in the first dimensions of them.
+
+    Parameters
+    ----------
+    queries : numpy.ndarray [n_queries, d], float32
+    tile : numpy.ndarray [d, TILE], float32
+    n, n_dimensions : int
+    width : tuple
+        See `tiled`.
+    out : numpy.ndarray [n_queries, TILE], float32
+    """
     with_widest_vectors()
-    for j in range(n):
-        total = distance[j]
-        for k in range(len(width)):
-            total += abs(query[k] - tile[k, j])
-        distance[j] = total
+    out[: len(queries)] = 0
+    for k in range(0, n_dimensions, len(width)):
+        part = tile[k:]
+        for i in range(len(queries)):
+            query, distance = queries[i, k:], out[i]
+            for j in range(n):
+                total = distance[j]
+                for m in range(len(width)):
+                    total += abs(query[m] - part[m, j])
+                distance[j] = total
 
 
 @compiled
@@ -188,7 +208,7 @@ def count_band(
     first = band * TILE
     n_queries = min(TILE, n_stars - first)
     queries = tiles[band].T.copy()
-    distance = np.zeros(TILE, np.float32)  # of the earlier passes; stays 0 if there is only one
+    earlier = np.zeros((QUERIES, TILE), np.float32)  # passes; stays 0 if there is only one
     unused = np.zeros((2, TILE), np.int32)
     for other in range(band, len(tiles)):
         start = other * TILE
@@ -200,11 +220,9 @@ def count_band(
             closer_there, within_there = unused[0, :n], unused[1, :n]
         for i in range(n_queries):
             limit = thresholds[first + i]
-            if n_last:
-                distance[:] = 0
-                for k in range(0, n_last, len(width)):
-                    _add(queries[i, k:], tile[k:], n, width, distance)
-            query = queries[i, n_last:]
+            if n_last and i % QUERIES == 0:
+                _add(queries[i : min(i + QUERIES, n_queries)], tile, n, n_last, width, earlier)
+            query, distance = queries[i, n_last:], earlier[i % QUERIES]
             n_closer = n_within = np.int32(0)
             for j in range(n):
                 total = distance[j]
@@ -251,21 +269,20 @@ def count_among(
         See `tiled`.
     """
     with_widest_vectors()
-    distance = np.empty(TILE, np.float32)
-    for i in range(len(queries)):
-        for t in range(len(tiles)):
-            n = min(TILE, n_stars - t * TILE)
-            distance[:] = 0
-            for k in range(0, tiles.shape[1], len(width)):
-                _add(queries[i, k:], tiles[t, k:], n, width, distance)
+    distance = np.empty((len(queries), TILE), np.float32)
+    for t in range(len(tiles)):
+        n = min(TILE, n_stars - t * TILE)
+        _add(queries, tiles[t], n, tiles.shape[1], width, distance)
+        for i in range(len(queries)):
             for s in range(starts[i], starts[i + 1]):
                 limit = distances[s]
                 n_closer = n_within = np.int32(0)
                 for j in range(n):
-                    n_closer += np.int32(distance[j] < limit)
-                    n_within += np.int32(distance[j] <= limit)
+                    n_closer += np.int32(distance[i, j] < limit)
+                    n_within += np.int32(distance[i, j] <= limit)
                 closer[s] += n_closer
                 within[s] += n_within
+    for i in range(len(queries)):
         # The star itself was counted, at distance 0, and so were all its siblings. Where the star
         # is not finite that is not so, but then its counts are not used.
         for s in range(starts[i], starts[i + 1]):

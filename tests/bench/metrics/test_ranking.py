@@ -66,7 +66,7 @@ def test_equals_brute_force_but_for_near_ties(rng, latents):
     assert np.median(rank) > 1 if latents is random_latents else np.mean(rank == 1) > 0.5
 
 
-@pytest.mark.parametrize("d", [1, 2, 4, 5, 6, 7, 8, 9, 33])
+@pytest.mark.parametrize("d", [1, 2, 4, 5, 6, 7, 8, 9, 24, 25, 33, 61])
 def test_ranks_equal_brute_force_for_any_number_of_dimensions(rng, d):
     latent = integer_latents(rng, n_pairs=40, d=d)
     rank, tied, _ = brute_force(latent)
