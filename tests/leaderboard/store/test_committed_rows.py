@@ -21,6 +21,10 @@ CHANCE = ("constant-latent", "nuisance-latent", "random-latent", "twin-by-order"
 # [Fe/H], a nuisance there, follows the sequence of high or low [alpha/Fe], which twins share.
 TELLS_A_LITTLE = ("apogee-giants-metallicity", "nuisance-latent")
 RAW_FLUX = 0.024  # its share on the mini scale's 2,500 noiseless stars; more stars lower it
+# A giant branch has one dimension in place of two, so that twice as many twins are alike in both
+# temperature and gravity. The spectrum finds 22 % of those within 50 K of each other, and 1 in
+# 2,000 of those more than 100 K apart.
+RAW_FLUX_OF = {"apogee-giants-branch": 2 * RAW_FLUX}
 
 
 @cache
@@ -134,4 +138,10 @@ def test_a_constant_latent_finds_none(place, group):
 
 @pytest.mark.parametrize(("place", "group"), named("raw-flux"))
 def test_raw_flux_finds_few_twins(place, group):
-    assert group.mean["doppelganger_free"] < RAW_FLUX
+    limit = RAW_FLUX_OF.get(group.row.task, RAW_FLUX)
+    assert 0 < group.mean["doppelganger_free"] < limit
+
+
+@pytest.mark.parametrize(("place", "group"), named("composition", "constant-latent", "raw-flux"))
+def test_the_ranks_of_these_controls_do_not_depend_on_the_seed(place, group):
+    assert len({entry.row.ranks_sha256 for entry in group.entries}) == 1
