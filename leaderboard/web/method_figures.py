@@ -11,6 +11,7 @@ from starbench.leaderboard.web.drawing import (
     GREY,
     HUES,
     INK,
+    MAX_CURVES,
     WIDTH,
     Panel,
     SiteFigure,
@@ -113,6 +114,7 @@ def method_training(
     if not panels:
         return None
     n_fits = sum(bool(trace.history) for traces in runs.values() for trace in traces)
+    marker = "o" if n_fits <= MAX_CURVES else None  # a thousand points hide curves, and take 40 kB
     images = []
     for place, panel in enumerate(panels, 1):
         title = " ".join(panel.label.split())
@@ -127,7 +129,7 @@ def method_training(
                         if epochs:
                             axes.plot(
                                 epochs, values, color=colour, lw=0.8,
-                                marker="o" if quantity == MEASURE else None, ms=2.5,
+                                marker=marker if quantity == MEASURE else None, ms=2.5,
                                 label=name,
                             )  # fmt: skip
                     for quantity in panel.references if number == 0 else ():
