@@ -13,6 +13,7 @@ from starbench.tasks.arrays import Floats, Spectra
 _SAME = 0.02  # of a pixel: closer wavelengths are the same; float32 near 16000 A has 0.005 of one
 _TOUCH = 1e-3  # of a pixel: overlaps below it are rounding
 _COVERED = 0.99  # share of a pixel that must be measured
+_GAP = 1.5  # of the next pixel: wider steps are gaps; rounded wavelengths vary by less
 
 
 def resample(
@@ -60,8 +61,10 @@ def resample(
 def _bounds(wavelength: Floats) -> tuple[Floats, Floats]:
     """Return the lower and upper bound of each pixel; none reaches into a gap of the detector."""
     steps = np.diff(wavelength)
-    half = 0.5 * np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf))
-    return wavelength - half, wavelength + half
+    after, before = np.append(steps, steps[-1]), np.insert(steps, 0, steps[0])
+    narrow = np.minimum(before, after)
+    below, above = (np.where(step > _GAP * narrow, narrow, step) for step in (before, after))
+    return wavelength - 0.5 * below, wavelength + 0.5 * above
 
 
 def _overlap(

@@ -62,7 +62,7 @@ def vacuum_angstrom(
     Raises
     ------
     DataError
-        If the unit is not known, or they do not increase.
+        If the unit is not known, or they do not increase from above 0.
 
     Examples
     --------
@@ -81,6 +81,11 @@ def vacuum_angstrom(
     if not np.isfinite(values).all() or not (np.diff(values) > 0).all() or len(values) < 2:
         raise DataError(
             f"{place} has wavelengths that do not increase; sort its pixels by wavelength."
+        )
+    if values[0] <= 0:
+        raise DataError(
+            f"{place} has wavelengths of {values[0]:.6g} Angstrom; correct those that are not "
+            "above 0."
         )
     return air_to_vacuum(values) if medium == "air" else values
 
