@@ -30,7 +30,7 @@ from starbench.tasks.registry import get_task, task_names
 
 LARGEST_ERROR = 0.1  # [dex], beyond which spectra are not linear over an error
 FEWEST_FITS = 400  # of an element, for a ratio of its own
-_ITERATIONS = 200
+_ITERATIONS = 2000  # a fit takes five, but one in a thousand zigzags along a narrow valley
 _GAIN = 0.01  # of the next step in chi^2, where 1 is one standard error
 _AT_ONCE = 64
 
