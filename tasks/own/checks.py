@@ -20,7 +20,7 @@ _FAR = 100  # interquartile ranges from the median
 _RARE = 0.01  # share of values that may be called far outside the rest
 _FLUX_RANGE = (1e-10, 1e10)  # of the largest flux; squares of much else leave float32
 _COARSE = 0.1  # step of float32 in standard deviations
-_CONTINUUM = (0.1, 10.0)  # of the mean flux, where noise is declared relative to a continuum of 1
+_CONTINUUM = (0.1, 10.0)  # of the mean flux of spectra that are divided by their continuum
 _NOISE_SLACK = 1.2  # of few spectra the standard deviation is uncertain
 
 Numbers = npt.NDArray[np.float32]
@@ -55,7 +55,7 @@ def check_noise(source: str, snr: float, content: Content) -> None:
     DataError
         If its continuum is not 1, or it varies by less than the noise.
     """
-    if not _CONTINUUM[0] <= content.level <= _CONTINUUM[1]:
+    if not has_continuum_of_one(content):
         raise DataError(
             f"{source}: snr is relative to a continuum of 1, but the mean flux is "
             f"{content.level:.3g}; divide the flux by its continuum."
@@ -65,6 +65,12 @@ def check_noise(source: str, snr: float, content: Content) -> None:
             f"{source}: snr = {snr:g} is noise of standard deviation {1 / snr:.3g} in every pixel, "
             f"but the flux of train varies by only {content.spread:.3g}; correct snr."
         )
+
+
+def has_continuum_of_one(content: Content) -> bool:
+    """Return whether the mean flux may be that of spectra divided by their continuum."""
+    low, high = _CONTINUUM
+    return low <= content.level <= high
 
 
 class NumberCheck:

@@ -23,6 +23,7 @@ from starbench.tasks.own.checks import (
     NumberCheck,
     check_identifiers,
     check_noise,
+    has_continuum_of_one,
     subset,
 )
 from starbench.tasks.storage.about import declared_snr
@@ -153,6 +154,13 @@ class OwnData(Task):
             )
         if self.snr is not None:
             check_noise(str(self._source), self.snr, content)
+        elif not has_continuum_of_one(content):
+            log.warning(
+                "%s: the mean flux of train is %.3g, so that brightness tells stars apart; divide "
+                "the flux by its continuum.",
+                self._source,
+                content.level,
+            )
         self._content = content
 
     def problems(

@@ -274,3 +274,15 @@ def test_links_to_other_files_are_refused(pairs_file, tmp_path):
 
 def test_a_long_name_is_cut(pairs_file):
     assert len(OwnData(pairs_file("a" * 200 + ".h5")).name) <= 64
+
+
+@pytest.mark.parametrize(("factor", "warned"), [(1, False), (0.3, False), (5000, True)])
+def test_flux_that_is_not_divided_by_its_continuum_is_warned_of(pairs_file, caplog, factor, warned):
+    path = pairs_file()
+    with h5py.File(path, "a") as file:
+        for split in SPLITS:
+            file[f"{split}/flux"][...] *= factor
+    OwnData(path).prepare("own", progress=False)
+    found = [record.message for record in caplog.records]
+    sentence = r"the mean flux of train is 4.92e\+03, so that .*; divide the flux by its continuum"
+    assert any(re.search(sentence, message) for message in found) == warned
