@@ -66,10 +66,14 @@ def _wrapped(text: str) -> str:
 
 
 def _meaning(field: dataclasses.Field[Any]) -> str:
-    """Return what a hyperparameter means, with the values allowed."""
+    """Return what a hyperparameter means, with the values allowed and those of its tuning."""
     known = field.metadata.get("help", "")
     allowed = "True or False" if isinstance(field.default, bool) else allowed_values(field.metadata)
-    return f"{known} ({allowed})" if allowed else known
+    remarks = [allowed] if allowed else []
+    match field.metadata.get("tuned"):  # `starbench tune` refuses what is no range
+        case (low, high):
+            remarks.append(f"tuned within {low} to {high}")
+    return f"{known} ({'; '.join(remarks)})" if remarks else known
 
 
 def allowed_values(metadata: Mapping[str, Any]) -> str:

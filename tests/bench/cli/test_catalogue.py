@@ -25,8 +25,9 @@ def test_a_method_is_described_with_ranges_and_choices():
     described = invoke("methods", "fader").output
     words = " ".join(described.split())
     assert "adversary_weight 0.3 weight w of the adversary's" in words
-    for allowed in ("(at least 0.0)", "(selu, silu, relu, gelu)", "(1 to 1024)", "(True or False)"):
+    for allowed in ("(at least 1)", "(selu, silu, relu, gelu)", "(1 to 1024)", "(True or False)"):
         assert allowed in words
+    assert "(at least 0.0; tuned within 0.03 to 3.0)" in words
     assert "--preset published" in described
     assert invoke("methods", "fadr").exit_code == 2
 
