@@ -26,7 +26,6 @@ from starbench.leaderboard.store.names import (
     main_file,
 )
 from starbench.leaderboard.store.task import BoardTask
-from starbench.leaderboard.store.traces import read_trace
 from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
 from starbench.methods.base import Method
 from starbench.results.text import RowError, printable
@@ -280,7 +279,6 @@ def _check_row(
         check_acceptable(row, name)
         if row.task_version < (task := get_task(row.task)).version:
             check_data(row, None, name, task)  # refused: only rows kept have older data
-        read_trace(path)
 
 
 def _outdated(

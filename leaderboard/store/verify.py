@@ -15,6 +15,7 @@ from starbench.leaderboard.store.confirmations import check_confirmation
 from starbench.leaderboard.store.names import FOLDERS, ROWS, main_file
 from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
+from starbench.leaderboard.store.traces import read_trace
 from starbench.methods.base import Method, OracleControl
 from starbench.results.schema import Row
 from starbench.results.text import RowError, printable
@@ -29,7 +30,8 @@ def verify_row(
 ) -> Row:
     """Recompute the rank metrics of a row, and compare it with its method and its task's data.
 
-    Records of a second run or of fresh stars beside the row are checked too.
+    What lies beside the row is checked too: the history of its training, its example star, and
+    records of a second run or of fresh stars.
 
     Parameters
     ----------
@@ -70,6 +72,7 @@ def verify_row(
                     "recomputed from latents; remove --run"
                 )
             check_latents(ranks, run / "latents.h5")
+    read_trace(path)
     check_reproduction(path, row, ranks)
     check_confirmation(path, row, ranks)
     return row

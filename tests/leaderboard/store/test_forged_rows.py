@@ -1,6 +1,7 @@
 """Rows that nobody ran: which `add` and `verify` refuse, flag, or leave without a rank."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from support.rows import FakeTask, draw_ranks
 from starbench.cli.main import main
 from starbench.leaderboard.store import board
 from starbench.leaderboard.store.levels import level_of, unranked
+from starbench.leaderboard.store.traces import trace_files
 from starbench.leaderboard.store.verify import equal_ranks
 from starbench.methods.registry import get_method
 from starbench.results.schema import read_row
@@ -146,3 +148,15 @@ def test_a_row_in_another_encoding_is_refused(add, make_run, encoding):
     path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
     with pytest.raises(RowError, match="not valid JSON"):
         read_row(path)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["history", "example"])
+def test_what_lies_beside_a_row_is_read_too(add, make_run, directory, monkeypatch, place):
+    monkeypatch.setattr(registry, "get_task", lambda name: FakeTask())
+    (path,) = add(make_run())
+    verify = ["leaderboard", "verify", "--quiet", "--directory", str(directory)]
+    beside = trace_files(path)[place]
+    for spoil in (Path.mkdir, lambda file: (file.rmdir(), file.write_bytes(b"\xff\xfe"))):
+        spoil(beside)
+        outcome = CliRunner().invoke(main, verify)
+        assert outcome.exit_code == 1 and beside.name in outcome.output
