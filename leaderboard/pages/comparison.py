@@ -88,7 +88,7 @@ def suite_comparison_text(chosen: tuple[SuiteLine, SuiteLine], scores: SuiteScor
     gaps = []
     for track in scores.suite.tracks:
         closed = [100 * (line.tracks[track.task].gap_closed or 0.0) for line in chosen]
-        numbers = (*(f"{gap:.1f}" for gap in closed), f"{closed[0] - closed[1]:+.1f}")
+        numbers = (*(f"{gap:.1f}" for gap in closed), f"{closed[0] - closed[1]:+z.1f}")
         gaps.append([track.task, track.family, *numbers])
     headers = ["Track", "Family", "A [%]", "B [%]", "A - B"]
     align = ["left", "left", "right", "right", "right"]
@@ -100,8 +100,8 @@ def suite_comparison_text(chosen: tuple[SuiteLine, SuiteLine], scores: SuiteScor
 
 def _difference(compared: Comparison) -> str:
     return (
-        f"difference: {100 * compared.difference:+.2f} points, 95 % interval "
-        f"{100 * compared.low:+.2f} to {100 * compared.high:+.2f}"
+        f"difference: {100 * compared.difference:+z.2f} points, 95 % interval "
+        f"{100 * compared.low:+z.2f} to {100 * compared.high:+z.2f}"
         + ("" if compared.separable else ": statistically tied")
     )
 

@@ -42,8 +42,8 @@ def confirmations_section(entries: Sequence[Entry]) -> list[str]:
                 f"{markdown(row.method)} {row.seed}",
                 percent(row.metrics[DECISIVE].value),
                 percent(found.metrics[DECISIVE].value),
-                f"{100 * apart.value:+.2f}",
-                rf"\[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}\]",
+                f"{100 * apart.value:+z.2f}",
+                rf"\[{100 * apart.low:+z.2f}, {100 * apart.high:+z.2f}\]",
                 "yes" if found.confirmed else "**no**",
             )
         )

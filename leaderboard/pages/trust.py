@@ -18,8 +18,8 @@ def confirmation_text(row: Row, confirmation: Confirmation) -> str:
                 metric(name).label,
                 f"{100 * row.metrics[name].value:.2f}",
                 f"{100 * confirmation.metrics[name].value:.2f}",
-                f"{100 * apart.value:+.2f}",
-                f"{100 * apart.low:+.2f} to {100 * apart.high:+.2f}",
+                f"{100 * apart.value:+z.2f}",
+                f"{100 * apart.low:+z.2f} to {100 * apart.high:+z.2f}",
             ]
         )
     table = tabulate(

@@ -14,7 +14,7 @@ from starbench.results.schema import Row
 
 
 def percent(share: float, digits: int | None = None) -> str:
-    """Write a share as a percentage, without the sign.
+    """Write a share as a percentage, without the percent sign, and no minus sign before zero.
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ def percent(share: float, digits: int | None = None) -> str:
 
     Examples
     --------
-    >>> percent(0.6071), percent(0.9998), percent(1.0)
-    ('60.7', '99.98', '100.0')
+    >>> percent(0.6071), percent(0.9998), percent(1.0), percent(-0.0002)
+    ('60.7', '99.98', '100.0', '0.0')
     """
-    return f"{100 * share:.{share_digits(share) if digits is None else digits}f}"
+    return f"{100 * share:z.{share_digits(share) if digits is None else digits}f}"
 
 
 def share_digits(share: float, *widths: float) -> int:
@@ -71,12 +71,12 @@ def two_decimals(value: float) -> str:
     >>> two_decimals(-0.001)
     '0.00'
     """
-    return f"{round(value, 2) + 0.0:.2f}"
+    return f"{value:z.2f}"
 
 
 def one_decimal(value: float) -> str:
-    """Write a number with one decimal."""
-    return f"{value:.1f}"
+    """Write a number with one decimal, and no minus sign before zero."""
+    return f"{value:z.1f}"
 
 
 @dataclass(frozen=True)

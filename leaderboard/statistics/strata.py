@@ -152,8 +152,8 @@ def strata_table(bins: list[Stratum]) -> str:
             f"{stratum.n_stars:,}",
             f"{100 * stratum.share_a:.1f}",
             f"{100 * stratum.share_b:.1f}",
-            f"{100 * stratum.difference:+.1f}",
-            f"{100 * stratum.low:+.1f} to {100 * stratum.high:+.1f}",
+            f"{100 * stratum.difference:+z.1f}",
+            f"{100 * stratum.low:+z.1f} to {100 * stratum.high:+z.1f}",
             "<" if largest[stratum.label] is stratum else "",
         ]
         for stratum in bins

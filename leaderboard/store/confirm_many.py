@@ -131,5 +131,6 @@ def _confirm_group(states: Mapping[Path, Path], order: Order) -> Iterator[Outcom
             yield Outcome(path, False, in_one_line(error))
             continue
         apart = made.differences["doppelganger_free"]
-        said = f"{100 * apart.value:+.2f} points [{100 * apart.low:+.2f}, {100 * apart.high:+.2f}]"
+        low, high = 100 * apart.low, 100 * apart.high
+        said = f"{100 * apart.value:+z.2f} points [{low:+z.2f}, {high:+z.2f}]"
         yield Outcome(path, made.confirmed, said)
