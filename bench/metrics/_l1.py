@@ -12,7 +12,7 @@ Four things make the kernel fast without changing a bit of a distance:
   diagonal are visited.
 - A tile, or the dimensions of it that a pass adds, stays in a cache while all stars of another, or
   a block of them, pass over it. Spectra as latents have 7,214 dimensions: a tile of them is 15 MB,
-  and to read it once for each star takes four times as long.
+  and to read it once for each star takes three times as long.
 - The compiler knows the number of dimensions that a pass adds, so that the running sum stays in a
   register, and so do the comparisons that follow.
 """
@@ -153,7 +153,7 @@ def tiled(rows: Floats) -> tuple[Floats, tuple[int, ...]]:
 
 
 @compiled
-def _add(
+def _measure(
     queries: Floats, tile: Floats, n: int, n_dimensions: int, width: tuple[int, ...], out: Floats
 ) -> None:
     """Set distances from stars to the first `n` of a tile, in the first dimensions of them.
@@ -221,7 +221,7 @@ def count_band(
         for i in range(n_queries):
             limit = thresholds[first + i]
             if n_last and i % QUERIES == 0:
-                _add(queries[i : min(i + QUERIES, n_queries)], tile, n, n_last, width, earlier)
+                _measure(queries[i : min(i + QUERIES, n_queries)], tile, n, n_last, width, earlier)
             query, distance = queries[i, n_last:], earlier[i % QUERIES]
             n_closer = n_within = np.int32(0)
             for j in range(n):
@@ -272,7 +272,7 @@ def count_among(
     distance = np.empty((len(queries), TILE), np.float32)
     for t in range(len(tiles)):
         n = min(TILE, n_stars - t * TILE)
-        _add(queries, tiles[t], n, tiles.shape[1], width, distance)
+        _measure(queries, tiles[t], n, tiles.shape[1], width, distance)
         for i in range(len(queries)):
             for s in range(starts[i], starts[i + 1]):
                 limit = distances[s]
