@@ -2,16 +2,18 @@
 
 import dataclasses
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import model_validator
 
 from starbench.leaderboard.store.names import record_beside
 from starbench.leaderboard.store.rank_changes import LARGEST_EXCESS
 from starbench.leaderboard.store.records import Record, read_record, row_digest
-from starbench.leaderboard.store.reproduce import Reproduction
+from starbench.leaderboard.store.reproduce import Reproduction, differing_conditions
 from starbench.results.fields import Count, Label, Number, Sha256
 from starbench.results.ranks import Ranks
 from starbench.results.schema import Row, parse_part
@@ -19,6 +21,7 @@ from starbench.results.schema import write_row as write_part
 from starbench.results.text import RowError, printable, shorten
 
 KIND = "reproduction"
+_ROUNDING = 1e-9
 
 
 class ReproductionRecord(Record):
@@ -122,21 +125,57 @@ def check_reproduction(path: Path, row: Row, ranks: Ranks | None) -> None:
         raise RowError(
             f"{name}: field `row_sha256` is not that of the row; reproduce the row again"
         )
-    if not record.conditions and (record.ranks_sha256 == row.ranks_sha256) != (
-        record.differing == 0
-    ):
+    if record.conditions and not differing_conditions(row, record):
+        raise RowError(
+            f"{name}: field `conditions` says that something differs from the row's run, but "
+            "`hardware` and `libraries` are the row's; reproduce the row again"
+        )
+    if (record.ranks_sha256 == row.ranks_sha256) != (record.differing == 0):
         raise RowError(
             f"{name}: field `differing` is {record.differing}, which `ranks_sha256` and that of "
             "the row contradict; reproduce the row again"
         )
-    if record.stars != ranks.rank.size:
-        raise RowError(
-            f"{name}: field `stars` is {record.stars:,}, but the row has ranks of "
-            f"{ranks.rank.size:,}; reproduce the row again"
-        )
+    _require_possible(record, ranks, name)
     differ = record.differing > 0 and not record.conditions
     if record.fault is None and (differ or record.excess > LARGEST_EXCESS):
         raise RowError(
             f"{name}: field `fault` is null, but ranks differ by more than a reproduced row's may; "
             "reproduce the row again"
         )
+
+
+def _require_possible(record: ReproductionRecord, ranks: Ranks, name: str) -> None:
+    """Refuse numbers that no second run of stars with these ranks can give."""
+    stars, nearest = ranks.rank.size, int(np.count_nonzero(ranks.rank == 1))
+    for field, stated, most in (
+        ("stars", record.stars, stars),
+        ("only_row", record.only_row, nearest),
+        ("only_again", record.only_again, stars - nearest),
+    ):
+        if stated > most or (field == "stars" and stated != most):
+            raise RowError(
+                f"{name}: field `{field}` is {stated:,}, but the row has ranks of {stars:,} stars, "
+                f"{nearest:,} of them 1; reproduce the row again"
+            )
+    low, high = _possible_excess(record, of_pairs=ranks.group is None)
+    if not low - _ROUNDING <= record.excess <= high + _ROUNDING:
+        raise RowError(
+            f"{name}: field `excess` is {record.excess:.6g}, but where `differing` is "
+            f"{record.differing:,}, `only_row` {record.only_row:,} and `only_again` "
+            f"{record.only_again:,} it lies between {low:z.6g} and {high:.6g}; reproduce the row "
+            "again"
+        )
+
+
+def _possible_excess(record: ReproductionRecord, *, of_pairs: bool) -> tuple[float, float]:
+    """Return the least and the largest excess of so many changes.
+
+    The sum of n changes is at most sqrt(n) times the root of the sum of their squares. The excess
+    is at least that of the share of nearest twins, whose changes, one or two of a pair, are
+    counted: the squares sum to at most twice their number, and at least to their sum.
+    """
+    most = math.sqrt(record.differing)
+    if not of_pairs:  # means over groups of unknown sizes
+        return -most, most
+    more, changes = record.only_row - record.only_again, record.only_row + record.only_again
+    return (more / math.sqrt(2 * changes) if more > 0 else -math.sqrt(-more)), most

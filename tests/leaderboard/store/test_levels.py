@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support.rows import FakeTask, draw_ranks
+from support.rows import FakeTask, draw_ranks, row_content
 
 from starbench.cli.main import main
 from starbench.leaderboard.store import board
@@ -18,19 +18,27 @@ from starbench.leaderboard.store.reproductions import (
     read_reproduction,
     write_reproduction,
 )
-from starbench.results.ranks import Ranks, read_ranks
+from starbench.results.ranks import Ranks, ranks_digest, read_ranks
 from starbench.results.schema import read_row
 from starbench.results.text import RowError
 from starbench.tasks import registry
 
+HARDWARE = {
+    **row_content(*draw_ranks(0, 0.5))["hardware"],
+    "instruction_sets": {"torch": "AVX2"},
+    "linear_algebra": {"mkl 2024.2": "by processor"},
+}
 CODE = {"sha256": "0" * 64, "package": "theirs 1.0"}
 
 
 def reproduced(path, rank=None, conditions=()):
     """Write a reproduction of a row with some ranks, by default its own."""
     row, own = read_row(path), read_ranks(board.ranks_beside(path))
+    again = row
+    if rank is not None:
+        again = row.model_copy(update={"ranks_sha256": ranks_digest(rank)})
     changes = rank_changes(own, own if rank is None else Ranks(rank, 0 * rank))
-    return write_reproduction(path, row, Reproduction([], changes, list(conditions)), by="me")
+    return write_reproduction(path, again, Reproduction([], changes, list(conditions)), by="me")
 
 
 @pytest.fixture
@@ -106,13 +114,48 @@ def test_rows_whose_code_nobody_can_have_stay_submitted(entry, fields, reason):
     ("changes", "sentence"),
     [
         ({"stars": 5000}, "field `stars` is 5,000, but the row has ranks of"),
-        ({"excess": 50.0}, "field `fault` is null, but ranks differ by more than"),
+        ({"excess": 50.0}, "field `excess` is 50, but where `differing` is 0, "),
+        ({"excess": -50.0}, "it lies between 0 and 0"),
         ({"made_at": "9999-99-99T99:99:99Z"}, "made_at"),
     ],
 )
 def test_records_that_reproduce_never_writes_are_refused(entry, changes, sentence):
     one = entry()
-    kept = reproduced(one.path)
+    assert_refused(one, reproduced(one.path), changes, sentence)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"excess": 5.0}, "field `fault` is null, but ranks differ by more than"),
+        ({"differing": 0, "only_row": 0, "only_again": 0, "excess": 0.0}, "contradict"),
+        ({"only_row": 20, "only_again": 0, "excess": 0.0}, "field `excess` is 0, but where"),
+        ({"only_row": 0, "only_again": 20, "excess": -9.0}, "it lies between -4.47214 and "),
+        (
+            {"differing": 120, "only_row": 90},
+            "field `only_row` is 90, but the row has ranks of 120 stars, ",
+        ),
+        (
+            {"differing": 120, "only_again": 90, "only_row": 0},
+            "field `only_again` is 90, but the row has ranks of",
+        ),
+        ({"excess": 1e9}, "field `excess` is 1e\\+09, but where"),
+        (lambda row: {"hardware": row.hardware.model_dump()}, "`hardware` and `libraries` are"),
+    ],
+)
+def test_numbers_that_no_run_on_another_machine_gives_are_refused(entry, changes, sentence):
+    one = entry(hardware=HARDWARE)
+    again, _ = draw_ranks([0, 50], 0.5)
+    again[:20] = again[:20][::-1]
+    machine = {**HARDWARE, "processor": "Another"}
+    kept = reproduced(one.path, again, ["processor: another here"])
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "hardware": machine}))
+    check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
+    assert level_of(one.row, one.path) == "reproduced"
+    assert_refused(one, kept, changes(one.row) if callable(changes) else changes, sentence)
+
+
+def assert_refused(one, kept, changes, sentence):
     kept.write_text(json.dumps({**json.loads(kept.read_text()), **changes}))
     with pytest.raises(RowError, match=sentence):
         check_reproduction(one.path, one.row, read_ranks(board.ranks_beside(one.path)))
