@@ -24,7 +24,7 @@ from starbench.leaderboard.store.confirmations import (
     is_confirmed,
     ranks_of,
 )
-from starbench.leaderboard.store.records import row_digest
+from starbench.leaderboard.store.records import require_label, row_digest
 from starbench.leaderboard.store.reproduce import (
     check_reproducible,
     differing_conditions,
@@ -80,9 +80,8 @@ class Witness:
 
     def __post_init__(self) -> None:
         """Refuse what a record cannot hold, before anything is scored."""
-        for option, text in (("--beacon-source", self.beacon_source), ("--by", self.by)):
-            if text is not None and not (1 <= len(text) <= 300 and text.isprintable()):
-                raise RowError(f"{option} should be 1 to 300 printable characters")
+        require_label("--beacon-source", self.beacon_source)
+        require_label("--by", self.by)
 
 
 def read_subject(path: Path, ranks: Path, *, replace: bool = False) -> Subject:

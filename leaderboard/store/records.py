@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from starbench.leaderboard.store.names import record_beside
 from starbench.results.fields import Key, Label, Sha256
 from starbench.results.schema import Hardware, Part, read_part
+from starbench.results.text import RowError
 
 
 def _a_time(text: str) -> str:
@@ -51,6 +52,23 @@ class Record(Part):
     environment_sha256: Sha256 | None = None
     hardware: Hardware
     conditions: Annotated[list[Label], Field(max_length=100)]
+
+
+def require_label(option: str, text: str | None) -> None:
+    """Refuse what a record cannot hold, before anything is computed.
+
+    Parameters
+    ----------
+    option : str
+        Option of the command that gave the text.
+    text : str or None
+
+    Raises
+    ------
+    RowError
+    """
+    if text is not None and not (1 <= len(text) <= 300 and text.isprintable()):
+        raise RowError(f"{option} should be 1 to 300 printable characters")
 
 
 RecordOf = TypeVar("RecordOf", bound=Record)

@@ -129,6 +129,9 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
     Several rows are repeated one after another, the quickest first, without those that have an
     outcome already, so the same command continues after it was stopped.
     """
+    from starbench.leaderboard.store.records import require_label
+
+    require_label("--by", options["by"])
     if len(rows) == 1:
         _reproduce(rows[0], **options)
         return

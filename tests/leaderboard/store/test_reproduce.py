@@ -111,6 +111,13 @@ def test_on_other_hardware_a_few_other_ranks_are_said_and_accepted(edited, repro
     assert "Ranks may differ, as instruction sets: {'torch': 'AVX2'} in the row, {'torch'" in output
 
 
+def test_what_a_record_cannot_hold_is_refused_before_anything_runs(tiny, reproduce):
+    for name in ("x" * 301, "a\nb"):
+        code, output = reproduce(tiny[0], "--by", name)
+        assert code == 2 and "--by should be 1 to 300 printable characters" in output
+        assert "Running again" not in output
+
+
 def test_figures_that_do_not_follow_from_the_ranks_are_refused(tiny, reproduce, tmp_path):
     run, _ = tiny
     content = json.loads((run / "row.json").read_text())
