@@ -19,6 +19,7 @@ from starbench.leaderboard.store.checks import (
 )
 from starbench.leaderboard.store.confirmations import (
     Confirmation,
+    check_beacon,
     confirmation_beside,
     differences,
     is_confirmed,
@@ -153,10 +154,7 @@ def confirm_state(
             f"{name}: field `state_sha256` is missing, so the method's state was not fixed; run it "
             "again with this starbench"
         )
-    if fresh.value == row.commit:
-        raise RowError(
-            f"{name}: the beacon is the row's own commit, which existed before it; give a later one"
-        )
+    check_beacon(fresh.value, subject.path, name)
     check_reproducible(row, name, method_class, fresh.base)
     settings_of(row, name, method_class)
     file = RunFolder(state).best if state.is_dir() else state
@@ -223,6 +221,7 @@ def confirm_predictions(
             f"{name}: field `scale` is {row.scale}, but the key is of scale {key.scale}; give the "
             "key of spectra of the row's scale"
         )
+    check_beacon(key.beacon, subject.path, name)
     fresh = key.stars(task)
     check_data(row, None, name, task)
     check_metrics(row.metrics, name)

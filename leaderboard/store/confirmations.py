@@ -35,6 +35,8 @@ _CLUSTERED = math.sqrt(2)
 _FEW_PAIRS = 10  # with fewer that differ, a bootstrap interval is too narrow
 _TAILS = 0.05
 _ROUNDING = 1e-9
+# Of honest confirmations on the leaderboard the most alike has 0.45 times as many equal ranks.
+_FEW_ALIKE, _OFTEN = 10, 4
 # Of an interval's width: how near 0 an end may lie where other resamples may decide otherwise.
 _UNDECIDED = 0.02
 _SEED_OF_FRESH = 1  # of the resamples, other than that of the row's
@@ -211,6 +213,7 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
     _require_fresh(fresh, ranks, name)
     if not BEACON.fullmatch(confirmation.beacon):
         raise RowError(f"{name}: field `beacon` is no beacon that `confirm` takes; confirm again")
+    check_beacon(confirmation.beacon, path, name)
     check_metrics(confirmation.metrics, name)
     for key in SHARES:
         if confirmation.metrics[key].version != row.metrics[key].version:
@@ -226,6 +229,28 @@ def check_confirmation(path: Path, row: Row, ranks: Ranks | None) -> Confirmatio
     check_rank_values(confirmation.metrics, fresh, name, intervals=True)
     _require_recomputed(confirmation, differences(ranks, fresh), name)
     return confirmation
+
+
+def check_beacon(beacon: str, row: Path, name: str) -> None:
+    """Refuse a value that the row's file holds, such as its commit: it existed before the row.
+
+    Parameters
+    ----------
+    beacon : str
+    row : pathlib.Path
+        The row's file.
+    name : str
+        How errors refer to the row or the record.
+
+    Raises
+    ------
+    RowError
+    """
+    if beacon.lower().encode() in row.read_bytes().lower():
+        raise RowError(
+            f"{name}: the beacon {printable(beacon)} is a value of the row itself, such as its "
+            "commit, and existed before it; confirm the row with a later one"
+        )
 
 
 def _require_same_run(confirmation: Confirmation, row: Row, digest: str, name: str) -> None:
@@ -264,6 +289,27 @@ def _require_fresh(fresh: Ranks, ranks: Ranks, name: str) -> None:
     some_closer = (ranks.rank > 1 + ranks.tied).any()
     if some_closer and np.array_equal(fresh.rank, ranks.rank):
         raise RowError(f"{name}: the fresh ranks are those of the row; confirm the row again")
+    same, by_chance = _alike(fresh, ranks)
+    if same > _FEW_ALIKE + _OFTEN * by_chance:
+        raise RowError(
+            f"{name}: the fresh ranks of {same:,} stars are those of the row, but chance gives "
+            f"{by_chance:.0f}; confirm the row again"
+        )
+
+
+def _alike(fresh: Ranks, ranks: Ranks) -> tuple[int, float]:
+    """Return of how many stars that lost their twin both ranks are equal, and how many by chance.
+
+    A fresh star has nothing to do with the row's star of the same place.
+    """
+    lost = [each.rank > 1 + each.tied for each in (fresh, ranks)]
+    same = np.count_nonzero((fresh.rank == ranks.rank) & lost[0] & lost[1])
+    length = 1 + int(max(fresh.rank.max(), ranks.rank.max()))
+    counts = [
+        np.bincount(each.rank[of], minlength=length)
+        for each, of in zip((fresh, ranks), lost, strict=True)
+    ]
+    return int(same), float(counts[0] @ counts[1]) / ranks.rank.size
 
 
 def _require_recomputed(

@@ -121,6 +121,33 @@ def test_fresh_ranks_that_are_those_of_the_row_are_refused(folder):
     assert code == 1 and "the fresh ranks are those of the row; confirm the row again" in output
 
 
+def forge(folder, ranks):
+    """Write a confirmation of which all follows from fresh ranks that nobody found."""
+    confirm(folder, "--replace")
+    found = confirmations.differences(read_ranks(folder / "ranks.h5"), ranks)
+    stored = json.loads((folder / "confirmation.json").read_text())
+    for name, each in recovery_estimates(ranks.measured()).items():
+        stored["metrics"][name] |= {"value": each.value, "low": each.low, "high": each.high}
+    edit(
+        folder / "confirmation.json",
+        metrics=stored["metrics"],
+        differences={name: each.model_dump() for name, each in found.items()},
+        ranks_sha256=ranks_digest(ranks.rank),
+        confirmed=confirmations.is_confirmed(found),
+    )
+    write_ranks(folder / "confirmation.ranks.h5", *ranks)
+
+
+def test_fresh_ranks_that_are_almost_those_of_the_row_are_refused(tmp_path):
+    folder = fitted(tmp_path, "pca", latent=1)  # most of its stars lose their twins
+    ranks = read_ranks(folder / "ranks.h5")
+    other = ranks.rank.copy()
+    other[::10] = other[::10][::-1]
+    forge(folder, ranks._replace(rank=other, tied=np.minimum(ranks.tied, other - 1)))
+    code, output = starbench("leaderboard", "verify", folder, "--quiet")
+    assert code == 1 and "stars are those of the row, but chance gives" in output
+
+
 @pytest.mark.parametrize("method", ["composition", "constant-latent"])
 def test_ranks_that_any_stars_have_may_be_those_of_the_row(tmp_path, method):
     folder = fitted(tmp_path, method)
@@ -137,7 +164,7 @@ def test_what_a_record_cannot_hold_is_refused_before_anything_is_scored(folder, 
     row = read_row(folder / "row.json")
     if row.commit is not None:
         code, output = confirm(folder, beacon=row.commit)
-        assert code == 2 and "the beacon is the row's own commit" in output
+        assert code == 2 and f"the beacon {row.commit} is a value of the row itself" in output
 
 
 def test_the_board_lists_confirmations_and_how_many_lie_within(folder, tmp_path):
@@ -320,6 +347,7 @@ def test_the_rows_of_several_tasks_are_confirmed_at_once(tmp_path):
         (lambda c: c.update(state_sha256="0" * 64), "field `state_sha256` is 000"),
         (lambda c: c.update(row_sha256="0" * 64), "field `row_sha256` is 000"),
         (lambda c: c.update(scale="full"), "field `scale` is full"),
+        (lambda c: c.update(beacon=c["state_sha256"].upper()), "is a value of the row itself"),
         (lambda c: c.update(ranks_sha256="0" * 64), "is not the digest of the ranks beside it"),
         (lambda c: c.update(confirmed=False), "`confirmed` should say whether the interval"),
         (lambda c: c.update(word="x"), "is not a field of a confirmation"),
