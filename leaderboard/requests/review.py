@@ -26,7 +26,12 @@ from starbench.leaderboard.store.names import (
     main_file,
 )
 from starbench.leaderboard.store.task import BoardTask
-from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
+from starbench.leaderboard.store.verify import (
+    equal_fresh_ranks,
+    equal_ranks,
+    strays,
+    verify_row,
+)
 from starbench.methods.base import Method
 from starbench.results.text import RowError, printable
 from starbench.tasks.errors import DataError
@@ -225,7 +230,8 @@ def _review_contents(
         except RowError as error:
             faults = [str(error)]
     if not faults:
-        alike = equal_ranks((entry.path, entry.row) for entry in entries)
+        rows = [(entry.path, entry.row) for entry in entries]
+        alike = [*equal_ranks(rows), *equal_fresh_ranks(rows)]
         flags += [sentence.replace(f"{folder}/", "") for sentence in alike]
     flags += [
         f"{printable(change.path)}: replaces a record that somebody else may have made; say why."

@@ -36,7 +36,8 @@ _FEW_PAIRS = 10  # with fewer that differ, a bootstrap interval is too narrow
 _TAILS = 0.05
 _ROUNDING = 1e-9
 # Of honest confirmations on the leaderboard the most alike has 0.45 times as many equal ranks.
-_FEW_ALIKE, _OFTEN = 10, 4
+FEW_ALIKE = 10
+_OFTEN = 4  # times as many as by chance
 # Of an interval's width: how near 0 an end may lie where other resamples may decide otherwise.
 _UNDECIDED = 0.02
 _SEED_OF_FRESH = 1  # of the resamples, other than that of the row's
@@ -290,7 +291,7 @@ def _require_fresh(fresh: Ranks, ranks: Ranks, name: str) -> None:
     if some_closer and np.array_equal(fresh.rank, ranks.rank):
         raise RowError(f"{name}: the fresh ranks are those of the row; confirm the row again")
     same, by_chance = _alike(fresh, ranks)
-    if same > _FEW_ALIKE + _OFTEN * by_chance:
+    if same > FEW_ALIKE + _OFTEN * by_chance:
         raise RowError(
             f"{name}: the fresh ranks of {same:,} stars are those of the row, but chance gives "
             f"{by_chance:.0f}; confirm the row again"

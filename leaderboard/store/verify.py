@@ -11,12 +11,19 @@ from starbench.leaderboard.store.checks import (
     check_metrics,
     check_rank_metrics,
 )
-from starbench.leaderboard.store.confirmations import check_confirmation
+from starbench.leaderboard.store.confirmations import (
+    FEW_ALIKE,
+    check_confirmation,
+    confirmation_beside,
+    ranks_of,
+    read_confirmation,
+)
 from starbench.leaderboard.store.names import FOLDERS, ROWS, main_file
 from starbench.leaderboard.store.reproductions import check_reproduction
 from starbench.leaderboard.store.task import BoardTask
 from starbench.leaderboard.store.traces import read_trace
 from starbench.methods.base import Method, OracleControl
+from starbench.results.ranks import read_ranks
 from starbench.results.schema import Row
 from starbench.results.text import RowError, printable
 
@@ -113,6 +120,44 @@ def equal_ranks(rows: Iterable[tuple[Path, Row]]) -> Iterator[str]:
                     f"{printable(path)}: has the ranks of {seen[digest].name}, star by star, while "
                     "other seeds differ; one may be a copy of the other"
                 )
+
+
+def equal_fresh_ranks(rows: Iterable[tuple[Path, Row]]) -> Iterator[str]:
+    """Yield a sentence for each confirmation whose fresh ranks are those of another row.
+
+    They may be the ranks of its fresh stars or of its test stars. Rows of equal ranks, such as
+    seeds that change nothing, may share them where the beacon is the same; controls, and methods
+    that find almost every twin, may always.
+
+    Parameters
+    ----------
+    rows : iterable of (pathlib.Path, Row)
+        All rows of each task, with their files. Of two confirmations the later is named.
+    """
+    rows = [(path, row) for path, row in rows if row.status == "ok" and not row.control]
+    of_test = {(row.task, row.ranks_sha256): path for path, row in rows}
+    first: dict[tuple[str, str], tuple[Path, tuple[str | None, str]]] = {}
+    for path, row in rows:
+        confirmation = read_confirmation(path)
+        if confirmation is None:
+            continue
+        key, expected = (
+            (row.task, confirmation.ranks_sha256),
+            (row.ranks_sha256, confirmation.beacon),
+        )
+        other, same = first.setdefault(key, (path, expected))
+        taken = other if same != expected else of_test.get(key)
+        if taken is not None and _some_lost(path):
+            yield (
+                f"{printable(confirmation_beside(path))}: has the ranks of {taken.name}, star by "
+                "star; they may be a copy of its ranks"
+            )
+
+
+def _some_lost(row: Path) -> bool:
+    """Return whether so many fresh stars lost their twin that no other row can have their ranks."""
+    fresh = read_ranks(ranks_of(confirmation_beside(row)))
+    return int((fresh.rank > 1).sum()) > FEW_ALIKE
 
 
 def strays(directory: Path) -> Iterator[str]:

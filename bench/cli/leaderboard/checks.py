@@ -53,7 +53,12 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store.names import ROWS
-    from starbench.leaderboard.store.verify import equal_ranks, strays, verify_row
+    from starbench.leaderboard.store.verify import (
+        equal_fresh_ranks,
+        equal_ranks,
+        strays,
+        verify_row,
+    )
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
 
@@ -80,7 +85,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
             verified.append((path, row))
             say(f"{row.status:8} {printable(path)}")
     if not rows and not refused and not stray:
-        for sentence in equal_ranks(verified):
+        for sentence in [*equal_ranks(verified), *equal_fresh_ranks(verified)]:
             say(f"flagged  {sentence}")
     if refused or stray:
         files = "1 file" if len(stray) == 1 else f"{len(stray)} files"

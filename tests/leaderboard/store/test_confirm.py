@@ -15,6 +15,7 @@ from starbench.common import checkpoint
 from starbench.leaderboard.pages.confirmations_table import confirmations_section
 from starbench.leaderboard.store import confirmations
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.verify import equal_fresh_ranks
 from starbench.methods.controls.composition import Composition
 from starbench.methods.registry import get_method
 from starbench.metrics import TwinRanks, recovery_estimates
@@ -146,6 +147,18 @@ def test_fresh_ranks_that_are_almost_those_of_the_row_are_refused(tmp_path):
     forge(folder, ranks._replace(rank=other, tied=np.minimum(ranks.tied, other - 1)))
     code, output = starbench("leaderboard", "verify", folder, "--quiet")
     assert code == 1 and "stars are those of the row, but chance gives" in output
+
+
+def test_fresh_ranks_of_another_row_are_flagged(tmp_path):
+    mine, theirs = (fitted(tmp_path, "pca", latent=latent) for latent in (1, 2))
+    for folder in (mine, theirs):
+        assert confirm(folder, "--replace")[0] == 0
+    rows = [(each / "row.json", read_row(each / "row.json")) for each in (mine, theirs)]
+    assert not list(equal_fresh_ranks(rows))
+    for copied in ("confirmation.ranks.h5", "ranks.h5"):
+        forge(mine, read_ranks(theirs / copied))
+        (sentence,) = equal_fresh_ranks(rows)
+        assert "has the ranks of row.json, star by star" in sentence
 
 
 @pytest.mark.parametrize("method", ["composition", "constant-latent"])
