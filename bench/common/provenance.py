@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 import starbench
+from starbench.common.git import git_environment
 from starbench.common.threads import machine_cores
 
 # Libraries whose version can change a result.
@@ -105,7 +106,11 @@ def environment_digest() -> str:
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
         answer = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+            ["git", "-C", str(folder), *arguments],
+            env=git_environment(),
+            capture_output=True,
+            text=True,
+            timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

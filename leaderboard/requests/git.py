@@ -4,10 +4,13 @@ import os
 import subprocess
 from pathlib import Path
 
+from starbench.common.git import git_environment
 from starbench.common.text import one_line
 from starbench.results.text import RowError, printable
 
 _LONGEST = 600.0  # seconds, of a clone over a slow network
+# Files stay as they are, byte by byte: records hold digests of rows.
+_SETTINGS = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.autocrlf=false")
 
 
 def git(folder: Path, *arguments: str) -> bytes:
@@ -22,8 +25,8 @@ def git(folder: Path, *arguments: str) -> bytes:
     """
     try:
         ended = subprocess.run(
-            ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+            ["git", "-C", str(folder), *_SETTINGS, *arguments],
+            env={**git_environment(), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_LONGEST,
