@@ -123,7 +123,13 @@ def review(
         If git fails.
     """
     base, head = (_commit(repository, each) for each in (base, head))
-    start = git(repository, "merge-base", base, head).decode().strip()
+    try:
+        start = git(repository, "merge-base", base, head).decode().strip()
+    except RowError:
+        raise RowError(
+            "git merge-base: BASE and HEAD have no commit in common; give branches of one "
+            "repository, and fetch all their commits with `git fetch --unshallow`"
+        ) from None
     changes = _changes(repository, start, head)
     if not any(change.is_data for change in changes):
         touched = sorted(change.path for change in changes if change.path in _WHOLE[1:])

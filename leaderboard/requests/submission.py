@@ -17,6 +17,8 @@ from starbench.methods.registry import BUILT_IN
 from starbench.results.schema import Row, read_row
 from starbench.results.text import RowError, printable
 
+_REMOTE = "origin"
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -48,7 +50,8 @@ def submit(
 ) -> Submission:
     """Push a branch with rows and the generated files, and return the text of the pull request.
 
-    The branch is made in a clone of its own, so the user's checkout stays as it is.
+    The branch is made in a clone of its own, so the user's checkout stays as it is. A call that was
+    stopped can be repeated.
 
     Parameters
     ----------
@@ -71,8 +74,8 @@ def submit(
         _require_code(row, printable(run))
     with TemporaryDirectory(prefix="starbench-") as temporary:
         clone = Path(temporary) / "clone"
-        git(Path(temporary), "clone", "--quiet", "--depth", "1", "--branch", base, "--",
-            _absolute(repository), str(clone))  # fmt: skip
+        git(Path(temporary), "clone", "--quiet", "--depth", "1", "--origin", _REMOTE,
+            "--branch", base, "--", _absolute(repository), str(clone))  # fmt: skip
         directory = clone / "leaderboard"
         if not (directory / board.MARKER).is_file():
             raise RowError(
@@ -89,13 +92,35 @@ def submit(
         generate.build(board.load(directory), directory)
         branch = f"rows/{paths[0].stem}"
         git(clone, "switch", "--quiet", "--create", branch)
-        git(clone, "add", "--", "leaderboard", "README.md")
+        # Forced, as many users have git ignore all HDF5 files.
+        git(clone, "add", "--force", "--", "leaderboard", "README.md")
         title = _title(rows)
         git(clone, "commit", "--quiet", "--message", title)
-        git(clone, "push", "--quiet", "origin", branch)
+        if not _has_been_pushed(clone, branch, repository):
+            git(clone, "push", "--quiet", _REMOTE, branch)
         names = [path.name for path in paths]
     also = tuple(dict.fromkeys(sentence for row in rows for sentence in _also(row)))
     return Submission(branch, title, _text(rows, names, also), also)
+
+
+def _has_been_pushed(clone: Path, branch: str, repository: str) -> bool:
+    """Return whether the repository has the branch with these files, of a call that was stopped.
+
+    Raises
+    ------
+    RowError
+        If it has a branch of this name with other files.
+    """
+    if not git(clone, "ls-remote", _REMOTE, f"refs/heads/{branch}"):
+        return False
+    git(clone, "fetch", "--quiet", "--depth", "1", _REMOTE, f"refs/heads/{branch}")
+    made, there = (git(clone, "rev-parse", f"{name}^{{tree}}") for name in ("HEAD", "FETCH_HEAD"))
+    if made != there:
+        raise RowError(
+            f"--repository {printable(repository)}: has a branch {branch} with other files; delete "
+            "it there, and run the command again"
+        )
+    return True
 
 
 def _absolute(repository: str) -> str:

@@ -97,6 +97,76 @@ def test_a_row_is_submitted_to_a_bare_repository_and_passes_review(checkout, mak
 
 
 @pytest.fixture
+def bare(checkout, tmp_path):
+    """Return a bare clone of the checkout, to push to."""
+    git(tmp_path, "clone", "--quiet", "--bare", str(checkout), str(tmp_path / "bare.git"))
+    return tmp_path / "bare.git"
+
+
+def test_a_submission_that_was_stopped_can_be_repeated(checkout, bare, make_run):
+    runs = [third_party(make_run), third_party(make_run, seed=1)]
+    code, first = leaderboard("submit", *runs, "--repository", bare)
+    assert code == 0, first
+    branch = git(bare, "branch", "--list", "rows/*").strip()
+    pushed = git(bare, "rev-parse", branch)
+    code, again = leaderboard("submit", *runs, "--repository", bare)
+    assert (code, again) == (0, first) and git(bare, "rev-parse", branch) == pushed
+    code, output = leaderboard("submit", runs[0], "--repository", bare)
+    assert code == 2 and f"has a branch {branch} with other files; delete it there" in output
+    assert git(bare, "rev-parse", branch) == pushed
+
+
+def test_the_users_settings_of_git_change_nothing(
+    checkout, bare, make_run, directory, tmp_path, monkeypatch
+):
+    (path,) = (directory / "rows").glob("*fader*.json")
+    ranks = read_ranks(board.ranks_beside(path))
+    found = Reproduction([], rank_changes(ranks, ranks), [])
+    write_reproduction(path, read_row(path), found)
+    generate.build(board.load(directory), directory)
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "--message", "Reproduced")
+    git(checkout, "push", "--quiet", str(bare), "main")
+    (tmp_path / "ignored").write_text("*.h5\n*.csv\n")
+    settings = tmp_path / "gitconfig"
+    settings.write_text(
+        f"[core]\nexcludesFile = {tmp_path / 'ignored'}\nautocrlf = true\n"
+        "[clone]\ndefaultRemoteName = upstream\n"
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    code, output = leaderboard("submit", third_party(make_run), "--repository", bare)
+    assert code == 0, output
+    branch = git(bare, "branch", "--list", "rows/*").strip()
+    changed = git(bare, "diff", "--name-only", "main", branch).split()
+    assert [name for name in changed if name.startswith(NEW) and name.endswith(".ranks.h5")]
+    page = git(bare, "show", f"{branch}:leaderboard/LEADERBOARD.md")
+    assert "| fader | reproduced |" in page
+
+
+def test_the_repository_of_a_hook_is_not_touched(checkout, bare, make_run, tmp_path, monkeypatch):
+    """Git names the repository of a hook or an alias in the environment of what it runs."""
+    mine = tmp_path / "mine"
+    git(tmp_path, "clone", "--quiet", str(checkout), str(mine))
+    run = third_party(make_run)
+    before = git(mine, "branch", "--all"), git(mine, "status"), git(mine, "rev-parse", "HEAD")
+    with monkeypatch.context() as hook:
+        hook.setenv("GIT_DIR", str(mine / ".git"))
+        hook.setenv("GIT_INDEX_FILE", str(mine / ".git" / "index"))
+        code, output = leaderboard("submit", run, "--repository", bare)
+    assert code == 0, output
+    after = git(mine, "branch", "--all"), git(mine, "status"), git(mine, "rev-parse", "HEAD")
+    assert after == before and git(bare, "branch", "--list", "rows/*")
+
+
+def test_commits_without_a_common_one_are_refused(checkout):
+    git(checkout, "switch", "--quiet", "--orphan", "other")
+    git(checkout, "commit", "--quiet", "--allow-empty", "--message", "Start again")
+    git(checkout, "switch", "--quiet", "main")
+    code, output = leaderboard("review", "main", "other", "--repository", checkout)
+    assert code == 2 and "BASE and HEAD have no commit in common" in output
+
+
+@pytest.fixture
 def request_of(checkout):
     """Return a function that commits files to a branch, and reviews it from main."""
 
