@@ -131,9 +131,10 @@ def write_fresh(
     values = _drawn(task, key, progress)
     n_bytes = sum(data.nbytes for data in values.values()) + _SMALL
     with large_file(out, n_bytes, "choose another OUT") as new:
-        # The key first: spectra without it would be of no use.
-        write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
         _write(new, task, key, values)
+        # Before the spectra get their name, as they would be of no use without it, but not before
+        # they are written: the key of earlier spectra must not be lost to a full disk.
+        write_json(key_file, {**key.model_dump(), "sha256": key.sha256})
     return key
 
 
@@ -160,7 +161,9 @@ def _check_request(
 ) -> None:
     """Refuse files that exist, and stars that cannot be drawn."""
     for path in (out, key_file):
-        if path.exists() and not force:
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; give a file another name.")
+        if (path.exists() or path.is_symlink()) and not force:
             raise DataError(f"{path} exists; choose another name, or give --force.")
     if out.resolve() == key_file.resolve():
         raise DataError(f"{out} cannot hold both spectra and key; give --key another file.")

@@ -556,6 +556,29 @@ def test_wrong_keys_wrong_streams_and_edited_files_are_refused(predicted, tmp_pa
     assert not new.exists() and not key.exists()
 
 
+FORCED = ("--task", "toy-drawn", "--scale", "tiny", "--quiet", "--fresh", BEACON, "--force")
+
+
+def test_fresh_spectra_do_not_replace_a_folder(tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter.tex").write_text("years of work")
+    code, output = starbench("data", "export", folder, *FORCED, "--key", tmp_path / "k.json")
+    assert code == 2 and f"{folder} is a folder; give a file another name" in output
+    assert (folder / "chapter.tex").exists() and not (tmp_path / "k.json").exists()
+
+
+def test_a_full_disk_leaves_the_key_of_earlier_spectra(tmp_path, small_disk, monkeypatch):
+    _, key = export(tmp_path, "fresh")
+    before = key.read_bytes()
+    monkeypatch.setattr("starbench.tasks.storage.files.require_disk_space", lambda *_: None)
+    (small_disk / "full").write_bytes(bytes(2_070_000))
+    code, output = starbench("data", "export", small_disk / "x.h5", *FORCED, "--key", key)
+    assert code == 1 and "no room left on the disk" in output
+    assert key.read_bytes() == before
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+
+
 def replace(file, change):
     values = change(file["latent"][()])
     del file["latent"]
