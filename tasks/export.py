@@ -33,12 +33,14 @@ from starbench.tasks.storage.write_pairs import Chunks, counted, write_pairs
 from starbench.tasks.survey.exporting import export_survey
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
-# Content of a folder that may be replaced: the files of an earlier export and nothing else.
-_EXPORTED = (
-    {f"{split}.parquet" for split in SPLITS} | {CARD, CROISSANT},
-    {"dataset_dict.json", *SPLITS},
-    {*SPLITS, CARD, CROISSANT},
+# Files of a folder that may be replaced: data of an earlier export, and what comes with them. The
+# last but one are written by `datasets` when somebody computes with an export.
+_SPLIT = f"({'|'.join(SPLITS)})"
+_DATA = re.compile(
+    rf"{_SPLIT}\.parquet|dataset_dict\.json|{_SPLIT}/(dataset_info\.json|state\.json"
+    rf"|data-\d+-of-\d+\.arrow|cache-[0-9a-f]+\.arrow|aspcapStar-starbench-\d+\.fits)"
 )
+_WITH_DATA = {CARD, CROISSANT}
 
 
 def export(
@@ -87,6 +89,8 @@ def export(
             "name that ends in .h5."
         )
     _check_out(out, form, force)
+    if form == "datasets":
+        _check_name(out)
     shuffled = scale != "own" and not (twins or task.card.survey)
     sizes = task.sizes(scale)
     if task.card.survey:  # not the pairs of other stars that it may have to train on
@@ -157,11 +161,32 @@ def _check_out(out: Path, form: str, force: bool) -> None:
     if not force:
         raise DataError(f"OUT {out} exists; give --force to replace it.")
     # A mistyped OUT must not delete a folder of other files.
-    is_export = out.is_dir() and any(
-        {p.name for p in out.iterdir()} <= names for names in _EXPORTED
-    )
-    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not is_export):
+    if out.is_dir() != (form != "hdf5") or (out.is_dir() and not _is_export(out)):
         raise DataError(f"OUT {out} is not an earlier export as {form}; give another OUT.")
+
+
+def _check_name(out: Path) -> None:
+    """Refuse a path that `datasets` would take for another.
+
+    Raises
+    ------
+    DataError
+    """
+    text = str(out.absolute())
+    if "::" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(
+            f"OUT {out} holds `::` or bytes that are not UTF-8, which `datasets` cannot write to; "
+            "choose another OUT, or give --format parquet."
+        )
+
+
+def _is_export(folder: Path) -> bool:
+    """Return whether a folder is empty, or holds the files of an export and nothing else."""
+    paths = list(folder.rglob("*"))
+    names = {path.relative_to(folder).as_posix() for path in paths if not path.is_dir()}
+    data = {name for name in names if _DATA.fullmatch(name)}
+    folders = {path.name for path in paths if path.is_dir()}
+    return names <= data | _WITH_DATA and folders <= set(SPLITS) and bool(data or not names)
 
 
 def _schema(about: About, errors: tuple[str, ...]) -> pa.Schema:
@@ -243,8 +268,12 @@ def _write_parquet(
     folder.mkdir()
     schema = schema.with_metadata({ABOUT: about.to_json()})
     for split in SPLITS:
-        # Fluxes hardly repeat: a dictionary of them costs time and saves nothing.
-        with pq.ParquetWriter(folder / f"{split}.parquet", schema, use_dictionary=False) as writer:
+        with (
+            # An open file, as Arrow takes the path a:b/c for a URL.
+            (folder / f"{split}.parquet").open("wb") as file,
+            # Fluxes hardly repeat: a dictionary of them costs time and saves nothing.
+            pq.ParquetWriter(file, schema, use_dictionary=False) as writer,
+        ):
             _write_rows(writer, split, about, schema, with_composition, chunks)
 
 

@@ -36,21 +36,25 @@ class RowsFile:
         self._fields = fields(about, with_error, with_nuisance_error)
         schema = pa.schema([(each.name, _arrow(each)) for each in self._fields])
         self._schema = schema.with_metadata({ABOUT: about.to_json()})
-        # Only what repeats from row to row gains from a dictionary.
-        repeated = [f"{SPECTRUM}.{name}.list.element" for name in ("lambda", "lsf_sigma")]
-        # Without checksums, readers take damaged pages for data.
-        self._writer = pq.ParquetWriter(
-            path, self._schema, use_dictionary=repeated, write_page_checksum=True
-        )
+        self._path = path
 
     def write(self, batches: Iterable[Stars]) -> None:
-        """Write all stars and close the file."""
-        with self._writer:
+        """Write all stars into the file."""
+        # Only what repeats from row to row gains from a dictionary.
+        repeated = [f"{SPECTRUM}.{name}.list.element" for name in ("lambda", "lsf_sigma")]
+        with (
+            # An open file, as Arrow takes the path a:b/c for a URL.
+            self._path.open("wb") as file,
+            # Without checksums, readers take damaged pages for data.
+            pq.ParquetWriter(
+                file, self._schema, use_dictionary=repeated, write_page_checksum=True
+            ) as writer,
+        ):
             for stars in batches:
                 columns = self._columns(stars)
                 arrays = [columns[field.name] for field in self._schema]
                 table = pa.Table.from_arrays(arrays, schema=self._schema)
-                self._writer.write_table(table, row_group_size=_ROWS)
+                writer.write_table(table, row_group_size=_ROWS)
 
     def _columns(self, stars: Stars) -> dict[str, pa.Array]:
         n, n_pixels = stars.flux.shape

@@ -1,4 +1,5 @@
 import errno
+import gc
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from support.toy_task import ToySurvey, ToyTask
 
 from starbench.tasks import export as exporting
 from starbench.tasks.base import SPLITS
@@ -138,6 +140,54 @@ def test_a_folder_that_is_not_an_export_is_never_replaced(task, tmp_path):
         with pytest.raises(DataError, match="is not an earlier export as"):
             write(task, folder, form, force=True)
     assert (folder / "chapter.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "train/cat.jpg", "train/state.json/x", "x/train.parquet", "test/me"]
+)
+def test_a_folder_that_looks_like_an_export_is_not_replaced(task, tmp_path, name):
+    folder = tmp_path / "mine"
+    for split in SPLITS:
+        (folder / split).mkdir(parents=True)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("mine")
+    for form in ("parquet", "datasets"):
+        with pytest.raises(DataError, match="is not an earlier export as"):
+            write(task, folder, form, force=True)
+    assert (folder / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a:b", "a::b", "line\nbreak", "[x]*%s %20", "b\udcff"])
+@pytest.mark.parametrize("form", OUTS)
+def test_folders_of_any_name_are_written_to(task, form, name, tmp_path, monkeypatch):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    out = Path(name) / OUTS[form]
+    if form == "datasets" and name in ("a::b", "b\udcff"):
+        with pytest.raises(DataError, match="which `datasets` cannot write to; choose another"):
+            write(task, out, form)
+        assert not list((tmp_path / name).iterdir())
+        return
+    write(task, out, form)
+    (tmp_path / name).rename(tmp_path / "plain")
+    again = get_task(data=tmp_path / "plain" / out.name, cache=tmp_path / "c", progress=False)
+    assert_same(again, task)
+    assert {p.name for p in tmp_path.iterdir()} <= {task.path.name, "plain", "c"}
+
+
+@pytest.mark.parametrize("form", [*OUTS, "stars"])
+def test_a_disk_that_fills_up_while_it_is_written_keeps_nothing(small_disk, form, monkeypatch):
+    """As other programs may fill it after the space was found to be enough."""
+    monkeypatch.setattr("starbench.tasks.storage.files.require_disk_space", lambda *_: None)
+    (small_disk / "full").write_bytes(bytes(2_070_000))
+    task, form = (ToySurvey(), "parquet") if form == "stars" else (ToyTask(), form)
+    out = small_disk / OUTS[form]
+    with pytest.raises(OSError, match="no room left on the disk") as caught:
+        export(task, "tiny", out, form, progress=False)
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(out)
+    assert [path.name for path in small_disk.iterdir()] == ["full"]
+    del caught  # and with it the files that `datasets` maps, which keep the disk from being removed
+    gc.collect()
 
 
 def test_an_unknown_suffix_is_refused(task, tmp_path):
