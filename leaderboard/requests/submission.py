@@ -9,6 +9,7 @@ from starbench.leaderboard.pages import generate
 from starbench.leaderboard.pages.names import remarks
 from starbench.leaderboard.requests.git import git
 from starbench.leaderboard.store import board
+from starbench.leaderboard.store.checks import check_acceptable
 from starbench.leaderboard.store.levels import unnamed
 from starbench.leaderboard.store.names import ROWS
 from starbench.leaderboard.store.task import BoardTask
@@ -71,6 +72,7 @@ def submit(
     """
     rows = [read_row(board.row_file(Path(run))) for run in runs]
     for run, row in zip(runs, rows, strict=True):
+        check_acceptable(row, printable(run))  # before anything is fetched
         _require_code(row, printable(run))
     with TemporaryDirectory(prefix="starbench-") as temporary:
         clone = Path(temporary) / "clone"

@@ -183,8 +183,12 @@ def check_eligible(row: Row, name: str) -> None:
         )
 
 
-def check_acceptable(row: Row, name: str, *, allow_dirty: bool = False) -> None:
+def check_acceptable(
+    row: Row, name: str, *, allow_dirty: bool = False, alternative: str = ""
+) -> None:
     """Refuse rows that may not be added, whatever their figures and data; see `check_entry`.
+
+    `alternative` is what else the caller's command offers where a checkout had changes.
 
     Raises
     ------
@@ -194,7 +198,7 @@ def check_acceptable(row: Row, name: str, *, allow_dirty: bool = False) -> None:
     if row.dirty and not allow_dirty:
         raise RowError(
             f"{name}: field `dirty` is true, so the run cannot be repeated from a commit; "
-            "commit the changes and run again, or give --allow-dirty"
+            f"commit the changes and run again{alternative}"
         )
 
 
@@ -379,7 +383,7 @@ def check_entry(
     ------
     RowError
     """
-    check_acceptable(row, name, allow_dirty=allow_dirty)
+    check_acceptable(row, name, allow_dirty=allow_dirty, alternative=", or give --allow-dirty")
     check_metrics(row.metrics, name)
     check_metrics(row.validation_metrics, name, "validation_metrics")
     check_data(row, ranks, name, task)

@@ -72,6 +72,9 @@ def test_a_row_is_submitted_to_a_bare_repository_and_passes_review(checkout, mak
 
     code, output = leaderboard("submit", third_party(make_run, declared={}), "--repository", bare)
     assert code == 2 and "give the same `starbench run` again with --code-from" in output
+    code, output = leaderboard("submit", third_party(make_run, dirty=True), "--repository", bare)
+    assert code == 2 and "commit the changes and run again" in output
+    assert "--allow-dirty" not in output  # which is an option of `add` alone
     assert git(bare, "branch", "--list", "rows/*") == ""
 
     code, output = leaderboard("submit", third_party(make_run), "--repository", bare)
