@@ -1,5 +1,6 @@
 """Fixtures that tests of several packages share; what they are made of lies in `support`."""
 
+import gc
 import json
 import os
 import shutil
@@ -123,6 +124,14 @@ def pairs_file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def collector_off():
+    """Keep the garbage collector from running finalisers at the limit of recursion, which fail."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -270,6 +270,7 @@ def test_a_key_given_twice_is_refused():
     assert "key 'seed' occurs twice" in refusal(text)
 
 
+@pytest.mark.usefixtures("collector_off")
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "null", "3", '"row"', "[" * 100_000, b"\xff\xfe\x00", "{'a': 1}", "9" * 5000],

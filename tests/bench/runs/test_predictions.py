@@ -253,6 +253,7 @@ def test_a_setting_that_is_not_json_is_a_text():
         parse_settings(("deep",))
 
 
+@pytest.mark.usefixtures("collector_off")
 @pytest.mark.parametrize("value", ["9" * 5000, "1e999", "NaN", "[1, -1e999]", "[" * 100_000])
 def test_a_setting_that_no_row_can_hold_is_named(value):
     with pytest.raises(SettingError, match="--set depth must be a text, a finite number"):

@@ -56,6 +56,7 @@ def test_runs_that_do_not_compare_are_told_apart(leave, tmp_path):
     assert table["method version"] == ["1", "1", "1", "1", "2", "1"]
 
 
+@pytest.mark.usefixtures("collector_off")
 def test_a_run_without_a_row_is_described_by_its_settings(leave, tmp_path):
     leave("0-aaaa")
     folder = leave("7-bbbb")

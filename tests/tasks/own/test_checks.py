@@ -281,6 +281,7 @@ def test_pieces_that_are_missing_or_doubled_are_named(pairs_file, tmp_path, edit
         get_task(data=folder, progress=False)
 
 
+@pytest.mark.usefixtures("collector_off")
 @pytest.mark.parametrize("text", ["[" * 10**5, json.dumps({"wavelength": [10**400]})])
 def test_metadata_that_cannot_be_read_are_named(text):
     from starbench.tasks.storage.about import About
