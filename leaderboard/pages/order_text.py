@@ -15,7 +15,8 @@ SHOWN = 2  # turnovers of a track that are spelled out
 
 _HOW = """\
 The best method of each label access, by its share of nearest twins, among methods with at least
-three seeds on the track, all reproduced or confirmed. Two methods turn over if one is significantly
+three seeds on the track, all reproduced or confirmed. A method that has rows beside the suite alone
+is not among them; the tables of that track rank it. Two methods turn over if one is significantly
 better on {reference} and the other on the track; brackets are 95 % intervals of the difference over
 pairs and seeds. The number counts all pairs of methods, of any label access, of which one is
 significantly better on both tracks."""
