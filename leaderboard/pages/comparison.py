@@ -4,6 +4,7 @@ import numpy as np
 from tabulate import tabulate
 
 from starbench.leaderboard.statistics.aggregate import Group
+from starbench.leaderboard.statistics.columns import percent, signed_points
 from starbench.leaderboard.statistics.compare import Comparison, compare_ranks, ranks_of
 from starbench.leaderboard.statistics.resampling import found_stars
 from starbench.leaderboard.statistics.strata import star_labels, strata, strata_table
@@ -87,8 +88,8 @@ def suite_comparison_text(chosen: tuple[SuiteLine, SuiteLine], scores: SuiteScor
         )
     gaps = []
     for track in scores.suite.tracks:
-        closed = [100 * (line.tracks[track.task].gap_closed or 0.0) for line in chosen]
-        numbers = (*(f"{gap:.1f}" for gap in closed), f"{closed[0] - closed[1]:+z.1f}")
+        closed = [line.tracks[track.task].gap_closed or 0.0 for line in chosen]
+        numbers = (*(percent(gap, 1) for gap in closed), signed_points(closed[0] - closed[1], 1))
         gaps.append([track.task, track.family, *numbers])
     headers = ["Track", "Family", "A [%]", "B [%]", "A - B"]
     align = ["left", "left", "right", "right", "right"]
@@ -100,8 +101,8 @@ def suite_comparison_text(chosen: tuple[SuiteLine, SuiteLine], scores: SuiteScor
 
 def _difference(compared: Comparison) -> str:
     return (
-        f"difference: {100 * compared.difference:+z.2f} points, 95 % interval "
-        f"{100 * compared.low:+z.2f} to {100 * compared.high:+z.2f}"
+        f"difference: {signed_points(compared.difference)} points, 95 % interval "
+        f"{signed_points(compared.low)} to {signed_points(compared.high)}"
         + ("" if compared.separable else ": statistically tied")
     )
 

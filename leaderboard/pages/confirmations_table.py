@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.tables import table
-from starbench.leaderboard.statistics.columns import percent
+from starbench.leaderboard.statistics.columns import percent, signed_points
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.confirmations import DECISIVE, read_confirmation
 from starbench.leaderboard.store.records import row_digest
@@ -42,8 +42,8 @@ def confirmations_section(entries: Sequence[Entry]) -> list[str]:
                 f"{markdown(row.method)} {row.seed}",
                 percent(row.metrics[DECISIVE].value),
                 percent(found.metrics[DECISIVE].value),
-                f"{100 * apart.value:+z.2f}",
-                rf"\[{100 * apart.low:+z.2f}, {100 * apart.high:+z.2f}\]",
+                signed_points(apart.value),
+                rf"\[{signed_points(apart.low)}, {signed_points(apart.high)}\]",
                 "yes" if found.confirmed else "**no**",
             )
         )

@@ -2,6 +2,7 @@
 
 from tabulate import tabulate
 
+from starbench.leaderboard.statistics.columns import signed_points
 from starbench.leaderboard.store.confirmations import Confirmation
 from starbench.metrics import SHARES, metric
 from starbench.results.schema import Row
@@ -18,8 +19,8 @@ def confirmation_text(row: Row, confirmation: Confirmation) -> str:
                 metric(name).label,
                 f"{100 * row.metrics[name].value:.2f}",
                 f"{100 * confirmation.metrics[name].value:.2f}",
-                f"{100 * apart.value:+z.2f}",
-                f"{100 * apart.low:+z.2f} to {100 * apart.high:+z.2f}",
+                signed_points(apart.value),
+                f"{signed_points(apart.low)} to {signed_points(apart.high)}",
             ]
         )
     table = tabulate(

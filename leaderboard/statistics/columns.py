@@ -74,6 +74,17 @@ def two_decimals(value: float) -> str:
     return f"{value:z.2f}"
 
 
+def signed_points(difference: float, digits: int = 2) -> str:
+    """Write a difference of shares in points of a percentage, with its sign; zero has a plus.
+
+    Examples
+    --------
+    >>> signed_points(0.0123), signed_points(-0.5, digits=1), signed_points(-0.00001)
+    ('+1.23', '-50.0', '+0.00')
+    """
+    return f"{100 * difference:+z.{digits}f}"
+
+
 def one_decimal(value: float) -> str:
     """Write a number with one decimal, and no minus sign before zero."""
     return f"{value:z.1f}"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tabulate import tabulate
 
+from starbench.leaderboard.statistics.columns import signed_points
 from starbench.leaderboard.statistics.resampling import Floats, mean_over_all_seeds
 from starbench.metrics import resample_pairs
 from starbench.metrics.bootstrap import interval, resampled_sums
@@ -152,8 +153,8 @@ def strata_table(bins: list[Stratum]) -> str:
             f"{stratum.n_stars:,}",
             f"{100 * stratum.share_a:.1f}",
             f"{100 * stratum.share_b:.1f}",
-            f"{100 * stratum.difference:+z.1f}",
-            f"{100 * stratum.low:+z.1f} to {100 * stratum.high:+z.1f}",
+            signed_points(stratum.difference, 1),
+            f"{signed_points(stratum.low, 1)} to {signed_points(stratum.high, 1)}",
             "<" if largest[stratum.label] is stratum else "",
         ]
         for stratum in bins
