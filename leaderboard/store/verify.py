@@ -141,12 +141,10 @@ def equal_fresh_ranks(rows: Iterable[tuple[Path, Row]]) -> Iterator[str]:
         confirmation = read_confirmation(path)
         if confirmation is None:
             continue
-        key, expected = (
-            (row.task, confirmation.ranks_sha256),
-            (row.ranks_sha256, confirmation.beacon),
-        )
-        other, same = first.setdefault(key, (path, expected))
-        taken = other if same != expected else of_test.get(key)
+        key = row.task, confirmation.ranks_sha256
+        may_share = row.ranks_sha256, confirmation.beacon
+        other, of_other = first.setdefault(key, (path, may_share))
+        taken = of_test.get(key) if of_other == may_share else other
         if taken is not None and _some_lost(path):
             yield (
                 f"{printable(confirmation_beside(path))}: has the ranks of {taken.name}, star by "
