@@ -20,6 +20,17 @@ from starbench.common.threads import machine_cores
 # Libraries whose version can change a result.
 LIBRARIES = ("h5py", "numba", "numpy", "safetensors", "torch")
 _LONGEST = 300  # characters of a text in a row
+# Tracked files that no run reads: what `starbench leaderboard add`, `confirm` and `build` write
+# while other runs are on their way, and texts.
+_NOT_CODE = (
+    "leaderboard/confirmations",
+    "leaderboard/reproductions",
+    "leaderboard/requests",
+    "leaderboard/rows",
+    "leaderboard/*.csv",
+    "docs",
+    "*.md",
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Provenance:
     commit : str or None
         None outside a git checkout.
     dirty : bool or None
-        Whether tracked files differed from the commit.
+        Whether tracked files differed from the commit, as `checkout` tells.
     libraries : dict of str to str
         Versions by name.
     environment_sha256 : str
@@ -118,7 +129,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
-    """Return the commit of starbench's checkout and whether tracked files differ from it.
+    """Return the commit of starbench's checkout and whether tracked code differs from it.
+
+    Changes of texts and of the leaderboard's rows and tables do not count, as no run reads them.
 
     Parameters
     ----------
@@ -138,7 +151,8 @@ def checkout(folder: Path | None = None) -> tuple[str | None, bool | None]:
     if top is None or Path(top).resolve() != root:
         return None, None
     commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    without = (f":(top,exclude){path}" for path in _NOT_CODE)
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *without)
     return commit, None if changes is None else bool(changes)
 
 

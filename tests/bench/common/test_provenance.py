@@ -30,3 +30,28 @@ def test_the_commit_is_that_of_the_code_also_within_a_hook_of_another_repository
     assert of_code != other
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))
     assert provenance.checkout(tmp_path / "code") == (of_code, False)
+
+
+def test_rows_tables_and_texts_are_no_code(tmp_path):
+    code = tmp_path / "code"
+    committed(code, "code")
+
+    def git(*arguments):
+        subprocess.run(["git", "-C", str(code), *arguments], check=True, capture_output=True)
+
+    for name in (
+        "leaderboard/rows/a.json", "leaderboard/rows/a.ranks.h5", "leaderboard/suite.csv",
+        "leaderboard/confirmations/a.json", "leaderboard/LEADERBOARD.md", "methods/TUNING.md",
+        "README.md", "docs/figures/a.png",
+    ):  # fmt: skip
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("new")
+        git("add", name)
+    assert provenance.checkout(code)[1] is False
+    for name in ("leaderboard/store/rows.py", "tasks/emulator.h5", "methods/fader.py"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("new")
+        git("add", name)
+        assert provenance.checkout(code)[1] is True
+        git("rm", "--cached", "--force", name)
+        assert provenance.checkout(code)[1] is False
