@@ -120,6 +120,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     help="Folder in which to keep the repeated run; by default it is deleted.",
 )
 @option("--by", metavar="NAME", help="Record who repeated the run.")
+@option("--replace", is_flag=True, help="Replace the record of an earlier repetition.")
 @jobs_option
 @cache_option
 @quiet_option
@@ -131,8 +132,9 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
     which is printed, or if the stars that differ favour the row by more than chance. Writes the
     outcome to leaderboard/reproductions, or to reproduction.json in the folder of a run.
 
-    Several rows are repeated one after another, the quickest first, without those that have an
-    outcome already, so the same command continues after it was stopped.
+    An earlier outcome of ROW stays recorded unless --replace is given. Several rows are repeated
+    one after another, the quickest first, without those that have an outcome already, so the same
+    command continues after it was stopped.
     """
     from starbench.leaderboard.store.records import require_label
 
@@ -144,7 +146,9 @@ def reproduce(rows: tuple[Path, ...], jobs: int, **options: Any) -> None:
     from starbench.leaderboard.store.bulk import of_other_versions, run_each, unchecked
     from starbench.results.text import printable
 
-    left = unchecked([row_file(row) for row in rows], "reproduction")
+    left = [row_file(row) for row in rows]
+    if not options["replace"]:
+        left = unchecked(left, "reproduction")
     if options["method"] is None:
         others = of_other_versions(left, installed_method, cached_tasks())
         for row, reason in others.items():
@@ -162,13 +166,16 @@ def _reproduce(
     method: str | None,
     out: Path | None,
     by: str | None,
+    replace: bool,
     cache: Path | None,
     quiet: bool,
 ) -> None:
     from starbench.leaderboard.store import board, reproduce
+    from starbench.leaderboard.store.bulk import unchecked
     from starbench.leaderboard.store.checks import check_rank_metrics
+    from starbench.leaderboard.store.names import record_beside
     from starbench.leaderboard.store.repeat import repeat_run
-    from starbench.leaderboard.store.reproductions import write_reproduction
+    from starbench.leaderboard.store.reproductions import KIND, write_reproduction
     from starbench.leaderboard.store.task import task_of_rows
     from starbench.results.text import printable
 
@@ -206,8 +213,11 @@ def _reproduce(
     click.echo(f"\n{reproduce.TOLERANCES}")
     if reproduction.conditions and reproduction.ranks.differing:
         click.echo(f"Ranks may differ, as {printable('; '.join(reproduction.conditions))}.")
-    kept = write_reproduction(path, again, reproduction, by=by)
-    click.echo(f"Wrote {printable(kept)}")
+    if replace or unchecked([path], KIND):
+        click.echo(f"Wrote {printable(write_reproduction(path, again, reproduction, by=by))}")
+    else:
+        kept = printable(record_beside(path, KIND))
+        click.echo(f"{kept} keeps an earlier repetition; give --replace to record this one.")
     if reproduction.fault is not None:
         raise Failure(reproduction.fault)
     click.echo(f"All {len(reproduction.metrics)} metrics agree.")

@@ -87,6 +87,15 @@ def test_a_tiny_row_is_reproduced(tiny, reproduce):
     assert "Ranks: the same for every star." in output
     assert "DIFFERS" not in output and "better" not in output
     assert output.endswith("metrics agree.\n")
+    record = run / "reproduction.json"
+    first = record.read_bytes()
+    code, output = reproduce(run, "--by", "Another")
+    assert code == 0, output
+    assert "reproduction.json keeps an earlier repetition; give --replace to record" in output
+    assert record.read_bytes() == first
+    code, output = reproduce(run, "--by", "Another", "--replace")
+    assert code == 0, output
+    assert json.loads(record.read_bytes())["by"] == "Another"
     # A finished run there may be the one in question, which proves nothing.
     code, output = reproduce(run, "--out", folder / "runs")
     assert code == 2
