@@ -6,6 +6,7 @@ suite (`starbench.methods.contract`) asks more, of a small fit; this asks the sc
 
 import numpy as np
 
+from starbench.common.sources import is_own
 from starbench.common.spread import spread
 from starbench.evaluation.encoding import OutputError, encode_rows
 from starbench.evaluation.views import SplitView
@@ -15,6 +16,23 @@ _SPECTRA = 200
 _BATCH = 41
 CHANGED = 0.01  # of the standard deviation of a dimension; rounding of sums stays far below
 _FEW = 0.02  # of the spectra may change more, as iterations can end elsewhere
+
+
+def differing(method: Method, found: str, rule: str) -> OutputError:
+    """Return the error of output that differs where it should not.
+
+    Parameters
+    ----------
+    method : Method
+    found : str
+        What differs, and where.
+    rule : str
+        What a method must do. starbench's own methods do it: they break it where a fit is so
+        unstable that rounding changes its latents.
+    """
+    if is_own(type(method).__module__):
+        rule = "the fit is unstable, as after too few training spectra; give more of them"
+    return OutputError(f"{found}; {rule}.")
 
 
 def require_own_latents(method: Method, view: SplitView, latent: np.ndarray) -> None:
@@ -46,8 +64,9 @@ def require_own_latents(method: Method, view: SplitView, latent: np.ndarray) -> 
         apart = np.abs(again[both] - before[both])
         changed[both] = (apart > CHANGED * spread(before[both])).any(axis=1)
     if changed.sum() > _FEW * finite.sum():
-        raise OutputError(
+        raise differing(
+            method,
             f"encode of {method.name} gives other latents to {changed.sum()} of {len(changed)} "
-            "spectra in another order and other batches; a latent must depend on its own spectrum "
-            "alone."
+            "spectra in another order and other batches",
+            "a latent must depend on its own spectrum alone",
         )

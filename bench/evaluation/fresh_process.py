@@ -29,7 +29,7 @@ from starbench.common.files import write_json
 from starbench.common.sources import is_own, package_folder
 from starbench.common.spread import spread
 from starbench.common.text import one_line
-from starbench.evaluation.consistency import CHANGED
+from starbench.evaluation.consistency import CHANGED, differing
 from starbench.evaluation.encoding import OutputError, checked_output
 from starbench.evaluation.views import SplitView
 from starbench.methods.base import Method, encode_spectra
@@ -119,15 +119,21 @@ def require_state(
     else:
         again = _in_new_process(method, address, state, sample)
     what = f"encode of {method.name} gives other latents"
-    _compare(latent, again.latent, what, each_dimension=True)
+    _compare(method, latent, again.latent, what, each_dimension=True)
     if again.decoded is not None:
         decoded = sample.output(method).decoded
         assert decoded is not None
-        _compare(decoded, again.decoded, f"decode of {method.name} gives other spectra")
+        what = f"decode of {method.name} gives other spectra"
+        _compare(method, decoded, again.decoded, what)
 
 
 def _compare(
-    before: np.ndarray, again: np.ndarray, what: str, *, each_dimension: bool = False
+    method: Method,
+    before: np.ndarray,
+    again: np.ndarray,
+    what: str,
+    *,
+    each_dimension: bool = False,
 ) -> None:
     """Raise `OutputError` unless the finite rows are alike, and the same rows are finite.
 
@@ -144,9 +150,10 @@ def _compare(
             near &= (np.abs(again - before) <= CHANGED * spread(before)).all(axis=1)
         if np.count_nonzero(~near) <= _FEW * len(before):  # NaN is not near
             return
-    raise OutputError(
-        f"{what} where nothing but its state is known; state() must hold all that encode and "
-        "decode need, and they may remember no spectra."
+    raise differing(
+        method,
+        f"{what} where nothing but its state is known",
+        "state() must hold all that encode and decode need, and they may remember no spectra",
     )
 
 

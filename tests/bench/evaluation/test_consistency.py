@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from starbench.evaluation.consistency import require_own_latents
+from starbench.evaluation.consistency import differing, require_own_latents
 from starbench.evaluation.encoding import OutputError, encode_split
 from starbench.evaluation.views import view_split
+from starbench.methods.pca import PrincipalComponents
 
 
 class Encoder:
@@ -60,3 +61,14 @@ def test_only_latents_of_their_own_spectrum_are_accepted(toy_task, function, acc
     else:
         with pytest.raises(OutputError, match="a latent must depend on its own spectrum alone"):
             require_own_latents(method, view, latent)
+
+
+def test_authors_hear_of_their_method_and_users_of_their_data():
+    rule = "a latent must depend on its own spectrum alone"
+    of_others = str(differing(Encoder(of_call), "encode of encoder differs", rule))
+    assert of_others == f"encode of encoder differs; {rule}."
+    own = str(differing(PrincipalComponents(), "encode of pca differs", rule))
+    assert own == (
+        "encode of pca differs; the fit is unstable, as after too few training spectra; give more "
+        "of them."
+    )
