@@ -4,6 +4,7 @@ from textwrap import fill
 
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.suite_table import (
+    beside_note,
     bound_cells,
     bound_level,
     families,
@@ -33,10 +34,10 @@ mean over families of the gap between chance and that bound which a method close
 interval over seeds and pairs. The methods are the best of each approach; those whose rows were
 reproduced (a second run agreed) or confirmed (their fixed state did as well on new stars) come
 before those that were only submitted. Label access is `none` for "no labels", `pairs` for "twins",
-`oracle` for "compositions" and `nuisance` for the other approaches.{without} Published values are
-of other spectra. The full board is [leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and
-all numbers are in [suite.csv](leaderboard/suite.csv) and
-[leaderboard.csv](leaderboard/leaderboard.csv)."""
+`oracle` for "compositions" and `nuisance` for the other approaches.{without}{beside} Published
+values are of other spectra. The full board is
+[leaderboard/LEADERBOARD.md](leaderboard/LEADERBOARD.md), and all numbers are in
+[suite.csv](leaderboard/suite.csv) and [leaderboard.csv](leaderboard/leaderboard.csv)."""
 
 
 def readme_part(scores: SuiteScores) -> str:
@@ -57,7 +58,10 @@ def readme_part(scores: SuiteScores) -> str:
     lines.append((f"{BOUND} *(control)*", "", bound_level(scores), *bound_cells(scores)))
     header = ("Method", "Approach", "Level", *headings(scores))
     without = " Those without a score lack tracks." if any(map(missing_tracks, shown)) else ""
-    note = _NOTE.format(suite=scores.suite.name, families=families(scores), without=without)
+    beside = f" {note}" if (note := beside_note(scores)) else ""
+    note = _NOTE.format(
+        suite=scores.suite.name, families=families(scores), without=without, beside=beside
+    )
     wrapped = fill(note, _WIDTH, break_long_words=False, break_on_hyphens=False)
     return f"{table(header, 'lll' + 'r' * (len(header) - 3), lines)}\n\n{wrapped}"
 
@@ -88,7 +92,7 @@ def _published_lines(scores: SuiteScores, access: str) -> list[tuple[str, ...]]:
         if not by_task:
             continue
         shares = [by_task[task].values.get(RANKED_BY) if task in by_task else None
-                  for task in tasks]  # fmt: skip
+                  for task in scores.columns]  # fmt: skip
         cells = ["" if share is None else percent(share) for share in shares]
         name = published_name(next(iter(by_task.values())))
         kind = approach(method.partition(" (")[0], access)

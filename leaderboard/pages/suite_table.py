@@ -41,21 +41,28 @@ hardly knows the scatter between seeds, nor methods with a row that is only subm
 the fewest on any track, "Level" the lowest of any row."""
 
 
-def short_names(scores: SuiteScores) -> list[str]:
-    """Return the names of the tracks without the beginning that they share with the first.
+def short_names(scores: SuiteScores) -> dict[str, str]:
+    """Return for each column its task without the beginning that it shares with the first.
 
     The first track keeps its name.
     """
-    first = scores.suite.tasks[0]
-    return [
-        task.removeprefix(first) if task != first and task.startswith(first) else task
-        for task in scores.suite.tasks
-    ]
+    first, *others = scores.columns
+    return {first: first} | {task: task.removeprefix(first) for task in others}
+
+
+def beside_note(scores: SuiteScores) -> str:
+    """Return a sentence on the columns that count in no score; empty without one."""
+    short = short_names(scores)
+    names = [short[task] for task in short if task not in scores.suite.tasks]
+    if not names:
+        return ""
+    verb = "shows" if len(names) == 1 else "show"
+    return f"{', '.join(names)} {verb} the share of nearest siblings, and counts in no score."
 
 
 def families(scores: SuiteScores) -> str:
     """Return the tracks of each family in words, such as ``noise: -snr100, -snr50``."""
-    short = dict(zip(scores.suite.tasks, short_names(scores), strict=True))
+    short = short_names(scores)
     return "; ".join(
         f"{family}: {', '.join(short[track.task] for track in members)}"
         for family, members in scores.suite.families.items()
@@ -71,7 +78,7 @@ def score_text(score: SuiteScore | None) -> str:
 
 def suite_cells(line: SuiteLine, scores: SuiteScores) -> list[str]:
     """Return the score and the share on each track, as Markdown."""
-    return [score_text(line.score), *_shares(line.tracks, scores)]
+    return [score_text(line.score), *_shares(line.tracks | line.beside, scores)]
 
 
 def bound_cells(scores: SuiteScores) -> list[str]:
@@ -86,7 +93,7 @@ def bound_level(scores: SuiteScores) -> str:
 
 def headings(scores: SuiteScores) -> list[str]:
     """Return the titles of the columns of `suite_cells`."""
-    return ["Score [%]", *map(markdown, short_names(scores))]
+    return ["Score [%]", *map(markdown, short_names(scores).values())]
 
 
 def suite_section(scores: SuiteScores) -> list[str]:
@@ -112,7 +119,9 @@ def suite_section(scores: SuiteScores) -> list[str]:
         table(header, "rlllr" + "r" * (len(header) - 5), lines),
         *_verdicts(scores),
         _HOW,
-        f"Families: {markdown(families(scores))}.",
+        " ".join(
+            [f"Families: {markdown(families(scores))}.", markdown(beside_note(scores))]
+        ).strip(),
         _RANKS,
         *_left_out(scores),
         *map(markdown, scores.remarks),
@@ -138,7 +147,7 @@ def suite_text(scores: SuiteScores) -> str:
         ["", f"{BOUND} (control)", bound_level(scores), "oracle", "", *bound_cells(scores)]
     )
     header = ["Rank", "Method", "Level", "Label\naccess", "Seeds", "Score [%]"]
-    header += [name.strip("-").replace("-", "\n") for name in short_names(scores)]
+    header += [name.strip("-").replace("-", "\n") for name in short_names(scores).values()]
     rows = tabulate(
         lines,
         headers=header,
@@ -150,13 +159,14 @@ def suite_text(scores: SuiteScores) -> str:
         "Share of stars whose twin is nearest [%] on each track; the score is the mean over "
         f"families ({families(scores)}) of the gap between chance and the information bound that a "
         "method closes, with its 95 % interval. Methods without a score lack tracks; methods with "
-        "fewer than three seeds on a track, or with a row that is only submitted, have no rank."
+        "fewer than three seeds on a track, or with a row that is only submitted, have no rank. "
+        f"{beside_note(scores)}"
     )
     return "\n\n".join([rows, *(fill(text, WIDTH) for text in (note, *scores.remarks))])
 
 
 def _shares(tracks: dict[str, TrackScore], scores: SuiteScores) -> list[str]:
-    return [percent(tracks[task].share) if task in tracks else "" for task in scores.suite.tasks]
+    return [percent(tracks[task].share) if task in tracks else "" for task in scores.columns]
 
 
 def _verdicts(scores: SuiteScores) -> list[str]:

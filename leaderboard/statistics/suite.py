@@ -89,10 +89,10 @@ def score_suite(
         if bound is None and not competing:
             continue
         of_bound, scores, by_chance = _on_track(track, bound, competing, ranks)
+        if of_bound is not None:
+            bounds[track.task] = of_bound
         if track in suite.tracks:
             chance[track.task] = by_chance
-            if of_bound is not None:
-                bounds[track.task] = of_bound
         for score in scores:
             by_settings.setdefault(score.group.row.settings_digest, {})[track.task] = score
     lines = sorted(

@@ -121,7 +121,7 @@ class SuiteScores:
         submitted rows, then controls; of each those with a score, the best first, then those
         without, by their number of tracks. The bound is not among them.
     bound : dict of str to TrackScore
-        The information bound by task; tracks without a row of it are absent.
+        The information bound by task, beside the suite too; tracks without a row of it are absent.
     chance : dict of str to float
         Share of nearest twins by chance, by task; tracks without rows are absent.
     remarks : tuple of str
@@ -133,6 +133,13 @@ class SuiteScores:
     bound: dict[str, TrackScore]
     chance: dict[str, float]
     remarks: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The tasks that tables show: the tracks of the suite, then those beside it with rows."""
+        beside = (track.task for track in self.suite.beside)
+        found = [task for task in beside if any(task in line.beside for line in self.lines)]
+        return (*self.suite.tasks, *found)
 
     def of_access(self, access: str) -> tuple[SuiteLine, ...]:
         """Return the methods of a label access."""

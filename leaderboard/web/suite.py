@@ -89,9 +89,9 @@ class HeatMap:
     Attributes
     ----------
     families : dict of str to int
-        Number of tracks of each family.
+        Number of tracks of each family, and of those beside the suite.
     tracks : tuple of Track
-        In the order of the suite.
+        In the order of the suite, then those beside it.
     bound : tuple of HeatCell
         Share of the information bound on each track.
     parts : tuple of HeatPart
@@ -124,10 +124,12 @@ def heat_map(summary: Summary) -> HeatMap:
         tuple(_line(line, scores, names) for line in scores.lines if line.row.control),
         competing=False,
     )
+    sizes = {family: len(members) for family, members in scores.suite.families.items()}
+    beside = len(scores.columns) - len(scores.suite.tasks)
     return HeatMap(
-        {family: len(members) for family, members in scores.suite.families.items()},
-        tuple(by_task[task] for task in scores.suite.tasks),
-        tuple(_cell(scores.bound.get(task), "no rows") for task in scores.suite.tasks),
+        sizes | ({"beside the suite": beside} if beside else {}),
+        tuple(by_task[task] for task in scores.columns),
+        tuple(_cell(scores.bound.get(task), "no rows") for task in scores.columns),
         tuple(part for part in (*parts, controls) if part.lines),
     )
 
@@ -187,7 +189,6 @@ def names_of_settings(summary: Summary) -> dict[str, str]:
 
 def _line(line: SuiteLine, scores: SuiteScores, names: dict[str, str]) -> HeatLine:
     row, score = line.row, line.score
-    tasks = scores.suite.tasks
     return HeatLine(
         row.method,
         names.get(row.settings_digest, line.group.label),
@@ -196,8 +197,8 @@ def _line(line: SuiteLine, scores: SuiteScores, names: dict[str, str]) -> HeatLi
         None if score is None else level(score.value),
         line.level,
         line.rank,
-        _note(line, len(tasks)),
-        tuple(_cell(line.tracks.get(task), line.missing.get(task, "no rows")) for task in tasks),
+        _note(line, len(scores.suite.tasks)),
+        tuple(_cell(line.on(task), line.missing.get(task, "no rows")) for task in scores.columns),
     )
 
 
