@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.common.text import listed
-from starbench.tasks.arrays import Labels, Spectra
+from starbench.tasks.arrays import Floats, Labels, Spectra
 from starbench.tasks.base import Split
-from starbench.tasks.card import spectra_each
+from starbench.tasks.card import PAIRS, spectra_each
 from starbench.tasks.errors import DataError
 
 FIELDS = ("flux", "nuisance", "composition", "error", "nuisance_error", "group")
@@ -82,7 +82,7 @@ class NumberCheck:
         What error messages call the file.
     nuisance_names, elements : tuple of str
     survey : bool
-        Whether it holds stars in place of pairs.
+        Whether all splits but ``pairs`` hold stars in place of pairs.
     identifiers : mapping of str to sequence of str
         Names of the stars or pairs of splits that have them.
 
@@ -102,7 +102,6 @@ class NumberCheck:
         identifiers: Mapping[str, Sequence[str]] | None = None,
     ):
         self._source, self._survey = source, survey
-        self._item = "star" if survey else "pair"
         self._identifiers = identifiers or {}
         self._rows: dict[str, list[npt.NDArray[np.int64]]] = {}
         self.dropped: dict[str, list[int]] = {}
@@ -151,7 +150,7 @@ class NumberCheck:
                 raise DataError(
                     f"{self._source}: {split}/flux is {flux[pair, half, pixel]:g} in "
                     f"{self._name(split, rows[pair])}, which stands for a missing value; give a "
-                    f"flux there or leave the {self._item} out."
+                    f"flux there or leave the {self._item(split)} out."
                 )
         if split == "train":
             self._add_moments(flux.reshape(-1, flux.shape[2]))
@@ -160,10 +159,18 @@ class NumberCheck:
         self._rows.setdefault(split, []).append(rows)
         return piece
 
+    def _each(self, split: str) -> int:
+        return 1 if self._survey and split != PAIRS else spectra_each(split)
+
+    def _item(self, split: str) -> str:
+        return "star" if self._each(split) == 1 else "pair"
+
     def _name(self, split: str, row: int) -> str:
         """Return how messages call a star or a pair: by its number, and its name if it has one."""
         names = self._identifiers.get(split)
-        return f"{self._item} {row}" + ("" if names is None else f" ({listed([names[row]])})")
+        return f"{self._item(split)} {row}" + (
+            "" if names is None else f" ({listed([names[row]])})"
+        )
 
     def _check_errors(self, split: str, rows: npt.NDArray[np.int64], error: Numbers) -> None:
         """Check that errors are above 0; infinite ones mask a pixel."""
@@ -238,24 +245,28 @@ class NumberCheck:
                 raise DataError(
                     f"{self._source}: {split}/{field} has {name} = {values[tuple(place)]:.10g} in "
                     f"{self._name(split, self._row(split, int(place[0])))}, far outside all other "
-                    f"values, as if it stood for a missing one; correct that {self._item} or leave "
-                    "it out."
+                    "values, as if it stood for a missing one; correct that "
+                    f"{self._item(split)} or leave it out."
                 )
-        if field != "nuisance":
-            return
-        train = splits["train"].astype(np.float64)
-        if train.min() == train.max():
+        if field == "nuisance":
+            for split in ("train", PAIRS):
+                if split in splits:
+                    self._check_spread(split, name, splits[split].astype(np.float64))
+
+    def _check_spread(self, split: str, name: str, values: Floats) -> None:
+        """Check that a nuisance varies in a split to train on, by more than float32 rounds."""
+        if values.min() == values.max():
             raise DataError(
-                f"{self._source}: the nuisance {name} has the same value in all spectra of train "
-                f"as float32 ({train.flat[0]:.10g}); remove it or, if it varies by less than "
+                f"{self._source}: the nuisance {name} has the same value in all spectra of {split} "
+                f"as float32 ({values.flat[0]:.10g}); remove it or, if it varies by less than "
                 "float32 holds, subtract a constant from it in all splits."
             )
-        step = float(np.spacing(np.float32(np.abs(train).max())))
-        if step > _COARSE * train.std():
+        step = float(np.spacing(np.float32(np.abs(values).max())))
+        if step > _COARSE * values.std():
             raise DataError(
-                f"{self._source}: the nuisance {name} varies in train by a standard deviation of "
-                f"{train.std():.3g}, but float32 near {train.flat[0]:.10g} has steps of {step:g}; "
-                "subtract a constant from it in all splits."
+                f"{self._source}: the nuisance {name} varies in {split} by a standard deviation of "
+                f"{values.std():.3g}, but float32 near {values.flat[0]:.10g} has steps of "
+                f"{step:g}; subtract a constant from it in all splits."
             )
 
     def _check_repeats(self) -> None:
@@ -273,9 +284,9 @@ class NumberCheck:
         def place(spectrum: int) -> tuple[str, str]:
             number = int(np.searchsorted(ends, spectrum, side="right"))
             split = splits[number]
-            each = 1 if self._survey else spectra_each(split)
             first = int(ends[number]) - len(digests[number])
-            return split, self._name(split, self._row(split, (spectrum - first) // each))
+            row = self._row(split, (spectrum - first) // self._each(split))
+            return split, self._name(split, row)
 
         one, other = place(int(first[inverse[again[0]]])), place(int(again[0]))
         if one == other:
@@ -303,8 +314,8 @@ class NumberCheck:
         masks = " or give an infinite error where the pixel is masked," if field == "flux" else ""
         raise DataError(
             f"{self._source}: {split}/{field} holds a value that is {what}, first in "
-            f"{self._name(split, rows[item])}; correct that {self._item}{',' * bool(masks)}{masks} "
-            "or leave it out."
+            f"{self._name(split, rows[item])}; correct that {self._item(split)}"
+            f"{',' * bool(masks)}{masks} or leave it out."
         )
 
 

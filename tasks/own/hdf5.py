@@ -36,7 +36,7 @@ Rows = npt.NDArray[np.int64]
 
 SCALE: Scale = "own"  # the only scale of users' own pairs
 _NAME_LENGTH = 50  # characters of a file's name that become the task's
-_CHECKS = 2  # raised when the checks change, so that files are checked again
+_CHECKS = 3  # raised when the checks change, so that files are checked again
 MAX_DROPPED = 0.1  # share of a split
 _CHUNK_BYTES = 2**25  # of flux that is held at once
 
@@ -113,7 +113,7 @@ class OwnData(Task):
             name="own-data-" + (words[:_NAME_LENGTH].strip("-") or "set"),
             version=1,
             family="own",
-            reference=reference or f"{self._file.structure.items} in {self._source.name}",
+            reference=reference or f"{self._file.structure.items('train')} in {self._source.name}",
             licence="that of the file",
             nuisance_names=about.nuisance_names,
             nuisance_units=about.nuisance_units,
@@ -180,8 +180,8 @@ class OwnData(Task):
 
     def _leave_out(self, dropped: dict[str, list[int]]) -> None:
         """Leave out what cannot be used, unless it is too much."""
-        items = self._file.structure.items
         for split, rows in dropped.items():
+            items = self._file.structure.items(split)
             n = self._file.structure.sizes[split]
             names = self._file.identifiers(split)
             first = f"{items[:-1]} {rows[0]}"
@@ -212,7 +212,7 @@ class OwnData(Task):
     def groups(self, split: str, scale: str) -> Rows | None:
         """Read the sibling groups of a survey's split."""
         self.sizes(scale)
-        if not self._file.structure.survey:
+        if not self._file.structure.about.holds_stars(split):
             return None
         group = self._file.groups(split)
         return group[self._kept[split]] if split in self._kept else group
@@ -232,7 +232,8 @@ class OwnData(Task):
         digest = hashlib.sha256(json.dumps([header, sizes]).encode())
         read = {split: self._file.identifiers(split) for split in sizes}
         identifiers = {split: names for split, names in read.items() if names is not None}
-        groups = {split: self._file.groups(split) for split in sizes if self._file.structure.survey}
+        about = self._file.structure.about
+        groups = {split: self._file.groups(split) for split in sizes if about.holds_stars(split)}
         check_identifiers(str(self._source), identifiers, groups)
         check = NumberCheck(
             str(self._source),
@@ -244,7 +245,7 @@ class OwnData(Task):
         with bar(
             label="check data",
             total=sum(sizes.values()),
-            unit=self._file.structure.items[:-1],
+            unit=self._file.structure.items("train")[:-1],
             quiet=not progress,
         ) as counted:
             for split, n in sizes.items():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from starbench.common.text import one_line
 from starbench.tasks.base import Task
-from starbench.tasks.card import Medium, spectra_each
+from starbench.tasks.card import PAIRS, Medium, spectra_each
 from starbench.tasks.errors import DataError
 
 # Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
@@ -129,8 +129,8 @@ class About:
     facts : dict
         What the set was made from: task, version, scale, fingerprint.
     survey : bool
-        Whether the splits hold stars in sibling groups in place of pairs; their arrays in a file
-        then lack the axis of the pairs.
+        Whether all splits but ``pairs`` hold stars in sibling groups in place of pairs; their
+        arrays in a file then lack the axis of the pairs.
     """
 
     wavelength: npt.NDArray[np.float64]
@@ -230,9 +230,13 @@ class About:
             snr=None if content.get("snr") is None else declared_snr(content["snr"], source),
         )
 
+    def holds_stars(self, split: str) -> bool:
+        """Return whether a split is one of a survey's stars, without the axis of the pairs."""
+        return self.survey and split != PAIRS
+
     def shape(self, name: str, split: str = "train") -> tuple[int, ...]:
         """Return the shape of a field of one pair of a split, or of one star of a survey."""
-        each = () if self.survey else (spectra_each(split),)
+        each = () if self.holds_stars(split) else (spectra_each(split),)
         flux, nuisance = (*each, len(self.wavelength)), (*each, len(self.nuisance_names))
         return {
             "flux": flux,

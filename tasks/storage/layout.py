@@ -22,6 +22,10 @@ so on, without the axis of the pairs. ``group`` [n], of integers, is then requir
 with equal numbers are siblings. ``identifier`` [n], texts, names stars in messages; visits of one
 star in one group may share it. The root attribute ``provenance``, a text, says where a survey comes
 from.
+
+A survey may have a further group ``pairs``, of a model's pairs with arrays [n, 2, ...]: methods
+that need twins or compositions are trained on them, the others on ``train``. They have errors where
+the stars have, and may have a composition, of the same ``elements``, whether or not the stars do.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,7 +47,7 @@ from starbench.common.hdf5_guards import (
     read_numbers,
 )
 from starbench.common.text import one_line
-from starbench.tasks.base import SPLITS, STARS
+from starbench.tasks.base import PAIRS, SPLITS, STARS
 from starbench.tasks.card import MAX_NUISANCES, Medium
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import (
@@ -70,7 +74,7 @@ class Structure:
     ----------
     about : About
     sizes : dict of str to int
-        Number of pairs of each split, and of `stars` if the file has them.
+        Number of pairs or stars of each split, and of `stars` or `pairs` if the file has them.
     with_composition, with_identifiers : tuple of str
         Splits that have a composition, and identifiers.
     with_errors, with_nuisance_errors : bool
@@ -92,15 +96,14 @@ class Structure:
         """Whether the file holds stars in sibling groups in place of pairs."""
         return self.about.survey
 
-    @property
-    def items(self) -> str:
-        """What a split holds, in words."""
-        return items(self.about)
+    def items(self, split: str) -> str:
+        """Return what a split holds, in words."""
+        return items(self.about, split)
 
 
-def items(about: About) -> str:
-    """Return what splits hold, in words."""
-    return "stars" if about.survey else "pairs"
+def items(about: About, split: str) -> str:
+    """Return what a split holds, in words."""
+    return "stars" if about.holds_stars(split) or split == STARS else "pairs"
 
 
 def read_structure(file: h5py.File, source: str) -> Structure:
@@ -123,6 +126,8 @@ def read_structure(file: h5py.File, source: str) -> Structure:
     names, units = reader.nuisances()
     splits = (*SPLITS, STARS) if has_name(file, STARS) else SPLITS
     survey = reader.is_survey(splits)
+    if survey and has_name(file, PAIRS):
+        splits = (*splits, PAIRS)
     reader.refuse_other_names(splits)
     with_composition = reader.with_composition(splits)
     elements = reader.names("elements") if with_composition else ()
@@ -145,14 +150,16 @@ def read_structure(file: h5py.File, source: str) -> Structure:
         fields |= {"nuisance_error": "nuisance_names"} if with_nuisance_errors else {}
         sizes[split] = reader.check_split(split, about, fields)
     with_identifiers = tuple(
-        split for split in splits if reader.has_identifiers(split, sizes[split], items(about))
+        split
+        for split in splits
+        if reader.has_identifiers(split, sizes[split], items(about, split))
     )
     read = {"flux", "nuisance", "identifier", *ERRORS}
     read |= {"composition"} if with_composition else set()
-    read |= {"group"} if survey else set()
     unread = sorted(set(file) - {"wavelength", *splits})
     for split in splits:
-        unread += [f"{split}/{name}" for name in sorted(set(file[split]) - read)]
+        known = read | ({"group"} if about.holds_stars(split) else set())
+        unread += [f"{split}/{name}" for name in sorted(set(file[split]) - known)]
     return Structure(
         about, sizes, with_composition, with_identifiers, with_errors, with_nuisance_errors, unread
     )
@@ -239,8 +246,8 @@ class _StructureReader:
     def with_composition(self, splits: tuple[str, ...]) -> tuple[str, ...]:
         """Return the splits that have a composition; refuse a file in which others lack it."""
         having = tuple(split for split in splits if has_name(self.group(split), "composition"))
-        of_pairs = tuple(split for split in having if split != STARS)
-        if of_pairs not in (SPLITS, SPLITS[:2], ()) or (not of_pairs and having):
+        standard = tuple(split for split in having if split in SPLITS)
+        if standard not in (SPLITS, SPLITS[:2], ()) or (not standard and STARS in having):
             lacking = next(s for s in SPLITS if s not in having)
             raise DataError(
                 f"{self.source}: {lacking} has no composition, but {having[0]} has; "
@@ -266,7 +273,7 @@ class _StructureReader:
         return bool(having)
 
     def check_split(self, split: str, about: About, fields: Mapping[str, str]) -> int:
-        """Check the shapes of a split and return its number of pairs.
+        """Check the shapes of a split and return its number of pairs or stars.
 
         Parameters
         ----------
@@ -291,10 +298,12 @@ class _StructureReader:
             )
         n_pairs = len(flux)
         if not n_pairs:
-            raise DataError(f"{self.source}: {split} holds no {items(about)}; give at least one.")
+            raise DataError(
+                f"{self.source}: {split} holds no {items(about, split)}; give at least one."
+            )
         for field, implied_by in fields.items():
             self.check_shape(split, field, (n_pairs, *about.shape(field, split)), implied_by)
-        if about.survey:
+        if about.holds_stars(split):
             self.check_groups(split, n_pairs)
         return n_pairs
 

@@ -81,7 +81,7 @@ class PairsFile:
                 flux[np.isinf(error)] = 1
             if self.structure.with_nuisance_errors:
                 nuisance_error = self._spectra(file, split, "nuisance_error", rows)
-            if self.structure.survey:
+            if self.structure.about.holds_stars(split):
                 group = self._read_stored(file, split, "group", rows).astype(np.int64)
         return Split(
             flux, nuisance, composition, flux,
@@ -126,7 +126,7 @@ class PairsFile:
     ) -> npt.NDArray[np.float32]:
         """Read values of each spectrum, with the axis of the pairs also in a survey."""
         values = self._read(file, split, field, rows)
-        return values[:, None] if self.structure.survey else values
+        return values[:, None] if self.structure.about.holds_stars(split) else values
 
     def _read(
         self, file: h5py.File, split: str, field: str, rows: slice
@@ -140,7 +140,7 @@ class PairsFile:
             return read_numbers(file[split][field], rows)
         except UNREADABLE as error:
             raise DataError(
-                f"{self.source}: {split}/{field} cannot be read in {self.structure.items} "
+                f"{self.source}: {split}/{field} cannot be read in {self.structure.items(split)} "
                 f"{rows.start}-{rows.stop - 1} ({one_line(error)}); copy or write the file again."
             ) from error
 

@@ -43,3 +43,24 @@ def write_survey(path, n=(40, 24, 30), n_pixels=12, **changes):
             if value is not None:
                 where[place] = value
     return path
+
+
+def model_pairs(n=20, n_pixels=12):
+    """Return the arrays of the group ``pairs`` of such a survey, by their places."""
+    rng = np.random.default_rng(13)
+    chemistry = rng.normal(0, 0.3, (n, 2))
+    nuisance = rng.uniform([4000, 1.5], [5000, 3], (n, 2, 2))
+    lines = np.random.default_rng(12).uniform(0, 0.1, (4, n_pixels))
+    unit = (nuisance - [4500, 2.25]) / [500, 0.75]
+    both = np.repeat(chemistry[:, None], 2, axis=1)
+    error = rng.uniform(0.001, 0.002, (n, 2, n_pixels))
+    flux = 1 - np.concatenate([both, unit], axis=2) @ lines + error * rng.normal(size=error.shape)
+    error[rng.random(error.shape) < 0.05] = np.inf
+    arrays = {
+        "flux": flux,
+        "error": error,
+        "nuisance": nuisance,
+        "nuisance_error": np.full((n, 2, 2), [80.0, 0.1]),
+        "composition": chemistry,
+    }
+    return {f"pairs/{name}": values.astype("f4") for name, values in arrays.items()}
