@@ -13,7 +13,9 @@ have the same JSON as metadata too.
 Tracks with noise export only the noisy flux.
 """
 
+import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +33,8 @@ from starbench.tasks.storage.files import large_file
 from starbench.tasks.storage.shuffled import ATTRIBUTE, order_name, shuffled_test
 from starbench.tasks.storage.write_pairs import Chunks, counted, write_pairs
 from starbench.tasks.survey.exporting import export_survey
+
+log = logging.getLogger(__name__)
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 # Files of a folder that may be replaced: data of an earlier export, and what comes with them. The
@@ -93,7 +97,12 @@ def export(
         _check_name(out)
     shuffled = scale != "own" and not (twins or task.card.survey)
     sizes = task.sizes(scale)
-    if task.card.survey:  # not the pairs of other stars that it may have to train on
+    if task.card.has_model_pairs and form != "hdf5":
+        log.warning(
+            "The pairs of %s, on which methods that need twins or compositions are trained, are "
+            "left out; only HDF5 holds them.",
+            task.name,
+        )
         sizes = {split: sizes[split] for split in SPLITS}
     task.prepare(scale, progress=progress)
     about = About.of_task(task, scale)
@@ -108,6 +117,8 @@ def export(
         with_composition = tuple(split for split in with_composition if split != "test")
     if shuffled:
         with_composition = tuple(split for split in with_composition if split != "test")
+    if not with_composition:  # of a survey whose pairs alone have one
+        about = replace(about, elements=())
     n_bytes = about.n_bytes(sizes)
     copies = 2 if form == "datasets" else 1  # `datasets` copies its files, on the same disk
     with (

@@ -138,6 +138,18 @@ def _check_report(report_file: Path, out: Path, inputs: Sequence[Path]) -> None:
     help="Medium of wavelengths in Parquet files.",
 )
 @option(
+    "--pairs-of",
+    metavar="TASK",
+    help="Survey task, such as apogee-giants-survey, whose pairs of a model are copied to FILE: "
+    "methods that need twins or compositions train on them.",
+)
+@option(
+    "--pairs-scale",
+    metavar="SCALE",
+    show_default="full, or the first scale of the task",
+    help="Scale of that task: how many pairs are copied; needs --pairs-of.",
+)
+@option(
     "--report",
     "report_file",
     type=UserPath(dir_okay=False, path_type=Path),
@@ -161,6 +173,8 @@ def import_command(
     max_dropped: float,
     wavelength_unit: str,
     medium: str,
+    pairs_of: str | None,
+    pairs_scale: str | None,
     report_file: Path | None,
     force: bool,
     cache: Path | None,
@@ -175,8 +189,10 @@ def import_command(
     """
     from starbench.cli.listing import dropped_table, import_table
     from starbench.tasks.errors import DataError
+    from starbench.tasks.registry import get_task
     from starbench.tasks.survey.choices import Choices, WavelengthScale
     from starbench.tasks.survey.importing import import_survey
+    from starbench.tasks.survey.model_pairs import PairsOf
     from starbench.tasks.survey.report import Report
 
     choices = Choices(
@@ -192,10 +208,23 @@ def import_command(
     )
     if report_file is not None:
         _check_report(report_file, out, [*places, *filter(None, (groups, labels))])
+    pairs = None
+    if pairs_of is not None:
+        task = get_task(pairs_of, cache=cache)
+        pairs = PairsOf(task, pairs_scale or task.default_scale)
+    elif pairs_scale is not None:
+        raise click.UsageError("--pairs-scale needs --pairs-of; give both.")
     report = Report()
     try:
         imported = import_survey(
-            list(places), out, choices, report=report, force=force, cache=cache, progress=not quiet
+            list(places),
+            out,
+            choices,
+            pairs=pairs,
+            report=report,
+            force=force,
+            cache=cache,
+            progress=not quiet,
         )
     except KeyboardInterrupt as error:
         raise Stopped(f"Stopped; {out} is unchanged.") from error

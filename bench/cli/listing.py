@@ -258,6 +258,8 @@ def _pixels(task: Task) -> str:
 def _composition(task: Task) -> str:
     if not task.elements:
         return "unknown"
+    if task.card.has_model_pairs and not task.has_composition("train"):
+        return ", ".join(task.elements) + "; of the pairs to train on alone"
     withheld = not task.has_composition("test")
     return ", ".join(task.elements) + ("; withheld for test" if withheld else "")
 

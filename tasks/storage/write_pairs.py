@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 from tqdm import tqdm
 
-from starbench.common.files import new_hdf5
+from starbench.common.files import NewHdf5, new_hdf5
 from starbench.tasks.base import Split
 from starbench.tasks.storage.about import NAMES, About
 from starbench.tasks.storage.layout import ERRORS
@@ -45,27 +45,50 @@ def write_pairs(
         file.attrs.update(about.facts)
         if about.snr is not None:
             file.attrs["snr"] = about.snr
-        for split in sizes:
-            places: dict[str, h5py.Dataset] = {}
-            for rows, piece in chunks(split):
-                if not places:
-                    places = _places(file, split, sizes[split], about, piece, with_composition)
-                for name, place in places.items():
-                    values = getattr(piece, name)
-                    place[rows] = values.reshape(len(piece), *about.shape(name, split))
-                file.check()
+        for split, n in sizes.items():
+            write_split(
+                file, about, split, n, chunks(split), with_composition=split in with_composition
+            )
+
+
+def write_split(
+    file: NewHdf5,
+    about: About,
+    split: str,
+    n: int,
+    pieces: Iterable[tuple[slice, Split]],
+    *,
+    with_composition: bool,
+) -> None:
+    """Write one split to an open file, one piece at a time.
+
+    Parameters
+    ----------
+    file : NewHdf5
+    about : About
+    split : str
+    n : int
+        Number of its pairs.
+    pieces : iterable
+        In order, each with the range of pairs it covers.
+    with_composition : bool
+        Whether the composition is written.
+    """
+    places: dict[str, h5py.Dataset] = {}
+    for rows, piece in pieces:
+        if not places:
+            places = _places(file, split, n, about, piece, with_composition)
+        for name, place in places.items():
+            values = getattr(piece, name)
+            place[rows] = values.reshape(len(piece), *about.shape(name, split))
+        file.check()
 
 
 def _places(
-    file: h5py.File,
-    split: str,
-    n: int,
-    about: About,
-    piece: Split,
-    with_composition: tuple[str, ...],
+    file: h5py.File, split: str, n: int, about: About, piece: Split, with_composition: bool
 ) -> dict[str, h5py.Dataset]:
     """Create the datasets of a split for the fields that its first piece has."""
-    names = ["flux", "nuisance", *(["composition"] if split in with_composition else [])]
+    names = ["flux", "nuisance", *(["composition"] if with_composition else [])]
     names += [name for name in (*ERRORS, "group") if getattr(piece, name) is not None]
     return {
         name: file.create_dataset(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from starbench.tasks.base import Task
-from starbench.tasks.card import SPLITS
+from starbench.tasks.card import PAIRS, SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.storage.about import About
 from starbench.tasks.storage.description import describe
+from starbench.tasks.storage.write_pairs import counted
 from starbench.tasks.survey.labels import column_name, error_columns
+from starbench.tasks.survey.model_pairs import pairs_beside
 from starbench.tasks.survey.tables import STAR_NAMES, text
 from starbench.tasks.survey.write import Stars, SurveyFile
 
@@ -68,7 +70,7 @@ def export_survey(
 
     match form:
         case "hdf5":
-            _write_hdf5(out, about, stars)
+            _write_hdf5(out, task, scale, about, stars, with_composition, bar)
         case "parquet":
             _write_rows(out, task, scale, about, stars)
         case "fits":
@@ -167,14 +169,35 @@ def _check_ascii(task: Task, scale: str, about: About) -> None:
                 raise DataError(f"--format fits does not hold the star {name!a}; {advice}.")
 
 
-def _write_hdf5(out: Path, about: About, stars: Any) -> None:
+def _write_hdf5(
+    out: Path,
+    task: Task,
+    scale: str,
+    about: About,
+    stars: Any,
+    with_composition: tuple[str, ...],
+    bar: "tqdm[Any]",
+) -> None:
     # Its stars have errors in place of a declared noise; readers refuse files with both.
     about = replace(about, snr=None)
-    names = (about.nuisance_names, about.nuisance_units, about.elements)
-    with SurveyFile(out, about.wavelength, *names, about=about) as file:
+    _, first = next(_stars(task, scale, SPLITS[0], with_composition=False))
+    with SurveyFile(out, about) as file:
         for split in SPLITS:
             for _, each in stars(split):
                 file.append(split, each)
+        if task.card.has_model_pairs:
+            pieces = pairs_beside(
+                task,
+                scale,
+                about.elements,
+                with_errors=first.error is not None,
+                with_nuisance_errors=first.nuisance_error is not None,
+            )
+            file.add_pairs(
+                task.sizes(scale)[PAIRS],
+                counted(lambda _: pieces, bar)(PAIRS),
+                with_composition=PAIRS in with_composition,
+            )
 
 
 def _write_rows(out: Path, task: Task, scale: str, about: About, stars: Any) -> None:

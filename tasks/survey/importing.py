@@ -7,7 +7,7 @@ out and reported.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from starbench.tasks.card import SPLITS
+from starbench.common.progress import bar
+from starbench.tasks.card import PAIRS, SPLITS
 from starbench.tasks.errors import DataError
 from starbench.tasks.own.hdf5 import OwnData
+from starbench.tasks.storage.about import About
 from starbench.tasks.storage.files import large_file
+from starbench.tasks.storage.write_pairs import counted
 from starbench.tasks.survey import continuum as continua
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
+from starbench.tasks.survey.model_pairs import PairsOf, pairs_beside
 from starbench.tasks.survey.plan import Plan
 from starbench.tasks.survey.reading import Reading, Star
 from starbench.tasks.survey.report import Report
@@ -57,6 +61,7 @@ def import_survey(
     out: Path,
     choices: Choices,
     *,
+    pairs: PairsOf | None = None,
     report: Report | None = None,
     force: bool = False,
     cache: Path | None = None,
@@ -71,6 +76,8 @@ def import_survey(
     out : pathlib.Path
         HDF5 file to write, atomically.
     choices : Choices
+    pairs : PairsOf, optional
+        Pairs of a model that the file gets too.
     report : Report, optional
         An empty one, which has what was left out even after an error.
     force : bool
@@ -82,7 +89,8 @@ def import_survey(
     Raises
     ------
     DataError
-        If too few of the spectra can be used: one sentence with a file, a star and what to do.
+        If too few of the spectra can be used, or the pairs do not fit: one sentence with a file, a
+        star and what to do.
     """
     if out.exists() and not force:
         raise DataError(f"--out {out} exists; give --force to replace it.")
@@ -108,26 +116,76 @@ def import_survey(
         report.check(0, choices.max_dropped)
         report.check(0, 0)
         raise DataError(f"SOURCE {places[0]} holds no spectrum that can be used.")
+    about = _about(plan, sources, reading)
     # Labels, names and what HDF5 keeps of its chunks take a few per cent more than the spectra.
     n_bytes = int(8.4 * len(plan.table) * len(reading.pixels)) + 2**23
+    with_errors = first.error is not None
+    if pairs is not None:
+        pairs.check(about, with_errors=with_errors)
+        plan, about = _with_elements_of(pairs, plan, about, report)
+        pairs.prepare(progress=progress)
+        n_bytes += about.n_bytes({PAIRS: pairs.n}, errors=with_errors)
     kept: list[Kept] = []
-    with large_file(out, n_bytes, "choose another --out") as new:
-        stated = {name: unit for source in sources for name, unit in source.units.items()}
-        units = tuple(stated.get(name, UNITS.get(column_name(name), "")) for name in plan.nuisances)
-        with SurveyFile(new, reading.pixels, plan.nuisances, units, plan.elements) as file:
-            for batch in _batches(first, reading.stars):
-                _append(file, batch, plan)
-                kept += [Kept(star.row, star.snr, star.masked) for star in batch]
-            report.check(len(kept), choices.max_dropped)
-            _check_splits(file.sizes, report)
-            table = plan.spectra.loc[[star.row for star in kept]]
-            _note(table, plan.splits_stated, choices, reading, report)
-            file.describe(_provenance(places, choices, sources, reading, report))
+    with (
+        large_file(out, n_bytes, "choose another --out") as new,
+        SurveyFile(new, about) as file,
+    ):
+        for batch in _batches(first, reading.stars):
+            _append(file, batch, plan)
+            kept += [Kept(star.row, star.snr, star.masked) for star in batch]
+        report.check(len(kept), choices.max_dropped)
+        _check_splits(file.sizes, report)
+        table = plan.spectra.loc[[star.row for star in kept]]
+        _note(table, plan.splits_stated, choices, reading, report)
+        if pairs is not None:
+            _append_pairs(file, pairs, plan, with_errors, progress)
+            report.note(pairs.sentence)
+        provenance = _provenance(places, choices, sources, reading, report)
+        file.describe(provenance | ({} if pairs is None else {"pairs": pairs.provenance()}))
     try:
         OwnData(out)
     except DataError as error:
         report.note(f"starbench run cannot use this file: {error}")
     return Imported(_summary(table, plan.nuisances, kept), report)
+
+
+def _about(plan: Plan, sources: Sequence[Source], reading: Reading) -> About:
+    """Return the metadata of the file, once the first star has been read."""
+    stated = {name: unit for source in sources for name, unit in source.units.items()}
+    units = tuple(stated.get(name, UNITS.get(column_name(name), "")) for name in plan.nuisances)
+    return About(
+        reading.pixels, "Angstrom", "vacuum", plan.nuisances, units, plan.elements, survey=True
+    )
+
+
+def _with_elements_of(
+    pairs: PairsOf, plan: Plan, about: About, report: Report
+) -> tuple[Plan, About]:
+    """Return plan and metadata with the elements that stars and pairs share.
+
+    Where the stars have no composition, the file names the elements of the pairs.
+    """
+    if sentence := pairs.left_out(plan.elements):
+        report.note(sentence)
+    plan = replace(plan, elements=pairs.elements(plan.elements))
+    return plan, replace(about, elements=plan.elements or pairs.own_elements)
+
+
+def _append_pairs(
+    file: SurveyFile, pairs: PairsOf, plan: Plan, with_errors: bool, progress: bool
+) -> None:
+    """Copy the pairs, chunk by chunk."""
+    pieces = pairs_beside(
+        pairs.task,
+        pairs.scale,
+        file.about.elements if pairs.with_composition else (),
+        with_errors=with_errors,
+        with_nuisance_errors=plan.with_errors,
+    )
+    label = f"copy pairs of {pairs.task.name}"
+    with bar(label=label, total=pairs.n, unit="pair", quiet=not progress) as count:
+        chunks = counted(lambda _: pieces, count)
+        file.add_pairs(pairs.n, chunks(PAIRS), with_composition=pairs.with_composition)
 
 
 class Kept(NamedTuple):

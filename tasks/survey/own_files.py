@@ -9,7 +9,7 @@ import pandas as pd
 
 from starbench.common.hdf5_guards import open_hdf5, read_numbers
 from starbench.tasks.arrays import Floats
-from starbench.tasks.card import SPLITS
+from starbench.tasks.card import PAIRS, SPLITS
 from starbench.tasks.storage.pairs_file import PairsFile
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO
 from starbench.tasks.survey.spectra import CHUNK_BYTES, Piece
@@ -28,6 +28,8 @@ class OwnFile:
 
     Attributes
     ----------
+    has_pairs : bool
+        Whether it is a survey with pairs of a model, which an import does not read.
     label : str
         Goes before the names of groups, and of stars without an identifier; empty if there is no
         other source, whose names may be the same.
@@ -53,6 +55,7 @@ class OwnFile:
             "correct the attribute unit of its dataset wavelength to Angstrom, nm, um or log10",
         )
         self.pixels: Floats | None = self._wavelength
+        self.has_pairs = PAIRS in self._file.structure.sizes
         self._each = 1 if self._file.structure.survey else 2  # spectra in a row
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:

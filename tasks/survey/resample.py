@@ -58,6 +58,20 @@ def resample(
     return np.where(np.isfinite(new_error), new_flux, np.float32(1)), new_error
 
 
+def coincide(one: Floats, other: Floats) -> bool:
+    """Return whether two sets of pixels are the same, but for rounded wavelengths.
+
+    Examples
+    --------
+    >>> coincide(np.arange(5.0), np.arange(5.0) + 0.01), coincide(np.arange(5.0), np.arange(4.0))
+    (True, False)
+    """
+    if len(one) != len(other):
+        return False
+    low, high = _bounds(one)
+    return bool((np.abs(one - other) < _SAME * (high - low)).all())
+
+
 def _bounds(wavelength: Floats) -> tuple[Floats, Floats]:
     """Return the lower and upper bound of each pixel; none reaches into a gap of the detector."""
     steps = np.diff(wavelength)

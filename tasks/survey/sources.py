@@ -85,6 +85,12 @@ def open_sources(
             f"{len(repeated)} files were given more than once, first {repeated[0].name}; each is "
             "imported once."
         )
+    for source in own:
+        if source.has_pairs:
+            report.note(
+                f"The pairs of {source.name} to train on are left out; --pairs-of takes those of a "
+                "task."
+            )
     if len(own) + bool(parquet) + bool(fits) > 1:
         _label(own)
     sources: list[Source] = [*own]

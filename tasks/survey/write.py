@@ -1,7 +1,7 @@
 """Writing a survey in the HDF5 layout of `starbench.tasks.storage.layout`, star after star."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from starbench.common.files import new_hdf5
-from starbench.tasks.arrays import Floats, Spectra
-from starbench.tasks.card import SPLITS
+from starbench.tasks.arrays import Spectra
+from starbench.tasks.base import Split
+from starbench.tasks.card import PAIRS, SPLITS
 from starbench.tasks.storage.about import About
+from starbench.tasks.storage.write_pairs import write_split
 
 _CHUNK_BYTES = 2**18  # of flux in a chunk of the file: spectra are read one by one, shuffled
 
@@ -52,38 +54,27 @@ class SurveyFile:
     ----------
     path : pathlib.Path
         Written in place: the caller moves it once it is complete.
-    wavelength : numpy.ndarray [n_pixels]
-        Angstrom in vacuum.
-    nuisance_names, nuisance_units, elements : tuple of str
-    about : About, optional
-        Of a task that is exported: its facts, noise, and unit and medium of the wavelengths.
+    about : About
     """
 
     path: Path
-    wavelength: Floats
-    nuisance_names: tuple[str, ...]
-    nuisance_units: tuple[str, ...]
-    elements: tuple[str, ...] = ()
-    about: About | None = None
+    about: About
     sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
 
     def __enter__(self) -> Self:
         """Create the file."""
         self._opened = ExitStack()
         self._file = self._opened.enter_context(new_hdf5(self.path))
-        self._file["wavelength"] = self.wavelength
-        unit, medium = ("Angstrom", "vacuum")
-        if self.about is not None:
-            unit, medium = self.about.wavelength_unit, self.about.wavelength_medium
-            self._file.attrs.update(self.about.facts)
-            if self.about.snr is not None:
-                self._file.attrs["snr"] = self.about.snr
-        self._file["wavelength"].attrs["unit"] = unit
-        self._file["wavelength"].attrs["medium"] = medium
-        self._file.attrs["nuisance_names"] = list(self.nuisance_names)
-        self._file.attrs["nuisance_units"] = list(self.nuisance_units)
-        if self.elements:
-            self._file.attrs["elements"] = list(self.elements)
+        self._file["wavelength"] = self.about.wavelength
+        self._file.attrs.update(self.about.facts)
+        if self.about.snr is not None:
+            self._file.attrs["snr"] = self.about.snr
+        self._file["wavelength"].attrs["unit"] = self.about.wavelength_unit
+        self._file["wavelength"].attrs["medium"] = self.about.wavelength_medium
+        self._file.attrs["nuisance_names"] = list(self.about.nuisance_names)
+        self._file.attrs["nuisance_units"] = list(self.about.nuisance_units)
+        if self.about.elements:
+            self._file.attrs["elements"] = list(self.about.elements)
         for split in SPLITS:
             self._file.create_group(split)
         return self
@@ -117,6 +108,12 @@ class SurveyFile:
                 place[start:stop] = rows
                 self._file.check()
         self.sizes[split] = stop
+
+    def add_pairs(
+        self, n: int, pieces: Iterable[tuple[slice, Split]], *, with_composition: bool
+    ) -> None:
+        """Add pairs of a model, of which there are `n`, in pieces with the ranges they cover."""
+        write_split(self._file, self.about, PAIRS, n, pieces, with_composition=with_composition)
 
     def describe(self, provenance: dict[str, Any]) -> None:
         """Keep where the stars come from, as JSON in the attribute `provenance`."""

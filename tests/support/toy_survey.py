@@ -1,8 +1,10 @@
 """A small survey in memory: stars with errors, masks, groups and errors of the labels."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from starbench.tasks.base import Split, Task
+from starbench.tasks.base import PAIRS, Split, Task
 from starbench.tasks.card import Card
 from starbench.tasks.synthesis.wavelengths import aspcap_wavelengths
 
@@ -51,3 +53,28 @@ class ToySurvey(Task):
 
     def fingerprint(self, scale: str) -> str:
         return "0" * 16
+
+
+class ToySurveyWithPairs(ToySurvey):
+    """The same with pairs of a model to train on, whose labels have errors that the card states."""
+
+    card = ToySurvey.card.derive(
+        name="toy-survey-with-pairs",
+        sizes={"tiny": SIZES | {PAIRS: 12}},
+        elements=("Fe/H", "Si/Fe", "Mg/Fe"),
+        nuisance_covariance=((6400.0, 4.8), (4.8, 0.0144)),
+    )
+
+    def make(self, split: str, start: int, stop: int) -> Split:
+        if split != PAIRS:
+            stars = super().make(split, start, stop)
+            return replace(stars, composition=stars.composition[:, [0, 0, 1]])
+        rng = np.random.default_rng(9)
+        shape, rows = (12, 2, len(self.wavelength)), slice(start, stop)
+        error = rng.uniform(0.005, 0.03, shape).astype(np.float32)
+        flux = (1 - 0.2 * rng.random(shape)).astype(np.float32)
+        masked = rng.random(shape) < 0.06
+        error[masked], flux[masked] = np.inf, 1
+        nuisance = rng.uniform([4000, 1], [5000, 3], (12, 2, 2)).astype(np.float32)
+        composition = rng.normal(0, 0.1, (12, 3)).astype(np.float32)
+        return Split(flux[rows], nuisance[rows], composition[rows], flux[rows], error=error[rows])
