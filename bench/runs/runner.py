@@ -48,6 +48,7 @@ from starbench.results.reported import ReportError, count_of
 from starbench.results.schema import Row, parse_row, read_row, row_text, write_row
 from starbench.results.selection_rule import SELECTION_RULE, SURVEY_RULE
 from starbench.results.text import RowError
+from starbench.runs.advice import pairs_advice
 from starbench.runs.diagnostics import recorded_diagnostics, recorded_names, remark
 from starbench.runs.draft import (
     MESSAGE_LENGTH,
@@ -270,7 +271,12 @@ class _Job:
             result = self._score_all(method, train, validation, fit)
             seconds["score"] = time.perf_counter() - began_scoring
             return result
-        except (SettingError, DataError, OpenElsewhere, OSError, Terminated):
+        except SettingError as error:
+            advice = pairs_advice(self.task, self.scale, self.method_class, train.labels)
+            if advice is None:
+                raise
+            raise SettingError(f"{str(error).removesuffix('.')} ({advice}).") from error
+        except (DataError, OpenElsewhere, OSError, Terminated):
             raise  # errors of the user or the machine (such as a full disk), not of the method
         except (Exception, SystemExit) as error:  # a method may call sys.exit
             if os.environ.get("STARBENCH_DEBUG"):

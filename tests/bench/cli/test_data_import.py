@@ -8,6 +8,7 @@ from support import survey_files as made
 from support.toy_task import ToyTask
 
 from starbench.cli.main import main
+from starbench.results.schema import read_row
 from starbench.tasks.export import export
 
 
@@ -133,3 +134,65 @@ def test_a_disk_that_fills_up_is_one_sentence(tmp_path, limit):
     (line,) = ended.stderr.splitlines()
     assert "s.h5: no room left on the disk for" in line and line.endswith("choose another --out.")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+@pytest.fixture(scope="module")
+def with_pairs(tmp_path_factory):
+    """An imported survey with the pairs of apogee-giants-survey, and what the import said."""
+    folder = tmp_path_factory.mktemp("survey")
+    content = made.rows(16)
+    content["object_id"] = [f"star{n % 12}" for n in range(16)]  # four with a second visit
+    del content["fe_h"], content["mg_fe"]
+    rows = made.write_rows(folder / "rows.parquet", content)
+    pairs = ("--pairs-of", "apogee-giants-survey", "--pairs-scale", "tiny")
+    code, output = run(rows, "--out", folder / "giants.h5", *pairs)
+    assert code == 0, output
+    assert run(rows, "--out", folder / "without.h5")[0] == 0
+    return folder, " ".join(output.split())
+
+
+def run_method(data, method, out, *settings):
+    words = ["run", "--method", method, "--data", data, "--out", out, "--device", "cpu"]
+    for setting in settings:
+        words += ["--set", setting]
+    result = CliRunner().invoke(main, [*map(str, words), "--threads", "1", "--quiet"])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("rsca", ["components=8"]),
+        ("label-regression", ["epochs=1", "encoder_widths=16", "components=8"]),
+        ("polynomial-residual", ["latent=4", "noise_matching=false"]),
+    ],
+)
+def test_methods_of_each_label_access_run_on_a_survey_with_pairs(
+    with_pairs, tmp_path, method, settings
+):
+    folder, said = with_pairs
+    assert "64 pairs of apogee-giants-survey, version 1, scale tiny, are there for methods" in said
+    code, output = run_method(folder / "giants.h5", method, tmp_path, *settings)
+    assert code == 0, output
+    row = read_row(next(tmp_path.rglob("row.json")))
+    assert row.status == "ok" and row.scale == "own" and "doppelganger_free" in row.metrics
+
+
+@pytest.mark.parametrize("method", ["rsca", "label-regression"])
+def test_a_method_that_lacks_siblings_or_compositions_names_the_pairs(with_pairs, tmp_path, method):
+    code, output = run_method(with_pairs[0] / "without.h5", method, tmp_path)
+    assert code == 2
+    assert "`starbench data import --pairs-of apogee-giants-survey` adds pairs of a model" in output
+
+
+def test_the_composition_of_the_pairs_alone_is_described(with_pairs):
+    data = str(with_pairs[0] / "giants.h5")
+    result = CliRunner().invoke(main, ["data", "info", "--data", data, "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert "Ni/Fe; of the pairs to train on alone" in " ".join(result.output.split())
+
+
+def test_the_scale_of_pairs_needs_a_task(tmp_path):
+    rows = made.write_rows(tmp_path / "rows.parquet", made.rows(2))
+    code, output = run(rows, "--out", tmp_path / "s.h5", "--pairs-scale", "tiny")
+    assert code == 2 and "--pairs-scale needs --pairs-of; give both." in output
