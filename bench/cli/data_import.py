@@ -229,7 +229,7 @@ def import_command(
     except KeyboardInterrupt as error:
         raise Stopped(f"Stopped; {out} is unchanged.") from error
     except DataError:
-        if report_file is not None and report.dropped:
+        if report_file is not None and (report.dropped or report.read is not None):
             report.to_csv(report_file)
             click.echo(f"Wrote {report_file}")
         raise

@@ -46,10 +46,11 @@ def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
     known = found["star"].isin(set(stars))
     if not known.any():
         first = "" if found.empty else f", such as {found['star'].iloc[0]}"
-        raise DataError(
+        sentence = (
             f"{place} names none of the stars that are imported{first}; identify them as the "
             f"spectra do, such as {stars.iloc[0]}."
         )
+        raise DataError(report.explained(sentence))
     unknown = found.loc[~known, "star"].drop_duplicates()
     if len(unknown):
         report.note(

@@ -26,7 +26,7 @@ from starbench.tasks.survey import continuum as continua
 from starbench.tasks.survey.choices import Choices
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO, UNITS, column_name
 from starbench.tasks.survey.model_pairs import PairsOf, pairs_beside
-from starbench.tasks.survey.plan import Plan
+from starbench.tasks.survey.plan import Plan, summary
 from starbench.tasks.survey.reading import Reading, Star
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.sources import open_sources
@@ -133,9 +133,10 @@ def import_survey(
         for batch in _batches(first, reading.stars):
             _append(file, batch, plan)
             kept += [Kept(star.row, star.snr, star.masked) for star in batch]
+        table = plan.spectra.loc[[star.row for star in kept]]
+        report.read = _summary(table, plan.nuisances, kept)
         report.check(len(kept), choices.max_dropped)
         _check_splits(file.sizes, report)
-        table = plan.spectra.loc[[star.row for star in kept]]
         _note(table, plan.splits_stated, choices, reading, report)
         if pairs is not None:
             _append_pairs(file, pairs, plan, with_errors, progress)
@@ -146,7 +147,7 @@ def import_survey(
         OwnData(out)
     except DataError as error:
         report.note(f"starbench run cannot use this file: {error}")
-    return Imported(_summary(table, plan.nuisances, kept), report)
+    return Imported(report.read, report)
 
 
 def _about(plan: Plan, sources: Sequence[Source], reading: Reading) -> About:
@@ -235,12 +236,11 @@ def _append(file: SurveyFile, batch: list[Star], plan: Plan) -> None:
 def _check_splits(sizes: dict[str, int], report: Report) -> None:
     for split, fewest in zip(SPLITS, FEWEST, strict=True):
         if sizes[split] < fewest:
-            bad = report.counts(bad=True)
-            why = f" ({sum(bad.values())} were bad: {next(iter(bad))})" if bad else ""
-            raise DataError(
-                f"Only {sizes[split]} stars are left in {split}{why}; give more stars or other "
-                "--split shares."
+            sentence = (
+                f"Only {sizes[split]} stars are left in {split}; give more stars or other --split "
+                "shares."
             )
+            raise DataError(report.explained(sentence))
 
 
 def _note(
@@ -310,12 +310,7 @@ def _provenance(
 
 
 def _summary(table: pd.DataFrame, nuisances: tuple[str, ...], kept: list[Kept]) -> pd.DataFrame:
-    found = table[["identifier", "star", "group", "split", "source"]].copy()
+    found = summary(table, nuisances)
     found["snr"] = [star.snr for star in kept]
-    found["snr_stated"] = table["snr"]
     found["masked"] = [star.masked for star in kept]
-    found["velocity"] = table["velocity"]
-    for name in nuisances:
-        found[name] = table[NUISANCE + name]
-    found["labels_of"] = table["labels_of"]
-    return found.reset_index(drop=True)
+    return found

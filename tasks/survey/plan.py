@@ -84,9 +84,10 @@ class Plan:
             if NUISANCE + name not in table:
                 table[NUISANCE + name] = np.nan
         if choices.labels is not None:
-            _relabel(table, choices.labels, nuisances)
+            _relabel(table, choices.labels, nuisances, report)
         table = _usable(table, nuisances, report)
         table = _grouped(table, choices.groups, report)
+        report.read = summary(table, nuisances)
         stated = choices.shares is None and "split" in table and set(table["split"]) <= set(SPLITS)
         table, spare = _split(table, choices.shares, report, stated)
         columns = [column for column in map(str, table.columns) if column.startswith(RATIO)]
@@ -113,20 +114,30 @@ class Plan:
         )
 
 
+def summary(table: pd.DataFrame, nuisances: Sequence[str]) -> pd.DataFrame:
+    """Return what a report says of each spectrum, so far as it is known before it is read."""
+    columns = {name: name for name in ("identifier", "star", "group", "split", "source")}
+    columns |= {"snr": "", "snr_stated": "snr", "masked": "", "velocity": "velocity"}
+    columns |= {name: NUISANCE + name for name in nuisances} | {"labels_of": "labels_of"}
+    found = table.reindex(columns=list(columns.values()))
+    return found.set_axis(list(columns), axis=1).reset_index(drop=True)
+
+
 def _complete(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return table[table[columns].notna().all(axis=1)] if columns else table
 
 
-def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...]) -> None:
+def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...], report: Report) -> None:
     """Put the labels of a table in place of those of the files, in place."""
     place = f"--labels {path}"
     labels = of_stars(read_table(path, "--labels"), nuisances, place)
     known = table["star"].isin(labels.index)
     if not known.any():
-        raise DataError(
+        sentence = (
             f"{place} has all nuisances of none of the stars; identify stars as the spectra do, "
             f"such as {table['star'].iloc[0]}."
         )
+        raise DataError(report.explained(sentence))
     for column in labels.columns:
         table[column] = np.where(
             known, table["star"].map(labels[column]), table.get(column, np.nan)
@@ -225,7 +236,10 @@ def _split(
     others = table.loc[is_spare]
     table = table[chosen].reset_index(drop=True)
     if len(table):
-        table["split"] = assign(list(groups[chosen]), shares or DEFAULT_SHARES)
+        try:
+            table["split"] = assign(list(groups[chosen]), shares or DEFAULT_SHARES)
+        except DataError as error:
+            raise DataError(report.explained(str(error))) from error
         split_of = table.drop_duplicates("star").set_index("star")["split"]
         others = others.assign(split=others["star"].map(split_of))
     return table, others.set_axis(range(len(table), len(table) + len(others)))

@@ -52,10 +52,20 @@ class Dropped(NamedTuple):
 
 @dataclass
 class Report:
-    """What was left out of an import, and what else the user should know."""
+    """What was left out of an import, and what else the user should know.
+
+    Attributes
+    ----------
+    dropped : list of Dropped
+    notes : list of str
+    read : pandas.DataFrame or None
+        What is known of the spectra, as `starbench.tasks.survey.plan.summary` returns it; None
+        until their catalogues have been read. A refused import leaves it for `to_csv`.
+    """
 
     dropped: list[Dropped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    read: pd.DataFrame | None = None
 
     def drop(
         self, identifier: object, source: object, reason: str, advice: str, *, is_bad: bool = True
@@ -93,17 +103,40 @@ class Report:
         DataError
             With the sentence of the first star that has the most frequent fault.
         """
-        bad = [each for each in self.dropped if each.is_bad]
+        bad = self._bad()
         if not bad or len(bad) <= max_dropped * (len(bad) + n_kept):
             return
-        reason = next(iter(self.counts(bad=True)))
-        first = next(each for each in bad if each.reason == reason)
+        first = bad[0]
         if len(bad) == 1 and not n_kept:
             raise DataError(first.sentence)
         raise DataError(
             f"{len(bad)} of {len(bad) + n_kept} spectra are bad, more than --max-dropped "
             f"{max_dropped:g} allows; the most frequent fault: {first.sentence}"
         )
+
+    def explained(self, sentence: str) -> str:
+        """Add to a sentence on what is lacking what was left out as bad, which may be why.
+
+        Examples
+        --------
+        >>> report = Report()
+        >>> report.drop("", "a.fits", "is empty", "; download it again")
+        >>> report.explained("There are 3 stars.")
+        'There are 3 stars; 1 file or spectrum was left out: a.fits is empty; download it again.'
+        """
+        bad = self._bad()
+        if not bad:
+            return sentence
+        number = "1 file or spectrum was left out"
+        if len(bad) > 1:
+            number = f"{len(bad)} files or spectra were left out, first"
+        return f"{sentence.removesuffix('.')}; {number}: {bad[0].sentence}"
+
+    def _bad(self) -> list[Dropped]:
+        """Return what is bad, the first that has the most frequent fault before all others."""
+        bad = [each for each in self.dropped if each.is_bad]
+        reason = next(iter(self.counts(bad=True)), None)
+        return sorted(bad, key=lambda each: each.reason != reason)
 
     def to_csv(self, path: Path, stars: pd.DataFrame | None = None) -> None:
         """Write a line for each spectrum: what is known of it, or why it was left out.
@@ -112,8 +145,12 @@ class Report:
         ----------
         path : pathlib.Path
         stars : pandas.DataFrame, optional
-            Of the spectra that were imported.
+            Of the spectra that were imported; by default those that were read and not left out.
         """
+        if stars is None and self.read is not None:
+            left_out = {(each.identifier, each.source) for each in self.dropped}
+            names = zip(self.read["identifier"], self.read["source"], strict=True)
+            stars = self.read[[name not in left_out for name in names]]
         dropped = pd.DataFrame(
             [(each.identifier, each.source, each.sentence) for each in self.dropped],
             columns=["identifier", "source", "left_out"],

@@ -50,10 +50,37 @@ def test_the_report_is_written_where_too_much_is_bad(tmp_path):
     report = tmp_path / "report.csv"
     code, output = run(rows, "--out", tmp_path / "s.h5", "--report", report)
     assert code != 0 and "2 of 9 spectra are bad" in " ".join(output.split())
-    assert pd.read_csv(report)["identifier"].tolist() == ["star4", "star5"]
+    table = pd.read_csv(report).set_index("identifier")
+    assert set(table.index) == {f"star{number}" for number in range(9)}
+    assert table.index[table["left_out"].notna()].tolist() == ["star4", "star5"]
+    assert table.loc["star3", "snr"] == pytest.approx(50, rel=0.05)
     assert not (tmp_path / "s.h5").exists()
     code, output = run(rows, "--out", tmp_path / "s.h5", "--report", tmp_path / "s.h5")
     assert code == 2 and "--report and --out are the same file" in " ".join(output.split())
+
+
+def test_too_few_stars_are_explained_by_what_was_left_out(tmp_path):
+    folder, report = tmp_path / "apogee", tmp_path / "report.csv"
+    folder.mkdir()
+    for seed in range(4):
+        made.write_ap_star(folder / f"apStar-{seed}.fits", f"star{seed}", seed, 1)
+    cut = folder / "apStar-2.fits"
+    cut.write_bytes(cut.read_bytes()[:40_000])
+    words = folder, "--out", tmp_path / "s.h5", "--report", report
+    code, output = run(*words)
+    told = " ".join(output.split())
+    assert code != 0 and "There are 3 groups and field stars in all; give at least 4" in told
+    assert "; 1 file or spectrum was left out: apStar-2.fits cannot be read (File may" in told
+    table = pd.read_csv(report).set_index("source")
+    assert len(table) == 4 and table.index[table["left_out"].notna()].tolist() == [cut.name]
+    assert table.loc["apStar-3.fits", ["Teff", "snr_stated"]].tolist() == [4300, 100]
+    for option in ("--groups", "--labels"):  # of the star whose file is cut
+        names = tmp_path / "table.csv"
+        names.write_text("star,group,teff,logg\nstar2,M67,4000,2\n")
+        code, output = run(*words, option, names)
+        assert code != 0 and "was left out: apStar-2.fits cannot be read" in " ".join(
+            output.split()
+        )
 
 
 @pytest.mark.parametrize(
