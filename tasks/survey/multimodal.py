@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from starbench.common.text import one_line
+from starbench.common.text import listed, one_line
 from starbench.tasks.arrays import Floats
 from starbench.tasks.card import SPLITS
 from starbench.tasks.errors import DataError
@@ -45,6 +45,13 @@ SPECTRUM = "spectrum"
 _FLUX = ("pseudo_continuum_flux", "flux")
 _IVAR = ("pseudo_continuum_ivar", "ivar")
 _BITS = ("pix_bitmask", "bitmask")
+_KNOWN = frozenset((*_FLUX, *_IVAR, *_BITS, "lambda", "error", "mask", "lsf_sigma"))
+"""Fields of the struct that are read, or of which nobody expects it."""
+_ERROR_LIKE = re.compile(
+    r"(?!lsf|lambda|wave|sky)(.*_)?(flux)?"
+    r"(e|errs?|errors?|sigma|sig|std|sd|unc|uncertainty|var|variance|ivar|invvar|noise)(_.*)?"
+)
+"""Names, in lower case, under which errors of the flux are often stored."""
 _ROWS = 256  # that are read at once
 _FEWEST_BYTES = 64  # of a row
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError)  # of which Arrow's derive
@@ -109,6 +116,7 @@ class MultimodalRows:
             try:
                 with open_parquet(path) as file:
                     fields = _fields(file.schema_arrow, path.name)
+                    self._note_unread(file.schema_arrow)
                     table = _labels_of_rows(file)
             except _UNREADABLE as error:
                 unreadable.append((path, error))
@@ -301,6 +309,15 @@ class MultimodalRows:
             return schema
         raise DataError(f"None of the {self.name} can be read; download or write them again.")
 
+    def _note_unread(self, schema: Any) -> None:
+        """Say which fields of the struct nothing reads."""
+        unread = [field for field in _kinds(schema)[0] if field not in _KNOWN]
+        if unread:
+            self._report.note(
+                f"Of {SPECTRUM}, nothing reads {listed(unread)}; errors are read from ivar or "
+                "error, masks from mask or pix_bitmask."
+            )
+
     def _drop(self, row: int, reason: str, advice: str) -> None:
         self._report.drop(self._identifiers[row], self._sources[row], reason, advice)
 
@@ -344,17 +361,11 @@ def _names_or_nan(values: pd.Series) -> pd.Series:
 
 def _fields(schema: Any, name: str) -> Fields:
     """Return the fields of the struct to read."""
-    import pyarrow as pa
-
     if SPECTRUM not in schema.names:
         raise DataError(
             f"{name} has no column {SPECTRUM}; give rows as the Multimodal Universe publishes them."
         )
-    struct = schema.field(SPECTRUM).type
-    is_list = _is_list(struct)
-    if is_list:
-        struct = struct.value_type
-    kinds = {field.name: field.type for field in struct} if pa.types.is_struct(struct) else {}
+    kinds, is_list = _kinds(schema)
     flux = next((field for field in _FLUX if field in kinds), None)
     if flux is None or "lambda" not in kinds:
         raise DataError(f"{name}: {SPECTRUM} lacks flux or lambda; add it to the struct.")
@@ -370,7 +381,33 @@ def _fields(schema: Any, name: str) -> Fields:
                 f"{name}: {SPECTRUM}.{field} is of type {kinds[field]}; give one number for each "
                 "pixel."
             )
+    if error is None:
+        _refuse_unread_errors(schema, kinds, name)
     return Fields(flux, error, mask)
+
+
+def _kinds(schema: Any) -> tuple[dict[str, Any], bool]:
+    """Return the types of the struct's fields, and whether it is in a list of all pixels."""
+    import pyarrow as pa
+
+    struct = schema.field(SPECTRUM).type
+    is_list = _is_list(struct)
+    if is_list:
+        struct = struct.value_type
+    fields = struct if pa.types.is_struct(struct) else ()
+    return {field.name: field.type for field in fields}, is_list
+
+
+def _refuse_unread_errors(schema: Any, kinds: dict[str, Any], name: str) -> None:
+    """Refuse spectra whose errors have a name that nothing reads: they would count as noiseless."""
+    places = {field: f"{SPECTRUM}.{field}" for field in kinds}
+    places |= {field.name: field.name for field in schema if _is_list(field.type)}
+    for field, place in places.items():
+        if field != SPECTRUM and _ERROR_LIKE.fullmatch(field.lower()):
+            raise DataError(
+                f"{name}: nothing reads {place}; give the errors of the flux as {SPECTRUM}.ivar, "
+                f"1 / error^2, and remove {place}."
+            )
 
 
 def _is_list(kind: Any) -> bool:

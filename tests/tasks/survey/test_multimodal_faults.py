@@ -214,6 +214,43 @@ def test_masked_pixels_need_errors(tmp_path):
     assert len(imported.stars) == N - 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["flux_error", "err", "sigma", "e_flux", "fluxerr", "IVAR", "flux_ivar", "uncertainty"],
+)
+def test_errors_that_nothing_reads_are_refused(tmp_path, name):
+    rows = content()
+    for each in rows["spectrum"]:
+        each[name] = each.pop("ivar")
+    path = write(tmp_path / "r.parquet", rows, struct(ivar=None, **{name: pa.float32()}))
+    sentence = f"nothing reads spectrum.{name}; give the errors of the flux as spectrum.ivar, 1 /"
+    with pytest.raises(DataError, match=sentence):
+        bring(path)
+    rows = content(**{name: [[1.0] * N_PIXELS] * N})  # beside the struct
+    for each in rows["spectrum"]:
+        del each["ivar"]
+    path = write(tmp_path / "r.parquet", rows, struct(ivar=None))
+    with pytest.raises(DataError, match=f"nothing reads {name}; give the errors"):
+        bring(path)
+
+
+def test_other_fields_that_nothing_reads_are_named(tmp_path):
+    rows = content()
+    for each in rows["spectrum"]:
+        each |= {name: [0.0] * N_PIXELS for name in ("sky", "flux_error", "lsf_sigma")}
+    others = dict.fromkeys(("sky", "flux_error", "lsf_sigma"), pa.float32())
+    imported = bring(write(tmp_path / "r.parquet", rows, struct(**others)))
+    note = next(each for each in imported.report.notes if "nothing reads" in each)
+    assert note.startswith("Of spectrum, nothing reads sky, flux_error; errors are read from ivar")
+    rows = content()
+    for each in rows["spectrum"]:
+        each |= {name: [0.0] * N_PIXELS for name in ("sky_ivar", "template", "lsf_sigma")}
+        del each["ivar"]
+    others = dict.fromkeys(("sky_ivar", "template", "lsf_sigma"), pa.float32())
+    imported = bring(write(tmp_path / "r.parquet", rows, struct(ivar=None, **others)))
+    assert "nothing reads sky_ivar, template;" in " ".join(imported.report.notes)
+
+
 class Fine(ToySurvey):
     """Fine pixels, which float32 does not tell apart exactly."""
 
