@@ -90,7 +90,7 @@ def _check_report(report_file: Path, out: Path, inputs: Sequence[Path]) -> None:
     default="visits",
     show_default=True,
     help="Of a star in APOGEE's files: its visits, one combined spectrum, or all, although a "
-    "combined one shares the noise of its visits.",
+    "combined one shares the noise of its visits. Other files do not say which is combined.",
 )
 @option(
     "--continuum",

@@ -54,6 +54,8 @@ class ApogeeFiles:
         one combined spectrum; or all, although combined ones share the noise of their visits.
     """
 
+    states_combined = True
+
     def __init__(self, paths: Sequence[Path], report: Report, spectra: str = "visits"):
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"
         self._paths, self._report, self._spectra = list(paths), report, spectra
@@ -137,7 +139,9 @@ class ApogeeFiles:
         elif self._spectra == "combined":
             usable = table["combined"] | (single.groupby(table["star"]).transform("sum") == 1)
             replaced[usable & _again(table, usable)] = _SECOND
-            replaced[~usable] = "is a visit of a star whose combined spectrum is imported"
+            has_one = usable.groupby(table["star"]).transform("any")
+            replaced[~usable & has_one] = "is a visit of a star whose combined spectrum is imported"
+            replaced[~usable & ~has_one] = "is one of several visits without a combined spectrum"
         return replaced
 
 

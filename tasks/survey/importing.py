@@ -137,7 +137,7 @@ def import_survey(
         report.read = _summary(table, plan.nuisances, kept)
         report.check(len(kept), choices.max_dropped)
         _check_splits(file.sizes, report)
-        _note(table, plan.splits_stated, choices, reading, report)
+        _note(table, plan, choices, reading, report)
         if pairs is not None:
             _append_pairs(file, pairs, plan, with_errors, progress)
             report.note(pairs.sentence)
@@ -244,7 +244,7 @@ def _check_splits(sizes: dict[str, int], report: Report) -> None:
 
 
 def _note(
-    table: pd.DataFrame, splits_stated: bool, choices: Choices, reading: Reading, report: Report
+    table: pd.DataFrame, plan: Plan, choices: Choices, reading: Reading, report: Report
 ) -> None:
     """Say what of the outcome, of which the table has a row for each spectrum, is unexpected."""
     siblings = table.groupby(["group_number", "split"])["star"].transform("size") > 1
@@ -252,17 +252,22 @@ def _note(
         report.note(
             "No star of test has a sibling, so starbench run cannot use this file; give --groups."
         )
-    if (siblings & (table["split"] == "train")).any() and not splits_stated:
+    if (siblings & (table["split"] == "train")).any() and not plan.splits_stated:
         report.note(
             "There are too few field stars to train on: groups of siblings are in train, too."
         )
-    if not splits_stated:
+    if not plan.splits_stated:
         several = table.groupby(["star", "split"])["group"].transform("size") > 1
-        n_stars = table.loc[several, "star"].nunique()
-        if n_stars:
+        stars = set(table.loc[several, "star"])
+        if stars:
+            advice = "; keep one of each star in the files to train on it"
+            if table["group"].nunique() < sum(FEWEST):
+                advice = ""  # without the second spectra there would be too little to import
+            elif stars <= set(plan.spectra.loc[plan.spectra["combined"], "star"]):
+                advice = "; --spectra combined takes one of each star"
             report.note(
-                f"{n_stars} of {table['star'].nunique()} stars have several spectra, which are "
-                "siblings and not trained on; --spectra combined takes one of each star."
+                f"{len(stars)} of {table['star'].nunique()} stars have several spectra, which are "
+                f"siblings and not trained on{advice}."
             )
     if choices.labels is not None:
         others = table[table["labels_of"] != choices.labels.name]

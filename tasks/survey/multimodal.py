@@ -89,6 +89,8 @@ class MultimodalRows:
         If a file is not Parquet, or has no spectra.
     """
 
+    states_combined = False
+
     def __init__(self, paths: Sequence[Path], report: Report, wavelengths: WavelengthScale):
         self._paths, self._report, self._wavelengths = list(paths), report, wavelengths
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} Parquet files"

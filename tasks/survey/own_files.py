@@ -40,6 +40,8 @@ class OwnFile:
         If it is not such a file.
     """
 
+    states_combined = False
+
     def __init__(self, path: Path, source: str | None = None):
         self.name = source or str(path)
         self.label = ""

@@ -71,6 +71,8 @@ class Plan:
         catalogues = []
         for number, source in enumerate(sources):
             catalogue = source.catalogue(nuisances)
+            if choices.spectra == "combined" and not source.states_combined:
+                _require_one_each(catalogue, source.name)
             catalogues.append(catalogue.assign(source_number=number, row=np.arange(len(catalogue))))
         table = pd.concat(catalogues, ignore_index=True)
         if table.empty:
@@ -125,6 +127,17 @@ def summary(table: pd.DataFrame, nuisances: Sequence[str]) -> pd.DataFrame:
 
 def _complete(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return table[table[columns].notna().all(axis=1)] if columns else table
+
+
+def _require_one_each(catalogue: pd.DataFrame, name: str) -> None:
+    """Refuse several spectra of a star where none is known to be the combined one."""
+    again = catalogue["star"].duplicated() if len(catalogue) else pd.Series(dtype=bool)
+    if again.any():
+        raise DataError(
+            f"{name} has several spectra of {catalogue.loc[again, 'star'].iloc[0]}, and does not "
+            "say which is combined, as files of APOGEE do; leave one of each star in it, or omit "
+            "--spectra combined."
+        )
 
 
 def _relabel(table: pd.DataFrame, path: Path, nuisances: tuple[str, ...], report: Report) -> None:

@@ -77,12 +77,15 @@ class Source(Protocol):
         Nuisances of such a survey.
     units : dict of str to str
         Units of nuisances, as far as the files state them.
+    states_combined : bool
+        Whether the files state which spectrum of a star is combined, so that it can be chosen.
     """
 
     name: str
     pixels: Floats | None
     nuisances: tuple[str, ...] | None
     units: dict[str, str]
+    states_combined: bool
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Return the catalogue, with the labels of these nuisances where the source has them."""

@@ -67,6 +67,38 @@ def test_spectra_of_a_star_are_chosen(tmp_path, spectra, n):
     assert (imported.stars["star"] == "star1").sum() == n
 
 
+def test_one_spectrum_of_a_star_is_advised_only_where_it_can_be_chosen(tmp_path):
+    folder = tmp_path / "apogee"
+    folder.mkdir()
+    for seed in range(6):
+        made.write_ap_star(folder / f"apStar-{seed}.fits", f"star{seed}", seed, 1 + (seed == 1))
+    of_apogee = " ".join(bring(folder, tmp_path / "1.h5").report.notes)
+    content = made.rows(8)
+    content["object_id"][1] = content["object_id"][0]
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    of_rows = " ".join(bring(path, tmp_path / "2.h5").report.notes)
+    assert "1 of 6 stars have several spectra, which are siblings and not trained on" in of_apogee
+    assert "; --spectra combined takes one of each star." in of_apogee
+    assert "not trained on; keep one of each star in the files to train on it." in of_rows
+    sentence = "several spectra of star0, and does not say which is combined.* or omit --spectra co"
+    with pytest.raises(DataError, match=sentence):
+        bring(path, tmp_path / "3.h5", spectra="combined")
+    again = bring(folder, tmp_path / "4.h5", spectra="combined")
+    assert len(again.stars) == 6 and "--spectra" not in " ".join(again.report.notes)
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(8))
+    assert len(bring(path, tmp_path / "5.h5", spectra="combined").stars) == 8
+
+
+def test_visits_without_a_combined_spectrum_are_not_said_to_have_one(tmp_path):
+    for seed in range(5):
+        visits = (59001, 59007)[: 1 + (seed == 1)]
+        made.write_mwm_star(tmp_path / f"mwmVisit-{seed}.fits", f"star{seed}", seed, visits=visits)
+    imported = bring([tmp_path], tmp_path / "survey.h5", spectra="combined")
+    assert set(imported.stars["star"]) == {"star0", "star2", "star3", "star4"}
+    reason = "is one of several visits without a combined spectrum"
+    assert imported.report.counts(bad=False) == {reason: 2}
+
+
 def test_bits_of_the_mask_and_pixels_without_data_are_masked(tmp_path):
     for seed in range(4):
         bits = {1000: 1 << 12, 1001: 1 << 9}
