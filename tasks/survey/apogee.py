@@ -26,6 +26,7 @@ from starbench.tasks.survey.apogee_formats import (
     spectrum_of,
     stated_pixels,
 )
+from starbench.tasks.survey.choices import WavelengthScale
 from starbench.tasks.survey.labels import NUISANCE, canonical
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.spectra import COMBINED, Piece
@@ -55,6 +56,7 @@ class ApogeeFiles:
     """
 
     states_combined = True
+    scale: WavelengthScale | None = None
 
     def __init__(self, paths: Sequence[Path], report: Report, spectra: str = "visits"):
         self.name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} FITS files"

@@ -247,6 +247,7 @@ def _note(
     table: pd.DataFrame, plan: Plan, choices: Choices, reading: Reading, report: Report
 ) -> None:
     """Say what of the outcome, of which the table has a row for each spectrum, is unexpected."""
+    reading.note_resampled()
     siblings = table.groupby(["group_number", "split"])["star"].transform("size") > 1
     if not (siblings & (table["split"] == "test")).any():
         report.note(

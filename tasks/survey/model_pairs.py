@@ -16,7 +16,7 @@ from starbench.tasks.base import PAIRS, Split, Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.faults import named_faults, read_chunks
 from starbench.tasks.storage.about import About
-from starbench.tasks.survey.resample import coincide
+from starbench.tasks.survey.resample import same_pixels
 from starbench.tasks.survey.wavelengths import vacuum_angstrom
 
 
@@ -114,7 +114,7 @@ class PairsOf:
         """
         task, name = self.task, f"--pairs-of {self.task.name}"
         own = vacuum_angstrom(task.wavelength, task.wavelength_unit, task.card.medium, name)
-        if not coincide(own, about.wavelength):
+        if not same_pixels(own, about.wavelength):
             raise DataError(
                 f"{name} has other pixels ({_pixels(own)}) than the import "
                 f"({_pixels(about.wavelength)}); give another --pixels, or remove --pairs-of."

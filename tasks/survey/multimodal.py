@@ -98,6 +98,7 @@ class MultimodalRows:
         schema = self._first_schema()
         about = (schema.metadata or {}).get(ABOUT.encode())
         found = None if about is None else About.from_json(about.decode(), self.name)
+        self.scale: WavelengthScale | None = wavelengths if found is None else None
         self.pixels: Floats | None = None
         if found is not None:
             unit, medium = found.wavelength_unit, found.wavelength_medium

@@ -11,6 +11,7 @@ from starbench.common.hdf5_guards import open_hdf5, read_numbers
 from starbench.tasks.arrays import Floats
 from starbench.tasks.card import PAIRS, SPLITS
 from starbench.tasks.storage.pairs_file import PairsFile
+from starbench.tasks.survey.choices import WavelengthScale
 from starbench.tasks.survey.labels import ERROR, NUISANCE, RATIO
 from starbench.tasks.survey.spectra import CHUNK_BYTES, Piece
 from starbench.tasks.survey.tables import unique
@@ -41,6 +42,7 @@ class OwnFile:
     """
 
     states_combined = False
+    scale: WavelengthScale | None = None
 
     def __init__(self, path: Path, source: str | None = None):
         self.name = source or str(path)

@@ -7,6 +7,7 @@ that the old pixels do not cover.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from starbench.tasks.arrays import Floats, Spectra
 
@@ -44,12 +45,9 @@ def resample(
     (array([[1., 1., 1.]], dtype=float32), array([[0.141, 0.141,   inf]], dtype=float32))
     """
     flux = np.where(np.isfinite(error), flux, np.float32(0))
-    nearest = np.clip(np.searchsorted(wavelength, target), 1, len(wavelength) - 1)
-    nearest -= target - wavelength[nearest - 1] < wavelength[nearest] - target
     low, high = _bounds(wavelength)
-    same = np.abs(wavelength[nearest] - target) < _SAME * (high - low)[nearest]
-    inside = (target > low[0]) & (target < high[-1])
-    if same.sum() > 0.5 * inside.sum():  # the grid is a part of the old one, or has gaps in it
+    nearest, same = _nearest(wavelength, low, high, target)
+    if _coincide(same, low, high, target):
         new_flux, new_error = flux[:, nearest], error[:, nearest]
         covered = same
     else:
@@ -58,18 +56,48 @@ def resample(
     return np.where(np.isfinite(new_error), new_flux, np.float32(1)), new_error
 
 
-def coincide(one: Floats, other: Floats) -> bool:
+def same_pixels(one: Floats, other: Floats) -> bool:
     """Return whether two sets of pixels are the same, but for rounded wavelengths.
 
     Examples
     --------
-    >>> coincide(np.arange(5.0), np.arange(5.0) + 0.01), coincide(np.arange(5.0), np.arange(4.0))
-    (True, False)
+    >>> same_pixels(np.arange(5.0), np.arange(5.0) + 0.01)
+    True
+    >>> same_pixels(np.arange(5.0), np.arange(4.0))
+    False
     """
     if len(one) != len(other):
         return False
     low, high = _bounds(one)
     return bool((np.abs(one - other) < _SAME * (high - low)).all())
+
+
+def coincide(wavelength: Floats, target: Floats) -> bool:
+    """Return whether pixels are copied unchanged to others, which are the same or some of them.
+
+    Examples
+    --------
+    >>> old = np.arange(8.0)
+    >>> coincide(old, old[2:5]), coincide(old, old[2:5] + 0.3)
+    (True, False)
+    """
+    low, high = _bounds(wavelength)
+    return _coincide(_nearest(wavelength, low, high, target)[1], low, high, target)
+
+
+def _nearest(
+    wavelength: Floats, low: Floats, high: Floats, target: Floats
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return which pixel is nearest to each new one, and whether they are the same."""
+    nearest = np.clip(np.searchsorted(wavelength, target), 1, len(wavelength) - 1)
+    nearest -= target - wavelength[nearest - 1] < wavelength[nearest] - target
+    return nearest, np.abs(wavelength[nearest] - target) < _SAME * (high - low)[nearest]
+
+
+def _coincide(same: npt.NDArray[np.bool_], low: Floats, high: Floats, target: Floats) -> bool:
+    inside = (target > low[0]) & (target < high[-1])
+    # Not all: the grid is a part of the old one, or has gaps in it.
+    return bool(same.sum() > 0.5 * inside.sum())
 
 
 def _bounds(wavelength: Floats) -> tuple[Floats, Floats]:

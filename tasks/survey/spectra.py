@@ -29,6 +29,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from starbench.tasks.arrays import Floats, Spectra
+from starbench.tasks.survey.choices import WavelengthScale
 
 LIGHT = 299_792.458  # km/s
 CHUNK_BYTES = 2**25  # of flux that a reader holds at once
@@ -79,6 +80,8 @@ class Source(Protocol):
         Units of nuisances, as far as the files state them.
     states_combined : bool
         Whether the files state which spectrum of a star is combined, so that it can be chosen.
+    scale : WavelengthScale or None
+        How the user chose to read wavelengths; None where the files state it.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Source(Protocol):
     nuisances: tuple[str, ...] | None
     units: dict[str, str]
     states_combined: bool
+    scale: WavelengthScale | None
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Return the catalogue, with the labels of these nuisances where the source has them."""

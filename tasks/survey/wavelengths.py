@@ -6,7 +6,7 @@ import numpy as np
 
 from starbench.tasks.arrays import Floats
 from starbench.tasks.errors import DataError
-from starbench.tasks.synthesis.wavelengths import air_to_vacuum
+from starbench.tasks.synthesis.wavelengths import air_to_vacuum, vacuum_to_air
 
 UNITS = {
     "angstrom": 1.0,
@@ -36,6 +36,7 @@ UNITS = {
 """Length of units in Angstrom, by their names in lower case and Unicode's form NFKC."""
 LOG = "log10"
 """The unit of log10 of Angstrom."""
+_NEAR = 0.05  # of a pixel: the median offset of grids that are the same but for rounding
 
 
 def vacuum_angstrom(
@@ -88,6 +89,31 @@ def vacuum_angstrom(
             "above 0."
         )
     return air_to_vacuum(values) if medium == "air" else values
+
+
+def fits_in(medium: str, wavelength: Floats, target: Floats) -> bool:
+    """Return whether wavelengths would be those of other pixels if they were in another medium.
+
+    Parameters
+    ----------
+    medium : {"air", "vacuum"}
+        In which they would be, instead of the other.
+    wavelength, target : numpy.ndarray [n], [n_target]
+        Increasing, in Angstrom.
+
+    Examples
+    --------
+    >>> target = 16000 + 0.2 * np.arange(100)
+    >>> fits_in("air", vacuum_to_air(target), target), fits_in("air", target + 0.1, target)
+    (True, False)
+    """
+    moved = air_to_vacuum(wavelength) if medium == "air" else vacuum_to_air(wavelength)
+    moved = moved[(moved >= target[0]) & (moved <= target[-1])]
+    if len(moved) < 2 or len(target) < 2:
+        return False
+    after = np.clip(np.searchsorted(target, moved), 1, len(target) - 1)
+    offset = np.minimum(np.abs(target[after] - moved), np.abs(moved - target[after - 1]))
+    return bool(np.median(offset / (target[after] - target[after - 1])) < _NEAR)
 
 
 def likely_unit(wavelength: Floats, target: Floats) -> str | None:

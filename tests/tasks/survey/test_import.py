@@ -248,6 +248,68 @@ def test_velocities_units_and_air_are_taken_out(tmp_path):
     assert np.std((flux - other)[both]) < 0.5 * np.median(error)  # rounding of float32 in nm
 
 
+def test_resampled_spectra_are_counted_and_air_is_suspected(tmp_path):
+    content = made.rows(8)
+    imported = bring(made.write_rows(tmp_path / "0.parquet", content), tmp_path / "0.h5")
+    assert "resampled" not in " ".join(imported.report.notes)
+    vacuum = made.write_rows(tmp_path / "vacuum.parquet", content)
+    content["spectrum"] = [dict(each) for each in content["spectrum"]]
+    for each in content["spectrum"][:7]:
+        each["lambda"] = vacuum_to_air(each["lambda"].astype(float))
+    path = made.write_rows(tmp_path / "air.parquet", content)
+    notes = " ".join(bring(path, tmp_path / "1.h5").report.notes)
+    assert (
+        "Wavelengths of 7 spectra fit the survey's pixels as if they were in air; give --medium "
+        "air if they are. 7 of 8 spectra were resampled to other pixels, whose errors count as "
+        "independent although neighbours share noise, and which are masked where they touch a "
+        "masked one."
+    ) in notes
+    content["spectrum"][7] = content["spectrum"][6]
+    path = made.write_rows(tmp_path / "air.parquet", content)
+    air = WavelengthScale("angstrom", "air")
+    notes = " ".join(bring(path, tmp_path / "2.h5", wavelengths=air).report.notes)
+    assert "resampled" not in notes and "as if" not in notes
+    notes = " ".join(bring(vacuum, tmp_path / "3.h5", wavelengths=air).report.notes)
+    assert "of 8 spectra fit the survey's pixels as if they were in vacuum; omit --medium" in notes
+
+
+def test_pixels_between_the_surveys_are_resampled_without_a_word_of_air(tmp_path):
+    content = made.rows(6)
+    for each in content["spectrum"][1:]:
+        each["lambda"] = each["lambda"] + np.float32(0.1)
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    notes = " ".join(bring(path, tmp_path / "1.h5").report.notes)
+    assert "5 of 6 spectra were resampled to other pixels" in notes and "air" not in notes
+    assert "; --pixels source keeps the pixels of the first spectrum." in notes
+    notes = " ".join(bring(path, tmp_path / "2.h5", pixels="source").report.notes)
+    assert "5 of 6 spectra were resampled" in notes and "--pixels" not in notes
+    content = made.rows(6)
+    content["restframe"], content["radial_velocity"] = [True] + [False] * 5, [0.0, 0] + [30.0] * 4
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    notes = " ".join(bring(path, tmp_path / "3.h5").report.notes)
+    assert "4 of 6 spectra were resampled" in notes and "air" not in notes
+
+
+def test_only_what_can_be_chosen_is_advised_on_wavelengths(tmp_path):
+    for seed in range(6):
+        path = made.write_aspcap_star(tmp_path / f"aspcapStar-{seed}.fits", f"star{seed}", seed)
+        first = np.log10(vacuum_to_air(10**4.179)) if seed < 4 else 3.179
+        with fits.open(path, mode="update") as file:
+            for unit in file[1:4]:
+                unit.header["CRVAL1"] = first
+    imported = bring([tmp_path], tmp_path / "1.h5", max_dropped=0.5)
+    notes = " ".join(imported.report.notes)
+    assert "4 spectra fit the survey's pixels as if they were in air; correct the medium" in notes
+    assert imported.report.dropped[0].sentence.endswith(
+        "as if they were in nm; correct the unit that the file states."
+    )
+    content = made.rows(8)
+    content["spectrum"][3]["lambda"] = content["spectrum"][3]["lambda"] / 3
+    path = made.write_rows(tmp_path / "rows.parquet", content)
+    imported = bring(path, tmp_path / "2.h5", max_dropped=0.5, pixels="source")
+    assert imported.report.dropped[0].sentence.endswith("A); import it separately.")
+
+
 FAULTS = {
     "errors that are zero": ("ivar", lambda x: np.where(np.arange(len(x)) == 5, -1, x)),
     "all its pixels masked": ("mask", np.ones_like),
