@@ -9,6 +9,11 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.survey.report import Report
 from starbench.tasks.survey.tables import GROUP_NAMES, read_table, star_column, text
 
+_LIKE_EMPTY = frozenset(
+    ("nan", "none", "null", "na", "n/a", "<na>", "-", "--", "-1", "-9999", "field")
+)
+"""Names, in lower case, that tables give to what is in no group."""
+
 
 def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
     """Return the group of each star that a table names.
@@ -40,8 +45,8 @@ def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
             f"{place} has the columns {listed(list(table.columns))}; name the column of groups "
             f"{GROUP_NAMES[0]}."
         )
-    table = table[table[column].notna()]
     found = pd.DataFrame({"star": star_column(table, place), "group": table[column].map(text)})
+    empty = found.loc[found["group"] == "", "star"]
     found = found[(found["group"] != "") & (found["star"] != "")]
     known = found["star"].isin(set(stars))
     if not known.any():
@@ -57,7 +62,30 @@ def read_groups(path: Path, stars: pd.Series, report: Report) -> pd.Series:
             f"{path.name} names {len(unknown)} stars that are not among the spectra, first "
             f"{unknown.iloc[0]}; add their spectra or remove them from the table."
         )
-    return group_of_stars(found[known].assign(source=path.name), report)
+    found = found[known]
+    _note_empty(path, empty[empty.isin(set(stars) - set(found["star"]))], report)
+    return group_of_stars(found.assign(source=path.name), report)
+
+
+def _note_empty(path: Path, stars: pd.Series, report: Report) -> None:
+    """Say which stars a table names but puts into no group."""
+    if len(stars):
+        report.note(
+            f"{path.name} has no group for {stars.nunique()} of the stars that are imported, first "
+            f"{stars.iloc[0]}, which count as field stars unless their files state a group; fill "
+            "in the groups of members."
+        )
+
+
+def _note_like_empty(found: pd.DataFrame, report: Report) -> None:
+    """Say which groups have a name that may stand for none: their stars count as siblings."""
+    alike = found[found["group"].str.lower().isin(_LIKE_EMPTY)]
+    for name, rows in alike.groupby("group"):
+        if rows["star"].nunique() > 1:
+            report.note(
+                f"{rows['source'].iloc[0]} puts {rows['star'].nunique()} stars into a group named "
+                f"{name}, so that they are siblings; leave the cells of field stars empty."
+            )
 
 
 def group_of_stars(stated: pd.DataFrame, report: Report) -> pd.Series:
@@ -75,6 +103,7 @@ def group_of_stars(stated: pd.DataFrame, report: Report) -> pd.Series:
         Names of groups, by star.
     """
     found = stated.drop_duplicates(["star", "group"])
+    _note_like_empty(found, report)
     twice = found.loc[found["star"].duplicated(keep=False)]
     for star, rows in twice.groupby("star", sort=False):
         report.drop(

@@ -413,7 +413,7 @@ def test_real_files_give_what_their_headers_state(tmp_path):
     assert (stars["masked"] < 0.13).all()
 
 
-def grouped(tmp_path, n=12, groups=None, ids=None, **choices):
+def grouped(tmp_path, n=12, groups=None, ids=None, table=None, **choices):
     """Import made rows with a column of groups; return the group of each spectrum by identifier."""
     content = made.rows(n)
     if groups is not None:
@@ -422,7 +422,11 @@ def grouped(tmp_path, n=12, groups=None, ids=None, **choices):
         content["object_id"] = ids
     path = made.write_rows(tmp_path / "rows.parquet", content)
     imported = import_survey(
-        [path], tmp_path / "out.h5", Choices(pixels="source", **choices), force=True, progress=False
+        [path],
+        tmp_path / "out.h5",
+        Choices(pixels="source", groups=table, **choices),
+        force=True,
+        progress=False,
     )
     return imported, imported.stars.set_index("identifier")["group"]
 
@@ -439,6 +443,29 @@ def test_a_group_named_like_a_star_does_not_hold_that_star(tmp_path):
     sizes = imported.stars.groupby("group")["identifier"].agg(list)
     assert sizes["star1"] == ["star5", "star6"] and sizes["1"] == ["star7", "star8"]
     assert sizes["star star1"] == ["star1"] and len(sizes) == 10
+
+
+def test_stars_without_a_group_in_the_table_are_counted(tmp_path):
+    table = tmp_path / "groups.csv"
+    rows = ["star1,M67", "star2,M67", "star3,", "star4,  ", "star5,nan", "star6,nan", "other,"]
+    table.write_text("\n".join(["star,cluster", *rows, "star1,", ",M3", ""]))
+    imported, group = grouped(tmp_path, table=table)
+    assert group["star1"] == group["star2"] and group["star3"] == "star3"
+    notes = [each for each in imported.report.notes if each.startswith("groups.csv")]
+    assert notes == [
+        "groups.csv has no group for 2 of the stars that are imported, first star3, which count as "
+        "field stars unless their files state a group; fill in the groups of members.",
+        "groups.csv puts 2 stars into a group named nan, so that they are siblings; leave the "
+        "cells of field stars empty.",
+    ]
+    frame = pd.DataFrame({"star": ["star1", "star2", "star3"], "cluster": [7.0, 7.0, np.nan]})
+    frame.to_parquet(tmp_path / "groups.parquet")
+    imported, group = grouped(tmp_path, table=tmp_path / "groups.parquet")
+    assert group["star1"] == "7" and group["star3"] == "star3"
+    assert "groups.parquet has no group for 1 of the stars" in " ".join(imported.report.notes)
+    imported, group = grouped(tmp_path, groups=[-1] * 6 + [1] * 3 + [2, 2, None])
+    sentence = "rows.parquet puts 6 stars into a group named -1, so that they are siblings; leave"
+    assert sentence in " ".join(imported.report.notes)
 
 
 def test_a_star_that_states_two_groups_is_left_out(tmp_path):
