@@ -23,6 +23,7 @@ from starbench.tasks.own.hdf5 import OwnData
 from starbench.tasks.storage.about import ABOUT, About, check_names
 from starbench.tasks.storage.cache import cache_folder
 from starbench.tasks.storage.files import large_file
+from starbench.tasks.storage.pairs_file import DATA_ADVICE
 from starbench.tasks.storage.write_pairs import counted, write_pairs
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def _open(data: Path, progress: bool) -> PairTable:
     if not any(files.values()):
         raise DataError(
             f"{data} holds neither Parquet files of {', '.join(SPLITS)} nor a data set of "
-            "DatasetDict.save_to_disk; give --data an HDF5 file of pairs or such a folder."
+            f"DatasetDict.save_to_disk; {DATA_ADVICE}."
         )
     return _Parquet(files, data)
 

@@ -14,6 +14,10 @@ from starbench.tasks.errors import DataError
 from starbench.tasks.storage.files import text_list
 from starbench.tasks.storage.layout import read_structure
 
+DATA_ADVICE = (
+    "give --data an HDF5 file of pairs, or that which `starbench data import` makes of spectra"
+)
+
 
 class PairsFile:
     """A file of pairs or a survey; opening it checks its structure, but not its numbers.
@@ -23,6 +27,8 @@ class PairsFile:
     path : pathlib.Path
     source : str
         How errors refer to the file.
+    advice : str
+        What to do about a file of another kind, for the error message.
 
     Attributes
     ----------
@@ -36,7 +42,7 @@ class PairsFile:
         the field and what to change.
     """
 
-    def __init__(self, path: Path, source: str):
+    def __init__(self, path: Path, source: str, advice: str = DATA_ADVICE):
         self.path, self.source = path, source
         if not path.is_file():
             raise DataError(f"{path} is not a file; give --data an HDF5 file of pairs.")
@@ -47,8 +53,7 @@ class PairsFile:
             raise
         except UNREADABLE as error:
             raise DataError(
-                f"{source} cannot be read as HDF5 ({one_line(error)}); "
-                "give --data an HDF5 file of pairs."
+                f"{source} cannot be read as HDF5 ({one_line(error)}); {advice}."
             ) from error
         self._state = self._stat()
 

@@ -47,7 +47,7 @@ class OwnFile:
     def __init__(self, path: Path, source: str | None = None):
         self.name = source or str(path)
         self.label = ""
-        self._file = PairsFile(path, self.name)
+        self._file = PairsFile(path, self.name, "copy or write it again")
         about = self._file.structure.about
         self.nuisances: tuple[str, ...] | None = about.nuisance_names
         self.units = dict(zip(about.nuisance_names, about.nuisance_units, strict=True))

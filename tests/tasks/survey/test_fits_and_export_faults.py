@@ -236,3 +236,18 @@ def test_stars_beside_one_without_pixels_keep_their_names(tmp_path):
         names = [name.decode() for name in file["train/identifier"][:]]
         assert names == [f"s1_train_{row}" for row in range(9) if row != 2]
         assert len(file["test/identifier"]) == 6
+
+
+def test_spectra_of_stars_are_to_be_imported(tmp_path):
+    folder = tmp_path / "spectra"
+    folder.mkdir()
+    paths = [
+        made.write_ap_star(folder / "apStar-1.fits", "star1"),
+        made.write_rows(folder / "mine.parquet", made.rows(2)),
+    ]
+    for place in (folder, *paths):
+        with pytest.raises(DataError, match="or that which `starbench data import` makes of spect"):
+            get_task(data=place, cache=tmp_path)
+    (tmp_path / "text.h5").write_text("no HDF5")
+    with pytest.raises(DataError, match=r"text\.h5 cannot be read as HDF5 .*; copy or write it"):
+        bring(tmp_path / "text.h5", tmp_path / "survey.h5")
