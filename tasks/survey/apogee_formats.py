@@ -83,7 +83,9 @@ def records_of(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, An
     DataError
         If the file is of another kind, or holds no spectrum of APOGEE.
     """
-    match kind_of(file):
+    kind = kind_of(file)
+    _require_extensions(file, kind)
+    match kind:
         case "apStar":
             return _of_ap_star(file, nuisances)
         case "aspcapStar":
@@ -95,6 +97,20 @@ def records_of(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, An
     raise DataError(
         "is FITS of another kind; give apStar, aspcapStar, mwmStar or mwmVisit files of APOGEE"
     )
+
+
+def _require_extensions(file: "HDUList", kind: str | None) -> None:
+    """Refuse a file that ends between two extensions, which astropy does not take for damage."""
+    header = file[0].header
+    if len(file) == 1 and not header.get("NAXIS", 0):
+        raise DataError("holds a header but no data, as if it were cut off; download it again")
+    fewest = 5 if MARK in header or "OBJID" not in header else 4  # apStar files need the fewest
+    is_known = any(name in header for name in (MARK, "OBJ", "OBJID")) and kind != "mwm"
+    if is_known and len(file) < fewest:
+        raise DataError(
+            f"ends after extension {len(file) - 1} of the {fewest - 1} that it needs, as if it "
+            "were cut off; download it again"
+        )
 
 
 def _of_ap_star(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from starbench.tasks.base import Task
 from starbench.tasks.errors import DataError
 from starbench.tasks.export import export
 from starbench.tasks.registry import get_task
+from starbench.tasks.survey.apogee_formats import MARK
 
 
 def ap_stars(folder: Path, n: int = 12) -> Path:
@@ -56,6 +57,37 @@ def test_a_truncated_compressed_file_cannot_be_read(tmp_path):
     report = bring(folder, tmp_path / "survey.h5").report
     assert report.counts(bad=True) == {"cannot be read": 1}
     assert "download it again" in report.dropped[0].sentence
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"OBJID": "a", "NVISITS": 1}, {"SDSS_ID": 1}, {MARK: "0.1"}]
+)
+def test_a_header_alone_is_named_as_such(tmp_path, header):
+    primary = fits.PrimaryHDU()
+    primary.header.update(header)
+    primary.writeto(tmp_path / "header.fits")
+    with pytest.raises(DataError) as caught:
+        bring(tmp_path / "header.fits", tmp_path / "survey.h5")
+    assert str(caught.value) == (
+        "header.fits holds a header but no data, as if it were cut off; download it again."
+    )
+
+
+def test_a_file_that_ends_between_two_extensions_is_not_of_another_kind(tmp_path):
+    export(opened(own_file(tmp_path / "own.h5", 1, names=True), tmp_path), "own",
+           tmp_path / "out", "fits", progress=False)  # fmt: skip
+    files = {
+        made.write_ap_star(tmp_path / "apStar.fits", "star0"): 3,
+        made.write_aspcap_star(tmp_path / "aspcapStar.fits", "star0"): 4,
+        next((tmp_path / "out").rglob("*.fits")): 4,
+    }
+    for path, needed in files.items():
+        with fits.open(path) as file:
+            end = file[needed].fileinfo()["hdrLoc"]
+        path.write_bytes(path.read_bytes()[:end])
+        sentence = f"ends after extension {needed - 1} of the {needed} that it needs, as if it we"
+        with pytest.raises(DataError, match=rf"^{path.name} {sentence}"):
+            bring(path, tmp_path / "survey.h5")
 
 
 def own_file(path: Path, seed: int, *, names: bool, unit: str = "Angstrom") -> Path:
