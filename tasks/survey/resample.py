@@ -12,6 +12,7 @@ import numpy.typing as npt
 from starbench.tasks.arrays import Floats, Spectra
 
 _SAME = 0.02  # of a pixel: closer wavelengths are the same; float32 near 16000 A has 0.005 of one
+_ROUNDED = 0.1  # of a pixel: so are those in between, in a grid of which most are the same
 _TOUCH = 1e-3  # of a pixel: overlaps below it are rounding
 _COVERED = 0.99  # share of a pixel that must be measured
 _GAP = 1.5  # of the next pixel: wider steps are gaps; rounded wavelengths vary by less
@@ -49,7 +50,7 @@ def resample(
     nearest, same = _nearest(wavelength, low, high, target)
     if _coincide(same, low, high, target):
         new_flux, new_error = flux[:, nearest], error[:, nearest]
-        covered = same
+        covered = np.abs(wavelength[nearest] - target) < _ROUNDED * (high - low)[nearest]
     else:
         new_flux, new_error, covered = _overlap(low, high, flux, error, target)
     new_error = np.where(covered, new_error, np.float32(np.inf))

@@ -102,3 +102,12 @@ def test_logarithms_in_float32_lose_no_pixel(target):
 def test_wavelengths_that_are_not_above_0_are_refused(values):
     with pytest.raises(DataError, match=r"a file has wavelengths of .* Angstrom; correct those"):
         vacuum_angstrom(np.array(values), "nm", "vacuum", "a file")
+
+
+def test_wavelengths_rounded_to_hundredths_mask_no_pixel(rng, target):
+    old = np.round(survey_grid(), 2)
+    flux, error = spectra(rng, 2, len(old))
+    new_flux, new_error = resample(old, flux, error, target)
+    place = np.searchsorted(survey_grid(), target - 0.05)
+    np.testing.assert_array_equal(new_flux, flux[:, place])
+    np.testing.assert_array_equal(new_error, error[:, place])
