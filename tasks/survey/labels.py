@@ -30,15 +30,15 @@ def column_name(label: str) -> str:
     return label.lower().replace("/", "_").strip("[]")
 
 
-def error_columns(column: str) -> tuple[str, str]:
+def error_columns(column: str) -> tuple[str, ...]:
     """Return the names that the error of a label's column may have.
 
     Examples
     --------
     >>> error_columns("teff")
-    ('teff_err', 'e_teff')
+    ('teff_err', 'e_teff', 'teff_error', 'sigma_teff')
     """
-    return f"{column}_err", f"e_{column}"
+    return f"{column}_err", f"e_{column}", f"{column}_error", f"sigma_{column}"
 
 
 def canonical(table: pd.DataFrame, nuisances: tuple[str, ...]) -> pd.DataFrame:

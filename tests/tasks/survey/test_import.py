@@ -508,6 +508,17 @@ def test_errors_of_labels_go_with_the_labels_that_a_table_replaces(tmp_path):
         assert "nuisance_error" not in file["train"] and (file["train/nuisance"][:, 0] > 4999).all()
 
 
+@pytest.mark.parametrize("names", ["e_{}", "{}_error", "sigma_{}"])
+def test_errors_of_labels_have_several_names(tmp_path, names):
+    path = made.write_rows(tmp_path / "rows.parquet", made.rows(12))
+    labels = tmp_path / "labels.csv"
+    header = ",".join(["star", "teff", "logg", names.format("teff"), names.format("logg")])
+    labels.write_text("\n".join([header, *(f"star{n},5{n:03d},2,7,0.5" for n in range(12))]))
+    bring(path, tmp_path / "new.h5", pixels="source", labels=labels)
+    with h5py.File(tmp_path / "new.h5") as file:
+        assert file["train/nuisance_error"][0].tolist() == [7, 0.5]
+
+
 def test_an_import_says_what_a_user_might_not_expect(tmp_path):
     content = made.rows(12)
     content["object_id"][1] = "star0"
