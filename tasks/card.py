@@ -23,12 +23,16 @@ Sizes = dict[str, _Positive]
 """Number of pairs, or of a survey's stars, of each split."""
 
 
-def spectra_each(split: str) -> int:
-    """Return the number of spectra of each composition in a split of a task that holds pairs.
+def spectra_each(split: str, *, survey: bool = False) -> int:
+    """Return the length of the second axis of a split's arrays: 2 for pairs, 1 for stars.
 
-    It is 1 for stars without a twin; `Card.spectra_each` tells it for all tasks.
+    Parameters
+    ----------
+    split : str
+    survey : bool
+        Whether the task is a survey: all its splits but ``pairs`` hold stars.
     """
-    return 1 if split == STARS else 2
+    return 1 if split == STARS or (survey and split != PAIRS) else 2
 
 
 class Card(BaseModel):
@@ -166,7 +170,7 @@ class Card(BaseModel):
 
     def spectra_each(self, split: str) -> int:
         """Return the length of the second axis of a split's arrays: 2 for pairs, 1 for stars."""
-        return 1 if self.survey and split != PAIRS else spectra_each(split)
+        return spectra_each(split, survey=self.survey)
 
     @property
     def order(self) -> tuple[str, int, float, str]:

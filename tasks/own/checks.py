@@ -160,7 +160,7 @@ class NumberCheck:
         return piece
 
     def _each(self, split: str) -> int:
-        return 1 if self._survey and split != PAIRS else spectra_each(split)
+        return spectra_each(split, survey=self._survey)
 
     def _item(self, split: str) -> str:
         return "star" if self._each(split) == 1 else "pair"

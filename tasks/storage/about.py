@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from starbench.common.text import one_line
 from starbench.tasks.base import Task
-from starbench.tasks.card import PAIRS, Medium, spectra_each
+from starbench.tasks.card import Medium, spectra_each
 from starbench.tasks.errors import DataError
 
 # Of a table: the column whose first row holds the JSON; of a Parquet file: the metadata's key too.
@@ -232,7 +232,7 @@ class About:
 
     def holds_stars(self, split: str) -> bool:
         """Return whether a split is one of a survey's stars, without the axis of the pairs."""
-        return self.survey and split != PAIRS
+        return self.survey and spectra_each(split, survey=True) == 1
 
     def shape(self, name: str, split: str = "train") -> tuple[int, ...]:
         """Return the shape of a field of one pair of a split, or of one star of a survey."""
