@@ -180,7 +180,6 @@ def _write_hdf5(
 ) -> None:
     # Its stars have errors in place of a declared noise; readers refuse files with both.
     about = replace(about, snr=None)
-    _, first = next(_stars(task, scale, SPLITS[0], with_composition=False))
     with SurveyFile(out, about) as file:
         for split in SPLITS:
             for _, each in stars(split):
@@ -190,8 +189,8 @@ def _write_hdf5(
                 task,
                 scale,
                 about.elements,
-                with_errors=first.error is not None,
-                with_nuisance_errors=first.nuisance_error is not None,
+                with_errors=each.error is not None,
+                with_nuisance_errors=each.nuisance_error is not None,
             )
             file.add_pairs(
                 task.sizes(scale)[PAIRS],
