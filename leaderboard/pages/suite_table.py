@@ -56,8 +56,8 @@ def beside_note(scores: SuiteScores) -> str:
     names = [short[task] for task in short if task not in scores.suite.tasks]
     if not names:
         return ""
-    verb = "shows" if len(names) == 1 else "show"
-    return f"{', '.join(names)} {verb} the share of nearest siblings, and counts in no score."
+    show, count = ("shows", "counts") if len(names) == 1 else ("show", "count")
+    return f"{', '.join(names)} {show} the share of nearest siblings, and {count} in no score."
 
 
 def families(scores: SuiteScores) -> str:
@@ -119,9 +119,7 @@ def suite_section(scores: SuiteScores) -> list[str]:
         table(header, "rlllr" + "r" * (len(header) - 5), lines),
         *_verdicts(scores),
         _HOW,
-        " ".join(
-            [f"Families: {markdown(families(scores))}.", markdown(beside_note(scores))]
-        ).strip(),
+        markdown(f"Families: {families(scores)}. {beside_note(scores)}".strip()),
         _RANKS,
         *_left_out(scores),
         *map(markdown, scores.remarks),
