@@ -46,7 +46,7 @@ class PairsOf:
     scale: str
 
     def __post_init__(self) -> None:
-        """Check that there are such pairs."""
+        """Refuse a task without pairs of a model, and a scale that it does not have."""
         card = self.task.card
         if not card.has_model_pairs:
             raise DataError(
