@@ -244,14 +244,14 @@ def _without_shells(root: ElementTree.Element) -> None:
     short: dict[str, str] = {}
 
     def renamed(match: "re.Match[str]") -> str:
-        return f"#{short.setdefault(match[1], f'i{len(short)}')}{match[2]}"
+        return f"#{short.setdefault(match[1], f'i{len(short)}')}"
 
     for element in root.iter():
-        target = element.attrib.pop(_LINK, None)
-        if target is not None:  # without the prefix since SVG 2
-            element.set("href", re.sub(r"^#(.+)()$", renamed, target))
-        if "clip-path" in element.attrib:
-            element.set("clip-path", re.sub(r"#(.+?)(\))", renamed, element.attrib["clip-path"]))
+        if _LINK in element.attrib:  # without the prefix since SVG 2
+            element.set("href", element.attrib.pop(_LINK))
+        for key, value in element.attrib.items():
+            if key == "href" or value.startswith("url(#"):
+                element.set(key, re.sub(r"#([\w.-]+)", renamed, value))
     for element in root.iter():
         name = element.attrib.pop("id", None)
         if name in short:
@@ -323,11 +323,8 @@ def _relative(path: str) -> str:
         at = points[-1]
         if command == "M":
             start = at
-        # A command that repeats the one before it need not be written, but for M, after which
-        # points are those of a line.
-        repeated = command == "L" and written[-1][0] == "l"
         text = _joined(differences)
-        if repeated:
+        if command == "L" and written[-1][0] == "l":  # need not be written again
             written[-1] += text if text.startswith("-") else f" {text}"
         else:
             written.append(f"{command.lower()}{text}")
