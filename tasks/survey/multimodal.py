@@ -5,7 +5,8 @@ A row has ``spectrum``, a struct of the lists ``flux``, ``ivar``, ``lambda`` [An
 ``object_id``; labels as columns, such as ``teff``, ``teff_err`` and ``mg_fe``; and, where the
 spectra are not at rest, ``restframe`` (false) and ``radial_velocity`` [km/s] (The Multimodal
 Universe Collaboration 2024, arXiv:2412.02527). ``pseudo_continuum_flux`` and
-``pseudo_continuum_ivar`` are read in place of ``flux`` and ``ivar``.
+``pseudo_continuum_ivar`` are read in place of ``flux`` and ``ivar``; ``ivar`` is that of ``flux``
+alone.
 
 starbench writes the same rows, with ``group`` and, in the struct, ``error`` beside ``ivar``, whose
 inverse root is not exact. Its metadata are those of `starbench.tasks.export`.
@@ -65,6 +66,14 @@ class Fields(NamedTuple):
     mask: str | None
 
 
+class _UnfitFile(Exception):
+    """What is wrong with the columns of a file, and what to change, as in a `Dropped`."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}{advice if advice[0] == ';' else f' {advice}'}")
+        self.reason, self.advice = reason, advice
+
+
 class _File(NamedTuple):
     """A file of which the catalogue has been read."""
 
@@ -108,21 +117,24 @@ class MultimodalRows:
         self.units: dict[str, str] = {}
         if found is not None:
             self.units = dict(zip(found.nuisance_names, found.nuisance_units, strict=True))
-        _fields(schema, self.name)
+        try:
+            _fields(schema)
+        except _UnfitFile as error:
+            raise DataError(f"{self.name} {error}.") from None
         self._is_ours = found is not None
 
     def catalogue(self, nuisances: tuple[str, ...]) -> pd.DataFrame:
         """Read all columns but the spectra."""
         tables: list[pd.DataFrame] = []
-        unreadable: list[tuple[Path, Exception]] = []
+        unusable: list[tuple[Path, Exception]] = []
         for path in self._paths:
             try:
                 with open_parquet(path) as file:
-                    fields = _fields(file.schema_arrow, path.name)
+                    fields = _fields(file.schema_arrow)
                     self._note_unread(file.schema_arrow)
                     table = _labels_of_rows(file)
-            except _UNREADABLE as error:
-                unreadable.append((path, error))
+            except (*_UNREADABLE, _UnfitFile) as error:
+                unusable.append((path, error))
                 continue
             # By file, as not all need to have the same columns, or columns of the same types.
             table["star"] = star_column(table, str(path))
@@ -130,7 +142,7 @@ class MultimodalRows:
                 table["group"] = _names_or_nan(table["group"])
             tables.append(table)
             self._files.append(_File(path, len(table), fields))
-        self._drop_unreadable(unreadable)
+        self._drop_files(unusable)
         if not tables:
             return pd.DataFrame()
         files, sizes = [each.path for each in self._files], [each.n_rows for each in self._files]
@@ -324,14 +336,17 @@ class MultimodalRows:
     def _drop(self, row: int, reason: str, advice: str) -> None:
         self._report.drop(self._identifiers[row], self._sources[row], reason, advice)
 
-    def _drop_unreadable(self, unreadable: list[tuple[Path, Exception]]) -> None:
-        """Drop each star of files whose catalogue cannot be read, as far as is known how many."""
-        sizes = {path: _n_rows(path) for path, _ in unreadable}
+    def _drop_files(self, unusable: list[tuple[Path, Exception]]) -> None:
+        """Drop each star of files whose catalogue cannot be used, as far as is known how many."""
+        sizes = {path: _n_rows(path) for path, _ in unusable}
         known = [*(each.n_rows for each in self._files), *filter(None, sizes.values())]
         likely = max(1, round(float(np.mean(known)))) if known else 1
-        for path, error in unreadable:
+        for path, error in unusable:
             for _ in range(sizes[path] or likely):
-                self._report.drop_unreadable("", path.name, error)
+                if isinstance(error, _UnfitFile):
+                    self._report.drop("", path.name, error.reason, error.advice)
+                else:
+                    self._report.drop_unreadable("", path.name, error)
 
 
 def _n_rows(path: Path) -> int | None:
@@ -362,30 +377,36 @@ def _names_or_nan(values: pd.Series) -> pd.Series:
     return pd.Series([text(value) or np.nan for value in values], values.index, object)
 
 
-def _fields(schema: Any, name: str) -> Fields:
-    """Return the fields of the struct to read."""
+def _fields(schema: Any) -> Fields:
+    """Return the fields of the struct to read.
+
+    Raises
+    ------
+    _UnfitFile
+        If the struct or one of them is missing or of another type.
+    """
     if SPECTRUM not in schema.names:
-        raise DataError(
-            f"{name} has no column {SPECTRUM}; give rows as the Multimodal Universe publishes them."
+        raise _UnfitFile(
+            f"has no column {SPECTRUM}", "; give rows as the Multimodal Universe publishes them"
         )
     kinds, is_list = _kinds(schema)
     flux = next((field for field in _FLUX if field in kinds), None)
     if flux is None or "lambda" not in kinds:
-        raise DataError(f"{name}: {SPECTRUM} lacks flux or lambda; add it to the struct.")
-    errors = ("error", "ivar") if flux == "flux" else ("error", *_IVAR)
-    error = next((field for field in errors if field in kinds), None)
+        raise _UnfitFile(f"lacks flux or lambda in {SPECTRUM}", "; add it to the struct")
+    ivar = _IVAR[_FLUX.index(flux)]
+    error = next((field for field in ("error", ivar) if field in kinds), None)
     mask = next((field for field in ("mask", *_BITS) if field in kinds), None)
     for field in filter(None, (flux, "lambda", error, mask)):
         kind = kinds[field]
         if not is_list:
             kind = kind.value_type if _is_list(kind) else None
         if kind is None or not _is_number(kind, or_boolean=field == mask):
-            raise DataError(
-                f"{name}: {SPECTRUM}.{field} is of type {kinds[field]}; give one number for each "
-                "pixel."
+            raise _UnfitFile(
+                f"has {SPECTRUM}.{field} of another type",
+                f"({kinds[field]}); give one number for each pixel",
             )
     if error is None:
-        _refuse_unread_errors(schema, kinds, name)
+        _refuse_unread_errors(schema, kinds, flux, ivar)
     return Fields(flux, error, mask)
 
 
@@ -401,15 +422,16 @@ def _kinds(schema: Any) -> tuple[dict[str, Any], bool]:
     return {field.name: field.type for field in fields}, is_list
 
 
-def _refuse_unread_errors(schema: Any, kinds: dict[str, Any], name: str) -> None:
+def _refuse_unread_errors(schema: Any, kinds: dict[str, Any], flux: str, ivar: str) -> None:
     """Refuse spectra whose errors have a name that nothing reads: they would count as noiseless."""
     places = {field: f"{SPECTRUM}.{field}" for field in kinds}
     places |= {field.name: field.name for field in schema if _is_list(field.type)}
     for field, place in places.items():
         if field != SPECTRUM and _ERROR_LIKE.fullmatch(field.lower()):
-            raise DataError(
-                f"{name}: nothing reads {place}; give the errors of the flux as {SPECTRUM}.ivar, "
-                f"1 / error^2, and remove {place}."
+            raise _UnfitFile(
+                f"has no errors of {flux}",
+                f"under a name that is read; give them as {SPECTRUM}.{ivar}, 1 / error^2, and "
+                f"remove {place}",
             )
 
 

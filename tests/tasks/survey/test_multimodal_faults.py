@@ -1,6 +1,7 @@
 """Rows of the Multimodal Universe and tables that are incomplete, damaged or odd."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,15 +224,34 @@ def test_errors_that_nothing_reads_are_refused(tmp_path, name):
     for each in rows["spectrum"]:
         each[name] = each.pop("ivar")
     path = write(tmp_path / "r.parquet", rows, struct(ivar=None, **{name: pa.float32()}))
-    sentence = f"nothing reads spectrum.{name}; give the errors of the flux as spectrum.ivar, 1 /"
-    with pytest.raises(DataError, match=sentence):
+    sentence = (
+        "has no errors of flux under a name that is read; give them as spectrum.ivar, 1 / error^2, "
+        f"and remove spectrum.{name}."
+    )
+    with pytest.raises(DataError, match=re.escape(sentence)):
         bring(path)
     rows = content(**{name: [[1.0] * N_PIXELS] * N})  # beside the struct
     for each in rows["spectrum"]:
         del each["ivar"]
     path = write(tmp_path / "r.parquet", rows, struct(ivar=None))
-    with pytest.raises(DataError, match=f"nothing reads {name}; give the errors"):
+    with pytest.raises(DataError, match=f"has no errors of flux .* and remove {name}."):
         bring(path)
+
+
+def test_errors_of_the_flux_are_not_those_of_the_normalised_flux(tmp_path):
+    rows = content()
+    for each in rows["spectrum"]:
+        each["pseudo_continuum_flux"] = each["flux"]
+    kind = struct(pseudo_continuum_flux=pa.float32())
+    with pytest.raises(DataError, match=r"no errors of pseudo_continuum_flux .* remove spectrum.i"):
+        bring(write(tmp_path / "r.parquet", rows, kind))
+    for each in rows["spectrum"]:
+        each["pseudo_continuum_ivar"] = [400.0] * N_PIXELS
+    kind = struct(pseudo_continuum_flux=pa.float32(), pseudo_continuum_ivar=pa.float32())
+    bring(write(tmp_path / "r.parquet", rows, kind))
+    np.testing.assert_array_equal(
+        spectra(tmp_path / "r.parquet", "error")["star2"], np.float32(0.05)
+    )
 
 
 def test_other_fields_that_nothing_reads_are_named(tmp_path):
@@ -348,7 +368,9 @@ def test_fields_of_another_type_are_refused_in_one_sentence(tmp_path, field, kin
     rows["spectrum"] = [each | {field: values} for each in rows["spectrum"]]
     fields = {each.name: each.type for each in struct()} | {field: kind}
     path = write(tmp_path / "r.parquet", rows, pa.struct(list(fields.items())))
-    with pytest.raises(DataError, match=rf"spectrum.{field} is of type .*; give one number for ea"):
+    with pytest.raises(
+        DataError, match=rf"has spectrum.{field} of another type .*; give one number"
+    ):
         bring(path)
 
 
@@ -366,6 +388,18 @@ def test_each_star_of_a_file_that_cannot_be_read_counts(tmp_path):
     with pytest.raises(DataError, match=r"10 of 20 spectra are bad.*b.parquet cannot be read"):
         bring(second.parent, max_dropped=0.3)
     assert len(bring(second.parent).stars) == N
+
+
+def test_each_star_of_a_later_file_with_other_fields_counts_and_says_what_to_change(tmp_path):
+    second, _ = _two(tmp_path / "fields")
+    rows = content(object_id=[f"other{row}" for row in range(N)])
+    for each in rows["spectrum"]:
+        each["wave"] = each.pop("lambda")
+    write(second, rows, struct(**{"lambda": None, "wave": pa.float32()}))
+    imported = bring(second.parent)
+    assert len(imported.stars) == N
+    sentence = "b.parquet lacks flux or lambda in spectrum; add it to the struct."
+    assert [each.sentence for each in imported.report.dropped] == [sentence] * N
 
 
 def test_each_star_behind_a_damaged_page_counts_once(tmp_path):
