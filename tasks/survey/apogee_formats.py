@@ -104,12 +104,17 @@ def _require_extensions(file: "HDUList", kind: str | None) -> None:
     header = file[0].header
     if len(file) == 1 and not header.get("NAXIS", 0):
         raise DataError("holds a header but no data, as if it were cut off; download it again")
-    fewest = 5 if MARK in header or "OBJID" not in header else 4  # apStar files need the fewest
     is_known = any(name in header for name in (MARK, "OBJ", "OBJID")) and kind != "mwm"
-    if is_known and len(file) < fewest:
+    if is_known:  # apStar files need the fewest
+        _require_last(file, 4 if MARK in header or "OBJID" not in header else 3)
+
+
+def _require_last(file: "HDUList", last: int) -> None:
+    """Refuse a file that ends before the last of the extensions that it needs."""
+    if len(file) <= last:
         raise DataError(
-            f"ends after extension {len(file) - 1} of the {fewest - 1} that it needs, as if it "
-            "were cut off; download it again"
+            f"ends after extension {len(file) - 1} of the {last} that it needs, as if it were cut "
+            "off; download it again"
         )
 
 
@@ -222,6 +227,7 @@ def _of_mwm(file: "HDUList", nuisances: tuple[str, ...]) -> list[dict[str, Any]]
                 }
             )
     if not found:
+        _require_last(file, 4)  # two of BOSS before two of APOGEE
         raise DataError("holds no spectrum of APOGEE; give files of stars that it observed")
     return found
 

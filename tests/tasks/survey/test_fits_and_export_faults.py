@@ -79,13 +79,15 @@ def test_a_file_that_ends_between_two_extensions_is_not_of_another_kind(tmp_path
     files = {
         made.write_ap_star(tmp_path / "apStar.fits", "star0"): 3,
         made.write_aspcap_star(tmp_path / "aspcapStar.fits", "star0"): 4,
+        made.write_mwm_star(tmp_path / "mwmStar.fits", "star0"): 4,
         next((tmp_path / "out").rglob("*.fits")): 4,
     }
     for path, needed in files.items():
         with fits.open(path) as file:
-            end = file[needed].fileinfo()["hdrLoc"]
+            last = 2 if path.name == "mwmStar.fits" else needed
+            end = file[last].fileinfo()["hdrLoc"]
         path.write_bytes(path.read_bytes()[:end])
-        sentence = f"ends after extension {needed - 1} of the {needed} that it needs, as if it we"
+        sentence = f"ends after extension {last - 1} of the {needed} that it needs, as if it we"
         with pytest.raises(DataError, match=rf"^{path.name} {sentence}"):
             bring(path, tmp_path / "survey.h5")
 
