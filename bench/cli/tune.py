@@ -13,7 +13,7 @@ from starbench.cli.options import (
     seed_option,
     threads_option,
 )
-from starbench.tuning import LEAST_TRIALS, MOST_TRIALS
+from starbench.tuning import LEAST_TRIALS, MOST_PARTS, MOST_TRIALS
 
 TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
 
@@ -49,6 +49,14 @@ TASKS = ("apogee-giants-snr50", "apogee-giants-branch")
     metavar="N",
     help="Settings to try, the defaults among them.",
 )
+@option(
+    "--part",
+    type=click.IntRange(1, MOST_PARTS),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Use one of N parts of the pairs: quicker, but another setting may be best on all pairs.",
+)
 @scale_option
 @seed_option
 @device_option
@@ -67,6 +75,7 @@ def tune(
     methods: tuple[str, ...],
     tasks: tuple[str, ...],
     trials: int,
+    part: int,
     scale: str | None,
     seed: int,
     device: str,
@@ -113,7 +122,7 @@ def tune(
     for task in found:
         task.prepare(scale or task.default_scale, progress=not quiet)
     chosen = resolved_device(device)
-    studies = [Study(method, found, scale, trials, seed, chosen, out) for method in classes]
+    studies = [Study(method, found, scale, trials, seed, chosen, out, part) for method in classes]
     choices = list(zip(classes, run_studies(studies, quiet=quiet), strict=True))
     click.echo(choices_table(choices, trials))
     failed = [method.name for method, choice in choices if choice.by_twins is None]

@@ -38,7 +38,6 @@ from starbench.tuning.trial import (
     write_trial,
 )
 
-PART = 4  # trials use one of so many parts of each split
 _SECONDS_BETWEEN_LOOKS = 2.0
 
 
@@ -51,12 +50,14 @@ class Study:
     method : type of Method
     tasks : sequence of Task
     scale : str or None
-        Of which a quarter is used; each task's own if None.
+        Each task's own if None.
     n_trials : int
         On each task.
     seed : int
     device : str
     out : pathlib.Path
+    part : int
+        Trials use the first of so many parts of each split's pairs.
     """
 
     method: type[Method]
@@ -66,6 +67,7 @@ class Study:
     seed: int
     device: str
     out: Path
+    part: int = 1
 
     def failed(self) -> dict[Path, int]:
         """Return how often each trial was run whose last attempt failed, by its file."""
@@ -160,7 +162,7 @@ class Study:
         )
         digest = settings_digest(
             identity.settings()
-            | {"source_sha256": self._source, "part": PART, "settings": settings}
+            | {"source_sha256": self._source, "part": self.part, "settings": settings}
         )
         return self.out / self.method.name / f"{task.name}-{scale}-{digest}.json"
 
@@ -182,7 +184,9 @@ class Study:
 
         def part(split: str) -> SplitView:
             whole = view_split(task, split, scale, access, self.seed)
-            return first_pairs(whole, max(1, task.sizes(scale)[split] // PART))
+            if self.part == 1:
+                return whole
+            return first_pairs(whole, max(1, task.sizes(scale)[split] // self.part))
 
         training = task.training_split(access)
         return TrialData(part(training), part("validation"))
@@ -197,7 +201,7 @@ class Study:
             "version": self.method.version,
             "label_access": self.method.label_access,
             "scale": self.scale or self.tasks[0].default_scale,
-            "part": f"1/{PART}",
+            "part": f"1/{self.part}",
             "seed": self.seed,
             "ranges": {knob.name: [knob.low, knob.high] for knob in knobs(self.method)},
             "trials": tasks,

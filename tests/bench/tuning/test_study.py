@@ -53,8 +53,8 @@ class Others(Pixels):
 
 @pytest.fixture
 def make_study(toy_task, tmp_path):
-    def make(method=PolynomialResidual, n_trials=3):
-        return Study(method, [toy_task], None, n_trials, 0, "cpu", tmp_path)
+    def make(method=PolynomialResidual, n_trials=3, part=1):
+        return Study(method, [toy_task], None, n_trials, 0, "cpu", tmp_path, part)
 
     return make
 
@@ -71,9 +71,26 @@ def test_repeating_a_study_runs_what_is_left(make_study, tmp_path, monkeypatch):
     assert len(calls) == 2
     (kept,) = tmp_path.glob("*.json")
     content = json.loads(kept.read_text())
-    assert content["method"] == "polynomial-residual" and content["part"] == "1/4"
+    assert content["method"] == "polynomial-residual" and content["part"] == "1/1"
     assert len(content["trials"]["toy"]) == 5
     assert set(content["ranges"]) == {"degree", "latent", "whitening"}
+
+
+def test_a_part_of_the_pairs_makes_other_trials(make_study, toy_task, monkeypatch):
+    seen = []
+    run = study.run_trial
+
+    def note(method, settings, data, *, quiet):
+        seen.append((len(data.train.view), len(data.validation.view)))
+        return run(method, settings, data, quiet=quiet)
+
+    monkeypatch.setattr(study, "run_trial", note)
+    sizes = toy_task.sizes(toy_task.default_scale)
+    for part in (1, 4):
+        make_study(n_trials=2, part=part).run(quiet=True)
+        expected = tuple(2 * (sizes[split] // part) for split in ("train", "validation"))
+        assert seen == [expected] * 2
+        seen.clear()
 
 
 def test_a_trial_that_another_process_holds_is_left_to_it(make_study, monkeypatch):
