@@ -4,6 +4,7 @@ from textwrap import fill
 
 from tabulate import tabulate
 
+from starbench.leaderboard.pages.budget_text import HOW, tried
 from starbench.leaderboard.pages.escape import markdown
 from starbench.leaderboard.pages.names import method_name
 from starbench.leaderboard.pages.order_text import order_section
@@ -20,6 +21,7 @@ from starbench.leaderboard.statistics.suite_scores import (
     TrackScore,
 )
 from starbench.leaderboard.statistics.verdict import BOUND, MIN_SEEDS
+from starbench.leaderboard.store.budgets import budgets
 from starbench.leaderboard.store.levels import lowest
 
 WIDTH = 100  # of the notes in the terminal
@@ -98,7 +100,7 @@ def headings(scores: SuiteScores) -> list[str]:
 
 def suite_section(scores: SuiteScores) -> list[str]:
     """Return the blocks of the section on a suite in LEADERBOARD.md."""
-    groups = [line.group for line in scores.lines]
+    groups, known = [line.group for line in scores.lines], budgets()
     lines = [
         (
             str(line.rank or ""),
@@ -106,21 +108,23 @@ def suite_section(scores: SuiteScores) -> list[str]:
             line.level,
             line.row.label_access,
             str(line.n_seeds),
+            tried(line.row, known),
             *suite_cells(line, scores),
         )
         for line in scores.lines
     ]
     lines.append(
-        ("", f"{BOUND} *(control)*", bound_level(scores), "oracle", "", *bound_cells(scores))
+        ("", f"{BOUND} *(control)*", bound_level(scores), "oracle", "", "", *bound_cells(scores))
     )
-    header = ("Rank", "Method", "Level", "Label access", "Seeds", *headings(scores))
+    header = ("Rank", "Method", "Level", "Label access", "Seeds", "Tried", *headings(scores))
     return [
         f"## The suite {markdown(scores.suite.name)}",
-        table(header, "rlllr" + "r" * (len(header) - 5), lines),
+        table(header, "rlll" + "r" * (len(header) - 4), lines),
         *_verdicts(scores),
         _HOW,
         markdown(f"Families: {families(scores)}. {beside_note(scores)}".strip()),
         _RANKS,
+        HOW,
         *_left_out(scores),
         *map(markdown, scores.remarks),
         *survival_section(scores),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import jinja2
 
+from starbench.leaderboard.pages.budget_text import budget_sentence
 from starbench.leaderboard.pages.claims import CEILING, LEVELS, REPRESENTATION, SOURCES
 from starbench.leaderboard.pages.names import ACCESS_TITLES, remarks
 from starbench.leaderboard.pages.tables import mean_with_deviation, seeds, with_interval
@@ -21,6 +22,7 @@ from starbench.leaderboard.statistics.columns import (
 )
 from starbench.leaderboard.statistics.verdict import BOUND
 from starbench.leaderboard.store.board import Entry
+from starbench.leaderboard.store.budgets import budgets
 from starbench.leaderboard.store.checks import interval_of
 from starbench.leaderboard.store.levels import Level
 from starbench.leaderboard.store.published import Published
@@ -236,6 +238,7 @@ class Pages:
         return self._render(
             "method.html", root="../", row=standings[0].row, settings=settings, scores=scores,
             tracks=heat_map(self._summary).tracks, figures=figures,
+            budget=budget_sentence(standings[0].row, budgets()),
         )  # fmt: skip
 
     def of_method(self, method: str) -> list[Standing]:
