@@ -62,6 +62,9 @@ def in_one_sentence(error: BaseException, command: str | None = None) -> click.C
         return Busy(escaped(one_line(error)))
     if isinstance(error, _imported(USER_ERRORS)):
         return UserError(escaped(one_line(error)))
+    if isinstance(error, IsADirectoryError) and error.filename:
+        folder = error.filename2 or error.filename  # the second is what a file was to replace
+        return UserError(f"{escaped(str(folder))} is a folder; remove it, or give a file.")
     if isinstance(error, OSError):
         place = f"{escaped(str(error.filename))}: " if error.filename else ""
         reason = escaped(one_line(error.strerror or error))

@@ -141,6 +141,16 @@ def test_verify_reports_a_truncated_data_set(run, path):
     assert path.read_bytes() == whole
 
 
+def test_a_folder_in_place_of_a_data_set_is_named(run, path):
+    path.unlink()
+    path.mkdir()
+    repaired = run("verify", "--scale", "mini", "--repair")
+    assert repaired.exit_code == 2
+    assert repaired.stderr.endswith(f"Error: {path} is a folder; remove it, or give a file.\n")
+    path.rmdir()
+    assert run("build", "--scale", "mini").exit_code == 0  # from what was made before
+
+
 def test_one_chunk_is_rebuilt(run, path):
     whole = path.read_bytes()
     with h5py.File(path, "r+") as file:
