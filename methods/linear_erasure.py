@@ -176,7 +176,7 @@ class LinearErasure(Method):
             encoder=encoder,
             decoder=decoder,
             mean_monomials=mean_monomials,
-            slopes=torch.linalg.lstsq(q, coefficients).solution,
+            slopes=torch.linalg.lstsq(q, coefficients, driver="gels").solution,
         )
 
     def encode(
