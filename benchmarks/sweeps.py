@@ -9,6 +9,7 @@ and starts it again. Both fail if the rows differ in more than time and machine.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -70,14 +71,22 @@ def ended(sweep: subprocess.Popen[bytes]) -> None:
         raise click.ClickException(f"a sweep ended with exit code {sweep.returncode}")
 
 
-def compare(rows: Rows, expected: Rows, way: str) -> None:
-    """Fail, with the first difference, unless the rows are the expected ones."""
-    if rows.keys() != expected.keys():
-        raise click.ClickException(f"{way}: other runs than {sorted(expected)}: {sorted(rows)}")
-    for folder, row in rows.items():
-        for name, value in row.items():
-            if value != expected[folder][name]:
-                raise click.ClickException(f"{way}: {folder} differs in {name}")
+def differences(rows: Rows, expected: Rows) -> list[str]:
+    """Return a sentence for each row that is not the expected one."""
+    found = [f"{folder} is missing" for folder in expected.keys() - rows.keys()]
+    found += [f"{folder} is not expected" for folder in rows.keys() - expected.keys()]
+    for folder in rows.keys() & expected.keys():
+        row, other = rows[folder], expected[folder]
+        names = [name for name in row.keys() | other.keys() if row.get(name) != other.get(name)]
+        if names:
+            found.append(f"{folder} differs in {', '.join(sorted(names))}")
+    return sorted(found)
+
+
+def require_equal(rows: Rows, expected: Rows) -> None:
+    """Fail unless the rows are the expected ones."""
+    if found := differences(rows, expected):
+        raise click.ClickException("; ".join(found))
 
 
 def kill_workers(sweep: subprocess.Popen[bytes], pause: float, kills: int) -> int:
@@ -176,31 +185,57 @@ def planned(
 
 @main.command()
 @planning
-def ways(**options: Any) -> None:
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder that keeps the runs; the same command then leaves out the ways that have ended.",
+)
+def ways(out: Path | None, **options: Any) -> None:
     """Run one plan in every way, and compare rows and times."""
     plan = planned(**options)
-    expected: Rows = {}
-    lines = []
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "plan.jsonl"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) if out is None else out
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "plan.jsonl"
+        before = file.read_text() if file.exists() else None
         write_plan(file, plan)
+        if before not in (None, file.read_text()):
+            file.write_text(before)
+            raise click.ClickException(f"{folder} holds the runs of another plan; choose another.")
+        table: list[list[str]] = []
+        first: tuple[float, Rows] | None = None
+        wrong = 0
         for number, (way, run) in enumerate(WAYS.items()):
-            sweep = Sweep(file, Path(folder) / str(number))
-            began = time.perf_counter()
-            remark = run(sweep)
-            seconds = time.perf_counter() - began
+            sweep = Sweep(file, folder / str(number))
+            seconds, remark = timed(run, sweep, folder / f"{number}.json")
             rows = sweep.rows()
-            expected = expected or rows
-            if len(rows) != len(plan):
-                raise click.ClickException(f"{way}: {len(rows)} rows of {len(plan)} runs")
-            compare(rows, expected, way)
-            lines.append([way, len(rows), f"{seconds:.0f}", seconds, remark])
-            click.echo(f"{way}: {seconds:.0f} s {remark}", err=True)
-    first = lines[0][3]
-    table = [[*line[:3], f"{line[3] / first:.2f}", line[4]] for line in lines]
+            first = first or (seconds, rows)
+            found = differences(rows, first[1])
+            wrong += len(found)
+            for sentence in found:
+                click.echo(f"{way}: {sentence}", err=True)
+            n_equal = sum(rows.get(run_folder) == row for run_folder, row in first[1].items())
+            equal = f"{n_equal} of {len(plan)}"
+            table.append([way, equal, f"{seconds:.0f}", f"{seconds / first[0]:.2f}", remark])
+            click.echo(f"{way}: {seconds:.0f} s, {equal} {remark}", err=True)
     click.echo(
         tabulate(table, ["way", "equal rows", "seconds", "ratio", ""], disable_numparse=True)
     )
+    if wrong:
+        raise click.ClickException(f"{wrong} rows differ; see above")
+
+
+def timed(run: Callable[[Sweep], str], sweep: Sweep, record: Path) -> tuple[float, str]:
+    """Run a sweep in one way and record its time and its remark, or return what was recorded."""
+    if record.exists():
+        seconds, remark = json.loads(record.read_text())
+        return float(seconds), str(remark)
+    shutil.rmtree(sweep.out, ignore_errors=True)  # of a way that was interrupted: its time is lost
+    began = time.perf_counter()
+    remark = run(sweep)
+    seconds = time.perf_counter() - began
+    record.write_text(json.dumps([seconds, remark]))
+    return seconds, remark
 
 
 @main.command()
@@ -234,10 +269,10 @@ def kills(n_kills: int, longest: float, **options: Any) -> None:
             done = rows
             click.echo(f"kill {number} after {seconds:.1f} s: {len(rows)} rows", err=True)
             if len(rows) == len(plan):  # begin anew, so that every kill meets work to do
-                compare(sweep.rows(), undisturbed.rows(), "killed")
+                require_equal(sweep.rows(), undisturbed.rows())
                 sweep, done = Sweep(file, Path(folder) / f"killed-{number}"), {}
         sweep.run("--jobs", "2")
-        compare(sweep.rows(), undisturbed.rows(), "killed")
+        require_equal(sweep.rows(), undisturbed.rows())
         left = list(sweep.out.rglob("*.tmp*"))
     if left:
         raise click.ClickException(f"left behind: {left}")
