@@ -1,7 +1,7 @@
 """Write the site: pages, figures, rows and static files, in one folder."""
 
-import gzip
 import json
+import lzma
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -123,7 +123,7 @@ def _contents(
         drawn = _method_figures(method, pages.of_method(method), summary.tracks)
         yield from _images(drawn)
         yield f"methods/{method}.html", pages.method(method, drawn).encode()
-    yield "rows.jsonl.gz", _archive(entries)
+    yield "rows.jsonl.xz", _archive(entries)
     yield "static/heat.css", style_sheet().encode()
     yield from _static(files("starbench.leaderboard.web").joinpath("static"), "static")
 
@@ -163,16 +163,15 @@ def _method_figures(
 
 
 def _archive(entries: Sequence[Entry]) -> bytes:
-    """Return all rows, one a line with the name of its file, as a compressed file.
+    """Return all rows, one a line with the name of its file, as an xz file.
 
-    Files of their own would be larger than the figures.
+    Files of their own would be larger than the figures. Gzip takes a third more.
     """
     lines = [
         json.dumps({"file": entry.path.name, **json.loads(row_text(entry.row))})
         for entry in sorted(entries, key=lambda entry: entry.path.name)
     ]
-    # Without this the file would hold the time of its making.
-    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+    return lzma.compress("".join(f"{line}\n" for line in lines).encode(), preset=9)
 
 
 def _static(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,6 @@
 """The shipped rows: a wheel installed in a fresh environment, used from an empty folder."""
 
-import gzip
+import lzma
 import os
 import re
 import shutil
@@ -118,7 +118,7 @@ def test_the_site_is_built_from_the_shipped_rows(user, tmp_path):
     assert [path.name for path in user.folder.iterdir()] == ["site"]
     n_rows = len(list(rows.glob("*.json")))
     assert 0 < n_rows < N_ROWS
-    with gzip.open(user.folder / "site" / "rows.jsonl.gz", "rt") as lines:
+    with lzma.open(user.folder / "site" / "rows.jsonl.xz", "rt") as lines:
         assert len(lines.readlines()) == n_rows
 
 

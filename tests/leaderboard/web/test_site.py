@@ -1,8 +1,8 @@
 """The site: reproducible to the byte, text from rows displayed literally, pages small."""
 
-import gzip
 import html
 import json
+import lzma
 import re
 import shutil
 from html.parser import HTMLParser
@@ -125,7 +125,7 @@ def test_the_site_of_all_kinds_of_rows(rows, directory, get_task, tmp_path):
     assert heaviest + max(map(len, pages.values())) < 5_000_000
     check_first_page(pages["index.html"])
     check_track(pages["tracks/apogee-giants-snr50.html"])
-    lines = [json.loads(line) for line in gzip.decompress((out / "rows.jsonl.gz").read_bytes())
+    lines = [json.loads(line) for line in lzma.decompress((out / "rows.jsonl.xz").read_bytes())
              .splitlines()]  # fmt: skip
     assert [line.pop("file") for line in lines] == sorted(
         entry.path.name for entry in board.load(directory)
