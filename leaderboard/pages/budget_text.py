@@ -27,9 +27,9 @@ def budget_sentence(row: Row, budgets: Mapping[str, Budget]) -> str:
     if budget is None:
         return ""
     settings = "1 setting" if budget.settings == 1 else f"{budget.settings} settings"
-    text = f"defaults chosen from {settings} at the {budget.scale} scale"
+    text = f"Defaults chosen from {settings} at the {budget.scale} scale"
     if budget.settings == 0:
-        text = "no settings were tried"
+        text = "No settings were tried"
     if budget.like:
         text += f"; all else as in {budget.like} (from {budgets[budget.like].settings})"
     return text

@@ -33,10 +33,10 @@ def test_budgets_stand_beside_the_results():
     place = [cell.strip() for cell in head.split("|")].index("Tried")
     assert line.split("|")[place].strip() == "100"
     row = scores.lines[0].row
-    assert budget_sentence(row, budgets()) == "defaults chosen from 100 settings at the full scale"
+    assert budget_sentence(row, budgets()) == "Defaults chosen from 100 settings at the full scale"
     like = row.model_copy(update={"method": "ivae"})
     assert budget_sentence(like, budgets()) == (
-        "defaults chosen from 1 setting at the mini scale; all else as in fader (from 100)"
+        "Defaults chosen from 1 setting at the mini scale; all else as in fader (from 100)"
     )
     strange = row.model_copy(update={"method": "strange"})
     assert tried(strange, budgets()) == budget_sentence(strange, budgets()) == ""
