@@ -4,7 +4,10 @@ The star is the one with the median swapped reconstruction error. A run's folder
 its full spectra as ``example.h5``; the leaderboard keeps only the window that its figure shows.
 """
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import numpy.typing as npt
 from starbench.common.files import write_hdf5
 from starbench.common.hdf5_guards import (
     UNREADABLE,
+    ended_together,
     local_object,
     open_hdf5,
     read_numbers,
@@ -144,7 +148,7 @@ def read_example(path: Path) -> Example:
     if not path.is_file() or path.stat().st_size > MAX_EXAMPLE_BYTES:
         raise RowError(f"{name}: not a file of at most {MAX_EXAMPLE_BYTES:,} bytes; remove it")
     try:
-        require_end(lambda: _stored(path, name))
+        require_end(lambda: _stored(path, name), path)
         example = _stored(path, name)
     except RowError:
         raise
@@ -164,6 +168,12 @@ def read_example(path: Path) -> Example:
     if example.pair < 0 or example.half not in (0, 1):
         raise RowError(f"{name}: `pair` should be 0 or more, and `half` 0 or 1")
     return example
+
+
+def examples_end(paths: Iterable[Path]) -> AbstractContextManager[None]:
+    """Return a context within which `read_example` reads these files without a child for each."""
+    found = [path for path in paths if path.is_file() and path.stat().st_size <= MAX_EXAMPLE_BYTES]
+    return ended_together({path: partial(_stored, path, printable(path)) for path in found})
 
 
 def _stored(path: Path, name: str) -> Example:

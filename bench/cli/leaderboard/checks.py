@@ -53,12 +53,14 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store.names import ROWS
+    from starbench.leaderboard.store.traces import trace_files
     from starbench.leaderboard.store.verify import (
         equal_fresh_ranks,
         equal_ranks,
         strays,
         verify_row,
     )
+    from starbench.results.example import examples_end
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
 
@@ -73,17 +75,18 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     stray = [] if rows else list(strays(folder))
     for sentence in stray:
         say(f"refused  {sentence}")
-    for path in bar(paths, label="verify", unit="rows", quiet=quiet):
-        try:
-            row = verify_row(path, get_task=task_of, installed_method=installed_method, run=run)
-            if path.parent.name == ROWS:
-                board.check_file_name(path, row)
-        except (RowError, DataError) as error:
-            refused += 1
-            say(f"refused  {error}")
-        else:
-            verified.append((path, row))
-            say(f"{row.status:8} {printable(path)}")
+    with examples_end(trace_files(path)[1] for path in paths):
+        for path in bar(paths, label="verify", unit="rows", quiet=quiet):
+            try:
+                row = verify_row(path, get_task=task_of, installed_method=installed_method, run=run)
+                if path.parent.name == ROWS:
+                    board.check_file_name(path, row)
+            except (RowError, DataError) as error:
+                refused += 1
+                say(f"refused  {error}")
+            else:
+                verified.append((path, row))
+                say(f"{row.status:8} {printable(path)}")
     if not rows and not refused and not stray:
         for sentence in [*equal_ranks(verified), *equal_fresh_ranks(verified)]:
             say(f"flagged  {sentence}")

@@ -10,6 +10,7 @@ from campaigns.damage import packed_zeros
 from starbench.common import hdf5_guards
 from starbench.common.hdf5_guards import (
     UNREADABLE,
+    ended_together,
     mostly_unwritten,
     open_hdf5,
     read_numbers,
@@ -58,6 +59,25 @@ def test_reading_that_crashes_or_never_ends_is_an_error(monkeypatch, read):
     monkeypatch.setattr(hdf5_guards, "_SECONDS", 1)
     with pytest.raises(OSError, match="crashes or never ends"):
         require_end(read)
+
+
+def test_files_that_one_child_has_read_are_not_tried_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(hdf5_guards, "_SECONDS", 1)
+    good, bad = tmp_path / "good.h5", tmp_path / "bad.h5"
+
+    def fail():
+        raise ValueError("the parent will say it")
+
+    with ended_together({good: fail, bad: lambda: None}):
+        require_end(crash, good)  # which it was not when the child read it
+        with pytest.raises(OSError, match="crashes"):
+            require_end(crash, tmp_path / "other.h5")
+    with ended_together({good: lambda: None, bad: crash}):
+        require_end(lambda: None, good)
+        with pytest.raises(OSError, match="crashes"):
+            require_end(crash, bad)
+    with pytest.raises(OSError, match="crashes"):
+        require_end(crash, good)
 
 
 def test_reading_that_ends_in_any_way_is_left_to_the_parent(capfd):
