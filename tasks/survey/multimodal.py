@@ -66,14 +66,6 @@ class Fields(NamedTuple):
     mask: str | None
 
 
-class _UnfitFile(Exception):
-    """What is wrong with the columns of a file, and what to change, as in a `Dropped`."""
-
-    def __init__(self, reason: str, advice: str) -> None:
-        super().__init__(f"{reason}{advice if advice[0] == ';' else f' {advice}'}")
-        self.reason, self.advice = reason, advice
-
-
 class _File(NamedTuple):
     """A file of which the catalogue has been read."""
 
@@ -119,7 +111,7 @@ class MultimodalRows:
             self.units = dict(zip(found.nuisance_names, found.nuisance_units, strict=True))
         try:
             _fields(schema)
-        except _UnfitFile as error:
+        except DataError as error:
             raise DataError(f"{self.name} {error}.") from None
         self._is_ours = found is not None
 
@@ -133,7 +125,7 @@ class MultimodalRows:
                     fields = _fields(file.schema_arrow)
                     self._note_unread(file.schema_arrow)
                     table = _labels_of_rows(file)
-            except (*_UNREADABLE, _UnfitFile) as error:
+            except _UNREADABLE as error:  # a DataError among them
                 unusable.append((path, error))
                 continue
             # By file, as not all need to have the same columns, or columns of the same types.
@@ -343,8 +335,8 @@ class MultimodalRows:
         likely = max(1, round(float(np.mean(known)))) if known else 1
         for path, error in unusable:
             for _ in range(sizes[path] or likely):
-                if isinstance(error, _UnfitFile):
-                    self._report.drop("", path.name, error.reason, error.advice)
+                if isinstance(error, DataError):  # it is whole, but lacks what it should hold
+                    self._report.drop("", path.name, str(error), "")
                 else:
                     self._report.drop_unreadable("", path.name, error)
 
@@ -382,17 +374,17 @@ def _fields(schema: Any) -> Fields:
 
     Raises
     ------
-    _UnfitFile
-        If the struct or one of them is missing or of another type.
+    DataError
+        If the struct or one of them is missing or of another type; does not name the file.
     """
     if SPECTRUM not in schema.names:
-        raise _UnfitFile(
-            f"has no column {SPECTRUM}", "; give rows as the Multimodal Universe publishes them"
+        raise DataError(
+            f"has no column {SPECTRUM}; give rows as the Multimodal Universe publishes them"
         )
     kinds, is_list = _kinds(schema)
     flux = next((field for field in _FLUX if field in kinds), None)
     if flux is None or "lambda" not in kinds:
-        raise _UnfitFile(f"lacks flux or lambda in {SPECTRUM}", "; add it to the struct")
+        raise DataError(f"lacks flux or lambda in {SPECTRUM}; add it to the struct")
     ivar = _IVAR[_FLUX.index(flux)]
     error = next((field for field in ("error", ivar) if field in kinds), None)
     mask = next((field for field in ("mask", *_BITS) if field in kinds), None)
@@ -401,9 +393,9 @@ def _fields(schema: Any) -> Fields:
         if not is_list:
             kind = kind.value_type if _is_list(kind) else None
         if kind is None or not _is_number(kind, or_boolean=field == mask):
-            raise _UnfitFile(
-                f"has {SPECTRUM}.{field} of another type",
-                f"({kinds[field]}); give one number for each pixel",
+            raise DataError(
+                f"has {SPECTRUM}.{field} of another type ({kinds[field]}); give one number for "
+                "each pixel"
             )
     if error is None:
         _refuse_unread_errors(schema, kinds, flux, ivar)
@@ -428,10 +420,9 @@ def _refuse_unread_errors(schema: Any, kinds: dict[str, Any], flux: str, ivar: s
     places |= {field.name: field.name for field in schema if _is_list(field.type)}
     for field, place in places.items():
         if field != SPECTRUM and _ERROR_LIKE.fullmatch(field.lower()):
-            raise _UnfitFile(
-                f"has no errors of {flux}",
-                f"under a name that is read; give them as {SPECTRUM}.{ivar}, 1 / error^2, and "
-                f"remove {place}",
+            raise DataError(
+                f"has no errors of {flux} under a name that is read; give them as "
+                f"{SPECTRUM}.{ivar}, 1 / error^2, and remove {place}"
             )
 
 
