@@ -145,7 +145,7 @@ def read_example(path: Path) -> Example:
         With one sentence that names the file and what is wrong.
     """
     name = printable(path)
-    if not path.is_file() or path.stat().st_size > MAX_EXAMPLE_BYTES:
+    if not _is_small_file(path):
         raise RowError(f"{name}: not a file of at most {MAX_EXAMPLE_BYTES:,} bytes; remove it")
     try:
         require_end(lambda: _stored(path, name), path)
@@ -172,8 +172,12 @@ def read_example(path: Path) -> Example:
 
 def examples_end(paths: Iterable[Path]) -> AbstractContextManager[None]:
     """Return a context within which `read_example` reads these files without a child for each."""
-    found = [path for path in paths if path.is_file() and path.stat().st_size <= MAX_EXAMPLE_BYTES]
+    found = filter(_is_small_file, paths)
     return ended_together({path: partial(_stored, path, printable(path)) for path in found})
+
+
+def _is_small_file(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size <= MAX_EXAMPLE_BYTES
 
 
 def _stored(path: Path, name: str) -> Example:

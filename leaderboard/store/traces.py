@@ -7,13 +7,15 @@ checked numbers and column names of harmless characters are read from them.
 """
 
 import re
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from starbench.common.files import atomic_path
 from starbench.leaderboard.store.names import EXAMPLE, HISTORY, beside
 from starbench.results import history as results_history
-from starbench.results.example import Example, read_example, write_example
+from starbench.results.example import Example, examples_end, read_example, write_example
 from starbench.results.history import Epoch
 from starbench.results.text import RowError, printable
 
@@ -43,6 +45,11 @@ class Trace:
 def trace_files(row: Path) -> tuple[Path, Path]:
     """Return the paths of a row's history and example: in the run's folder, or next to the row."""
     return beside(row, HISTORY), beside(row, EXAMPLE)
+
+
+def reading_traces(rows: Iterable[Path]) -> AbstractContextManager[None]:
+    """Return a context within which `read_trace` starts no child process for each of these rows."""
+    return examples_end(trace_files(row)[1] for row in rows)
 
 
 def read_trace(row: Path) -> Trace:

@@ -11,7 +11,7 @@ from starbench.common.files import atomic_path
 from starbench.leaderboard.store.board import Entry
 from starbench.leaderboard.store.published import published_results
 from starbench.leaderboard.store.task import BoardTask
-from starbench.leaderboard.store.traces import Trace, read_trace
+from starbench.leaderboard.store.traces import Trace, read_trace, reading_traces
 from starbench.leaderboard.web.drawing import SiteFigure
 from starbench.leaderboard.web.heat import style_sheet
 from starbench.leaderboard.web.method_figures import (
@@ -79,8 +79,9 @@ def build_site(
             path.write_bytes(content)
             sizes[name] = len(content)
 
-        for name, content in _contents(entries, get_task, progress):
-            write(name, content)
+        with reading_traces(entry.path for entry in entries):
+            for name, content in _contents(entries, get_task, progress):
+                write(name, content)
         write(LIST, "".join(f"{name}\n" for name in sorted([*sizes, LIST])).encode())
     return sizes
 

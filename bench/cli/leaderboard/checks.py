@@ -53,14 +53,13 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     from starbench.common.progress import bar, say
     from starbench.leaderboard.store import board
     from starbench.leaderboard.store.names import ROWS
-    from starbench.leaderboard.store.traces import trace_files
+    from starbench.leaderboard.store.traces import reading_traces
     from starbench.leaderboard.store.verify import (
         equal_fresh_ranks,
         equal_ranks,
         strays,
         verify_row,
     )
-    from starbench.results.example import examples_end
     from starbench.results.text import RowError, printable
     from starbench.tasks.errors import DataError
 
@@ -75,7 +74,7 @@ def verify(rows: tuple[Path, ...], run: Path | None, quiet: bool, directory: Pat
     stray = [] if rows else list(strays(folder))
     for sentence in stray:
         say(f"refused  {sentence}")
-    with examples_end(trace_files(path)[1] for path in paths):
+    with reading_traces(paths):
         for path in bar(paths, label="verify", unit="rows", quiet=quiet):
             try:
                 row = verify_row(path, get_task=task_of, installed_method=installed_method, run=run)
