@@ -26,9 +26,10 @@ def budget_sentence(row: Row, budgets: Mapping[str, Budget]) -> str:
     budget = _budget(row, budgets)
     if budget is None:
         return ""
-    settings = "1 setting" if budget.settings == 1 else f"{budget.settings} settings"
-    text = f"Defaults chosen from {settings} at the {budget.scale} scale"
-    if budget.settings == 0:
+    if budget.settings:
+        settings = "1 setting" if budget.settings == 1 else f"{budget.settings} settings"
+        text = f"Defaults chosen from {settings} at the {budget.scale} scale"
+    else:
         text = "No settings were tried"
     if budget.like:
         text += f"; all else as in {budget.like} (from {budgets[budget.like].settings})"

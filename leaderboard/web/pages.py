@@ -109,6 +109,7 @@ class Pages:
         self._tracks = summary.tracks
         self._summary = summary
         self._published = published
+        self._budgets = budgets()
         self._templates = jinja2.Environment(
             loader=jinja2.FunctionLoader(_template),
             autoescape=True,
@@ -238,7 +239,7 @@ class Pages:
         return self._render(
             "method.html", root="../", row=standings[0].row, settings=settings, scores=scores,
             tracks=heat_map(self._summary).tracks, figures=figures,
-            budget=budget_sentence(standings[0].row, budgets()),
+            budget=budget_sentence(standings[0].row, self._budgets),
         )  # fmt: skip
 
     def of_method(self, method: str) -> list[Standing]:
